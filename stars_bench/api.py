@@ -1,0 +1,223 @@
+"""What plug-ins implement and receive: datasets, protocols, methods, encoders, evaluations.
+
+Nothing here is heavy: torch appears in annotations only. A plug-in is anything with the right attributes; no base class
+has to be inherited. The field's axis names are used throughout: N clips, C = 3 coordinates (metres), T frames,
+V joints, M bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from pydantic import BaseModel
+
+AbsentBody = Literal["zero", "duplicate"]
+"""What a batch puts where a clip has one body only: zeros, or a copy of the first body."""
+
+
+class StarsBenchError(Exception):
+    """A fault of the input or of how a command was used: one line that says what, where, and what to do."""
+
+
+class UsageError(StarsBenchError):
+    """The command was used wrongly (exit code 2 on the command line)."""
+
+
+# ------------------------------------------------------------------------------------------------ datasets
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joint layout: names, the parent of each joint (0-based; the root is its own parent), and the centre joint."""
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    centre: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One piece of raw input: a file, or a member of an archive read in place."""
+
+    path: Path
+    member: str | None = None
+
+    @property
+    def stem(self) -> str:
+        """File name without folder and suffix: for NTU the clip's name."""
+        return Path(self.member if self.member is not None else self.path).stem
+
+    def __str__(self) -> str:
+        return f"{self.path}" if self.member is None else f"{self.path}:{self.member}"
+
+
+@dataclass(frozen=True)
+class RawItem:
+    """One unit of conversion: the sources that are read together (an NTU file; a PKU-MMD video and its labels)."""
+
+    name: str
+    sources: Mapping[str, Source]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One cleaned clip: bodies (M, F, V, 3) float32 in metres, M in {1, 2}, and its metadata."""
+
+    name: str
+    label: int  # 0-based
+    subject: int
+    camera: int
+    setup: int
+    replication: int
+    bodies: np.ndarray
+    source_digest: str
+    log: Mapping[str, int] = field(default_factory=dict)  # what cleaning did: counts by rule
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A clip that was not converted: where the fault lies and what it is, in one line."""
+
+    name: str
+    where: str  # file, and line where there is one
+    reason: str
+    kind: Literal["fault", "missing-list", "empty"] = "fault"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a dataset's `find` saw in the raw folders: items to convert, things set aside at once, official splits."""
+
+    items: Sequence[RawItem]
+    set_aside: Sequence[SetAside] = ()
+    official_splits: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    """{protocol: {"train": [video, ...], "test": [...]}} where the dataset ships its splits as files."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One way of cleaning. `parameters` is everything that decides the output; it is stored in every shard."""
+
+    name: str
+    summary: str
+    parameters: Mapping[str, Any]
+    absent_body: AbsentBody
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset: how its raw files are found and turned into clips, what it consists of, and whom to cite."""
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    skeleton: Skeleton
+    profiles: Mapping[str, Profile]
+    default_profile: str
+    find: Callable[[Iterable[Path]], Found]
+    convert: Callable[[RawItem, Mapping[str, bytes], Profile], Iterable[Clip | SetAside]]
+    expected_clips: int | None
+    published_as: str | None  # its name in published results
+    where: str  # how to get the raw files and what to do with them: one line
+    licence: str
+    citation: str
+
+
+# ----------------------------------------------------------------------------------------------- protocols
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who trains and who tests: int64 row numbers of the clip table, ascending."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class ProtocolSpec:
+    """A protocol: one function from the clip table to a Split, and the counts it must give on complete datasets."""
+
+    name: str
+    title: str
+    rule: str
+    datasets: tuple[str, ...]
+    split: Callable[[pd.DataFrame], Split]
+    expected: Mapping[str, tuple[int, int]]  # dataset -> (train, test) clips when complete
+
+
+# --------------------------------------------------------------------------------------- methods, encoders
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """An nn.Module that maps clips (B, 3, T, V, M) to features (B, dim).
+
+    Optional: `tokens(x)` for fine-tuning heads that work on tokens, `layer_of(parameter_name)` for layer-wise decay.
+    `frames` is the T that it was built for.
+    """
+
+    dim: int
+    frames: int
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor: ...
+
+
+class TrainingClips(Protocol):
+    """The training part, as a method sees it: no test clip is in it, labels only for methods with `needs_labels`.
+
+    `rows` number the clips of the part, 0 .. len - 1; `ids` (N,) int64 are their numbers in the whole dataset.
+    """
+
+    num_joints: int
+    ids: torch.Tensor
+
+    def __len__(self) -> int: ...
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """(N,) int64 classes; refused unless the method says `needs_labels = True`."""
+        ...
+
+    def whole(self, rows: torch.Tensor, frames: int, keep: float = 1.0) -> torch.Tensor:
+        """Centre crop that keeps the fraction `keep`, resized: (B, 3, frames, V, 2)."""
+        ...
+
+    def cropped(self, rows: torch.Tensor, frames: int, max_angle: float = 0.3) -> torch.Tensor:
+        """Random crop, resized, turned at random (the training clip of stage 1): (B, 3, frames, V, 2)."""
+        ...
+
+
+class Run(Protocol):
+    """What a method is given beside the clips: config, seed, device, and stages that are logged and checkpointed.
+
+    Random numbers come from torch's global generators, which `train` seeds before every step: a run that was
+    interrupted draws the same numbers as one that was not.
+    """
+
+    config: Any
+    seed: int
+    device: torch.device
+
+    def train(self, stage: Any) -> None:
+        """Trains a `stars_bench.training.loop.Stage` to its end, going on from its last checkpoint."""
+        ...
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A method: a name, a pydantic Config, and fit. `Config.preset(name, dataset)` may give presets."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type[BaseModel]]
+
+    def fit(self, clips: Any, run: Any) -> Encoder: ...

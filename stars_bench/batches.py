@@ -1,0 +1,159 @@
+"""Shards -> clips on the device -> batches (B, 3, T, V, 2), a whole batch at once.
+
+The prepared dataset is ragged and small: it is loaded once and stays on the device. Cropping, two-tap resizing and
+rotation of a batch are a handful of tensor operations; no worker process and no copy per step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stars_bench.api import AbsentBody, StarsBenchError
+
+if TYPE_CHECKING:
+    from stars_bench.datasets.shards import PreparedDataset
+
+BODIES = 2
+MIN_CROP = 64
+"""A random crop is at least this many frames long, where the clip has them (MAMP)."""
+
+
+class ClipStore:
+    """All clips of a prepared dataset on one device.
+
+    Args:
+        joints: (rows, V, 3) float32, metres; per clip all frames of body 1, then those of body 2.
+        offset, frames, bodies: (N,) first row, frames and bodies of each clip. absent: what stands for a missing body.
+    """
+
+    def __init__(
+        self,
+        joints: np.ndarray,
+        offset: np.ndarray,
+        frames: np.ndarray,
+        bodies: np.ndarray,
+        absent: AbsentBody,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.joints = torch.from_numpy(joints).to(self.device)
+        self.offset, self.frames, self.bodies = (
+            torch.from_numpy(np.ascontiguousarray(column, dtype=np.int64)).to(self.device)
+            for column in (offset, frames, bodies)
+        )
+        self.absent: AbsentBody = absent
+        self.valid = self._valid_frames()
+
+    @classmethod
+    def of(cls, dataset: PreparedDataset, device: torch.device | str = "cpu") -> ClipStore:
+        """The store of a prepared dataset."""
+        table = dataset.table
+        columns = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
+        return cls(dataset.load(), *columns, absent=dataset.absent_body, device=device)
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def _valid_frames(self) -> Tensor:
+        """F (N,): frames whose coordinates, both bodies together, do not sum to 0, wherever they lie."""
+        sums = self.joints.sum(2)  # over x y z, then bodies, then joints: the order of the published programs
+        clip = torch.repeat_interleave(self.frames)
+        frame = torch.arange(len(clip), device=self.device) - (self.frames.cumsum(0) - self.frames)[clip]
+        row = self.offset[clip] + frame
+        second = sums[torch.where(self.bodies[clip] > 1, row + self.frames[clip], row)]
+        has_second = self.bodies[clip] > 1 if self.absent == "zero" else torch.ones_like(clip, dtype=torch.bool)
+        total = (sums[row] + torch.where(has_second[:, None], second, 0.0)).sum(1)
+        valid = torch.zeros_like(self.frames).index_add_(0, clip, (total != 0).long())
+        return valid.clamp_min(1)
+
+    def resized(self, ids: Tensor, start: Tensor, length: Tensor, frames: int) -> Tensor:
+        """Rows start .. start + length of each clip, linearly resized (two taps): (B, 3, frames, V, 2).
+
+        Args:
+            ids: (B,) clip numbers. start, length: (B,) int64, in frames.
+        """
+        # float32 throughout, as torch's own interpolation computes it: the published programs' numbers.
+        scale = length.float() / frames
+        steps = torch.arange(frames, dtype=torch.float32, device=self.device)
+        position = ((steps + 0.5) * scale[:, None] - 0.5).clamp_min(0)
+        lower = position.long()
+        upper = torch.minimum(lower + 1, length[:, None] - 1)
+        weight = (position - lower).to(self.joints.dtype)[:, None, :, None, None]
+        first = (self.offset[ids] + start)[:, None, None]
+        body = torch.arange(BODIES, device=self.device)[None, :, None]
+        present = body < self.bodies[ids][:, None, None]
+        base = first + torch.where(present, body, 0) * self.frames[ids][:, None, None]
+        low, high = self.joints[base + lower[:, None]], self.joints[base + upper[:, None]]
+        out = torch.lerp(low, high, weight)  # (B, M, T, V, 3)
+        if self.absent == "zero":
+            out = out * present[..., None, None]
+        return out.permute(0, 4, 2, 3, 1).contiguous()
+
+
+class ClipPart:
+    """A part of a store (training or test), implements `stars_bench.api.TrainingClips`.
+
+    Args:
+        ids: (N,) int64 clip numbers in the store. labels: (N,) classes, or None where they must not be seen.
+    """
+
+    def __init__(self, store: ClipStore, ids: np.ndarray, labels: np.ndarray | None = None) -> None:
+        self.store = store
+        self.ids = torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(store.device)
+        self.num_joints = int(store.joints.shape[1])
+        self._labels = None if labels is None else torch.from_numpy(labels.astype(np.int64)).to(store.device)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64 classes.
+
+        Raises:
+            StarsBenchError: this part was handed out without labels.
+        """
+        if self._labels is None:
+            raise StarsBenchError("labels are not given here: a method that trains on them says needs_labels = True")
+        return self._labels
+
+    def whole(self, rows: Tensor, frames: int, keep: float = 1.0) -> Tensor:
+        """Centre crop: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
+        ids = self.ids[rows]
+        valid = self.store.valid[ids]
+        start = ((1 - keep) * valid.double() / 2).long()
+        return self.store.resized(ids, start, valid - 2 * start, frames)
+
+    def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
+        """Random crop of half to all of the frames (at least 64), resized, turned: (B, 3, frames, V, 2)."""
+        ids = self.ids[rows]
+        valid = self.store.valid[ids]
+        draws = torch.rand(2, len(rows), dtype=torch.float64, device=self.store.device)
+        start, length = random_crop(valid, draws[0], draws[1])
+        angles = (2 * torch.rand(len(rows), 3, device=self.store.device) - 1) * max_angle
+        return rotate(self.store.resized(ids, start, length, frames), angles)
+
+
+def random_crop(valid: Tensor, fraction: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Start and length (B,) of crops of clips of F frames; `fraction` and `place` (B,) are draws from [0, 1)."""
+    length = ((0.5 + 0.5 * fraction) * valid).long().clamp_min(MIN_CROP).minimum(valid)
+    return (place * (valid - length + 1)).long(), length
+
+
+def rotation_matrices(angles: Tensor) -> Tensor:
+    """R = Rz(-c) Ry(-b) Rx(-a) of angles (B, 3) in radians, right-handed: (B, 3, 3)."""
+    cos, sin = angles.neg().cos().unbind(1), angles.neg().sin().unbind(1)
+    one, zero = torch.ones_like(cos[0]), torch.zeros_like(cos[0])
+    rx = torch.stack([one, zero, zero, zero, cos[0], -sin[0], zero, sin[0], cos[0]], 1).view(-1, 3, 3)
+    ry = torch.stack([cos[1], zero, sin[1], zero, one, zero, -sin[1], zero, cos[1]], 1).view(-1, 3, 3)
+    rz = torch.stack([cos[2], -sin[2], zero, sin[2], cos[2], zero, zero, zero, one], 1).view(-1, 3, 3)
+    return rz @ ry @ rx
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Turns clips (B, 3, T, V, M) about the origin, each by its angles (B, 3)."""
+    return torch.einsum("bij,bjtvm->bitvm", rotation_matrices(angles), x)

@@ -1,0 +1,116 @@
+"""Linear probe: BatchNorm (not affine) and a linear layer on features of the frozen encoder, as in MAMP and STARS.
+
+Training clips are cropped and turned at random as in stage 1, test clips are centre crops of 0.95. The last epoch is
+the result; the best test accuracy over the epochs, which the official programs print, is kept under its own name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from stars_bench.evaluation.features import Outcome, Subject
+from stars_bench.training.loop import Stage
+from stars_bench.training.optim import warmup_cosine
+
+
+class LinearConfig(BaseModel):
+    """Settings of the linear probe. The defaults are the official ones for NTU; `preset` knows PKU-MMD."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(256, ge=2)
+    lr: float = Field(0.1, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    max_angle: float = Field(0.3, ge=0)
+    crop: float = Field(0.95, gt=0, le=1)
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:
+        """`paper`: official settings for the dataset. `quick`: fewer epochs, smaller batches."""
+        by_dataset: dict[str, dict[str, Any]] = {"pku1": {"batch_size": 128}, "pku2": {"batch_size": 32, "lr": 0.01}}
+        return cls(**QUICK) if name == "quick" else cls(**by_dataset.get(dataset, {}))
+
+
+QUICK: dict[str, Any] = {"epochs": 30, "batch_size": 64}
+
+
+class LinearHead(nn.Sequential):
+    """BatchNorm1d without affine parameters (eps 1e-6), then Linear with weights N(0, 0.01) truncated."""
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        fc = nn.Linear(dim, num_classes)
+        nn.init.trunc_normal_(fc.weight, std=0.01)
+        nn.init.zeros_(fc.bias)
+        super().__init__(nn.BatchNorm1d(dim, affine=False, eps=1e-6), fc)
+
+
+class Probe(nn.Module):
+    """The head and what it said of the test clips: `by_epoch` (E, N) and the last `scores` (N, classes)."""
+
+    by_epoch: Tensor
+    scores: Tensor
+
+    def __init__(self, dim: int, num_classes: int, test_clips: int, epochs: int) -> None:
+        super().__init__()
+        self.head = LinearHead(dim, num_classes)
+        self.register_buffer("by_epoch", torch.zeros(epochs, test_clips, dtype=torch.int16))
+        self.register_buffer("scores", torch.zeros(test_clips, num_classes))
+
+    @torch.no_grad()
+    def look(self, features: Tensor, epoch: int) -> None:
+        """Keeps scores and predictions for test features (N, D) after `epoch` epochs; no label is involved."""
+        self.head.eval()
+        self.scores.copy_(self.head(features))
+        self.by_epoch[epoch - 1] = self.scores.argmax(1).to(torch.int16)
+
+
+class Linear:
+    """A linear classifier on the frozen encoder's features."""
+
+    name: ClassVar[str] = "linear"
+    Config: ClassVar[type[BaseModel]] = LinearConfig
+
+    def run(self, subject: Subject) -> list[Outcome]:
+        """Trains the probe on the training part; one outcome, with the predictions after every epoch."""
+        config, run, encoder = cast(LinearConfig, subject.run.config), subject.run, subject.encoder
+        frames, dim = int(cast(int, encoder.frames)), int(cast(int, encoder.dim))
+        test_features = subject.features("test", config.crop)
+        probe = Probe(dim, subject.num_classes, len(subject.test), config.epochs).to(run.device)
+        labels = subject.train.labels
+        encoder.eval()
+
+        def step(rows: Tensor) -> Tensor:
+            with torch.no_grad():
+                features = encoder(subject.train.cropped(rows, frames, config.max_angle)).float()
+            return F.cross_entropy(probe.head(features), labels[rows])
+
+        run.train(
+            Stage(
+                name="linear",
+                config=config.model_dump() | {"encoder": subject.key},
+                module=probe,
+                optimizer=torch.optim.SGD(probe.parameters(), lr=config.lr, momentum=config.momentum),
+                step=step,
+                samples=len(subject.train),
+                epochs=config.epochs,
+                batch_size=config.batch_size,
+                lr_factor=warmup_cosine(config.epochs, 0, 0),
+                after_epoch=lambda epoch: probe.look(test_features, epoch),
+            )
+        )
+        scores = probe.scores.cpu().numpy()
+        return [
+            Outcome(
+                settings={},
+                predictions=scores.argmax(1),
+                scores=scores,
+                by_epoch=probe.by_epoch.cpu().numpy(),
+                stages=tuple(run.stages),
+            )
+        ]

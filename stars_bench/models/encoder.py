@@ -1,0 +1,154 @@
+"""The encoder of STARS and MAMP: a plain transformer over (4 frames x 1 joint) tokens, each body its own sequence.
+
+In: clips (B, 3, T, V, M). Out: features (B, D), the mean over bodies, segments and joints. Parameter names are those of
+the official programs (github maoyunyao/MAMP, TaatiTeam/STARS), so their checkpoints load tensor by tensor.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SEGMENT = 4
+"""Frames of one token (u in the paper)."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with a joint qkv projection (bias included). (B, L, D) -> (B, L, D)."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, dim = x.shape
+        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        out = F.scaled_dot_product_attention(q, k, v)
+        return cast(Tensor, self.proj(out.transpose(1, 2).reshape(batch, length, dim)))
+
+
+class MLP(nn.Module):
+    """Linear, exact GELU, Linear. (..., D) -> (..., D)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.fc2(F.gelu(self.fc1(x))))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block. (B, L, D) -> (B, L, D)."""
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = MLP(dim, int(dim * mlp_ratio))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x))
+        return cast(Tensor, x + self.mlp(self.norm2(x)))
+
+
+class JointsEmbed(nn.Module):
+    """Linear map of every (4 frames x 1 joint x 3) patch, as a convolution. (B, 3, T, V) -> (B, T/4 * V, D)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, kernel_size=(SEGMENT, 1), stride=(SEGMENT, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # As a matrix product over patches: the same numbers as the convolution, without its slow small-kernel path.
+        weight = self.proj.weight.permute(0, 2, 1, 3).flatten(1)  # frame-major, then x y z: the order of `patchify`
+        return F.linear(patchify(x.permute(0, 2, 3, 1)).flatten(1, 2), weight, self.proj.bias)
+
+
+class SkeletonEncoder(nn.Module):
+    """The encoder of both stages and of every evaluation.
+
+    Args:
+        frames: T, a multiple of 4. joints: V. dim: D. depth: number of blocks. heads: attention heads.
+        mlp_ratio: hidden width of the blocks' MLPs as a multiple of D.
+    """
+
+    def __init__(
+        self,
+        frames: int = 120,
+        joints: int = 25,
+        dim: int = 256,
+        depth: int = 8,
+        heads: int = 8,
+        mlp_ratio: float = 4.0,
+    ) -> None:
+        super().__init__()
+        if frames % SEGMENT:
+            raise ValueError(f"frames must be a multiple of {SEGMENT}, got {frames}")
+        self.frames, self.joints, self.dim = frames, joints, dim
+        self.joints_embed = JointsEmbed(dim)
+        self.temp_embed = nn.Parameter(torch.zeros(1, frames // SEGMENT, 1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1, joints, dim))
+        self.blocks = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B, D) of clips (B, 3, T, V, M)."""
+        return self.pool(self.blocks_from(self.embed(x)), x.shape[0])
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Tokens with positions, (B * M, T/4 * V, D), of clips (B, 3, T, V, M)."""
+        bodies = x.permute(0, 4, 1, 2, 3).flatten(0, 1)
+        return cast(Tensor, self.joints_embed(bodies) + (self.temp_embed + self.pos_embed).flatten(1, 2))
+
+    def blocks_from(self, tokens: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """Runs blocks first..last (excluded) on tokens (B, L, D); the final norm follows when last is None."""
+        for block in self.blocks[first:last]:
+            tokens = block(tokens)
+        return cast(Tensor, self.norm(tokens)) if last is None else tokens
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Encoded tokens (B, M, T/4, V, D) of clips (B, 3, T, V, M)."""
+        batch, bodies = x.shape[0], x.shape[4]
+        return self.blocks_from(self.embed(x)).view(batch, bodies, self.frames // SEGMENT, self.joints, self.dim)
+
+    @staticmethod
+    def pool(tokens: Tensor, batch: int) -> Tensor:
+        """Mean over bodies, segments and joints: (B * M, L, D) -> (B, D). An empty body counts like any other."""
+        return tokens.view(batch, -1, tokens.shape[-1]).mean(1)
+
+    def layer_of(self, parameter: str) -> int:
+        """Layer number for layer-wise decay: 0 the embeddings, i + 1 block i, depth + 1 the last norm."""
+        if parameter.startswith("blocks."):
+            return int(parameter.split(".")[1]) + 1
+        return len(self.blocks) + 1 if parameter.startswith("norm.") else 0
+
+
+def patchify(x: Tensor) -> Tensor:
+    """Cuts (B, T, V, 3) into tokens (B, T/4, V, 12); the 12 values are frame-major, then x y z."""
+    batch, frames, joints, channels = x.shape
+    patches = x.view(batch, frames // SEGMENT, SEGMENT, joints, channels).transpose(2, 3)
+    return patches.reshape(batch, frames // SEGMENT, joints, SEGMENT * channels)
+
+
+def initialise(module: nn.Module) -> None:
+    """Official initialisation: Linear Xavier uniform, bias 0; position tables and mask token N(0, 0.02) truncated.
+
+    The joint embedding keeps Conv2d's default, LayerNorms theirs (1 and 0).
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+    for name, parameter in module.named_parameters():
+        if name.endswith(("_embed", "mask_token")):
+            nn.init.trunc_normal_(parameter, std=0.02)

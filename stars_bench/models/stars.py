@@ -1,0 +1,35 @@
+"""STARS (arXiv:2407.10935; github TaatiTeam/STARS): masked motion prediction, then nearest-neighbour tuning."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self, cast
+
+from pydantic import BaseModel
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.mamp import MampConfig, pretrain, stage1_preset
+from stars_bench.models.nnclr import TuningConfig, stage2_preset, tune
+
+
+class StarsConfig(MampConfig, TuningConfig):
+    """Settings of both stages: those of MAMP, and the tuning's with the prefix `tune_`."""
+
+    presets: ClassVar[tuple[str, ...]] = ("paper", "paper-10-epochs", "quick")
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:
+        """`paper`: official settings; `paper-10-epochs`: as the released two-stage file; `quick`: for a CPU."""
+        return cls(**stage1_preset(name, dataset), **stage2_preset(name, dataset))
+
+
+class Stars:
+    """Stage 1 (masked motion prediction), then stage 2 (nearest-neighbour contrastive tuning of the upper half)."""
+
+    name: ClassVar[str] = "stars"
+    Config: ClassVar[type[BaseModel]] = StarsConfig
+
+    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+        """Pre-trains and tunes on the training part without labels."""
+        config = cast(StarsConfig, run.config)
+        return tune(clips, run, pretrain(clips, run, config), config)

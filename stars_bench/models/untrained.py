@@ -1,0 +1,32 @@
+"""The floor of every table: the same encoder with its random initialisation."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self, cast
+
+from pydantic import BaseModel
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.mamp import QUICK_STAGE1, EncoderConfig
+
+
+class UntrainedConfig(EncoderConfig):
+    """The encoder's size; `preset` gives that of STARS under the same preset."""
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the size does not depend on the dataset
+        """`paper` or `quick`."""
+        size = {key: value for key, value in QUICK_STAGE1.items() if key in cls.model_fields}
+        return cls(**size) if name == "quick" else cls()
+
+
+class Untrained:
+    """A random encoder, trained on nothing."""
+
+    name: ClassVar[str] = "untrained"
+    Config: ClassVar[type[BaseModel]] = UntrainedConfig
+
+    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+        """Returns the encoder as initialised under the run's seed."""
+        return cast(UntrainedConfig, run.config).build(clips.num_joints).to(run.device)

@@ -1,0 +1,95 @@
+"""Cross-subject, cross-view and cross-setup: from the clip table alone to who trains and who tests.
+
+Rules and counts: NTU RGB+D (CVPR 2016), NTU RGB+D 120 (TPAMI 2019), github shahroudy/NTURGB-D; PKU-MMD
+(arXiv:1703.07475) gives its splits as files, whose statement per clip is in the columns official_xsub, official_xview.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from stars_bench.api import ProtocolSpec, Split, StarsBenchError
+
+NTU60_TRAIN_SUBJECTS = frozenset({1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38})
+NTU120_TRAIN_SUBJECTS = NTU60_TRAIN_SUBJECTS | {
+    *(45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86),
+    *(89, 91, 92, 93, 94, 95, 97, 98, 100, 103),
+}
+NTU_TRAIN_CAMERAS = frozenset({2, 3})
+
+
+def official(table: pd.DataFrame, protocol: str) -> Split | None:
+    """The split that the dataset's own files state, or None where it ships none."""
+    column = f"official_{protocol}"
+    if column not in table:
+        return None
+    return _split(table[column] == "train", table[column] == "test")
+
+
+def cross_subject(table: pd.DataFrame) -> Split:
+    """NTU: performers 1-106 of the published lists train, the others test. PKU-MMD: its file."""
+    train = table["subject"].isin(NTU120_TRAIN_SUBJECTS)  # the performers of NTU-60 are 1-40: one list serves both
+    return official(table, "xsub") or _split(train, ~train)
+
+
+def cross_view(table: pd.DataFrame) -> Split:
+    """NTU: cameras 2 and 3 train, camera 1 tests. PKU-MMD: its file."""
+    train = table["camera"].isin(NTU_TRAIN_CAMERAS)
+    return official(table, "xview") or _split(train, ~train)
+
+
+def cross_setup(table: pd.DataFrame) -> Split:
+    """NTU-120: even setups train, odd ones test."""
+    train = table["setup"] % 2 == 0
+    return _split(train, ~train)
+
+
+def _split(train: pd.Series, test: pd.Series) -> Split:
+    return Split(np.flatnonzero(train.to_numpy()), np.flatnonzero(test.to_numpy()))
+
+
+XSUB = ProtocolSpec(
+    name="xsub",
+    title="cross-subject",
+    rule="published lists of training performers (NTU) or videos (PKU-MMD)",
+    datasets=("ntu60", "ntu120", "pku1", "pku2", "synthetic"),
+    split=cross_subject,
+    expected={"ntu60": (40_091, 16_487), "ntu120": (63_026, 50_919)},
+)
+XVIEW = ProtocolSpec(
+    name="xview",
+    title="cross-view",
+    rule="NTU: cameras 2 and 3 train, camera 1 tests; PKU-MMD: its file (camera M tests)",
+    datasets=("ntu60", "pku1", "pku2", "synthetic"),
+    split=cross_view,
+    expected={"ntu60": (37_646, 18_932)},
+)
+XSET = ProtocolSpec(
+    name="xset",
+    title="cross-setup",
+    rule="even setups train, odd setups test",
+    datasets=("ntu120", "synthetic"),
+    split=cross_setup,
+    expected={"ntu120": (54_468, 59_477)},
+)
+
+
+def make_split(spec: ProtocolSpec, dataset: str, table: pd.DataFrame, complete: bool) -> Split:
+    """The split of a prepared dataset, with its counts checked where the dataset is complete.
+
+    Raises:
+        StarsBenchError: a part is empty, or a complete dataset does not give the published counts.
+    """
+    split = spec.split(table)
+    for part, ids in (("training", split.train), ("test", split.test)):
+        if not len(ids):
+            raise StarsBenchError(
+                f"{dataset} {spec.name}: no clip of the prepared data is in the {part} part ({spec.rule}); "
+                "prepare more of the dataset"
+            )
+    counts = (len(split.train), len(split.test))
+    expected = spec.expected.get(dataset)
+    if complete and expected and counts != expected:
+        raise StarsBenchError(f"{dataset} {spec.name}: {counts} clips, published are {expected}")
+    return split

@@ -1,0 +1,127 @@
+"""Hashes, the state of code and machine, UTC times, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stars_bench import __version__
+
+PACKAGE = Path(__file__).parent
+REPORTED_PACKAGES = ("numpy", "torch", "h5py", "pandas", "numba", "pydantic")
+
+
+def digest_json(value: Any) -> str:
+    """SHA-256 (hex) of a JSON-able value, independent of the order of keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_lines(lines: Iterable[str]) -> str:
+    """SHA-256 (hex) of lines, each ended by a newline: the digest of an id list."""
+    hasher = hashlib.sha256()
+    for line in lines:
+        hasher.update(line.encode() + b"\n")
+    return hasher.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def digest_source(*parts: str) -> str:
+    """SHA-256 (hex) of the package's own Python source below `parts` (files or folders relative to the package)."""
+    files = sorted(
+        file
+        for part in parts
+        for file in ([PACKAGE / part] if part.endswith(".py") else (PACKAGE / part).rglob("*.py"))
+    )
+    return digest_lines(f"{file.relative_to(PACKAGE).as_posix()} {digest_file(file)}" for file in files)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same folder; renamed to `path` when the block succeeds, removed when it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@cache
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file atomically, with LF line ends."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented JSON atomically."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def utc_now() -> str:
+    """The time, ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def code_state() -> dict[str, Any]:
+    """Version, git commit and dirtiness of the code that runs; commit None outside a checkout."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(PACKAGE), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip()
+
+    # A site-packages folder inside somebody's repository is not a checkout of this package.
+    tracked = git("ls-files", "--error-unmatch", "__init__.py")
+    commit = git("rev-parse", "HEAD") if tracked else None
+    dirty = bool(git("status", "--porcelain", "--", str(PACKAGE))) if commit else None
+    return {"version": __version__, "commit": commit, "dirty": dirty}
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Python, platform, versions of the packages that matter, and the device (a string the caller knows)."""
+    packages = {}
+    for name in REPORTED_PACKAGES:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": packages,
+        "device": device,
+    }

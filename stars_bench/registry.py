@@ -1,0 +1,73 @@
+"""Names to objects: built-in ones, installed plug-ins (entry points), and `package.module:Name` on the command line.
+
+Nothing is imported before it is asked for by name, so listing names stays instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from stars_bench.api import UsageError
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "datasets": {
+        "ntu60": "stars_bench.datasets.ntu:NTU60",
+        "ntu120": "stars_bench.datasets.ntu:NTU120",
+        "pku1": "stars_bench.datasets.pku_mmd:PKU1",
+        "pku2": "stars_bench.datasets.pku_mmd:PKU2",
+        "synthetic": "stars_bench.datasets.ntu:SYNTHETIC",
+    },
+    "protocols": {
+        "xsub": "stars_bench.protocols.standard:XSUB",
+        "xview": "stars_bench.protocols.standard:XVIEW",
+        "xset": "stars_bench.protocols.standard:XSET",
+    },
+    "methods": {
+        "stars": "stars_bench.models.stars:Stars",
+        "mamp": "stars_bench.models.mamp:Mamp",
+        "untrained": "stars_bench.models.untrained:Untrained",
+    },
+    "evaluations": {
+        "knn": "stars_bench.evaluation.knn:KNN",
+        "linear": "stars_bench.evaluation.linear:Linear",
+    },
+}
+
+
+def names(kind: str) -> list[str]:
+    """All registered names of a kind ("datasets", "protocols", "methods", "evaluations"), built-in ones first."""
+    return list(_targets(kind))
+
+
+def load(kind: str, name: str) -> Any:
+    """The object behind a name. `module:attribute` is imported as it stands, also from the current folder.
+
+    Raises:
+        UsageError: unknown name (the nearest one is given) or an import that fails.
+    """
+    target = name if ":" in name else _targets(kind).get(name)
+    if target is None:
+        close = get_close_matches(name, names(kind), n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint}There are: {', '.join(names(kind))}")
+    module_name, _, attribute = target.partition(":")
+    if ":" in name and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        if error.name != module_name and not module_name.startswith(f"{error.name}."):
+            raise  # the plug-in exists; something that it imports does not
+        raise UsageError(f"{kind[:-1]} {name!r}: there is no module {module_name!r}") from error
+    except AttributeError as error:
+        raise UsageError(f"{kind[:-1]} {name!r}: module {module_name!r} has no {attribute!r}") from error
+
+
+def _targets(kind: str) -> dict[str, str]:
+    plugins = {point.name: point.value for point in entry_points(group=f"stars_bench.{kind}")}
+    return BUILT_IN[kind] | {name: value for name, value in plugins.items() if name not in BUILT_IN[kind]}

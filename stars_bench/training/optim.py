@@ -1,0 +1,39 @@
+"""Learning-rate schedules by fractional epoch, parameter groups, and gradient clipping as in the official programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import nn
+
+Schedule = Callable[[float], float]
+"""From the fractional epoch to the factor on every group's learning rate."""
+
+
+def warmup_cosine(epochs: float, warmup: float, final: float) -> Schedule:
+    """Linear from 0 over `warmup` epochs, then half a cosine from 1 down to `final` at `epochs`."""
+
+    def factor(epoch: float) -> float:
+        if epoch < warmup:
+            return epoch / warmup
+        progress = (epoch - warmup) / (epochs - warmup)
+        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+    return factor
+
+
+def decay_matrices_only(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:
+    """Two parameter groups: weight decay on matrices and tables, none on biases and 1-D parameters."""
+    with_decay, without = [], []
+    for name, parameter in named:
+        (without if parameter.ndim <= 1 or name.endswith(".bias") else with_decay).append(parameter)
+    return [{"params": with_decay, "weight_decay": weight_decay}, {"params": without, "weight_decay": 0.0}]
+
+
+def clip_each(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
+    """Scales each parameter's own gradient down to at most `max_norm` (not the norm of all together)."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            nn.utils.clip_grad_norm_(parameter, max_norm)

@@ -1,0 +1,138 @@
+"""A run under one seed: its stages by key. A stage that was finished under the same key, anywhere, is not run again."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stars_bench.provenance import digest_file, digest_json, digest_source, write_text
+from stars_bench.training import checkpoint
+from stars_bench.training.loop import Progress, Stage, seed_step, train
+
+CODE_PARTS = ("batches.py", "models", "training", "evaluation")
+"""The parts of the package whose source decides what a stage computes."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A finished stage, as the records state it."""
+
+    name: str
+    key: str
+    seconds: float
+    samples: int
+    peak_bytes: int | None
+    checkpoint_digest: str
+    reused: bool
+
+
+class StageRun:
+    """Runs stages in order; implements `stars_bench.api.Run`.
+
+    Args:
+        config: the validated config of the method (or evaluation). folder: the seed's folder. context: everything
+        beside config and code that decides the outcome: data digest, ids digest, precision, the encoder's key.
+        reuse_from: the runs folder of the dataset; stages finished there under the same key are taken over.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        seed: int,
+        device: torch.device,
+        folder: Path,
+        context: Mapping[str, Any],
+        precision: str = "float32",
+        reuse_from: Path | None = None,
+        checkpoint_seconds: float = 60.0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.config, self.seed, self.device, self.precision = config, seed, device, precision
+        self.folder, self.reuse_from = folder, reuse_from
+        self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
+        self.key = digest_json({"context": context, "seed": seed, "precision": precision})
+        self.stages: list[StageResult] = []
+        seed_step(seed, "start", 0)
+
+    def train(self, stage: Stage) -> None:
+        """Trains a stage to its end; its module then holds the result."""
+        self.key = self._stage_key(stage)
+        file = self.folder / "stages" / f"{stage.name}-{self.key[:16]}.pt"
+        found = self._finished(file)
+        state = checkpoint.load(found, self.device) if found else self._train(stage, file)
+        stage.module.load_state_dict(state["module"])
+        self.stages.append(
+            StageResult(
+                name=stage.name,
+                key=self.key,
+                seconds=round(state["seconds"], 3),
+                samples=state["samples"],
+                peak_bytes=state["peak_bytes"],
+                checkpoint_digest=digest_file(found or file),
+                reused=found is not None,
+            )
+        )
+        self._log(state["log"])
+        # What follows draws the same numbers whether the stage was trained or taken over.
+        seed_step(self.seed, stage.name, "end")
+
+    def _stage_key(self, stage: Stage) -> str:
+        source = inspect.getsourcefile(stage.step)
+        return digest_json(
+            {
+                "parent": self.key,
+                "name": stage.name,
+                "config": dict(stage.config),
+                "samples": stage.samples,
+                "step": f"{stage.step.__module__}:{stage.step.__qualname__}",
+                "code": digest_source(*CODE_PARTS),
+                "source": digest_file(Path(source)) if source else None,
+            }
+        )
+
+    def _finished(self, file: Path) -> Path | None:
+        if file.exists():
+            return file
+        elsewhere = sorted(self.reuse_from.glob(f"*/*/*/*/stages/{file.name}")) if self.reuse_from else []
+        return elsewhere[0] if elsewhere else None
+
+    def _train(self, stage: Stage, file: Path) -> dict[str, Any]:
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)
+        resume_file = file.with_suffix(".resume.pt")
+        at = train(
+            stage,
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            resume_file=resume_file,
+            checkpoint_seconds=self.checkpoint_seconds,
+            progress=self.progress,
+        )
+        state = {
+            "module": stage.module.state_dict(),
+            "name": stage.name,
+            "key": self.key,
+            "seconds": at.seconds,
+            "samples": at.step * stage.batch_size,
+            "peak_bytes": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,
+            "log": at.log,
+        }
+        checkpoint.save(file, state)
+        resume_file.unlink(missing_ok=True)
+        return state
+
+    def _log(self, lines: list[dict[str, Any]]) -> None:
+        """Adds a stage's lines to log.jsonl, replacing those of an earlier attempt."""
+        path = self.folder / "log.jsonl"
+        old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        names = {line["stage"] for line in lines}
+        kept = [line for line in old if line["stage"] not in names]
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept + lines))
