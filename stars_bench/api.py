@@ -90,7 +90,7 @@ class SetAside:
     name: str
     where: str  # file, and line where there is one
     reason: str
-    kind: Literal["fault", "missing-list", "empty"] = "fault"
+    kind: Literal["fault", "missing-list", "empty", "errata"] = "fault"  # only a fault is one of the user's files
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ class Found:
     set_aside: Sequence[SetAside] = ()
     official_splits: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     """{protocol: {"train": [video, ...], "test": [...]}} where the dataset ships its splits as files."""
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """What lay there and is not of this dataset, counted by reason: not a fault."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class DatasetSpec:
     where: str  # how to get the raw files and what to do with them: one line
     licence: str
     citation: str
+    expected_names: Callable[[], Sequence[str]] | None = None  # all clips of the complete dataset, where known
 
 
 # ----------------------------------------------------------------------------------------------- protocols
@@ -221,3 +224,16 @@ class Method(Protocol):
     Config: ClassVar[type[BaseModel]]
 
     def fit(self, clips: Any, run: Any) -> Encoder: ...
+
+
+@runtime_checkable
+class Evaluation(Protocol):
+    """An evaluation: from an encoder and both parts to predictions for the test part, whose labels it never sees.
+
+    `run` takes a `stars_bench.evaluation.features.Subject` and returns a list of its `Outcome`.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[BaseModel]]
+
+    def run(self, subject: Any) -> list[Any]: ...

@@ -52,8 +52,8 @@ class ClipStore:
     def of(cls, dataset: PreparedDataset, device: torch.device | str = "cpu") -> ClipStore:
         """The store of a prepared dataset."""
         table = dataset.table
-        columns = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
-        return cls(dataset.load(), *columns, absent=dataset.absent_body, device=device)
+        offset, frames, bodies = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
+        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device)
 
     def __len__(self) -> int:
         return len(self.offset)

@@ -36,7 +36,7 @@ class KNN:
         ks = tuple(k for k in config.k if k <= len(bank))
         votes = knn_predict(bank, subject.train.labels, queries, ks, subject.num_classes)
         return [
-            Outcome({"k": k}, vote.cpu().numpy(), checkpoint_rule="no training")
+            Outcome({"k": k}, vote.cpu().numpy())
             for k, vote in zip(ks, votes, strict=True)
         ]
 
@@ -49,7 +49,7 @@ def knn_predict(bank: Tensor, labels: Tensor, queries: Tensor, ks: tuple[int, ..
     """
     bank, queries = F.normalize(bank, dim=1), F.normalize(queries, dim=1)
     chunks: list[list[Tensor]] = [[] for _ in ks]
-    for chunk in queries.split(QUERIES_AT_ONCE):
+    for chunk in torch.split(queries, QUERIES_AT_ONCE):
         nearest = labels[(chunk @ bank.T).topk(max(ks), dim=1).indices]
         for i, k in enumerate(ks):
             votes = torch.zeros(len(chunk), num_classes, device=bank.device)

@@ -26,7 +26,8 @@ def warmup_cosine(epochs: float, warmup: float, final: float) -> Schedule:
 
 def decay_matrices_only(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:
     """Two parameter groups: weight decay on matrices and tables, none on biases and 1-D parameters."""
-    with_decay, without = [], []
+    with_decay: list[nn.Parameter] = []
+    without: list[nn.Parameter] = []
     for name, parameter in named:
         (without if parameter.ndim <= 1 or name.endswith(".bias") else with_decay).append(parameter)
     return [{"params": with_decay, "weight_decay": weight_decay}, {"params": without, "weight_decay": 0.0}]

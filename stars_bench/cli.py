@@ -1,0 +1,247 @@
+"""The command line: options in, library calls out. Errors are one line; `--debug` shows where they came from."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stars_bench import __version__, registry
+from stars_bench.api import StarsBenchError, UsageError
+from stars_bench.console import Bars
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Prepare skeleton data, run action-recognition methods under the same rules, print the table.
+
+    [bold]New here?[/]  stars-bench quickstart
+
+    [bold]Real data:[/]  stars-bench prepare ntu60 --raw FOLDER_OR_ZIP
+                stars-bench run stars --protocol xsub
+                stars-bench report
+    """,
+)
+
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", envvar="STARS_BENCH_DATA", help="Prepared datasets.", show_default="data")
+]
+RunsDir = Annotated[
+    Path, typer.Option("--runs-dir", envvar="STARS_BENCH_RUNS", help="Runs and records.", show_default="runs")
+]
+
+
+class Format(StrEnum):
+    """Forms of a report."""
+
+    table = "table"
+    md = "md"
+    csv = "csv"
+
+
+class Published(StrEnum):
+    """Which published numbers stand beside the measured ones."""
+
+    own = "own"
+    all = "all"
+    none = "none"
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    """Options of every command."""
+    if version:
+        console.print(__version__)
+        raise typer.Exit
+    _state["debug"] = debug
+
+
+_state = {"debug": False}
+
+
+@app.command()
+def quickstart(
+    folder: Annotated[Path, typer.Option("--dir", help="Where data and runs of the quick start go.")] = Path(
+        "stars-bench-quickstart"
+    ),
+    jobs: Annotated[int | None, typer.Option(help="Processes for writing and preparing; default: all cores.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of training.")] = 0,
+) -> None:
+    """The whole road in minutes, without licensed data: made-up actors, prepare, run, report.
+
+    Writes raw NTU-format files of made-up actors, prepares them, trains `untrained`, `mamp` and `stars` at a small
+    scale, evaluates them by k-NN and linear probe, and prints the table.
+    """
+    from stars_bench.quickstart import quickstart as run_quickstart
+
+    run_quickstart(folder, console, jobs=jobs, seed=seed)
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="ntu60, ntu120, pku1, pku2, synthetic, or module:SPEC.")],
+    raw: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder or zip of raw files; may be repeated. Default: $STARS_BENCH_RAW, DATA_DIR/raw."),
+    ] = None,
+    data_dir: DataDir = Path("data"),
+    profile: Annotated[str | None, typer.Option(help="How clips are cleaned; default: as published (mamp).")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes; default: all cores.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N raw files, for a try.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what was prepared with other settings.")] = False,
+) -> None:
+    """Turn raw skeleton files into normalised HDF5 shards.
+
+    Folders (nested or not) and zip archives are read in place. An interrupted run goes on where it stopped. Broken
+    clips are set aside with file, line and reason, the others go on; the exit code then is 1.
+    """
+    from stars_bench.datasets import quality
+    from stars_bench.datasets import prepare as library
+
+    started = time.monotonic()
+    spec = registry.load("datasets", dataset)
+    with Bars(console) as bars:
+        report = library.prepare(
+            spec,
+            raw=raw or [],
+            data_dir=data_dir,
+            profile=profile,
+            jobs=jobs,
+            limit=limit,
+            force=force,
+            progress=lambda done, total, aside: bars(f"prepare {spec.name}", done, total, f"{aside} set aside"),
+        )
+    console.print(quality.render(report.quality))
+    console.print(f"{report.folder}  ({time.monotonic() - started:.1f} s)")
+    if report.num_faults:
+        raise StarsBenchError(f"{report.num_faults} clips were set aside; the others are ready (see quality report)")
+
+
+@app.command()
+def run(
+    method: Annotated[str, typer.Argument(help="A registered method, or package.module:Class.")],
+    protocol: Annotated[str, typer.Option(help="xsub, xview, xset, ...")],
+    dataset: Annotated[str | None, typer.Option(help="Default: the one prepared dataset with the protocol.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Profile of the prepared data; default: as published.")] = None,
+    evaluation: Annotated[list[str] | None, typer.Option("--eval", help="knn, linear; may be repeated.")] = None,
+    preset: Annotated[str, typer.Option(help="paper: exact. quick: small and short, for a CPU.")] = "paper",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value (method) or EVAL.key=value; may be repeated.")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="May be repeated: mean and deviation are reported.")] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="subjects: measure on training subjects held out, not on the test part.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if there is one.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, tf32 (default on a GPU) or bf16.")] = None,
+    checkpoint_seconds: Annotated[float, typer.Option(min=0, help="Time between checkpoints.")] = 60.0,
+    data_dir: DataDir = Path("data"),
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Train and evaluate a method under a protocol.
+
+    Resumes by itself: the same command again goes on from the last checkpoint, and takes over every stage that was
+    finished under the same settings. The last epoch counts; test labels are read only to compute metrics.
+    """
+    from stars_bench import runner
+    from stars_bench.plan import Request
+
+    request = Request(
+        method=method,
+        protocol=protocol,
+        dataset=dataset,
+        profile=profile,
+        evaluations=tuple(evaluation or ("knn", "linear")),
+        preset=preset,
+        overrides=tuple(overrides or ()),
+        seeds=tuple(seed or (0,)),
+        validation=validation,
+        device=device,
+        precision=precision,
+        checkpoint_seconds=checkpoint_seconds,
+        data_dir=data_dir,
+        runs_dir=runs_dir,
+        command=shlex.join(["stars-bench", *sys.argv[1:]]),
+    )
+    started = time.monotonic()
+    with Bars(console) as bars:
+        records = runner.run(request, bars)
+    _print_table(records, "own")
+    console.print(f"{len(records)} records under {runs_dir}  ({time.monotonic() - started:.1f} s)")
+
+
+@app.command()
+def report(
+    form: Annotated[Format, typer.Option("--format", help="table, md or csv.")] = Format.table,
+    published: Annotated[
+        Published, typer.Option(help="own: of the methods measured; all: every joint-stream method; none.")
+    ] = Published.own,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Measured results beside published ones: mean, deviation and number of seeds, marks explained underneath."""
+    from stars_bench.provenance import write_text
+    from stars_bench.results import store, tables
+
+    stored = store.read_records(runs_dir)
+    for warning in stored.warnings:
+        errors.print(f"[yellow]left out:[/] {warning}")
+    if not stored.records:
+        raise StarsBenchError(f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)")
+    raise NotImplementedError(form, published, out, write_text, tables)
+
+
+@app.command("list")
+def list_names(
+    kind: Annotated[str | None, typer.Argument(help="datasets, protocols, methods or evaluations.")] = None,
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """What there is: datasets (and which are prepared), protocols, methods, evaluations, plug-ins included."""
+    from stars_bench.datasets.shards import prepared_datasets
+
+    kinds = list(registry.BUILT_IN)
+    if kind not in (None, *kinds):
+        raise UsageError(f"there is no list of {kind!r}: {', '.join(kinds)}")
+    prepared = {found.name for found in prepared_datasets(data_dir)}
+    table = Table(box=None, pad_edge=False)
+    for column in ("kind", "name", "what it is"):
+        table.add_column(column)
+    for group in [kind] if kind else kinds:
+        for name in registry.names(group):
+            table.add_row(group[:-1], name, describe(group, name) + (" [green]prepared[/]" if name in prepared else ""))
+    console.print(table)
+
+
+def describe(kind: str, name: str) -> str:
+    """One line on a registered object: its title, or the first line of its docstring."""
+    found: Any = registry.load(kind, name)
+    return str(getattr(found, "title", None) or (found.__doc__ or "").strip().split("\n")[0])
+
+
+def main() -> None:
+    """Entry point: runs a command and turns errors into one line and an exit code (1 failed, 2 used wrongly)."""
+    try:
+        app()
+    except StarsBenchError as error:
+        if _state["debug"]:
+            raise
+        errors.print(f"[bold red]error:[/] {error}", soft_wrap=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        errors.print("stopped; nothing finished is lost: the same command goes on from here")
+        sys.exit(130)

@@ -1,0 +1,217 @@
+"""From what a user asks for to what will be run: all names resolved, all configs validated, before anything starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from stars_bench import registry
+from stars_bench.api import Evaluation, Method, ProtocolSpec, Split, UsageError
+from stars_bench.datasets.shards import PreparedDataset, open_dataset, prepared_datasets
+from stars_bench.protocols.standard import make_split
+from stars_bench.provenance import digest_json
+
+PRECISIONS = ("float32", "tf32", "bf16")
+DEFAULT_PRESETS = ("paper", "quick")
+VALIDATIONS = ("subjects",)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run. Names are registered ones, or `module:Class`.
+
+    Args:
+        overrides: `key=value` for the method's config, `EVALUATION.key=value` for an evaluation's. validation: None
+        (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the seed).
+    """
+
+    method: str
+    protocol: str
+    data_dir: Path
+    runs_dir: Path
+    dataset: str | None = None
+    profile: str | None = None
+    evaluations: Sequence[str] = ("knn", "linear")
+    preset: str = "paper"
+    overrides: Sequence[str] = ()
+    seeds: Sequence[int] = (0,)
+    device: str | None = None
+    precision: str | None = None
+    validation: str | None = None
+    checkpoint_seconds: float = 60.0
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request with every name resolved and every config validated."""
+
+    request: Request
+    dataset: PreparedDataset
+    protocol: ProtocolSpec
+    method: type[Method]
+    config: BaseModel
+    evaluations: Mapping[str, tuple[type[Evaluation], BaseModel]]
+    split: Split
+    device: torch.device
+    precision: str
+
+    @property
+    def target(self) -> str:
+        return f"{self.method.__module__}:{self.method.__qualname__}"
+
+    @property
+    def key(self) -> str:
+        """Names the run's folder: method, config, data, protocol and precision."""
+        parts = {
+            "method": self.target,
+            "config": self.config.model_dump(mode="json"),
+            "data": self.dataset.digest,
+            "profile": self.dataset.profile.name,
+            "protocol": self.protocol.name,
+            "validation": self.request.validation,
+            "precision": self.precision,
+        }
+        return digest_json(parts)[:10]
+
+
+def resolve(request: Request) -> Plan:
+    """Names to objects, key=value to configs; nothing is trained before all of it is right."""
+    method = registry.load("methods", request.method)
+    protocol = registry.load("protocols", request.protocol)
+    evaluations = {name: registry.load("evaluations", name) for name in request.evaluations}
+    if request.validation not in (None, *VALIDATIONS):
+        raise UsageError(f"--validation {request.validation}: there is {', '.join(VALIDATIONS)}")
+    dataset = find_dataset(request, protocol)
+    device = choose_device(request.device)
+    own = [item for item in request.overrides if item.partition("=")[0].split(".")[0] not in evaluations]
+    return Plan(
+        request=request,
+        dataset=dataset,
+        protocol=protocol,
+        method=method,
+        config=build_config(method.Config, request.preset, dataset.name, own, method.name),
+        evaluations={
+            name: (target, build_config(target.Config, request.preset, dataset.name, _for(name, request), name))
+            for name, target in evaluations.items()
+        },
+        split=make_split(protocol, dataset.name, dataset.table, dataset.complete),
+        device=device,
+        precision=choose_precision(request.precision, device),
+    )
+
+
+def _for(evaluation: str, request: Request) -> list[str]:
+    prefix = f"{evaluation}."
+    return [item.removeprefix(prefix) for item in request.overrides if item.startswith(prefix)]
+
+
+def find_dataset(request: Request, protocol: ProtocolSpec) -> PreparedDataset:
+    """The dataset asked for, or the one prepared dataset that has the protocol."""
+    if request.dataset is None:
+        names = sorted({found.name for found in prepared_datasets(request.data_dir)} & set(protocol.datasets))
+        if len(names) != 1:
+            there = f"{', '.join(names)} have it: choose with --dataset" if names else "none prepared has it"
+            raise UsageError(f"--protocol {protocol.name}: {there} (data folder {request.data_dir})")
+        return open_dataset(request.data_dir, names[0], request.profile)
+    dataset = open_dataset(request.data_dir, request.dataset, request.profile)
+    if dataset.name not in protocol.datasets:
+        raise UsageError(f"{dataset.name} has no protocol {protocol.name} ({', '.join(protocol.datasets)} have it)")
+    return dataset
+
+
+def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: Sequence[str], owner: str) -> BaseModel:
+    """The config of a preset with `key=value` overrides, validated.
+
+    Raises:
+        UsageError: unknown preset or key (the nearest one is named), or a value that does not fit.
+    """
+    presets = getattr(config, "presets", DEFAULT_PRESETS)
+    if preset not in presets:
+        # Evaluations know no variants of the paper's preset: theirs is the paper's.
+        if not preset.startswith("paper-") or owner in registry.names("methods"):
+            raise UsageError(f"{owner} has no preset {preset!r}: there are {', '.join(presets)}")
+        preset = "paper"
+    maker = getattr(config, "preset", None)
+    values = (maker(preset, dataset) if maker else config()).model_dump()
+    for item in overrides:
+        key, equals, text = item.partition("=")
+        if not equals or key not in config.model_fields:
+            close = get_close_matches(key, config.model_fields, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(f"--set {item}: {hint}{owner} knows {', '.join(config.model_fields)} (as key=value)")
+        values[key] = _literal(text)
+    try:
+        return config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{owner}: {place}: {first['msg'].lower()} (got {first['input']!r})") from error
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device asked for, else the GPU where there is one."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: not a device (cpu, cuda, cuda:1)") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: only cpu and cuda are supported")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device {name}: torch sees no CUDA device here; leave --device out to use the CPU")
+    return device
+
+
+def choose_precision(name: str | None, device: torch.device) -> str:
+    """TF32 on a GPU and float32 on a CPU unless asked otherwise, as the published runs had it."""
+    if name is None:
+        return "tf32" if device.type == "cuda" else "float32"
+    if name not in PRECISIONS:
+        raise UsageError(f"--precision {name}: there are {', '.join(PRECISIONS)}")
+    if name == "tf32" and device.type == "cpu":
+        raise UsageError("--precision tf32 needs a GPU; on a CPU use float32 or bf16")
+    return name
+
+
+def device_name(device: torch.device) -> str:
+    """The device for people: the GPU's name, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def to_toml(plan: Plan) -> str:
+    """The whole run as TOML (JSON scalars and arrays are TOML): what to look into when two runs differ."""
+
+    def section(title: str, values: Mapping[str, Any]) -> str:
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+        return "\n".join([f"[{title}]", *lines, ""])
+
+    request = plan.request
+    run_values = {
+        "method": plan.target,
+        "dataset": plan.dataset.name,
+        "profile": plan.dataset.profile.name,
+        "data_digest": plan.dataset.digest,
+        "protocol": plan.protocol.name,
+        "validation": request.validation,
+        "preset": request.preset,
+        "precision": plan.precision,
+    }
+    sections = [section("run", run_values), section("method", plan.config.model_dump(mode="json"))]
+    sections += [
+        section(f"evaluation.{name}", config.model_dump(mode="json")) for name, (_, config) in plan.evaluations.items()
+    ]
+    return "\n".join(sections)

@@ -1,0 +1,135 @@
+"""The loop: a stopped stage goes on as if it had not been stopped, one seed gives one result, faults say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stars_bench.api import StarsBenchError, UsageError
+from stars_bench.training import checkpoint
+from stars_bench.training.loop import Stage, train
+from stars_bench.training.optim import clip_each, warmup_cosine
+from stars_bench.training.run import StageRun
+
+CPU = torch.device("cpu")
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+def small_stage(stop_at: int | None = None, epochs: int = 3, **changes) -> Stage:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    data = torch.randn(22, 4, generator=torch.Generator().manual_seed(1))
+    steps = 0
+
+    def step(rows: Tensor) -> Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == stop_at:
+            raise Stopped
+        return (model(data[rows] + 0.1 * torch.randn(len(rows), 4)) - data[rows].sum(1, keepdim=True)).square().mean()
+
+    settings = {"name": "s", "config": {}, "samples": 22, "epochs": epochs, "batch_size": 4} | changes
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    schedule = warmup_cosine(epochs, 1, 0.1)
+    return Stage(module=model, optimizer=optimizer, step=step, lr_factor=schedule, **settings)
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 5, 6, 7, 14, 15])
+def test_a_killed_stage_goes_on_to_the_same_weights(tmp_path: Path, stop_at: int) -> None:
+    undisturbed = small_stage()
+    log = train(undisturbed, seed=7, device=CPU).log
+    resume_file = tmp_path / "s.resume.pt"
+    with pytest.raises(Stopped):
+        train(small_stage(stop_at), seed=7, device=CPU, resume_file=resume_file, checkpoint_seconds=0)
+    torch.rand(3)  # the state of the global generators must not matter
+    again = small_stage()
+    resumed = train(again, seed=7, device=CPU, resume_file=resume_file, checkpoint_seconds=0)
+    for name, value in undisturbed.module.state_dict().items():
+        assert torch.equal(value, again.module.state_dict()[name]), name
+    assert resumed.log == log
+
+
+def test_the_seed_decides_the_result() -> None:
+    def weights(seed: int) -> Tensor:
+        stage = small_stage()
+        train(stage, seed=seed, device=CPU)
+        return stage.module[0].weight
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_incomplete_batches_are_dropped_and_a_batch_too_large_is_an_error() -> None:
+    assert train(small_stage(), seed=0, device=CPU).step == 3 * 5
+    with pytest.raises(UsageError, match="batch of 32 is larger than the 22 training clips"):
+        train(small_stage(batch_size=32), seed=0, device=CPU)
+
+
+def test_a_loss_that_is_no_number_stops_with_a_reason() -> None:
+    stage = small_stage()
+    stage.gradient_scale = float("nan")
+    with pytest.raises(StarsBenchError, match="the loss is nan in epoch 1"):
+        train(stage, seed=0, device=CPU)
+
+
+def test_schedule_warms_up_and_falls_to_its_final_rate() -> None:
+    factor = warmup_cosine(400, 20, 0.5)
+    assert [factor(0), factor(10), factor(20)] == [0, 0.5, 1]
+    assert factor(210) == pytest.approx(0.75)
+    assert factor(400) == pytest.approx(0.5)
+
+
+def test_each_parameter_is_clipped_by_its_own_norm() -> None:
+    a, b = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(4))
+    a.grad, b.grad = torch.full((4,), 10.0), torch.full((4,), 0.5)
+    clip_each([a, b], 3.0)
+    assert a.grad.norm().item() == pytest.approx(3.0, rel=1e-5)
+    assert b.grad.tolist() == [0.5] * 4
+
+
+def stage_run(folder: Path, seed: int = 0, **context: str) -> StageRun:
+    return StageRun({}, seed, CPU, folder, context, reuse_from=folder.parents[3])
+
+
+def test_a_finished_stage_is_taken_over_wherever_it_was_made(tmp_path: Path) -> None:
+    first = stage_run(tmp_path / "xsub/mamp/k/seed0")
+    stage = small_stage()
+    first.train(stage)
+    torch.manual_seed(5)
+    second, again = stage_run(tmp_path / "xsub/stars/k/seed0"), small_stage(stop_at=1)
+    second.train(again)
+    assert second.stages[0].reused
+    assert not first.stages[0].reused
+    assert torch.equal(stage.module[0].weight, again.module[0].weight)
+    assert second.stages[0].checkpoint_digest == first.stages[0].checkpoint_digest
+
+
+@pytest.mark.parametrize("change", ["config", "seed", "context", "parent"])
+def test_a_stage_is_not_taken_over_when_what_it_depends_on_differs(tmp_path: Path, change: str) -> None:
+    stage_run(tmp_path / "xsub/a/k/seed0").train(small_stage())
+    seed = 1 if change == "seed" else 0
+    context = {"data": "other"} if change == "context" else {}
+    other = stage_run(tmp_path / "xsub/b/k/seed0", seed, **context)
+    if change == "parent":
+        other.train(small_stage(name="before"))
+    other.train(small_stage(config={"a": 1}) if change == "config" else small_stage())
+    assert not other.stages[-1].reused
+
+
+def test_checkpoints_hold_no_code(tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self):
+            return (print, ("pwned",))
+
+    torch.save({"schema_version": 1, "x": Attack()}, tmp_path / "bad.pt")
+    with pytest.raises(StarsBenchError, match="cannot be read as a checkpoint"):
+        checkpoint.load(tmp_path / "bad.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "bad.pt").read_bytes()[:100])
+    with pytest.raises(StarsBenchError, match="cut"):
+        checkpoint.load(tmp_path / "cut.pt")
