@@ -160,6 +160,7 @@ def run(
     """
     from stars_bench import runner
     from stars_bench.plan import Request
+    from stars_bench.results import render, tables
 
     request = Request(
         method=method,
@@ -181,7 +182,7 @@ def run(
     started = time.monotonic()
     with Bars(console) as bars:
         records = runner.run(request, bars)
-    _print_table(records, "own")
+    console.print(render.to_rich(tables.leaderboard(records), console.width))
     console.print(f"{len(records)} records under {runs_dir}  ({time.monotonic() - started:.1f} s)")
 
 
@@ -196,14 +197,23 @@ def report(
 ) -> None:
     """Measured results beside published ones: mean, deviation and number of seeds, marks explained underneath."""
     from stars_bench.provenance import write_text
-    from stars_bench.results import store, tables
+    from stars_bench.results import render, store, tables
 
     stored = store.read_records(runs_dir)
     for warning in stored.warnings:
         errors.print(f"[yellow]left out:[/] {warning}")
     if not stored.records:
         raise StarsBenchError(f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)")
-    raise NotImplementedError(form, published, out, write_text, tables)
+    boards = tables.leaderboard(stored.records, published.value)
+    if form is Format.table and out is None:
+        console.print(render.to_rich(boards, console.width))
+        return
+    text = {Format.md: render.to_markdown, Format.csv: render.to_csv}[form](boards)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
+        console.print(f"written: {out}")
 
 
 @app.command("list")

@@ -28,9 +28,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "xset": "stars_bench.protocols.standard:XSET",
     },
     "methods": {
-        "stars": "stars_bench.models.stars:Stars",
-        "mamp": "stars_bench.models.mamp:Mamp",
         "untrained": "stars_bench.models.untrained:Untrained",
+        "mamp": "stars_bench.models.mamp:Mamp",
+        "stars": "stars_bench.models.stars:Stars",
     },
     "evaluations": {
         "knn": "stars_bench.evaluation.knn:KNN",

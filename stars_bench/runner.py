@@ -199,10 +199,11 @@ def _save_predictions(this: _Seed, outcome: Outcome, evaluation: EvaluationPart,
 
 
 def _method_part(plan: Plan, encoder: nn.Module) -> MethodPart:
+    preset = plan.request.preset if hasattr(plan.config, "preset") else "default"
     return MethodPart(
         name=plan.method.name,
         config=plan.config.model_dump(mode="json"),
-        preset=plan.request.preset if hasattr(plan.config, "preset") else "default",
+        preset=f"changed {preset}" if plan.request.overrides else preset,
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
         target=plan.target,
     )

@@ -60,16 +60,18 @@ class Block(nn.Module):
 
 
 class JointsEmbed(nn.Module):
-    """Linear map of every (4 frames x 1 joint x 3) patch, as a convolution. (B, 3, T, V) -> (B, T/4 * V, D)."""
+    """Linear map of every (4 frames x 1 joint x 3) patch. (B, T, V, 3) -> (B, T/4 * V, D).
+
+    The weight is kept as the official convolution's, (D, 3, 4, 1), but multiplied with patches directly.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, dim, kernel_size=(SEGMENT, 1), stride=(SEGMENT, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        # As a matrix product over patches: the same numbers as the convolution, without its slow small-kernel path.
         weight = self.proj.weight.permute(0, 2, 1, 3).flatten(1)  # frame-major, then x y z: the order of `patchify`
-        return F.linear(patchify(x.permute(0, 2, 3, 1)).flatten(1, 2), weight, self.proj.bias)
+        return F.linear(patchify(x).flatten(1, 2), weight, self.proj.bias)
 
 
 class SkeletonEncoder(nn.Module):
@@ -102,11 +104,27 @@ class SkeletonEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, D) of clips (B, 3, T, V, M)."""
-        return self.pool(self.blocks_from(self.embed(x)), x.shape[0])
+        return self.features(x)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Tokens with positions, (B * M, T/4 * V, D), of clips (B, 3, T, V, M)."""
-        bodies = x.permute(0, 4, 1, 2, 3).flatten(0, 1)
+    def features(self, x: Tensor, frozen: int = 0) -> Tensor:
+        """Features (B, D) of clips (B, 3, T, V, M): the mean over bodies, segments and joints.
+
+        An empty body counts like any other, but is encoded once for the whole batch, and a copied body once for its
+        clip. Embeddings and the first `frozen` blocks are kept out of the gradient.
+        """
+        bodies, which = distinct_bodies(x)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            tokens = self.blocks_from(self.embed(bodies), last=frozen)
+        encoded = self.blocks_from(tokens, first=frozen).mean(1)
+        return encoded[which].mean(1)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Encoded tokens (B, M, T/4, V, D) of clips (B, 3, T, V, M)."""
+        bodies, which = distinct_bodies(x)
+        return self.blocks_from(self.embed(bodies))[which].unflatten(2, (self.frames // SEGMENT, self.joints))
+
+    def embed(self, bodies: Tensor) -> Tensor:
+        """Tokens with positions, (B, T/4 * V, D), of bodies (B, T, V, 3)."""
         return cast(Tensor, self.joints_embed(bodies) + (self.temp_embed + self.pos_embed).flatten(1, 2))
 
     def blocks_from(self, tokens: Tensor, first: int = 0, last: int | None = None) -> Tensor:
@@ -115,21 +133,31 @@ class SkeletonEncoder(nn.Module):
             tokens = block(tokens)
         return cast(Tensor, self.norm(tokens)) if last is None else tokens
 
-    def tokens(self, x: Tensor) -> Tensor:
-        """Encoded tokens (B, M, T/4, V, D) of clips (B, 3, T, V, M)."""
-        batch, bodies = x.shape[0], x.shape[4]
-        return self.blocks_from(self.embed(x)).view(batch, bodies, self.frames // SEGMENT, self.joints, self.dim)
-
-    @staticmethod
-    def pool(tokens: Tensor, batch: int) -> Tensor:
-        """Mean over bodies, segments and joints: (B * M, L, D) -> (B, D). An empty body counts like any other."""
-        return tokens.view(batch, -1, tokens.shape[-1]).mean(1)
-
     def layer_of(self, parameter: str) -> int:
         """Layer number for layer-wise decay: 0 the embeddings, i + 1 block i, depth + 1 the last norm."""
         if parameter.startswith("blocks."):
             return int(parameter.split(".")[1]) + 1
         return len(self.blocks) + 1 if parameter.startswith("norm.") else 0
+
+
+def bodies_of(x: Tensor) -> Tensor:
+    """Each body its own sequence: clips (B, 3, T, V, M) -> (B * M, T, V, 3)."""
+    return x.permute(0, 4, 2, 3, 1).flatten(0, 1)
+
+
+def distinct_bodies(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The bodies of clips (B, 3, T, V, M) without repetitions, (K, T, V, 3), and which of them each is, (B, M).
+
+    Repetitions are what stands for absent bodies: zeros (the same in every clip) and copies of the clip's first body.
+    """
+    batch, bodies = x.shape[0], x.shape[4]
+    flat = bodies_of(x).view(batch, bodies, -1)
+    own = torch.arange(batch * bodies, device=x.device).view(batch, bodies)
+    empty = (flat == 0).all(2)
+    first_empty = empty.flatten().long().argmax()
+    which = torch.where((flat == flat[:, :1]).all(2), own[:, :1], own)
+    kept, which = torch.where(empty, first_empty, which).unique(return_inverse=True)
+    return flat.view(batch * bodies, *x.shape[2:4], 3)[kept], which
 
 
 def patchify(x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from stars_bench.api import Run, TrainingClips
-from stars_bench.models.encoder import SEGMENT, Block, SkeletonEncoder, initialise, patchify
+from stars_bench.models.encoder import SEGMENT, Block, SkeletonEncoder, bodies_of, initialise, patchify
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import decay_matrices_only, warmup_cosine
 
@@ -145,19 +145,19 @@ class MaskedPrediction(nn.Module):
 
     def forward(self, x: Tensor, uniform: Tensor | None = None) -> Tensor:
         """The loss of clips (B, 3, T, V, M); `uniform` (B * M, tokens) replaces the random draws of the mask."""
-        prediction, mask = self.predict(x, uniform)
         joints = bodies_of(x)
+        prediction, mask = self.predict(joints, uniform)
         target = normalised_patches(patchify(motion_of(joints) if self.target == "motion" else joints)).flatten(1, 2)
         error = (prediction - target).square().mean(-1)
         return (error * mask).sum() / mask.sum()
 
-    def predict(self, x: Tensor, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Predictions (B * M, tokens, 12) at every token and the mask (B * M, tokens), 1 = hidden."""
-        tokens = self.encoder.embed(x)
+    def predict(self, bodies: Tensor, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """From bodies (B, T, V, 3): predictions (B, tokens, 12) at every token, the mask (B, tokens), 1 = hidden."""
+        tokens = self.encoder.embed(bodies)
         if uniform is None:
-            uniform = torch.rand(tokens.shape[:2], device=x.device)
+            uniform = torch.rand(tokens.shape[:2], device=tokens.device)
         if self.target == "motion":
-            visible, mask = motion_aware_mask(patchify(bodies_of(x)), uniform, self.mask_ratio, self.mask_tau)
+            visible, mask = motion_aware_mask(patchify(bodies), uniform, self.mask_ratio, self.mask_tau)
         else:
             visible, mask = random_mask(uniform, self.mask_ratio)
         where = visible.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])
@@ -167,11 +167,6 @@ class MaskedPrediction(nn.Module):
         for block in self.decoder_blocks:
             full = block(full)
         return self.decoder_pred(self.decoder_norm(full)), mask
-
-
-def bodies_of(x: Tensor) -> Tensor:
-    """Each body its own clip: (B, 3, T, V, M) -> (B * M, T, V, 3)."""
-    return x.permute(0, 4, 2, 3, 1).flatten(0, 1)
 
 
 def pretrain(clips: TrainingClips, run: Run, config: MampConfig) -> SkeletonEncoder:

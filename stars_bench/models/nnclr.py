@@ -137,15 +137,9 @@ class NeighbourTuning(nn.Module):
                 rates[name] = base if block < 0 else base * decay ** (depth - block)
         return rates
 
-    def represent(self, x: Tensor) -> Tensor:
-        """Features (B, D) of clips (B, 3, T, V, M), with gradients in the tuned half only."""
-        with torch.no_grad():
-            frozen = self.encoder.blocks_from(self.encoder.embed(x), last=self.first_tuned)
-        return self.encoder.pool(self.encoder.blocks_from(frozen, first=self.first_tuned), x.shape[0])
-
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
         """The loss of clips (B, 3, T, V, M) with dataset indices (B,); in training z is then enqueued."""
-        z, p = self.head(self.represent(x))
+        z, p = self.head(self.encoder.features(x, frozen=self.first_tuned))
         logits = self.neighbours(z.detach(), ids) @ p.T / self.temperature
         loss = F.cross_entropy(logits, torch.arange(len(ids), device=logits.device))
         self.enqueue(z.detach(), ids)

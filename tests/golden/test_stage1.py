@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.encoder import SkeletonEncoder, bodies_of
 from stars_bench.models.mamp import MaskedPrediction
 from stars_bench.training.optim import decay_matrices_only
 from tests.golden.conftest import Arrays, below, tensor
@@ -37,7 +37,7 @@ def mamp(golden) -> Arrays:
 def test_mask_and_prediction_of_the_first_step(mamp: Arrays) -> None:
     model = small_model(below(mamp, "init/"))
     for step in range(3):
-        prediction, mask = model.predict(tensor(mamp["x"][step]), tensor(mamp["uniform"][step]))
+        prediction, mask = model.predict(bodies_of(tensor(mamp["x"][step])), tensor(mamp["uniform"][step]))
         assert_array_equal(mask.numpy(), mamp["mask"][step])
         if step == 0:
             assert_allclose(prediction.detach().numpy(), mamp["pred_step0"], **TOLERANCE)
@@ -67,7 +67,7 @@ def test_three_optimiser_steps(mamp: Arrays) -> None:
 def test_masked_autoencoder_variant(mamp: Arrays, golden) -> None:
     mae = golden("stage1_mae.npz")
     model = small_model(below(mamp, "init/"), target="joints")
-    _, mask = model.predict(tensor(mae["x"]), tensor(mae["uniform"]))
+    _, mask = model.predict(bodies_of(tensor(mae["x"])), tensor(mae["uniform"]))
     assert_array_equal(mask.numpy(), mae["mask"])
     assert_allclose(model(tensor(mae["x"]), tensor(mae["uniform"])).item(), mae["loss"], **TOLERANCE)
 

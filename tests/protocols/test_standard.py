@@ -20,7 +20,7 @@ SPECS = {spec.name: spec for spec in (XSUB, XVIEW, XSET)}
 def table_of(names: list[str]) -> pd.DataFrame:
     rows = [parse_name(name) for name in names]
     table = pd.DataFrame(
-        [(r.setup, r.camera, r.performer, r.replication, r.action - 1) for r in rows],
+        [(s, c, p, r, a - 1) for s, c, p, r, a in rows],
         columns=["setup", "camera", "subject", "replication", "label"],
     )
     return table.assign(name=names)

@@ -1,0 +1,244 @@
+"""The record: one JSON file a result, with everything that a number in a table must be traced to.
+
+A record is one method, trained on one protocol's training part with one seed, measured by one variant of an evaluation.
+Old records stay readable: a change of the schema raises SCHEMA_VERSION and teaches `parse` the older form;
+tests/historic holds a file of every version.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stars_bench.api import AbsentBody, StarsBenchError
+from stars_bench.provenance import digest_json
+
+SCHEMA_VERSION: Final = 1
+LAST_EPOCH = "last epoch"
+UNMARKED_PRESETS = ("paper", "default")
+"""`default` is for methods that have no presets: their Config as it stands."""
+TITLES = {"knn": "k-NN"}
+"""Evaluations whose names people write differently."""
+
+Scalar = str | int | float | bool
+VariantOrder = tuple[str, tuple[tuple[str, bool, float, str], ...]]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class MethodPart(_Part):
+    """What was trained. `preset` names where the config came from; anything but paper or default is marked."""
+
+    name: str
+    config: dict[str, Any]
+    preset: str
+    parameters: int = Field(ge=0)
+    target: str = Field(description="module:Class")
+
+
+class DatasetPart(_Part):
+    """What it was trained on: the prepared dataset, and whether it is the whole of it."""
+
+    name: str
+    profile: str
+    digest: str
+    clips: int = Field(ge=0)
+    expected_clips: int | None
+    complete: bool
+    absent_body: AbsentBody
+
+
+class ProtocolPart(_Part):
+    """Who trained and who was tested: digests of both lists of clip names, and counts."""
+
+    name: str
+    validation: str | None = Field(description="the held-out part of train that was measured instead of the test part")
+    train_digest: str
+    test_digest: str
+    train_clips: int = Field(ge=0)
+    test_clips: int = Field(ge=0)
+    expected_train: int | None
+    expected_test: int | None
+    notes: tuple[str, ...] = ()
+
+
+class EvaluationPart(_Part):
+    """How it was measured. `settings` tells the variants of one evaluation apart: {"k": 1}."""
+
+    name: str
+    config: dict[str, Any]
+    settings: dict[str, Scalar]
+    checkpoint_rule: str = LAST_EPOCH
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything that decides how the number was measured."""
+        return digest_json(self.model_dump())
+
+    @property
+    def title(self) -> str:
+        """The variant as people write it: `k-NN k=1`, `linear`."""
+        settings = (f"{key}={value}" for key, value in sorted(self.settings.items()))
+        return " ".join([TITLES.get(self.name, self.name), *settings])
+
+    @property
+    def order(self) -> VariantOrder:
+        """Sorts variants as people count: k = 2 before k = 10."""
+        return self.name, tuple(
+            (key, isinstance(value, str), 0.0 if isinstance(value, str) else float(value), str(value))
+            for key, value in sorted(self.settings.items())
+        )
+
+
+class Metric(_Part):
+    """One number over `n` clips. Accuracies are in percent with unit "%"; interval: 95 %, in the same unit."""
+
+    name: str
+    value: float
+    unit: str
+    n: int = Field(ge=0)
+    interval: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Metric:
+        if self.unit == "%" and not 0 <= self.value <= 100:
+            raise ValueError(f"{self.name} is {self.value} %, outside 0 to 100")
+        if self.interval is not None and not self.interval[0] <= self.value <= self.interval[1]:
+            raise ValueError(f"{self.name} {self.value} lies outside its interval {self.interval}")
+        return self
+
+
+class StagePart(_Part):
+    """One stage of training: its cache key, what it cost, and the checkpoint that it left."""
+
+    name: str
+    key: str
+    seconds: float = Field(ge=0)
+    samples: int = Field(ge=0)
+    peak_bytes: int | None
+    checkpoint_digest: str
+    reused: bool
+
+
+class CodePart(_Part):
+    """The code that ran, as `provenance.code_state` gives it. Outside a checkout commit and dirty are None."""
+
+    version: str
+    commit: str | None
+    dirty: bool | None
+
+
+class EnvironmentPart(_Part):
+    """The machine, as `provenance.environment` gives it, and the precision of the arithmetic."""
+
+    python: str
+    platform: str
+    cpus: int | None
+    packages: dict[str, str]
+    device: str
+    precision: str
+
+
+class PredictionsPart(_Part):
+    """The saved predictions: a path relative to the seed's folder, and the digest of the file."""
+
+    file: str
+    digest: str
+
+
+class Record(_Part):
+    """One result. Times are ISO 8601 in UTC."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    status: Literal["done"] = "done"
+    method: MethodPart
+    dataset: DatasetPart
+    protocol: ProtocolPart
+    evaluation: EvaluationPart
+    seed: int
+    metrics: tuple[Metric, ...] = Field(min_length=1)
+    stages: tuple[StagePart, ...]
+    code: CodePart
+    environment: EnvironmentPart
+    command: str
+    started: str
+    finished: str
+    predictions: PredictionsPart
+
+    @model_validator(mode="after")
+    def _has_each_metric_once(self) -> Record:
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) < len(names):
+            raise ValueError(f"a metric appears twice: {', '.join(names)}")
+        return self
+
+    @property
+    def complete(self) -> bool:
+        """Whether the result rests on all clips that the dataset and the protocol have."""
+        return self.dataset.complete and (self.protocol.validation is not None or self._has_expected_split)
+
+    @property
+    def marks(self) -> list[str]:
+        """Short reasons why this result must not stand in a table without a footnote. Empty: nothing to explain."""
+        marks = []
+        if self.method.preset not in UNMARKED_PRESETS:
+            marks.append(f"{self.method.preset} preset")
+        if self.dataset.name == "synthetic":
+            marks.append("synthetic data")
+        if not self.dataset.complete:
+            expected = self.dataset.expected_clips
+            of = f" of {expected:,}" if expected is not None else ""
+            marks.append(f"partial data ({self.dataset.clips:,}{of} clips)")
+        elif not self.complete:
+            marks.append(f"unexpected split ({self.protocol.train_clips:,} train, {self.protocol.test_clips:,} test)")
+        if self.protocol.validation is not None:
+            marks.append("validation part, not the test part")
+        if self.evaluation.checkpoint_rule != LAST_EPOCH:
+            marks.append(f"checkpoint: {self.evaluation.checkpoint_rule}")
+        return marks
+
+    @property
+    def file_name(self) -> str:
+        """The record's own file name, the same for the same evaluation and settings: `knn-k1-3f9a1c02.json`."""
+        settings = [f"{key}{value}" for key, value in sorted(self.evaluation.settings.items())]
+        name = "-".join([self.evaluation.name, *settings, self.evaluation.digest[:8]])
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", name) + ".json"
+
+    @property
+    def _has_expected_split(self) -> bool:
+        protocol = self.protocol
+        return protocol.expected_train in (None, protocol.train_clips) and protocol.expected_test in (
+            None,
+            protocol.test_clips,
+        )
+
+
+def parse(text: str, where: str) -> Record:
+    """A record from its JSON text.
+
+    Raises:
+        StarsBenchError: not JSON, not a record, or of a newer schema; one line that begins with `where`.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StarsBenchError(f"{where}, line {error.lineno}: not JSON ({error.msg})") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise StarsBenchError(f"{where}: not a record of stars-bench (no schema_version)")
+    if version > SCHEMA_VERSION:
+        raise StarsBenchError(
+            f"{where}: record schema {version} is newer than this stars-bench reads ({SCHEMA_VERSION}): update it"
+        )
+    try:
+        return Record.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        fault = f"{place}: {first['msg']}" if place else first["msg"]
+        raise StarsBenchError(f"{where}: not a sound record: {fault}") from error

@@ -1,0 +1,356 @@
+"""From records to boards: one leaderboard per dataset, protocol and profile, measured rows and published rows apart.
+
+A board holds numbers and reasons, no typography: `render` turns it into a terminal table, Markdown or CSV. Records are
+averaged over seeds only when everything else is identical (method and evaluation settings, precision, data, both lists
+of clips); otherwise they stand in rows of their own, named by what differs or by a short key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from stars_bench import registry
+from stars_bench.provenance import digest_json
+from stars_bench.results.published import Published, published_for, published_numbers
+from stars_bench.results.record import Record, Scalar
+from stars_bench.results.seeds import Estimate, estimate
+
+MAIN_METRIC = "top1"
+BEST_ON_TEST = "top1_best_epoch_on_test"
+"""What the official programs print: a maximum over epochs that has seen the test labels. Never in a column."""
+
+PUBLISHED_PROFILE = "mamp"
+"""The cleaning that published numbers rest on; beside other data they would compare nothing."""
+
+PublishedChoice = Literal["own", "all", "none"]
+_Item = TypeVar("_Item")
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One variant of an evaluation."""
+
+    title: str
+    evaluation: str
+    settings: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The metrics of one row and column over its seeds, and the marks that not all cells of the row share."""
+
+    metrics: Mapping[str, Estimate]
+    marks: tuple[str, ...]
+
+    @property
+    def main(self) -> Estimate:
+        """The number that the table shows: the last epoch's top-1 accuracy."""
+        return self.metrics[MAIN_METRIC]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method as it was measured. `label` tells it from other rows of the same method; cells by column title."""
+
+    method: str
+    label: str
+    preset: str
+    cells: Mapping[str, Cell]
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One method as others published it; cells by column title."""
+
+    method: str
+    cells: Mapping[str, Published]
+
+
+@dataclass(frozen=True)
+class Board:
+    """The leaderboard of one dataset, protocol and cleaning profile. `notes` are sentences that belong under it."""
+
+    dataset: str
+    protocol: str
+    profile: str
+    validation: str | None  # the part of train that was measured instead of the test part
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    published: tuple[PublishedRow, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What was measured: dataset, protocol, profile."""
+        part = f", validation part ({self.validation})" if self.validation is not None else ""
+        return f"{self.dataset} {self.protocol}, profile {self.profile}{part}"
+
+    @property
+    def subtitle(self) -> str:
+        """What the numbers are and over how many clips."""
+        clips = sorted({cell.main.clips for row in self.rows for cell in row.cells.values()})
+        several = any(cell.main.n > 1 for row in self.rows for cell in row.cells.values())
+        number = f"{clips[0]:,}" if len(clips) == 1 else f"{clips[0]:,} to {clips[-1]:,}"
+        tested = "test" if self.validation is None else "validation"
+        spread = ", mean ± standard deviation over seeds" if several else ""
+        return f"top-1 accuracy in %{spread}; {number} {tested} clips"
+
+
+def leaderboard(records: Iterable[Record], published: PublishedChoice = "own") -> list[Board]:
+    """One board per dataset, protocol, profile and part, in the registry's order.
+
+    Args:
+        records: those without a top-1 accuracy are left to `store.to_frame`.
+        published: "own": published rows of the methods that were measured; "all": of every method that uses joints
+            alone; "none". Only numbers of the same dataset, protocol, evaluation and settings stand beside a column.
+    """
+    ranked = [record for record in records if any(metric.name == MAIN_METRIC for metric in record.metrics)]
+    boards = _group(ranked, _place)
+    datasets, protocols = _by_registry("datasets"), _by_registry("protocols")
+
+    def order(place: _Place) -> tuple[object, ...]:
+        other_profile = place.profile != PUBLISHED_PROFILE
+        return datasets(place.dataset), protocols(place.protocol), other_profile, place.profile, place.validation or ""
+
+    return [_board(place, boards[place], published) for place in sorted(boards, key=order)]
+
+
+# --------------------------------------------------------------------------------------------- what is one row
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Records that make up one row: by column title, the seeds of one variant."""
+
+    cells: Mapping[str, list[Record]]
+
+    @cached_property
+    def records(self) -> list[Record]:
+        return [record for seeds in self.cells.values() for record in seeds]
+
+    @property
+    def name(self) -> str:
+        return self.records[0].method.name
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the numbers of this row, the seed apart, as flat names and values."""
+        variants = {title: _variant_identity(seeds[0]) for title, seeds in self.cells.items()}
+        return _flat(_trained_identity(self.records[0]) | variants)
+
+    @cached_property
+    def key(self) -> str:
+        return digest_json(self.identity)[:6]
+
+
+def _trained_identity(record: Record) -> dict[str, Any]:
+    """What must agree before two trained encoders may differ by their seed alone."""
+    method, dataset, protocol = record.method, record.dataset, record.protocol
+    return {
+        "method": method.model_dump(include={"name", "target", "preset", "config"}),
+        "precision": record.environment.precision,
+        "dataset": dataset.model_dump(include={"name", "profile", "digest", "absent_body"}),
+        "protocol": protocol.model_dump(include={"name", "validation", "train_digest", "test_digest"}),
+    }
+
+
+def _variant_identity(record: Record) -> dict[str, Any]:
+    """What must agree before two measurements may be averaged."""
+    clips = next(metric.n for metric in record.metrics if metric.name == MAIN_METRIC)
+    return record.evaluation.model_dump(include={"config", "checkpoint_rule"}) | {"clips": clips}
+
+
+def _entries(records: Sequence[Record]) -> list[_Entry]:
+    """Rows of one board. An evaluation that was run with two configs gives its method a second row."""
+    entries = []
+    for trained in _group(records, lambda record: digest_json(_trained_identity(record))).values():
+        variants = {
+            title: list(_group(same, lambda record: digest_json(_variant_identity(record))).values())
+            for title, same in _group(trained, lambda record: record.evaluation.title).items()
+        }
+        for cells in zip_longest(*variants.values()):
+            entries.append(_Entry({title: seeds for title, seeds in zip(variants, cells, strict=True) if seeds}))
+    return entries
+
+
+def _newest(records: Sequence[Record]) -> list[Record]:
+    """One record per seed: a repetition with the same settings is no further seed."""
+    chosen: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: record.finished):
+        what = [_trained_identity(record), record.evaluation.title, _variant_identity(record), record.seed]
+        chosen[digest_json(what)] = record
+    return sorted(chosen.values(), key=lambda record: (record.started, record.seed))
+
+
+# ---------------------------------------------------------------------------------------------- one board
+
+
+class _Place(NamedTuple):
+    """What all rows of a board share."""
+
+    dataset: str
+    protocol: str
+    profile: str
+    validation: str | None
+
+
+def _place(record: Record) -> _Place:
+    return _Place(record.dataset.name, record.protocol.name, record.dataset.profile, record.protocol.validation)
+
+
+def _board(place: _Place, records: Sequence[Record], choice: PublishedChoice) -> Board:
+    kept = _newest(records)
+    entries = _entries(kept)
+    columns = _columns(kept)
+    labels = {
+        id(entry): label
+        for same in _group(entries, lambda entry: entry.name).values()
+        for entry, label in zip(same, _labels(same), strict=True)
+    }
+    method_order = _by_registry("methods")
+    rows = [_row(entry, labels[id(entry)]) for entry in sorted(entries, key=lambda entry: method_order(entry.name))]
+    beside = _published_rows(place, columns, choice, {entry.name for entry in entries})
+    notes = [
+        *_difference_notes(entries, labels),
+        *dict.fromkeys(note for record in kept for note in record.protocol.notes),
+        *_best_on_test_notes(rows, beside),
+    ]
+    if superseded := len(records) - len(kept):
+        notes.append(f"{superseded} older results left out: the same settings and seed were run again.")
+    if choice != "none" and not beside:
+        notes.append(_nothing_published(place, choice))
+    return Board(*place, tuple(columns), tuple(rows), tuple(beside), tuple(notes))
+
+
+def _columns(records: Iterable[Record]) -> list[Column]:
+    order = _by_registry("evaluations")
+    evaluations = {record.evaluation.title: record.evaluation for record in records}
+    return [
+        Column(part.title, part.name, part.settings)
+        for part in sorted(evaluations.values(), key=lambda part: (order(part.name), part.order))
+    ]
+
+
+def _row(entry: _Entry, label: str) -> Row:
+    shared = [mark for mark in entry.records[0].marks if all(mark in record.marks for record in entry.records)]
+    cells = {}
+    for title, seeds in entry.cells.items():
+        by_name = _group((metric for record in seeds for metric in record.metrics), lambda metric: metric.name)
+        marks = dict.fromkeys(mark for record in seeds for mark in record.marks if mark not in shared)
+        cells[title] = Cell({name: estimate(same) for name, same in by_name.items()}, tuple(marks))
+    first = entry.records[0]
+    return Row(first.method.name, label, first.method.preset, cells, tuple(shared))
+
+
+def _labels(entries: Sequence[_Entry]) -> list[str]:
+    """Labels of the rows of one method: its name, then what tells them apart, then a key where that is not enough."""
+    facts = ("method.preset", "precision")
+    telling = [fact for fact in facts if len({entry.identity[fact] for entry in entries}) > 1]
+    labels = []
+    for entry in entries:
+        facts_told = ", ".join(entry.identity[fact] for fact in telling)
+        labels.append(f"{entry.name} ({facts_told})" if telling else entry.name)
+    return [
+        f"{label} [{entry.key}]" if labels.count(label) > 1 else label
+        for entry, label in zip(entries, labels, strict=True)
+    ]
+
+
+def _difference_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list[str]:
+    """For every row that is told apart by a key: what differs from the other rows of its method."""
+    notes = []
+    for same in _group(entries, lambda entry: entry.name).values():
+        names = dict.fromkeys(name for entry in same for name in entry.identity)
+        values = {name: {_told(entry, name) for entry in same} - {None} for name in names}
+        for entry in same:
+            if not labels[id(entry)].endswith(f"[{entry.key}]"):
+                continue
+            differing = [name for name in names if len(values[name]) > 1 and _told(entry, name) is not None]
+            told = [f"{_plain(name)} {_told(entry, name)}" for name in differing[:4]]
+            rest = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+            notes.append(f"[{entry.key}]: {', '.join(told)}{rest}.")
+    return notes
+
+
+def _best_on_test_notes(rows: Iterable[Row], beside: Iterable[PublishedRow]) -> list[str]:
+    """The measured counterpart of published maxima, only where such a number stands in the same column."""
+    claimed = {(row.method.casefold(), title) for row in beside for title in row.cells}
+    told = [
+        f"{row.label} {title} {cell.metrics[BEST_ON_TEST].mean:.1f}"
+        for row in rows
+        for title, cell in row.cells.items()
+        if BEST_ON_TEST in cell.metrics and (row.method.casefold(), title) in claimed
+    ]
+    if not told:
+        return []
+    return [
+        "Measured numbers are the last epoch's. The official programs print the best epoch on the test part, "
+        f"which here is: {'; '.join(told)}."
+    ]
+
+
+def _published_rows(
+    place: _Place, columns: Iterable[Column], choice: PublishedChoice, methods: set[str]
+) -> list[PublishedRow]:
+    if choice == "none" or place.profile != PUBLISHED_PROFILE or place.validation is not None:
+        return []
+    wanted = methods if choice == "own" else None
+    found = [
+        (column.title, number)
+        for column in columns
+        for number in published_for(place.dataset, place.protocol, column.evaluation, column.settings, wanted)
+    ]
+    rows = _group(found, lambda item: item[1].method)
+    ordered = sorted(rows, key=lambda method: (min(item[1].year or 9999 for item in rows[method]), method.casefold()))
+    return [PublishedRow(method, dict(rows[method])) for method in ordered]
+
+
+def _nothing_published(place: _Place, choice: PublishedChoice) -> str:
+    if place.validation is not None:
+        return "Published numbers are over the test part: none stand beside a validation part."
+    if place.profile != PUBLISHED_PROFILE and any(number.dataset == place.dataset for number in published_numbers()):
+        return f"Published numbers rest on profile {PUBLISHED_PROFILE}: none stand beside {place.profile}."
+    whose = "" if choice == "all" else " of these methods"
+    return f"No published numbers{whose} for {place.dataset} {place.protocol} with these evaluations."
+
+
+# ------------------------------------------------------------------------------------------------ small tools
+
+
+def _by_registry(kind: str) -> Callable[[str], tuple[int, str]]:
+    """A sort key: registered names in their order, then the others by name."""
+    places = {name: place for place, name in enumerate(registry.names(kind))}
+    return lambda name: (places.get(name, len(places)), name)
+
+
+def _group(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
+    groups: dict[_Key, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        flat |= _flat(inner, f"{prefix}{name}.") if isinstance(inner, Mapping) else {f"{prefix}{name}": inner}
+    return flat
+
+
+def _plain(name: str) -> str:
+    """`method.config.epochs` as `epochs`, `linear.config.epochs` as `linear epochs`."""
+    return name.removeprefix("method.config.").replace(".config.", " ").replace(".", " ").replace("_", " ")
+
+
+def _told(entry: _Entry, name: str) -> str | None:
+    """A value of a row's identity in few characters; None where the row has nothing to say (no such column)."""
+    if name not in entry.identity:
+        return "unset" if name.startswith("method.config.") else None
+    value = str(entry.identity[name])
+    return value[:8] if name.endswith("digest") else value

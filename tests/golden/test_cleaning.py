@@ -1,0 +1,45 @@
+"""Raw NTU files through parser and cleaning: what the public preprocessing computes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stars_bench.datasets import cleaning, ntu_raw
+
+GOLDEN = Path(os.environ.get("STARS_BENCH_GOLDEN") or Path(__file__).parent)
+FILES = sorted((GOLDEN / "raw").glob("*.skeleton"))
+
+
+def denoised(file: Path) -> np.ndarray:
+    joints, _ = cleaning.denoise(ntu_raw.parse(file.read_bytes()))
+    return joints
+
+
+def test_there_are_golden_files() -> None:
+    assert FILES
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_actors_and_frames_are_those_of_the_public_preprocessing_exactly(file: Path) -> None:
+    expected = np.load(GOLDEN / "clean.npz")[f"{file.stem}/denoised"]
+    found = denoised(file)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_centred_clips_are_those_of_the_public_preprocessing(file: Path) -> None:
+    expected = np.load(GOLDEN / "clean.npz")[f"{file.stem}/centered"]
+    np.testing.assert_allclose(cleaning.centre(denoised(file)), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_whole_profile_gives_the_same_clip_cut_to_300_frames(file: Path) -> None:
+    expected = np.load(GOLDEN / "clean.npz")[f"{file.stem}/centered"][:300]
+    bodies, _ = cleaning.clean(ntu_raw.parse(file.read_bytes()))
+    assert bodies.shape == (expected.shape[1] // 75, len(expected), 25, 3)
+    np.testing.assert_allclose(np.hstack([body.reshape(-1, 75) for body in bodies]), expected, rtol=1e-6, atol=1e-6)

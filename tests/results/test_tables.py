@@ -1,0 +1,152 @@
+"""Boards: what is averaged, what is kept apart, and what stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from stars_bench.results.record import Metric, Record
+from stars_bench.results.seeds import estimate
+from stars_bench.results.tables import leaderboard
+
+MakeRecord = Callable[..., Record]
+
+
+def test_seeds_become_mean_sample_deviation_and_count(make_record: MakeRecord) -> None:
+    (board,) = leaderboard(make_record(value, seed=seed) for seed, value in enumerate([78.0, 80.0, 82.0]))
+    (row,) = board.rows
+    number = row.cells["k-NN k=1"].main
+    assert (number.mean, number.std, number.n, number.clips) == (80.0, 2.0, 3, 16487)
+    assert number.low == pytest.approx(80 - 4.303 * 2 / 3**0.5)
+    assert number.high == pytest.approx(80 + 4.303 * 2 / 3**0.5)
+
+
+def test_one_seed_keeps_its_own_interval_and_has_no_deviation() -> None:
+    number = estimate([Metric(name="top1", value=80.0, unit="%", n=100, interval=(71.0, 87.0))])
+    assert (number.std, number.n, number.low, number.high) == (None, 1, 71.0, 87.0)
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"method__config": {"dim": 64}},
+        {"method__target": "elsewhere:Stars"},
+        {"method__preset": "quick"},
+        {"dataset__digest": "other data"},
+        {"dataset__absent_body": "duplicate"},
+        {"protocol__train_digest": "other clips"},
+        {"protocol__test_digest": "other clips"},
+        {"evaluation__config": {"keep": 1.0}},
+        {"evaluation__checkpoint_rule": "best-on-test (as published)"},
+        {"environment__precision": "bf16"},
+        {"n": 16000},
+    ],
+)
+def test_whatever_else_differs_is_never_averaged(make_record: MakeRecord, difference: dict[str, object]) -> None:
+    (board,) = leaderboard([make_record(80.0, seed=0), make_record(60.0, seed=1, **difference)])
+    assert [row.cells["k-NN k=1"].main.n for row in board.rows] == [1, 1]
+    assert len({row.label for row in board.rows}) == 2
+
+
+def test_a_short_key_and_a_note_say_what_differs(make_record: MakeRecord) -> None:
+    (board,) = leaderboard([make_record(), make_record(method__config={"dim": 64})])
+    for row, width in zip(board.rows, (256, 64), strict=True):
+        key = row.label.removeprefix("stars ")
+        assert f"{key}: dim {width}." in board.notes
+
+
+def test_an_evaluation_run_with_two_configs_takes_a_second_row(make_record: MakeRecord) -> None:
+    linear = {"evaluation__name": "linear", "evaluation__settings": {}}
+    records = [
+        make_record(80.0),
+        make_record(85.0, **linear, evaluation__config={"epochs": 100}),
+        make_record(82.0, **linear, evaluation__config={"epochs": 20}),
+    ]
+    (board,) = leaderboard(records)
+    found = [{title: cell.main.mean for title, cell in row.cells.items()} for row in board.rows]
+    assert found == [{"k-NN k=1": 80.0, "linear": 85.0}, {"linear": 82.0}]
+
+
+def test_the_same_seed_again_is_no_second_seed(make_record: MakeRecord) -> None:
+    older = make_record(70.0, finished="2026-01-01T00:00:00+00:00", code__version="0.0.9")
+    newer = make_record(80.0, finished="2026-02-01T00:00:00+00:00")
+    (board,) = leaderboard([newer, older])
+    number = board.rows[0].cells["k-NN k=1"].main
+    assert (number.mean, number.n) == (80.0, 1)
+    assert any(note.startswith("1 older result") for note in board.notes)
+
+
+def test_other_profiles_and_validation_parts_have_boards_of_their_own(make_record: MakeRecord) -> None:
+    boards = leaderboard(
+        [
+            make_record(dataset__profile="centered"),
+            make_record(protocol__validation="subjects 1 and 2"),
+            make_record(),
+        ]
+    )
+    assert [board.title for board in boards] == [
+        "ntu60 xsub, profile mamp",
+        "ntu60 xsub, profile mamp, validation part (subjects 1 and 2)",
+        "ntu60 xsub, profile centered",
+    ]
+    assert [len(board.published) for board in boards] == [1, 0, 0]
+
+
+def test_datasets_methods_and_columns_stand_in_the_registrys_order(make_record: MakeRecord) -> None:
+    records = [
+        make_record(method__name=method, dataset__name=dataset, evaluation__name=name, evaluation__settings=settings)
+        for dataset in ("pku1", "ntu60")
+        for method in ("zoo", "untrained", "mamp", "stars", "ape")
+        for name, settings in (("linear", {}), ("knn", {"k": 10}), ("knn", {"k": 2}))
+    ]
+    boards = leaderboard(records)
+    assert [board.dataset for board in boards] == ["ntu60", "pku1"]
+    assert [row.label for row in boards[0].rows] == ["stars", "mamp", "untrained", "ape", "zoo"]
+    assert [column.title for column in boards[0].columns] == ["k-NN k=2", "k-NN k=10", "linear"]
+
+
+def test_marks_of_all_cells_are_the_rows_and_others_stay_with_the_cell(make_record: MakeRecord) -> None:
+    quick = {"method__preset": "quick"}
+    other = {"evaluation__name": "linear", "evaluation__settings": {}, "evaluation__checkpoint_rule": "best-on-test"}
+    (board,) = leaderboard([make_record(**quick), make_record(**quick, **other)])
+    (row,) = board.rows
+    assert row.marks == ("quick preset",)
+    assert row.cells["k-NN k=1"].marks == ()
+    assert row.cells["linear"].marks == ("checkpoint: best-on-test",)
+
+
+def test_the_last_epoch_is_the_number_and_the_best_on_test_a_note(make_record: MakeRecord) -> None:
+    linear = {"evaluation__name": "linear", "evaluation__settings": {}}
+    (board,) = leaderboard([make_record(86.0, best=88.5, **linear)])
+    cell = board.rows[0].cells["linear"]
+    assert cell.main.mean == 86.0
+    assert cell.metrics["top1_best_epoch_on_test"].mean == 88.5
+    assert any("stars linear 88.5" in note for note in board.notes)
+    (alone,) = leaderboard([make_record(86.0, best=88.5, **linear)], published="none")
+    assert alone.notes == ()
+
+
+def test_own_published_rows_are_those_of_the_measured_methods(make_record: MakeRecord) -> None:
+    records = [make_record(), make_record(method__name="mamp")]
+    (board,) = leaderboard(records)
+    values = {row.method: row.cells["k-NN k=1"].value for row in board.published}
+    assert values == {"MAMP": 62.0, "STARS": 79.9}
+    assert leaderboard(records, published="none")[0].published == ()
+    assert len(leaderboard(records, published="all")[0].published) > 5
+
+
+def test_data_without_published_numbers_says_so(make_record: MakeRecord) -> None:
+    (board,) = leaderboard([make_record(dataset__name="synthetic", dataset__expected_clips=None)])
+    assert board.notes == ("No published numbers of these methods for synthetic xsub with these evaluations.",)
+
+
+def test_what_the_protocol_has_to_say_stands_under_the_board_once(make_record: MakeRecord) -> None:
+    note = "10,389 of the test clips are training clips of ntu120 xset."
+    (board,) = leaderboard([make_record(seed=seed, protocol__notes=[note]) for seed in (0, 1)])
+    assert board.notes == (note,)
+
+
+def test_results_without_an_accuracy_are_not_on_the_board(make_record: MakeRecord) -> None:
+    silhouette = [{"name": "silhouette", "value": 0.2, "unit": "", "n": 1500}]
+    assert leaderboard([make_record(metrics=silhouette)]) == []
