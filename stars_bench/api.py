@@ -128,7 +128,6 @@ class DatasetSpec:
     find: Callable[[Iterable[Path]], Found]
     convert: Callable[[RawItem, Mapping[str, bytes], Profile], Iterable[Clip | SetAside]]
     expected_clips: int | None
-    published_as: str | None  # its name in published results
     where: str  # how to get the raw files and what to do with them: one line
     licence: str
     citation: str

@@ -42,7 +42,7 @@ class ClipStore:
         self.device = torch.device(device)
         self.joints = torch.from_numpy(joints).to(self.device)
         self.offset, self.frames, self.bodies = (
-            torch.from_numpy(np.ascontiguousarray(column, dtype=np.int64)).to(self.device)
+            torch.from_numpy(np.array(column, dtype=np.int64)).to(self.device)  # a copy: pandas' columns are read-only
             for column in (offset, frames, bodies)
         )
         self.absent: AbsentBody = absent
@@ -103,9 +103,9 @@ class ClipPart:
 
     def __init__(self, store: ClipStore, ids: np.ndarray, labels: np.ndarray | None = None) -> None:
         self.store = store
-        self.ids = torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(store.device)
+        self.ids = torch.from_numpy(np.array(ids, dtype=np.int64)).to(store.device)
         self.num_joints = int(store.joints.shape[1])
-        self._labels = None if labels is None else torch.from_numpy(labels.astype(np.int64)).to(store.device)
+        self._labels = None if labels is None else torch.from_numpy(np.array(labels, dtype=np.int64)).to(store.device)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -59,19 +59,21 @@ class Published(StrEnum):
     none = "none"
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        console.print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     """Options of every command."""
-    if version:
-        console.print(__version__)
-        raise typer.Exit
-    _state["debug"] = debug
-
-
-_state = {"debug": False}
+    del debug, version  # acted on in `main` and `_version`
 
 
 @app.command()
@@ -104,6 +106,9 @@ def prepare(
     jobs: Annotated[int | None, typer.Option(help="Processes; default: all cores.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N raw files, for a try.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what was prepared with other settings.")] = False,
+    backend: Annotated[
+        str | None, typer.Option(help="joblib backend (loky, threading, ...); default: the fastest here.")
+    ] = None,
 ) -> None:
     """Turn raw skeleton files into normalised HDF5 shards.
 
@@ -111,25 +116,36 @@ def prepare(
     clips are set aside with file, line and reason, the others go on; the exit code then is 1.
     """
     from stars_bench.datasets import quality
-    from stars_bench.datasets import prepare as library
+    from stars_bench.datasets.prepare import prepare as convert
 
-    started = time.monotonic()
     spec = registry.load("datasets", dataset)
     with Bars(console) as bars:
-        report = library.prepare(
+        if spec.name == "synthetic" and not raw:
+            raw = [_made_up(data_dir / "raw" / spec.name, bars)]
+        report = convert(
             spec,
-            raw=raw or [],
-            data_dir=data_dir,
+            raw or [],
+            data_dir,
             profile=profile,
             jobs=jobs,
             limit=limit,
-            force=force,
+            overwrite=force,
+            backend=backend,
             progress=lambda done, total, aside: bars(f"prepare {spec.name}", done, total, f"{aside} set aside"),
         )
     console.print(quality.render(report.quality))
-    console.print(f"{report.folder}  ({time.monotonic() - started:.1f} s)")
-    if report.num_faults:
-        raise StarsBenchError(f"{report.num_faults} clips were set aside; the others are ready (see quality report)")
+    state = "was ready, nothing to do" if report.unchanged else f"{report.shards - report.reused} shards written"
+    console.print(f"{report.folder}: {state}, {report.seconds:.1f} s")
+    if report.set_aside:
+        clips = "1 clip was" if report.set_aside == 1 else f"{report.set_aside:,} clips were"
+        raise StarsBenchError(f"{clips} set aside (listed above, all in index.json); the others are ready")
+
+
+def _made_up(folder: Path, bars: Bars) -> Path:
+    from stars_bench.datasets.synthetic import write_raw
+
+    write_raw(folder, progress=lambda done, total: bars("write raw clips", done, total))
+    return folder
 
 
 @app.command()
@@ -203,7 +219,9 @@ def report(
     for warning in stored.warnings:
         errors.print(f"[yellow]left out:[/] {warning}")
     if not stored.records:
-        raise StarsBenchError(f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)")
+        raise StarsBenchError(
+            f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)"
+        )
     boards = tables.leaderboard(stored.records, published.value)
     if form is Format.table and out is None:
         console.print(render.to_rich(boards, console.width))
@@ -248,7 +266,7 @@ def main() -> None:
     try:
         app()
     except StarsBenchError as error:
-        if _state["debug"]:
+        if "--debug" in sys.argv:
             raise
         errors.print(f"[bold red]error:[/] {error}", soft_wrap=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)

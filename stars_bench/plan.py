@@ -91,7 +91,10 @@ def resolve(request: Request) -> Plan:
         raise UsageError(f"--validation {request.validation}: there is {', '.join(VALIDATIONS)}")
     dataset = find_dataset(request, protocol)
     device = choose_device(request.device)
-    own = [item for item in request.overrides if item.partition("=")[0].split(".")[0] not in evaluations]
+    own = [item for item in request.overrides if "." not in item.partition("=")[0]]
+    for item in set(request.overrides) - set(own):
+        if item.partition(".")[0] not in evaluations:
+            raise UsageError(f"--set {item}: {item.partition('.')[0]} is not evaluated ({', '.join(evaluations)} are)")
     return Plan(
         request=request,
         dataset=dataset,

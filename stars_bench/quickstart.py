@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from stars_bench import runner
 from stars_bench.console import Bars
 from stars_bench.datasets.ntu import SYNTHETIC
 from stars_bench.datasets.prepare import prepare
-from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.datasets.synthetic import write_raw
 from stars_bench.plan import Request
 from stars_bench.results import render, tables
 from stars_bench.results.record import Record
@@ -27,27 +26,15 @@ NEXT_STEPS = """\
   3. stars-bench report                             (beside the published numbers)"""
 
 
-def write_synthetic(folder: Path, bars: Bars, jobs: int | None = None) -> Path:
-    """Writes the made-up raw NTU files (those that are there already are kept); returns their folder."""
-    names = clip_names()
-    write_raw(
-        folder,
-        names,
-        jobs=jobs or os.cpu_count() or 1,
-        progress=lambda done, total: bars("write raw clips", done, total),
-    )
-    return folder
-
-
 def quickstart(folder: Path, console: Console, jobs: int | None = None, seed: int = 0) -> list[Record]:
     """Runs the road below `folder` and prints what it does; the same call again goes on where it stopped."""
     started = time.monotonic()
     console.print(f"[bold]stars-bench quick start[/] in {folder}: about three minutes on two cores\n")
     with Bars(console) as bars:
-        raw = write_synthetic(folder / "raw", bars, jobs)
+        write_raw(folder / "raw", progress=lambda done, total: bars("write raw clips", done, total))
         prepare(
             SYNTHETIC,
-            [raw],
+            [folder / "raw"],
             folder / "data",
             jobs=jobs,
             progress=lambda done, total, aside: bars("prepare", done, total, f"{aside} set aside"),

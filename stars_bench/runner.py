@@ -83,7 +83,8 @@ class _Seed:
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
         """Classes of clips, by their numbers."""
-        return self.plan.dataset.table["label"].to_numpy(dtype=np.int64)[ids]
+        labels: np.ndarray = self.plan.dataset.table["label"].to_numpy(dtype=np.int64)[ids]
+        return labels
 
     def stage_run(self, config: BaseModel, **context: str) -> StageRun:
         """What a method or an evaluation trains its stages with; `context` is what they depend on beside the data."""

@@ -17,7 +17,7 @@ PACKAGE = Path(stars_bench.__file__).parent
 
 FLOORS = {
     "cli": 8,
-    "__main__": 8,
+    "__main__": 9,
     "quickstart": 7,
     "runner": 6,
     "plan": 5.5,
@@ -30,8 +30,8 @@ FLOORS = {
     "protocols": 2,
     "datasets": 1,
     "api": 0,
-    "registry": 0,
-    "provenance": 0,
+    "registry": 0.5,
+    "provenance": 0.5,
     "__init__": -1,
 }
 """Rooms of the house (folders, or files of the top level) and their floors."""

@@ -35,10 +35,7 @@ class KNN:
         bank, queries = subject.features("train", config.crop), subject.features("test", config.crop)
         ks = tuple(k for k in config.k if k <= len(bank))
         votes = knn_predict(bank, subject.train.labels, queries, ks, subject.num_classes)
-        return [
-            Outcome({"k": k}, vote.cpu().numpy())
-            for k, vote in zip(ks, votes, strict=True)
-        ]
+        return [Outcome({"k": k}, vote.cpu().numpy()) for k, vote in zip(ks, votes, strict=True)]
 
 
 def knn_predict(bank: Tensor, labels: Tensor, queries: Tensor, ks: tuple[int, ...], num_classes: int) -> list[Tensor]:

@@ -121,7 +121,8 @@ class SkeletonEncoder(nn.Module):
     def tokens(self, x: Tensor) -> Tensor:
         """Encoded tokens (B, M, T/4, V, D) of clips (B, 3, T, V, M)."""
         bodies, which = distinct_bodies(x)
-        return self.blocks_from(self.embed(bodies))[which].unflatten(2, (self.frames // SEGMENT, self.joints))
+        encoded = self.blocks_from(self.embed(bodies))[which]
+        return encoded.view(*which.shape, self.frames // SEGMENT, self.joints, self.dim)
 
     def embed(self, bodies: Tensor) -> Tensor:
         """Tokens with positions, (B, T/4 * V, D), of bodies (B, T, V, 3)."""
@@ -156,7 +157,7 @@ def distinct_bodies(x: Tensor) -> tuple[Tensor, Tensor]:
     empty = (flat == 0).all(2)
     first_empty = empty.flatten().long().argmax()
     which = torch.where((flat == flat[:, :1]).all(2), own[:, :1], own)
-    kept, which = torch.where(empty, first_empty, which).unique(return_inverse=True)
+    kept, which = torch.unique(torch.where(empty, first_empty, which), return_inverse=True)
     return flat.view(batch * bodies, *x.shape[2:4], 3)[kept], which
 
 

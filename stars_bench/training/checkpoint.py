@@ -16,8 +16,9 @@ SCHEMA_VERSION = 1
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Writes tensors and plain values atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state | {"schema_version": SCHEMA_VERSION}, temporary)
+    # A stream, not a path: torch writes a path's (temporary) name into the file.
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        torch.save(state | {"schema_version": SCHEMA_VERSION}, stream)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

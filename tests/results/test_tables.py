@@ -102,7 +102,7 @@ def test_datasets_methods_and_columns_stand_in_the_registrys_order(make_record: 
     ]
     boards = leaderboard(records)
     assert [board.dataset for board in boards] == ["ntu60", "pku1"]
-    assert [row.label for row in boards[0].rows] == ["stars", "mamp", "untrained", "ape", "zoo"]
+    assert [row.label for row in boards[0].rows] == ["untrained", "mamp", "stars", "ape", "zoo"]
     assert [column.title for column in boards[0].columns] == ["k-NN k=2", "k-NN k=10", "linear"]
 
 

@@ -1,0 +1,197 @@
+"""NTU RGB+D 60, NTU RGB+D 120, and made-up data in NTU's format: raw `.skeleton` files in, cleaned clips out.
+
+Names, missing lists and counts: github shahroudy/NTURGB-D. Cleaning: `cleaning.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source
+from stars_bench.datasets import sources
+from stars_bench.datasets.cleaning import MAMP_PARAMETERS, NothingLeft, clean
+from stars_bench.datasets.kinect import KINECT_V2
+from stars_bench.datasets.ntu_raw import parse, parse_name
+from stars_bench.datasets.text_numbers import ParseError
+
+LISTS = Path(__file__).parent / "lists"
+NTU60_SETUPS, NTU120_SETUPS = 17, 32
+NTU60_CLASSES, NTU120_CLASSES = 60, 120
+
+CITATION_60 = (
+    "A. Shahroudy, J. Liu, T.-T. Ng, G. Wang: NTU RGB+D: A Large Scale Dataset for 3D Human Activity Analysis. "
+    "CVPR 2016"
+)
+CITATION_120 = (
+    "J. Liu, A. Shahroudy, M. Perez, G. Wang, L.-Y. Duan, A. C. Kot: NTU RGB+D 120: A Large-Scale Benchmark for 3D "
+    "Human Activity Understanding. TPAMI 2019"
+)
+LICENCE = "academic research only, on request (https://rose1.ntu.edu.sg/dataset/actionRecognition); not redistributable"
+WHERE = "Request the skeleton archives at https://rose1.ntu.edu.sg/dataset/actionRecognition, then put {files} in DATA_DIR/raw or give --raw PATH"  # noqa: E501
+
+
+def read_list(name: str) -> tuple[str, ...]:
+    """The lines of a list that comes with the package."""
+    return tuple((LISTS / name).read_text(encoding="utf-8").splitlines())
+
+
+def class_names(name: str) -> tuple[str, ...]:
+    """The names of the classes in a list of lines `1: name`."""
+    return tuple(line.partition(": ")[2] for line in read_list(name))
+
+
+@cache
+def missing_names() -> frozenset[str]:
+    """The 535 clips of NTU RGB+D 120 whose skeletons are missing or incomplete; 302 of them are in NTU RGB+D 60."""
+    return frozenset(read_list("ntu_missing.txt"))
+
+
+def expected_names(dataset: str) -> list[str]:
+    """All clips of complete data, missing list taken out, in order: 56,578 of ntu60, 113,945 of ntu120."""
+    return [name for name in published_names(dataset) if name not in missing_names()]
+
+
+def published_names(dataset: str) -> list[str]:
+    """All clips that were recorded, in order: 56,880 of ntu60, 114,480 of ntu120."""
+    names = []
+    for line in read_list("ntu_setup_performers.txt"):
+        setup, performers = line.split(":")
+        if int(setup) > NTU60_SETUPS and dataset == "ntu60":
+            continue
+        actions = range(1, 61) if int(setup) <= NTU60_SETUPS else range(61, 121)
+        names += [
+            f"S{int(setup):03}C{camera:03}P{int(performer):03}R{replication:03}A{action:03}"
+            for performer in performers.split()
+            for camera in (1, 2, 3)
+            for replication in (1, 2)
+            for action in actions
+        ]
+    return sorted(names)
+
+
+def find(paths: Iterable[Path], last_setup: int, classes: int, leave_out_missing: bool) -> Found:
+    """The `.skeleton` files below the paths, by name.
+
+    Raises:
+        StarsBenchError: one name with two contents, or an archive that cannot be read.
+    """
+    set_aside: list[SetAside] = []
+    ignored: Counter[str] = Counter()
+    named = sources.unique(_named(sources.walk(paths), last_setup, classes, set_aside, ignored))
+    if leave_out_missing:
+        for name in sorted(missing_names() & named.keys()):
+            reason = "on the published list of missing or incomplete skeletons"
+            set_aside.append(SetAside(name, str(named.pop(name)), reason, "missing-list"))
+    items = [RawItem(name, {"skeleton": named[name]}) for name in sorted(named)]
+    return Found(items, set_aside, ignored=dict(ignored))
+
+
+def _named(
+    found: Iterable[Source], last_setup: int, classes: int, set_aside: list[SetAside], ignored: Counter[str]
+) -> Iterator[tuple[str, Source]]:
+    for source in found:
+        if not str(source).lower().endswith(".skeleton"):
+            ignored["files that are no .skeleton files"] += 1
+            continue
+        try:
+            setup, *_, action = parse_name(source.stem)
+        except ValueError as error:
+            set_aside.append(SetAside(source.stem, str(source), str(error)))
+            continue
+        if setup > last_setup:
+            ignored[f"clips of setups above {last_setup}, which are not of this dataset"] += 1
+            continue
+        if action > classes:
+            set_aside.append(SetAside(source.stem, str(source), f"action {action} is not in 1..{classes}"))
+            continue
+        yield source.stem, source
+
+
+def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
+    """Cleans one file: one clip, or the reason why there is none."""
+    source = item.sources["skeleton"]
+    setup, camera, performer, replication, action = parse_name(item.name)
+    try:
+        bodies, log = clean(parse(data["skeleton"]), profile.parameters)
+    except ParseError as error:
+        return [SetAside(item.name, f"{source}:{error.line}", error.reason)]
+    except NothingLeft as error:
+        return [SetAside(item.name, str(source), str(error))]
+    if not np.isfinite(bodies).all():
+        return [SetAside(item.name, str(source), "coordinates so large that their differences are infinite")]
+    digest = hashlib.sha256(data["skeleton"]).hexdigest()
+    return [Clip(item.name, action - 1, performer, camera, setup, replication, bodies, digest, log)]
+
+
+def _mamp(absent_body: AbsentBody) -> dict[str, Profile]:
+    summary = "the cleaning that MAMP, STARS and CTR-GCN trained on: noise filters, two actors, centred on the spine"
+    return {"mamp": Profile("mamp", summary, MAMP_PARAMETERS, absent_body)}
+
+
+def _spec(
+    name: str,
+    title: str,
+    classes: int,
+    last_setup: int,
+    absent_body: AbsentBody,
+    expected_clips: int | None,
+    where: str,
+    citation: str,
+    names: Callable[[], list[str]] | None,
+) -> DatasetSpec:
+    return DatasetSpec(
+        name=name,
+        title=title,
+        classes=class_names("ntu_actions.txt")[:classes],
+        skeleton=KINECT_V2,
+        profiles=_mamp(absent_body),
+        default_profile="mamp",
+        find=partial(find, last_setup=last_setup, classes=classes, leave_out_missing=names is not None),
+        convert=convert,
+        expected_clips=expected_clips,
+        where=where,
+        licence=LICENCE if names is not None else "Apache-2.0",
+        citation=citation,
+        expected_names=names,
+    )
+
+
+NTU60 = _spec(
+    "ntu60",
+    "NTU RGB+D",
+    NTU60_CLASSES,
+    NTU60_SETUPS,
+    "zero",
+    56_578,
+    WHERE.format(files="nturgbd_skeletons_s001_to_s017.zip"),
+    CITATION_60,
+    partial(expected_names, "ntu60"),
+)
+NTU120 = _spec(
+    "ntu120",
+    "NTU RGB+D 120",
+    NTU120_CLASSES,
+    NTU120_SETUPS,
+    "duplicate",  # as the official NTU-120 scripts pad, and with them all published numbers
+    113_945,
+    WHERE.format(files="nturgbd_skeletons_s001_to_s017.zip and nturgbd_skeletons_s018_to_s032.zip"),
+    CITATION_120,
+    partial(expected_names, "ntu120"),
+)
+SYNTHETIC = _spec(
+    "synthetic",
+    "made-up actors in NTU's format",
+    NTU60_CLASSES,
+    NTU120_SETUPS,
+    "zero",
+    None,
+    "Write made-up raw files with `stars-bench quickstart`, or give --raw PATH to some that you have",
+    "stars-bench, made-up data: no publication",
+    None,
+)

@@ -1,0 +1,210 @@
+"""PKU-MMD phases I and II: videos, label rows and split files in, one clip a label row out (arXiv:1703.07475).
+
+Files are told apart by their content, since users' folders have many names (`skeleton`, `PKU_Skeleton_Renew`, `Label`,
+`Train_Label_PKU_final` ...). Performers are not published per video: phase I has scenes, phase II A-numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source, StarsBenchError
+from stars_bench.datasets import sources
+from stars_bench.datasets.cleaning import NothingLeft, as_bodies, centre
+from stars_bench.datasets.kinect import KINECT_V2
+from stars_bench.datasets.ntu import class_names
+from stars_bench.datasets.pku_raw import LabelRow, fault_of, parse_labels, parse_split, parse_video
+from stars_bench.datasets.text_numbers import ParseError
+
+CLASSES = class_names("pku_actions.txt")
+CAMERAS = {"L": 1, "M": 2, "R": 3}
+VIDEO_1 = re.compile(r"(?P<subject>\d{4})-(?P<camera>[LMR])")
+VIDEO_2 = re.compile(r"A(?P<subject>\d{2})N(?P<replication>\d{2})-(?P<camera>[LMR])")
+LABEL_HEAD = re.compile(rb"\s*\d+\s*,\s*-?\d+\s*,\s*-?\d+\s*(,|\r|\n|$)")
+SPLIT_HEAD = re.compile(rb"(\xef\xbb\xbf)?\s*(train|val|test)", re.IGNORECASE)
+KNOWN_ERRATA = {("0043-L", 1, 4925, 4036)}  # a row of phase I as published: it ends before it starts
+
+CITATION = (
+    "C. Liu, Y. Hu, Y. Li, S. Song, J. Liu: PKU-MMD: A Large Scale Benchmark for Continuous Multi-Modal Human Action "
+    "Understanding. arXiv:1703.07475"
+)
+LICENCE = "academic research only (https://www.icst.pku.edu.cn/struct/Projects/PKUMMD.html); not redistributable"
+WHERE = "Get skeletons, labels and split files of phase {phase} at https://www.icst.pku.edu.cn/struct/Projects/PKUMMD.html, then put them in DATA_DIR/raw/{name} or give --raw PATH"  # noqa: E501
+
+
+def find(paths: Iterable[Path], video: re.Pattern[str]) -> Found:
+    """Videos of one phase with their labels, and the official splits.
+
+    Raises:
+        StarsBenchError: one video, label or split file found twice with different content.
+    """
+    skeletons: list[tuple[str, Source]] = []
+    labels: list[tuple[str, Source]] = []
+    splits: list[tuple[str, Source]] = []
+    ignored: Counter[str] = Counter()
+    for source in sources.walk(paths):
+        role = role_of(source, video)
+        if role is None:
+            ignored["files of no use here"] += 1
+        else:
+            name = source.stem if role != "split" else _split_name(source)
+            {"skeleton": skeletons, "label": labels, "split": splits}[role].append((name, source))
+    named, labelled = sources.unique(skeletons), sources.unique(labels)
+    if spare := len(labelled.keys() - named.keys()):
+        ignored["label files of videos that are not here"] += spare
+    set_aside = [
+        SetAside(name, str(named[name]), "there is no label file for this video")
+        for name in sorted(named.keys() - labelled.keys())
+    ]
+    items = [
+        RawItem(name, {"skeleton": named[name], "label": labelled[name]})
+        for name in sorted(named.keys() & labelled.keys())
+    ]
+    return Found(items, set_aside, _official_splits(splits, video), dict(ignored))
+
+
+def role_of(source: Source, video: re.Pattern[str]) -> str | None:
+    """What a file is: "skeleton", "label", "split" or None. By its content; where that says nothing, by its folder."""
+    path = PurePosixPath(source.member) if source.member is not None else source.path
+    if path.suffix.lower() != ".txt":
+        return None
+    if re.search("subject|view", path.stem, re.IGNORECASE):
+        return "split" if SPLIT_HEAD.match(sources.head(source)) else None
+    if not video.fullmatch(path.stem):
+        return None
+    start = sources.head(source)
+    if LABEL_HEAD.match(start):
+        return "label"
+    if len(start.split(b"\n", 1)[0].split()) > 20:
+        return "skeleton"
+    for folder in reversed(path.parts[:-1]):
+        is_label, is_skeleton = "label" in folder.lower(), "skel" in folder.lower()
+        if is_label != is_skeleton:
+            return "label" if is_label else "skeleton"
+    return None
+
+
+def _split_name(source: Source) -> str:
+    return "xsub" if "subject" in source.stem.lower() else "xview"
+
+
+def _official_splits(found: list[tuple[str, Source]], video: re.Pattern[str]) -> dict[str, Mapping[str, list[str]]]:
+    splits: dict[str, Mapping[str, list[str]]] = {name: {"train": [], "test": []} for name in ("xsub", "xview")}
+    origin: dict[str, Source] = {}
+    for protocol, source in found:
+        try:
+            train, test = parse_split(sources.read(source))
+        except ParseError as error:
+            raise StarsBenchError(f"{source}:{error.line}: {error.reason}") from error
+        if not any(video.fullmatch(name) for name in train + test):
+            continue  # of the other phase
+        if both := set(train) & set(test):
+            raise StarsBenchError(f"{source}: {min(both)} is a training and a validation video")
+        split = {"train": train, "test": test}
+        if protocol in origin and splits[protocol] != split:
+            raise StarsBenchError(f"two different {protocol} splits: {origin[protocol]} and {source}; remove one")
+        splits[protocol], origin[protocol] = split, source
+    return splits
+
+
+def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
+    """Cuts one video into the clips of its label rows; rows that cannot be clips are set aside."""
+    skeleton, label = item.sources["skeleton"], item.sources["label"]
+    try:
+        frames = parse_video(data["skeleton"])
+    except ParseError as error:
+        return [SetAside(item.name, f"{skeleton}:{error.line}", error.reason)]
+    rows, faults = parse_labels(data["label"])
+    results: list[Clip | SetAside] = [SetAside(item.name, f"{label}:{fault.line}", fault.reason) for fault in faults]
+    digest = hashlib.sha256(hashlib.sha256(data["skeleton"]).digest() + hashlib.sha256(data["label"]).digest())
+    for row in rows:
+        results.append(_clip(item, row, frames, profile, digest.hexdigest()))
+    return results
+
+
+def _clip(item: RawItem, row: LabelRow, frames: NDArray[np.float32], profile: Profile, digest: str) -> Clip | SetAside:
+    name, where = f"{item.name}_{row.index}", f"{item.sources['label']}:{row.line}"
+    if reason := fault_of(row, len(frames), len(CLASSES)):
+        known = (item.name, row.action, row.start, row.end) in KNOWN_ERRATA
+        return SetAside(name, where, reason, "errata" if known else "fault")
+    limit = profile.parameters["max_frames"]
+    joints = frames[row.start : min(row.end, row.start + limit)]
+    bad = np.flatnonzero(~np.isfinite(joints).all(axis=1))
+    if bad.size:
+        reason = f"a coordinate of frame {row.start + bad[0]} (counted from 0) is not finite"
+        return SetAside(name, str(item.sources["skeleton"]), reason)
+    if not joints.any():
+        return SetAside(name, where, "all coordinates are zero", "empty")
+    log = Counter(frames_past_the_limit=max(0, min(row.end, len(frames)) - row.start - limit))
+    log["label_frames_behind_the_end"] = max(0, row.end - len(frames))
+    log["zero_frames_kept"] = int((~joints.any(axis=1)).sum())
+    try:
+        bodies = _bodies(joints, profile.parameters["centre_joint"])
+    except NothingLeft as error:
+        return SetAside(name, where, str(error), "empty")
+    log["bodies_seen"] = len(bodies)
+    numbers = VIDEO_1.fullmatch(item.name) or VIDEO_2.fullmatch(item.name)
+    parts: Mapping[str, Any] = numbers.groupdict() if numbers else {}
+    return Clip(
+        name=name,
+        label=row.action - 1,
+        subject=int(parts["subject"]),
+        camera=CAMERAS[parts["camera"]],
+        setup=0,
+        replication=int(parts.get("replication", 0)),
+        bodies=bodies,
+        source_digest=digest,
+        log=log,
+    )
+
+
+def _bodies(joints: NDArray[np.float32], centre_joint: int | None) -> NDArray[np.float32]:
+    """(F, 150) -> (M, F, 25, 3): one body when the second is zero throughout.
+
+    Centred as two bodies, so that frames in which nobody is seen stay zero in one-person clips too.
+    """
+    if centre_joint is not None:
+        joints = centre(joints, centre_joint)
+    bodies = as_bodies(joints)
+    return bodies if bodies[1].any() else bodies[:1]
+
+
+def _profiles() -> dict[str, Profile]:
+    # The second body is zero in the files where it is absent, so "zero" gives them back as they were.
+    plain = {"rows": "[start, end)", "max_frames": 300, "zero_clips": "dropped", "centre_joint": None}
+    mamp = "as the published numbers: coordinates as recorded, nothing centred"
+    centred = "centred on the spine of the first body in the first frame in which it is seen"
+    return {
+        "mamp": Profile("mamp", mamp, plain, "zero"),
+        "centered": Profile("centered", centred, plain | {"centre_joint": KINECT_V2.centre}, "zero"),
+    }
+
+
+def _spec(name: str, title: str, phase: str, video: re.Pattern[str], expected_clips: int | None) -> DatasetSpec:
+    return DatasetSpec(
+        name=name,
+        title=title,
+        classes=CLASSES,
+        skeleton=KINECT_V2,
+        profiles=_profiles(),
+        default_profile="mamp",
+        find=partial(find, video=video),
+        convert=convert,
+        expected_clips=expected_clips,
+        where=WHERE.format(phase=phase, name=name),
+        licence=LICENCE,
+        citation=CITATION,
+    )
+
+
+PKU1 = _spec("pku1", "PKU-MMD I", "I", VIDEO_1, 21_545)
+PKU2 = _spec("pku2", "PKU-MMD II", "II", VIDEO_2, None)

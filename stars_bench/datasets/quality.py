@@ -1,0 +1,170 @@
+"""The quality report of a conversion: what was read, converted, left out and why, and what a partial set lacks.
+
+In: the find step's result, what each shard reports, and the clips' names. Out: a dataclass that goes into the index as
+JSON and to the terminal as a rich renderable of at most 80 columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stars_bench.api import DatasetSpec, Found, SetAside
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SHOWN = 12  # set-aside clips listed in the terminal; the index has them all
+KINDS = {
+    "fault": "faults",
+    "missing-list": "on the published missing list",
+    "empty": "without a visible actor",
+    "errata": "known errors of the published files",
+}
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What a conversion did. Counts are of clips; `cleaning` counts bodies and frames by rule."""
+
+    dataset: str
+    profile: str
+    files: int  # raw files or videos read
+    clips: int
+    expected: int | None
+    complete: bool
+    set_aside: tuple[SetAside, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    cleaning: Mapping[str, int] = field(default_factory=dict)
+    missing: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    """Of partial NTU data: {"setup": {"1": (here, expected)}, "camera": ...}."""
+
+    def count(self, kind: str) -> int:
+        """How many were set aside as "fault", "missing-list", "empty" or "errata"."""
+        return sum(item.kind == kind for item in self.set_aside)
+
+    @property
+    def faults(self) -> int:
+        """How many clips or files were set aside because something is wrong with them."""
+        return self.count("fault")
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able dictionary; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> QualityReport:
+        """What `to_json` wrote."""
+        set_aside = tuple(SetAside(**item) for item in value["set_aside"])
+        missing = {
+            part: {key: (here, expected) for key, (here, expected) in groups.items()}
+            for part, groups in value["missing"].items()
+        }
+        return cls(**{**value, "set_aside": set_aside, "missing": missing})
+
+
+def assess(
+    spec: DatasetSpec,
+    profile: str,
+    found: Found,
+    files: int,
+    names: Collection[str],
+    set_aside: Iterable[SetAside],
+    cleaning: Mapping[str, int],
+) -> QualityReport:
+    """Puts the report together. `names`: of all converted clips; `set_aside`: at the search and at the conversion."""
+    aside = tuple(set_aside)
+    excused = sum(item.kind in ("empty", "errata") for item in aside)
+    if spec.expected_clips is not None:
+        complete = len(names) + excused == spec.expected_clips
+    else:  # nobody states a count: whole when every file and every video of the split files was converted
+        listed = {video for split in found.official_splits.values() for part in split.values() for video in part}
+        everything = files == len(found.items) and listed <= {item.name for item in found.items}
+        complete = everything and not any(item.kind == "fault" for item in aside)
+    expected_names = spec.expected_names() if spec.expected_names is not None and not complete else []
+    return QualityReport(
+        dataset=spec.name,
+        profile=profile,
+        files=files,
+        clips=len(names),
+        expected=spec.expected_clips,
+        complete=complete,
+        set_aside=aside,
+        ignored=dict(found.ignored),
+        cleaning=dict(sorted(cleaning.items())),
+        missing=missing_groups(expected_names, frozenset(names)),
+    )
+
+
+def missing_groups(expected: Iterable[str], here: Collection[str]) -> dict[str, dict[str, tuple[int, int]]]:
+    """How many NTU clips of each setup and camera are here, of how many."""
+    totals: dict[str, Counter[int]] = {"setup": Counter(), "camera": Counter()}
+    present: dict[str, Counter[int]] = {"setup": Counter(), "camera": Counter()}
+    for name in expected:
+        for part, value in (("setup", int(name[1:4])), ("camera", int(name[5:8]))):
+            totals[part][value] += 1
+            present[part][value] += name in here
+    return {
+        part: {str(value): (present[part][value], total) for value, total in sorted(counts.items())}
+        for part, counts in totals.items()
+        if counts
+    }
+
+
+def render(report: QualityReport) -> RenderableType:
+    """The report for the terminal, at most 80 columns wide."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{report.dataset}, profile {report.profile}"
+    totals = Table(title=title, title_justify="left", width=78, show_header=False)
+    totals.add_column("what", overflow="fold")
+    totals.add_column("count", justify="right", width=12)
+    for what, count in _totals(report):
+        totals.add_row(what, f"{count:,}")
+    parts: list[RenderableType] = [totals]
+    listed = [item for item in report.set_aside if item.kind != "missing-list"]
+    if listed:
+        aside = Table(title="Set aside", title_justify="left", width=78)
+        aside.add_column("clip", overflow="fold", max_width=22)
+        aside.add_column("where and why", overflow="fold")
+        for item in listed[:SHOWN]:
+            aside.add_row(Text(item.name), Text(f"{item.where}\n{item.reason}"))
+        parts.append(aside)
+    if len(listed) > SHOWN:
+        parts.append(Text(f"... and {len(listed) - SHOWN:,} more; index.json lists them all"))
+    return Group(*parts, Text(verdict(report)))
+
+
+def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:
+    yield "raw files or videos read", report.files
+    yield "clips converted", report.clips
+    for kind, words in KINDS.items():
+        if report.count(kind):
+            yield f"left out: {words}", report.count(kind)
+    for what, count in report.ignored.items():
+        yield f"passed over: {what}", count
+    for rule, count in report.cleaning.items():
+        if count:
+            yield f"cleaning: {rule.replace('_', ' ')}", count
+
+
+def verdict(report: QualityReport) -> str:
+    """One or two sentences: complete, or how partial and where."""
+    if report.expected is None:
+        return f"{report.clips:,} clips."
+    if report.complete:
+        return f"Complete: {report.clips:,} clips of {report.expected:,} expected."
+    share = 100 * report.clips / report.expected
+    text = f"Partial: {report.clips:,} of {report.expected:,} clips ({share:.1f} %)."
+    for part, groups in report.missing.items():
+        absent = [key for key, (here, _) in groups.items() if here == 0]
+        partial = [key for key, (here, expected) in groups.items() if 0 < here < expected]
+        if absent:
+            text += f" Absent {part}s: {' '.join(absent)}."
+        if partial:
+            text += f" Partial {part}s: {' '.join(partial)}."
+    return text

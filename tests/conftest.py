@@ -1,0 +1,30 @@
+"""A small synthetic dataset for the tests of the whole road, and the licensed raw files where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stars_bench.datasets.ntu import SYNTHETIC
+from stars_bench.datasets.prepare import prepare
+from stars_bench.datasets.synthetic import clip_names, write_raw
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with 72 prepared synthetic clips of four actions."""
+    folder = tmp_path_factory.mktemp("small")
+    write_raw(folder / "raw", clip_names((1, 2), actions=(8, 9, 23, 58), limit=72))
+    prepare(SYNTHETIC, [folder / "raw"], folder / "data", jobs=1)
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def real_dir() -> Path:
+    """The licensed raw files; the test is skipped where STARS_BENCH_REAL does not name their folder."""
+    folder = os.environ.get("STARS_BENCH_REAL")
+    if not folder:
+        pytest.skip("STARS_BENCH_REAL does not name the folder of the licensed raw files")
+    return Path(folder)

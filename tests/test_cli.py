@@ -1,0 +1,86 @@
+"""The command line: help that teaches, one line for errors, exit codes, and the quick start's road."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stars_bench import cli
+
+
+def stars_bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stars_bench", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize("command", [[], ["prepare"], ["run"], ["report"], ["quickstart"], ["list"]])
+def test_help_fits_80_columns(command, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    with pytest.raises(SystemExit) as ended:
+        cli.app([*command, "--help"])
+    assert ended.value.code == 0
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
+
+
+def test_errors_are_one_line_and_exit_codes_tell_use_from_failure(tmp_path: Path) -> None:
+    wrong = stars_bench("run", "stars", "--protocol", "xsub", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "none prepared has it" in wrong.stderr
+    empty = stars_bench("report", cwd=tmp_path)
+    assert (empty.returncode, empty.stderr.count("\n")) == (1, 1)
+    nothing = stars_bench("prepare", "ntu120", cwd=tmp_path)
+    assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)
+    assert "Traceback" in stars_bench("--debug", "report", cwd=tmp_path).stderr
+
+
+def test_prepare_run_report_from_the_command_line(small_data: Path, tmp_path: Path) -> None:
+    places = ("--data-dir", str(small_data), "--runs-dir", "runs")
+    run = stars_bench(
+        *("run", "untrained", "--protocol", "xview", "--preset", "quick", "--eval", "knn", "--set", "frames=8"),
+        *places,
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "untrained" in run.stdout
+    for form in ("table", "md", "csv"):
+        report = stars_bench("report", "--format", form, "--runs-dir", "runs", cwd=tmp_path)
+        assert report.returncode == 0
+        assert "untrained" in report.stdout
+        assert "quick" in report.stdout
+        if form == "table":
+            assert max(len(line) for line in report.stdout.splitlines()) <= 80
+    written = stars_bench("report", "--format", "csv", "--out", "r.csv", "--runs-dir", "runs", cwd=tmp_path)
+    assert written.returncode == 0
+    assert (tmp_path / "r.csv").read_text().count("\n") > 4
+
+
+def test_a_broken_clip_is_set_aside_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    from stars_bench.datasets.synthetic import clip_names, write_raw
+
+    names = clip_names((1,), limit=6)
+    write_raw(tmp_path / "raw", names)
+    broken = tmp_path / "raw" / f"{names[2]}.skeleton"
+    broken.write_bytes(broken.read_bytes()[:5000])
+    done = stars_bench("prepare", "synthetic", "--raw", "raw", cwd=tmp_path)
+    assert done.returncode == 1
+    assert names[2] in done.stdout
+    assert "1 clip was set aside" in done.stderr
+    again = stars_bench("prepare", "synthetic", "--raw", "raw", cwd=tmp_path)
+    assert again.returncode == 1
+
+
+def test_list_names_everything(tmp_path: Path) -> None:
+    done = stars_bench("list", cwd=tmp_path)
+    assert done.returncode == 0
+    for name in ("ntu60", "pku2", "xset", "stars", "untrained", "linear"):
+        assert name in done.stdout
+
+
+def test_version(tmp_path: Path) -> None:
+    from stars_bench import __version__
+
+    assert stars_bench("--version", cwd=tmp_path).stdout.strip() == __version__
