@@ -22,25 +22,20 @@ errors = Console(stderr=True, highlight=False)
 
 app = typer.Typer(
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Prepare skeleton data, run action-recognition methods under the same rules, print the table.
 
-    [bold]New here?[/]  stars-bench quickstart
+    **New here?** `stars-bench quickstart`
 
-    [bold]Real data:[/]  stars-bench prepare ntu60 --raw FOLDER_OR_ZIP
-                stars-bench run stars --protocol xsub
-                stars-bench report
+    **Real data:** `stars-bench prepare ntu60 --raw FOLDER_OR_ZIP`, then `stars-bench run stars --protocol xsub`, then
+    `stars-bench report`
     """,
 )
 
-DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="STARS_BENCH_DATA", help="Prepared datasets.", show_default="data")
-]
-RunsDir = Annotated[
-    Path, typer.Option("--runs-dir", envvar="STARS_BENCH_RUNS", help="Runs and records.", show_default="runs")
-]
+DataDir = Annotated[Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Prepared datasets.")]
+RunsDir = Annotated[Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_RUNS", help="Runs and records.")]
 
 
 class Format(StrEnum):
@@ -78,11 +73,11 @@ def root(
 
 @app.command()
 def quickstart(
-    folder: Annotated[Path, typer.Option("--dir", help="Where data and runs of the quick start go.")] = Path(
-        "stars-bench-quickstart"
-    ),
-    jobs: Annotated[int | None, typer.Option(help="Processes for writing and preparing; default: all cores.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of training.")] = 0,
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="Where data and runs of the quick start go.")
+    ] = Path("stars-bench-quickstart"),
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes of prepare; default: one a core.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of training.")] = 0,
 ) -> None:
     """The whole road in minutes, without licensed data: made-up actors, prepare, run, report.
 
@@ -96,18 +91,26 @@ def quickstart(
 
 @app.command()
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="ntu60, ntu120, pku1, pku2, synthetic, or module:SPEC.")],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="ntu60, ntu120, pku1, pku2, synthetic, or module:SPEC.")
+    ],
     raw: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder or zip of raw files; may be repeated. Default: $STARS_BENCH_RAW, DATA_DIR/raw."),
+        typer.Option(
+            metavar="PATH", help="Folder or zip of raw files; may be repeated. Default: $STARS_BENCH_RAW, DATA_DIR/raw."
+        ),
     ] = None,
     data_dir: DataDir = Path("data"),
-    profile: Annotated[str | None, typer.Option(help="How clips are cleaned; default: as published (mamp).")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes; default: all cores.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N raw files, for a try.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How clips are cleaned; default: mamp, as published.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes; default: one a core.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N raw files, for a try.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what was prepared with other settings.")] = False,
     backend: Annotated[
-        str | None, typer.Option(help="joblib backend (loky, threading, ...); default: the fastest here.")
+        str | None, typer.Option(metavar="NAME", help="joblib backend (loky, threading); default: the fastest here.")
     ] = None,
 ) -> None:
     """Turn raw skeleton files into normalised HDF5 shards.
@@ -150,22 +153,41 @@ def _made_up(folder: Path, bars: Bars) -> Path:
 
 @app.command()
 def run(
-    method: Annotated[str, typer.Argument(help="A registered method, or package.module:Class.")],
-    protocol: Annotated[str, typer.Option(help="xsub, xview, xset, ...")],
-    dataset: Annotated[str | None, typer.Option(help="Default: the one prepared dataset with the protocol.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Profile of the prepared data; default: as published.")] = None,
-    evaluation: Annotated[list[str] | None, typer.Option("--eval", help="knn, linear; may be repeated.")] = None,
-    preset: Annotated[str, typer.Option(help="paper: exact. quick: small and short, for a CPU.")] = "paper",
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A registered method, or package.module:Class.")],
+    protocol: Annotated[str, typer.Option(metavar="NAME", help="xsub, xview or xset.")],
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Default: the one prepared dataset with the protocol.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
+    ] = None,
+    evaluation: Annotated[
+        list[str] | None, typer.Option("--eval", metavar="NAME", help="knn, linear; may be repeated. Default: both.")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="paper: exact. quick: small and short, for a CPU.")
+    ] = "paper",
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value (method) or EVAL.key=value; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Of the method, or EVAL.key=value; may be repeated."),
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="May be repeated: mean and deviation are reported.")] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="May be repeated: mean and deviation are reported. Default: 0."),
+    ] = None,
     validation: Annotated[
-        str | None, typer.Option(help="subjects: measure on training subjects held out, not on the test part.")
+        str | None,
+        typer.Option(metavar="subjects", help="Measure on training subjects held out, not on the test part."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if there is one.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32, tf32 (default on a GPU) or bf16.")] = None,
-    checkpoint_seconds: Annotated[float, typer.Option(min=0, help="Time between checkpoints.")] = 60.0,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="float32, tf32 (default on a GPU) or bf16.")
+    ] = None,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")
+    ] = 60.0,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
@@ -208,7 +230,9 @@ def report(
     published: Annotated[
         Published, typer.Option(help="own: of the methods measured; all: every joint-stream method; none.")
     ] = Published.own,
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to this file instead of the terminal.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     """Measured results beside published ones: mean, deviation and number of seeds, marks explained underneath."""
@@ -236,7 +260,9 @@ def report(
 
 @app.command("list")
 def list_names(
-    kind: Annotated[str | None, typer.Argument(help="datasets, protocols, methods or evaluations.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help="datasets, protocols, methods or evaluations.")
+    ] = None,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """What there is: datasets (and which are prepared), protocols, methods, evaluations, plug-ins included."""
