@@ -227,3 +227,13 @@ def test_killed_at_any_moment_it_ends_with_the_same_records(request_for, small_d
     assert kills
     assert [r.metrics for r in finished] == [r.metrics for r in sorted(undisturbed, key=store._order)]
     assert [r.predictions for r in finished] == [r.predictions for r in sorted(undisturbed, key=store._order)]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+def test_the_road_on_a_gpu(request_for, precision: str) -> None:
+    records = runner.run(request_for(device="cuda", precision=precision))
+    assert len(records) == 5
+    assert records[0].environment.precision == precision
+    assert all(stage.peak_bytes for stage in records[0].stages)

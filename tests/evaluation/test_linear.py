@@ -1,0 +1,78 @@
+"""The linear probe is what scikit-learn's logistic regression is, and never sees a test label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from stars_bench.batches import ClipPart, ClipStore
+from stars_bench.evaluation.features import Subject
+from stars_bench.evaluation.linear import Linear, LinearConfig, LinearHead
+from stars_bench.training.run import StageRun
+
+CLASSES = 4
+
+
+class Mean(nn.Module):
+    """Features that augmentation does not change: each clip's mean distance of six joints from the origin."""
+
+    dim, frames = 6, 8
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.norm(dim=1).mean((1, 3))
+
+
+def clips_of(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Clips (count, 8 frames, 6 joints, 3) that stand still; each class has its own mean radii, with overlap."""
+    labels = rng.integers(0, CLASSES, count)
+    radii = 2 + 0.35 * rng.normal(size=(count, 6)) + 0.4 * np.eye(CLASSES, 6)[labels]
+    directions = rng.normal(size=(count, 6, 3))
+    joints = radii[..., None] * directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+    return np.repeat(joints[:, None], 8, axis=1).astype(np.float32), labels
+
+
+def test_within_noise_of_logistic_regression(tmp_path: Path) -> None:
+    joints, labels = clips_of(np.random.default_rng(0), 1600)
+    store = ClipStore(joints.reshape(-1, 6, 3), np.arange(1600) * 8, np.full(1600, 8), np.ones(1600), absent="zero")
+    train_ids, test_ids = np.arange(1000), np.arange(1000, 1600)
+    config = LinearConfig(epochs=40, batch_size=100)
+    run = StageRun(config, 0, torch.device("cpu"), tmp_path, {})
+    names = np.array([f"clip{i}" for i in range(1600)])
+    subject = Subject(
+        encoder=Mean(),
+        train=ClipPart(store, train_ids, labels[train_ids]),
+        test=ClipPart(store, test_ids),
+        num_classes=CLASSES,
+        run=run,
+        names={"train": names[train_ids], "test": names[test_ids]},
+        key="mean",
+    )
+    outcome = Linear().run(subject)[0]
+    ours = (outcome.predictions == labels[test_ids]).mean()
+    scaler = StandardScaler().fit(subject.features("train").numpy())
+    features = {part: scaler.transform(subject.features(part).numpy()) for part in ("train", "test")}
+    theirs = (
+        LogisticRegression(C=100).fit(features["train"], labels[train_ids]).score(features["test"], labels[test_ids])
+    )
+    assert abs(ours - theirs) < 0.03
+    assert 0.5 < theirs < 0.95
+    assert outcome.by_epoch is not None
+    assert outcome.by_epoch.shape == (40, 600)
+    assert np.array_equal(outcome.by_epoch[-1], outcome.predictions)
+    assert outcome.scores is not None
+    assert np.array_equal(outcome.scores.argmax(1), outcome.predictions)
+
+
+def test_official_head() -> None:
+    head = LinearHead(16, 5)
+    norm, fc = head
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert (norm.affine, norm.eps) == (False, 1e-6)
+    assert isinstance(fc, nn.Linear)
+    assert fc.bias.abs().max() == 0
+    assert 0.005 < float(fc.weight.detach().std()) < 0.02

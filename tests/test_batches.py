@@ -1,0 +1,74 @@
+"""Batches: absent bodies, valid frames, crops that stay inside the clip."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stars_bench.api import StarsBenchError
+from stars_bench.batches import ClipPart, ClipStore, random_crop
+
+
+def ragged_store(absent: str = "zero") -> tuple[ClipStore, list[np.ndarray]]:
+    """Clips of one and two bodies of different lengths, and the clips themselves (M, F, 25, 3)."""
+    rng = np.random.default_rng(0)
+    shapes = [(1, 5), (2, 9), (1, 1), (2, 70), (1, 120)]
+    clips = [rng.normal(size=(*shape, 25, 3)).astype(np.float32) for shape in shapes]
+    clips[3][:, 10:14] = 0  # four frames in which nobody is seen
+    rows = [clip.reshape(-1, 25, 3) for clip in clips]
+    offset = np.cumsum([0, *map(len, rows)])[:-1]
+    frames, bodies = np.array([s[1] for s in shapes]), np.array([s[0] for s in shapes])
+    return ClipStore(np.concatenate(rows), offset, frames, bodies, absent=absent), clips
+
+
+def test_valid_length_counts_frames_that_do_not_sum_to_zero() -> None:
+    for absent in ("zero", "duplicate"):
+        assert ragged_store(absent)[0].valid.tolist() == [5, 9, 1, 66, 120]
+
+
+def test_a_batch_equals_torchs_own_resizing_clip_by_clip() -> None:
+    store, clips = ragged_store()
+    out = ClipPart(store, np.arange(5)).whole(torch.arange(5), 40)
+    assert out.shape == (5, 3, 40, 25, 2)
+    for i, clip in enumerate(clips):
+        used = torch.from_numpy(clip[:, : store.valid[i]])  # (M, F, V, C)
+        flat = used.permute(0, 2, 3, 1).reshape(1, -1, used.shape[1])
+        expected = torch.nn.functional.interpolate(flat, size=40, mode="linear", align_corners=False)
+        expected = expected.view(len(clip), 25, 3, 40).permute(2, 3, 1, 0)
+        torch.testing.assert_close(out[i, ..., : len(clip)], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("absent", ["zero", "duplicate"])
+def test_the_absent_second_body(absent: str) -> None:
+    store, _ = ragged_store(absent)
+    out = ClipPart(store, np.arange(5)).cropped(torch.arange(5), 8)
+    for i in (0, 2, 4):
+        expected = out[i, ..., 0] if absent == "duplicate" else torch.zeros_like(out[i, ..., 0])
+        assert torch.equal(out[i, ..., 1], expected)
+    assert not torch.equal(out[1, ..., 1], out[1, ..., 0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(valid=st.integers(1, 300), fraction=st.floats(0, 1, exclude_max=True), place=st.floats(0, 1, exclude_max=True))
+def test_random_crops_stay_inside_and_follow_the_rule(valid: int, fraction: float, place: float) -> None:
+    draws = (torch.tensor([value], dtype=torch.float64) for value in (fraction, place))
+    start, length = (int(value) for value in random_crop(torch.tensor([valid]), *draws))
+    assert length == min(max(int((0.5 + 0.5 * fraction) * valid), 64), valid)
+    assert 0 <= start <= valid - length
+
+
+def test_every_place_of_a_crop_is_drawn() -> None:
+    place = torch.linspace(0, 1, 1001, dtype=torch.float64)[:-1]
+    start, length = random_crop(torch.full((1000,), 100), torch.zeros(1000, dtype=torch.float64), place)
+    assert set(length.tolist()) == {64}
+    assert set(start.tolist()) == set(range(37))
+
+
+def test_labels_are_refused_where_they_were_not_given() -> None:
+    store, _ = ragged_store()
+    with pytest.raises(StarsBenchError, match="needs_labels"):
+        _ = ClipPart(store, np.arange(5)).labels
+    assert ClipPart(store, np.arange(2), np.array([3, 4])).labels.tolist() == [3, 4]
