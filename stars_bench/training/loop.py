@@ -7,6 +7,7 @@ seed, stage, step), so the numbers drawn do not depend on what ran before, and a
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -22,7 +23,10 @@ from stars_bench.training import checkpoint
 from stars_bench.training.optim import Schedule, clip_each
 
 Progress = Callable[[str, int, int, str], None]
-"""Called with (what runs, steps done, steps in all, a note such as the loss)."""
+"""Called with (what runs, clips done, clips in all, a note such as the loss)."""
+
+SHOW_SECONDS = 0.5
+"""Time between two calls of the progress callback, each of which reads the loss from the device."""
 
 
 @dataclass
@@ -119,10 +123,11 @@ def train(
         if at.step % stage.steps_per_epoch == 0:
             _end_epoch(stage, at, epoch, loss_sum)
             loss_sum.zero_()
-        if progress and (now - shown > 0.5 or at.step == total):
+        if progress and (now - shown > SHOW_SECONDS or at.step == total):
             shown = now
-            note = f"epoch {epoch + 1}/{stage.epochs}" + (f"  loss {at.log[-1]['loss']:.3f}" if at.log else "")
-            progress(stage.name, at.step, total, note)
+            loss = float(loss_sum) / (index + 1) if at.step % stage.steps_per_epoch else at.log[-1]["loss"]
+            clips = stage.batch_size * at.step, stage.batch_size * total
+            progress(stage.name, *clips, f"epoch {epoch + 1}/{stage.epochs}  loss {loss:.3f}")
         if resume_file and now - saved >= checkpoint_seconds and at.step < total:
             at.loss_sum = float(loss_sum)
             _save(stage, resume_file, at)
@@ -164,7 +169,7 @@ def _set_rates(stage: Stage, base_rates: list[float], epoch: float) -> None:
 
 def _end_epoch(stage: Stage, at: Position, epoch: int, loss_sum: Tensor) -> None:
     loss = float(loss_sum) / stage.steps_per_epoch
-    if loss != loss or loss in (float("inf"), float("-inf")):
+    if not math.isfinite(loss):
         raise StarsBenchError(
             f"{stage.name}: the loss is {loss} in epoch {epoch + 1}; the last good checkpoint is kept: "
             "lower the learning rate or use --precision float32"

@@ -23,9 +23,10 @@ CAMERA_YAW = {1: 0.0, 2: math.pi / 4, 3: -math.pi / 4}  # radians about y; perfo
 YAW_ERROR = 0.06  # radians by which a tripod is off, per setup and camera
 AIM_HEIGHT = 0.8  # metres above the floor at the middle of the stage that sensors are pointed at
 
-# Jitter of each joint at 3 m, metres (from the second differences of real recordings: trunk 1 mm, tips 1 cm).
+# Jitter of each joint at 3 m, metres: with it the medians of the second differences are those of real recordings (NTU
+# RGB+D and PKU-MMD: trunk 1 to 2 mm, elbows and wrists 4 to 8, hand tips 8 to 13, knees and ankles 1 to 4).
 JITTER = np.array(
-    [0.8, 0.7, 0.9, 1, 1.5, 2.5, 4, 6, 1.5, 2.5, 4, 6, 1, 2, 3, 6, 1, 2, 3, 6, 0.7, 8, 8, 8, 8]
+    [0.4, 0.4, 0.5, 0.6, 0.6, 1.2, 1.6, 2, 0.6, 1.2, 1.6, 2, 0.5, 0.5, 0.7, 1.2, 0.5, 0.5, 0.7, 1.2, 0.4, 4, 4, 4, 4]
 ) / 1000  # fmt: skip
 DRIFT = 3.0  # slow error, in units of jitter
 DRIFT_FRAMES = 9  # how long it lasts
