@@ -22,7 +22,10 @@ T_975 = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric over `n` seeds. One seed: its own interval over the clips, no std. More: the interval over seeds."""
+    """A metric over `n` seeds. One seed: its own interval over the clips, no std. More: the interval over seeds.
+
+    `clips` is the smallest number of clips that a seed was measured on (validation parts differ in size).
+    """
 
     mean: float
     std: float | None
@@ -34,7 +37,7 @@ class Estimate:
 
 
 def estimate(metrics: Sequence[Metric]) -> Estimate:
-    """The estimate from one metric as each seed measured it, over the same clips."""
+    """The estimate from one metric as each seed measured it."""
     first = metrics[0]
     if len(metrics) == 1:
         low, high = first.interval or (None, None)
@@ -42,4 +45,4 @@ def estimate(metrics: Sequence[Metric]) -> Estimate:
     values = [metric.value for metric in metrics]
     mean, std = statistics.fmean(values), statistics.stdev(values)
     half = T_975[min(len(values) - 1, len(T_975)) - 1] * std / math.sqrt(len(values))
-    return Estimate(mean, std, len(values), mean - half, mean + half, first.n, first.unit)
+    return Estimate(mean, std, len(values), mean - half, mean + half, min(m.n for m in metrics), first.unit)

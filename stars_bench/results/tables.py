@@ -152,18 +152,21 @@ class _Entry:
 def _trained_identity(record: Record) -> dict[str, Any]:
     """What must agree before two trained encoders may differ by their seed alone."""
     method, dataset, protocol = record.method, record.dataset, record.protocol
+    # The seed draws the validation part: there the lists of clips differ from seed to seed.
+    lists = {"train_digest", "test_digest"} if protocol.validation is None else set[str]()
     return {
         "method": method.model_dump(include={"name", "target", "preset", "config"}),
         "precision": record.environment.precision,
         "dataset": dataset.model_dump(include={"name", "profile", "digest", "absent_body"}),
-        "protocol": protocol.model_dump(include={"name", "validation", "train_digest", "test_digest"}),
+        "protocol": protocol.model_dump(include={"name", "validation"} | lists),
     }
 
 
 def _variant_identity(record: Record) -> dict[str, Any]:
     """What must agree before two measurements may be averaged."""
     clips = next(metric.n for metric in record.metrics if metric.name == MAIN_METRIC)
-    return record.evaluation.model_dump(include={"config", "checkpoint_rule"}) | {"clips": clips}
+    measured = record.evaluation.model_dump(include={"config", "checkpoint_rule"})
+    return measured | ({"clips": clips} if record.protocol.validation is None else {})
 
 
 def _entries(records: Sequence[Record]) -> list[_Entry]:

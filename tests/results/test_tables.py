@@ -150,3 +150,14 @@ def test_what_the_protocol_has_to_say_stands_under_the_board_once(make_record: M
 def test_results_without_an_accuracy_are_not_on_the_board(make_record: MakeRecord) -> None:
     silhouette = [{"name": "silhouette", "value": 0.2, "unit": "", "n": 1500}]
     assert leaderboard([make_record(metrics=silhouette)]) == []
+
+
+def test_validation_parts_drawn_by_the_seed_are_averaged(make_record: MakeRecord) -> None:
+    records = [
+        make_record(seed=seed, protocol__validation="subjects", protocol__test_digest=f"part{seed}", n=60 + seed)
+        for seed in range(3)
+    ]
+    board = leaderboard(records)[0]
+    assert len(board.rows) == 1
+    cell = next(iter(board.rows[0].cells.values()))
+    assert (cell.main.n, cell.main.clips) == (3, 60)
