@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# From a clean clone to the tests: installs with the development tools, then runs them all.
-# Usage: bash scripts/test.sh [VENV] [pytest options]
+# From a clean clone to the tests: installs with the development tools into .venv (or $VENV), then runs all tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 started=$SECONDS
-venv="${1:-.venv}"
-shift || true
+venv="${VENV:-.venv}"
 bash scripts/setup.sh "$venv" dev
-echo "== pytest (about five minutes on two cores)"
+echo "== pytest (about four minutes on two cores)"
 "$venv/bin/python" -m pytest "$@"
 echo "== done in $((SECONDS - started)) s"

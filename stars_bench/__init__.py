@@ -1,7 +1,6 @@
 """stars-bench: prepare skeleton data, run methods under the same rules, print the table.
 
-The command line is `stars-bench` (see `stars-bench --help`); the public names are the modules listed in DESIGN order
-in docs/decisions.md. Importing this package imports nothing heavy.
+The command line is `stars-bench` (see `stars-bench --help`). Importing this package imports nothing heavy.
 """
 
 __version__ = "0.1.0"

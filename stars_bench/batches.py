@@ -41,12 +41,12 @@ class ClipStore:
     ) -> None:
         self.device = torch.device(device)
         self.joints = torch.from_numpy(joints).to(self.device)
+        self.valid = torch.from_numpy(valid_frames(joints, offset, frames, bodies)).to(self.device)
         self.offset, self.frames, self.bodies = (
             torch.from_numpy(np.array(column, dtype=np.int64)).to(self.device)  # a copy: pandas' columns are read-only
             for column in (offset, frames, bodies)
         )
         self.absent: AbsentBody = absent
-        self.valid = self._valid_frames()
 
     @classmethod
     def of(cls, dataset: PreparedDataset, device: torch.device | str = "cpu") -> ClipStore:
@@ -57,18 +57,6 @@ class ClipStore:
 
     def __len__(self) -> int:
         return len(self.offset)
-
-    def _valid_frames(self) -> Tensor:
-        """F (N,): frames whose coordinates, both bodies together, do not sum to 0, wherever they lie."""
-        sums = self.joints.sum(2)  # over x y z, then bodies, then joints: the order of the published programs
-        clip = torch.repeat_interleave(self.frames)
-        frame = torch.arange(len(clip), device=self.device) - (self.frames.cumsum(0) - self.frames)[clip]
-        row = self.offset[clip] + frame
-        second = sums[torch.where(self.bodies[clip] > 1, row + self.frames[clip], row)]
-        has_second = self.bodies[clip] > 1 if self.absent == "zero" else torch.ones_like(clip, dtype=torch.bool)
-        total = (sums[row] + torch.where(has_second[:, None], second, 0.0)).sum(1)
-        valid = torch.zeros_like(self.frames).index_add_(0, clip, (total != 0).long())
-        return valid.clamp_min(1)
 
     def resized(self, ids: Tensor, start: Tensor, length: Tensor, frames: int) -> Tensor:
         """Rows start .. start + length of each clip, linearly resized (two taps): (B, 3, frames, V, 2).
@@ -138,6 +126,21 @@ class ClipPart:
         return rotate(self.store.resized(ids, start, length, frames), angles)
 
 
+def valid_frames(joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bodies: np.ndarray) -> np.ndarray:
+    """F (N,) int64: frames whose coordinates, both bodies together, do not sum to 0, wherever they lie; at least 1.
+
+    Sums in NumPy and in the order of the published programs (x y z, then bodies, then joints): whether a sum cancels
+    to exactly 0 depends on it. A copied second body doubles every sum, so it need not be looked at.
+    """
+    clip = np.repeat(np.arange(len(frames)), frames)
+    row = np.asarray(offset)[clip] + np.arange(len(clip)) - np.repeat(np.cumsum(frames) - frames, frames)
+    sums = joints.sum(-1)
+    both = sums[row]
+    two = np.flatnonzero(np.asarray(bodies)[clip] > 1)
+    both[two] += sums[row[two] + np.asarray(frames)[clip[two]]]
+    return np.maximum(np.bincount(clip, weights=both.sum(-1) != 0, minlength=len(frames)).astype(np.int64), 1)
+
+
 def random_crop(valid: Tensor, fraction: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
     """Start and length (B,) of crops of clips of F frames; `fraction` and `place` (B,) are draws from [0, 1)."""
     length = ((0.5 + 0.5 * fraction) * valid).long().clamp_min(MIN_CROP).minimum(valid)
@@ -155,5 +158,9 @@ def rotation_matrices(angles: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Turns clips (B, 3, T, V, M) about the origin, each by its angles (B, 3)."""
-    return torch.einsum("bij,bjtvm->bitvm", rotation_matrices(angles), x)
+    """Turns clips (B, 3, T, V, M) about the origin, each by its angles (B, 3).
+
+    No matrix product: autocast and TF32 would round coordinates by millimetres, more than they move between frames.
+    """
+    matrices = rotation_matrices(angles.double()).to(x.dtype)[..., None, None, None]
+    return (matrices * x[:, None]).sum(2)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from stars_bench import __version__, registry
@@ -77,7 +79,7 @@ def quickstart(
         Path, typer.Option("--dir", metavar="DIR", help="Where data and runs of the quick start go.")
     ] = Path("stars-bench-quickstart"),
     jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes of prepare; default: one a core.")] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of training.")] = 0,
 ) -> None:
     """The whole road in minutes, without licensed data: made-up actors, prepare, run, report.
 
@@ -124,7 +126,7 @@ def prepare(
     spec = registry.load("datasets", dataset)
     with Bars(console) as bars:
         if spec.name == "synthetic" and not raw:
-            raw = [_made_up(data_dir / "raw" / spec.name, bars)]
+            raw = [_made_up(data_dir / "made-up", bars)]  # never below DATA_DIR/raw, where real files lie
         report = convert(
             spec,
             raw or [],
@@ -173,7 +175,7 @@ def run(
     ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(metavar="N", help="May be repeated: mean and deviation are reported. Default: 0."),
+        typer.Option(min=0, metavar="N", help="May be repeated: mean and deviation are reported. Default: 0."),
     ] = None,
     validation: Annotated[
         str | None,
@@ -250,6 +252,10 @@ def report(
     if form is Format.table and out is None:
         console.print(render.to_rich(boards, console.width))
         return
+    if form is Format.table and out is not None:
+        if out.suffix not in (".md", ".csv"):
+            raise UsageError(f"--out {out}: choose --format md or csv, or a name that ends in .md or .csv")
+        form = Format(out.suffix.removeprefix("."))
     text = {Format.md: render.to_markdown, Format.csv: render.to_csv}[form](boards)
     if out is None:
         typer.echo(text, nl=False)
@@ -277,25 +283,42 @@ def list_names(
         table.add_column(column)
     for group in [kind] if kind else kinds:
         for name in registry.names(group):
-            table.add_row(group[:-1], name, describe(group, name) + (" [green]prepared[/]" if name in prepared else ""))
+            text = registry.summary(group, name)  # of a class; datasets and protocols are objects, and cheap to load
+            if not text:
+                spec = registry.load(group, name)
+                text = spec.title + (" [green](prepared)[/]" if name in prepared else "")
+                if kind == "datasets":
+                    text += f"\n[dim]cite: {spec.citation}\nlicence: {spec.licence}[/]"
+            table.add_row(group[:-1], name, text)
     console.print(table)
-
-
-def describe(kind: str, name: str) -> str:
-    """One line on a registered object: its title, or the first line of its docstring."""
-    found: Any = registry.load(kind, name)
-    return str(getattr(found, "title", None) or (found.__doc__ or "").strip().split("\n")[0])
 
 
 def main() -> None:
     """Entry point: runs a command and turns errors into one line and an exit code (1 failed, 2 used wrongly)."""
+    debug = "--debug" in sys.argv
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app()
-    except StarsBenchError as error:
-        if "--debug" in sys.argv:
-            raise
-        errors.print(f"[bold red]error:[/] {error}", soft_wrap=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
+    except Stopped as stopped:
         errors.print("stopped; nothing finished is lost: the same command goes on from here")
-        sys.exit(130)
+        sys.exit(128 + stopped.args[0])
+    except StarsBenchError as error:
+        if debug:
+            raise
+        errors.print("[bold red]error:[/]", escape(str(error)), soft_wrap=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except Exception as error:
+        if debug:
+            raise
+        first = escape((str(error).splitlines() or [""])[0])
+        errors.print(f"[bold red]error:[/] {type(error).__name__}: {first} (--debug shows where)", soft_wrap=True)
+        sys.exit(1)
+
+
+class Stopped(BaseException):
+    """Ctrl-C or a request to end: not an error, and not KeyboardInterrupt, which Typer would swallow."""
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise Stopped(number)

@@ -195,26 +195,35 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
+def check_batch_sizes(plan: Plan, train_clips: int) -> None:
+    """That no stage, however late, has a batch larger than the training part.
+
+    Raises:
+        UsageError: names the setting.
+    """
+    owners = {"": plan.config} | {f"{name}.": config for name, (_, config) in plan.evaluations.items()}
+    for prefix, config in owners.items():
+        for key, value in config:
+            if key.endswith("batch_size") and value > train_clips:
+                raise UsageError(
+                    f"{prefix}{key} = {value} is more than the {train_clips} training clips: --set {prefix}{key}=N"
+                )
+
+
 def to_toml(plan: Plan) -> str:
-    """The whole run as TOML (JSON scalars and arrays are TOML): what to look into when two runs differ."""
+    """What the run folder's key stands for, as TOML (JSON scalars and arrays are TOML)."""
 
     def section(title: str, values: Mapping[str, Any]) -> str:
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
         return "\n".join([f"[{title}]", *lines, ""])
 
-    request = plan.request
     run_values = {
         "method": plan.target,
         "dataset": plan.dataset.name,
         "profile": plan.dataset.profile.name,
         "data_digest": plan.dataset.digest,
         "protocol": plan.protocol.name,
-        "validation": request.validation,
-        "preset": request.preset,
+        "validation": plan.request.validation,
         "precision": plan.precision,
     }
-    sections = [section("run", run_values), section("method", plan.config.model_dump(mode="json"))]
-    sections += [
-        section(f"evaluation.{name}", config.model_dump(mode="json")) for name, (_, config) in plan.evaluations.items()
-    ]
-    return "\n".join(sections)
+    return "\n".join([section("run", run_values), section("method", plan.config.model_dump(mode="json"))])

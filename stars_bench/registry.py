@@ -5,7 +5,9 @@ Nothing is imported before it is asked for by name, so listing names stays insta
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
 import sys
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -59,13 +61,23 @@ def load(kind: str, name: str) -> Any:
     if ":" in name and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        return getattr(importlib.import_module(module_name), attribute)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name != module_name and not module_name.startswith(f"{error.name}."):
-            raise  # the plug-in exists; something that it imports does not
-        raise UsageError(f"{kind[:-1]} {name!r}: there is no module {module_name!r}") from error
-    except AttributeError as error:
-        raise UsageError(f"{kind[:-1]} {name!r}: module {module_name!r} has no {attribute!r}") from error
+        raise UsageError(f"{kind[:-1]} {name!r}: there is no module {error.name!r}") from error
+    if not hasattr(module, attribute):
+        raise UsageError(f"{kind[:-1]} {name!r}: module {module_name!r} has no {attribute!r}")
+    return getattr(module, attribute)
+
+
+def summary(kind: str, name: str) -> str:
+    """The first line of the docstring of a registered class, read from its source: nothing is imported."""
+    module_name, _, attribute = _targets(kind)[name].partition(":")
+    found = importlib.util.find_spec(module_name)
+    if found is None or found.origin is None:
+        return ""
+    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == attribute]
+    return (ast.get_docstring(classes[0]) or "").partition("\n")[0] if classes else ""
 
 
 def _targets(kind: str) -> dict[str, str]:

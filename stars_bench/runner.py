@@ -20,7 +20,7 @@ from stars_bench.batches import ClipPart, ClipStore
 from stars_bench.datasets.shards import PreparedDataset
 from stars_bench.evaluation.features import Outcome, PartName, Subject
 from stars_bench.evaluation.metrics import measure
-from stars_bench.plan import Plan, Request, device_name, resolve, to_toml
+from stars_bench.plan import Plan, Request, check_batch_sizes, device_name, resolve, to_toml
 from stars_bench.protocols.validation import hold_out_subjects
 from stars_bench.provenance import (
     atomic_path,
@@ -28,7 +28,6 @@ from stars_bench.provenance import (
     digest_file,
     digest_json,
     digest_lines,
-    digest_source,
     environment,
     utc_now,
     write_text,
@@ -48,7 +47,7 @@ from stars_bench.results.record import (
 )
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Progress
-from stars_bench.training.run import CODE_PARTS, StageResult, StageRun
+from stars_bench.training.run import StageResult, StageRun, code_digest
 
 
 def run(request: Request, progress: Progress | None = None) -> list[Record]:
@@ -116,6 +115,7 @@ def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None
         progress=progress,
         started=utc_now(),
     )
+    check_batch_sizes(plan, len(this.split.train))
     write_text(this.folder / "config.toml", to_toml(plan))
     train = ClipPart(clips, this.split.train, this.labels(this.split.train))
     encoder, fit, key = _fit(this, train)
@@ -146,7 +146,8 @@ def _fit(this: _Seed, train: ClipPart) -> tuple[nn.Module, StageRun, str]:
         raise StarsBenchError(f"{plan.method.name}: fit must return an nn.Module with `dim` and `frames`")
     encoder = encoder.to(plan.device).requires_grad_(True)
     config = plan.config.model_dump(mode="json")
-    key = digest_json({"stages": fit.key, "method": plan.target, "config": config, "code": digest_source(*CODE_PARTS)})
+    code = sorted({code_digest(type(part).__module__) for part in (method, encoder)})
+    key = digest_json({"stages": fit.key, "method": plan.target, "config": config, "code": code})
     state = {"encoder": encoder.state_dict(), "method": plan.target, "config": config, "key": key}
     checkpoint.save(this.folder / "encoder.pt", state)
     return encoder, fit, key
@@ -182,7 +183,8 @@ def _keep(
     path = this.folder / "records" / record.file_name
     if path.exists():
         old = store.read_record(path)
-        if old.predictions == predictions and old.metrics == record.metrics and old.code == record.code:
+        unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol")
+        if all(getattr(old, part) == getattr(record, part) for part in unchanged):
             return old
     store.write_record(this.folder, record)
     return record
@@ -200,7 +202,8 @@ def _save_predictions(this: _Seed, outcome: Outcome, evaluation: EvaluationPart,
 
 
 def _method_part(plan: Plan, encoder: nn.Module) -> MethodPart:
-    preset = plan.request.preset if hasattr(plan.config, "preset") else "default"
+    configs = (plan.config, *(config for _, config in plan.evaluations.values()))
+    preset = plan.request.preset if any(hasattr(config, "preset") for config in configs) else "default"
     return MethodPart(
         name=plan.method.name,
         config=plan.config.model_dump(mode="json"),
@@ -222,6 +225,12 @@ def _dataset_part(dataset: PreparedDataset) -> DatasetPart:
     )
 
 
+def notes_on(plan: Plan) -> tuple[str, ...]:
+    """What a reader of the table must know of the split."""
+    unlisted = plan.dataset.num_clips - len(plan.split.train) - len(plan.split.test)
+    return (f"{unlisted:,} clips are in neither part of {plan.protocol.name}.",) if unlisted else ()
+
+
 def _protocol_part(this: _Seed) -> ProtocolPart:
     plan, names = this.plan, this.names
     train, test = plan.protocol.expected.get(plan.dataset.name, (None, None))
@@ -235,4 +244,5 @@ def _protocol_part(this: _Seed) -> ProtocolPart:
         test_clips=len(names["test"]),
         expected_train=None if held_out else train,
         expected_test=None if held_out else test,
+        notes=() if held_out else notes_on(plan),
     )

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stars_bench.api import StarsBenchError
-from stars_bench.batches import ClipPart, ClipStore, random_crop
+from stars_bench.batches import ClipPart, ClipStore, random_crop, valid_frames
+from stars_bench.training.loop import autocast
 
 
 def ragged_store(absent: str = "zero") -> tuple[ClipStore, list[np.ndarray]]:
@@ -72,3 +73,28 @@ def test_labels_are_refused_where_they_were_not_given() -> None:
     with pytest.raises(StarsBenchError, match="needs_labels"):
         _ = ClipPart(store, np.arange(5)).labels
     assert ClipPart(store, np.arange(2), np.array([3, 4])).labels.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "tf32"])
+def test_clips_are_the_same_bits_under_every_precision(precision: str) -> None:
+    """Rounding coordinates to bf16 or TF32 moves them by more than they move between two frames."""
+
+    def batch(context) -> torch.Tensor:
+        torch.manual_seed(0)
+        with context:
+            return ClipPart(ragged_store()[0], np.arange(5)).cropped(torch.arange(5), 16)
+
+    cpu = torch.device("cpu")
+    plain = batch(autocast(cpu, "float32"))
+    assert plain.dtype == torch.float32
+    assert torch.equal(plain, batch(autocast(cpu, precision)))
+
+
+def test_valid_length_sums_in_the_order_of_the_published_programs() -> None:
+    rng = np.random.default_rng(0)
+    joints = rng.normal(size=(4000, 25, 3)).astype(np.float32)
+    joints[:, -1, -1] -= joints.sum(-1).sum(-1)  # many frames now cancel to exactly 0, if summed in the right order
+    official = joints.transpose(2, 0, 1)[..., None]  # (C, T, V, M)
+    expected = (official.sum(0).sum(-1).sum(-1) != 0).sum()
+    assert 0 < expected < 4000
+    assert valid_frames(joints, np.array([0]), np.array([4000]), np.array([1])) == [expected]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -149,13 +148,13 @@ class Supervised(Untrained):
 
 def test_labels_are_given_only_to_methods_that_say_so(request_for) -> None:
     with pytest.raises(StarsBenchError, match="needs_labels"):
-        runner.run(request_for(f"{__name__}:Peeking", overrides=()))
+        runner.run(request_for(f"{__name__}:Peeking", overrides=(), evaluations=("knn",)))
     assert runner.run(request_for(f"{__name__}:Supervised", overrides=TINY[:4], evaluations=("knn",)))
 
 
 def test_what_fit_returns_is_checked(request_for) -> None:
     with pytest.raises(StarsBenchError, match=r"an nn\.Module with `dim` and `frames`"):
-        runner.run(request_for(f"{__name__}:NoEncoder", overrides=()))
+        runner.run(request_for(f"{__name__}:NoEncoder", overrides=(), evaluations=("knn",)))
 
 
 @pytest.mark.parametrize(
@@ -174,6 +173,8 @@ def test_what_fit_returns_is_checked(request_for) -> None:
         ({"precision": "fp8"}, "float32, tf32, bf16"),
         ({"device": "tpu"}, "--device tpu"),
         ({"validation": "clips"}, "there is subjects"),
+        ({"overrides": ("heads=3",)}, "heads must divide dim"),
+        ({"overrides": ("knn.k=[0]",)}, "knn: k.0: input should be greater than 0"),
     ],
 )
 def test_wrong_use_is_one_line_before_anything_runs(request_for, changes, message) -> None:
@@ -184,6 +185,37 @@ def test_wrong_use_is_one_line_before_anything_runs(request_for, changes, messag
         resolve(request)
     assert "\n" not in str(caught.value)
     assert not request.runs_dir.exists()
+
+
+def test_a_batch_that_is_too_large_is_told_before_anything_is_trained(request_for) -> None:
+    request = request_for("stars", overrides=(*TINY[:-1], "linear.batch_size=999"))
+    with pytest.raises(UsageError, match=r"linear\.batch_size = 999 is more than the 36 training clips"):
+        runner.run(request)
+    assert not request.runs_dir.exists()
+
+
+def test_a_changed_plug_in_is_run_anew(request_for, tmp_path: Path, monkeypatch) -> None:
+    source = """
+import torch
+class Mine:
+    name = "mine"
+    class Config(__import__("pydantic").BaseModel):
+        pass
+    def fit(self, clips, run):
+        return Features()
+class Features(torch.nn.Module):
+    dim, frames = 3, 8
+    def forward(self, x):
+        return x.mean((2, 3, 4)) * FACTOR
+"""
+    results = []
+    for factor in ("1", "0"):
+        module = f"plug{factor}"  # another name, as another process would import the changed file
+        (tmp_path / f"{module}.py").write_text(source.replace("FACTOR", factor))
+        monkeypatch.chdir(tmp_path)
+        records = runner.run(request_for(f"{module}:Mine", overrides=(), evaluations=("knn",)))
+        results.append([record.metrics[0].value for record in records])
+    assert results[0] != results[1]
 
 
 def test_paper_presets_are_those_of_the_official_configurations() -> None:
@@ -212,21 +244,23 @@ def test_paper_presets_are_those_of_the_official_configurations() -> None:
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_records(request_for, small_data: Path, tmp_path: Path) -> None:
     undisturbed = runner.run(request_for("stars", seeds=(3,)))
+    runs = tmp_path / "killed"
     command = [sys.executable, "-m", "stars_bench", "run", "stars", "--protocol", "xsub", "--preset", "quick"]
     command += ["--seed", "3", "--device", "cpu", "--checkpoint-seconds", "0"]
-    command += ["--data-dir", str(small_data), "--runs-dir", str(tmp_path / "killed")]
+    command += ["--data-dir", str(small_data), "--runs-dir", str(runs)]
     command += [part for item in TINY for part in ("--set", item)]
-    kills = 0
-    for delay in (2.6, 2.9, 3.2, 3.5, 3.8):
+    for stage in ("stage1", "stage2", "linear"):  # killed once in each, as soon as it has left a checkpoint
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(delay)
+        while process.poll() is None and not list(runs.rglob(f"{stage}-*.resume.pt")):
+            time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    subprocess.run(command, check=True, env=os.environ | {"COLUMNS": "80"}, stdout=subprocess.DEVNULL)
-    finished = store.read_records(tmp_path / "killed").records
-    assert kills
-    assert [r.metrics for r in finished] == [r.metrics for r in sorted(undisturbed, key=store._order)]
-    assert [r.predictions for r in finished] == [r.predictions for r in sorted(undisturbed, key=store._order)]
+        assert process.wait() == -signal.SIGKILL, f"{stage} was over before it could be killed"
+        assert list(runs.rglob(f"{stage}-*.resume.pt"))
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    finished = store.read_records(runs).records
+    expected = sorted(undisturbed, key=store._order)
+    assert [r.metrics for r in finished] == [r.metrics for r in expected]
+    assert [r.predictions for r in finished] == [r.predictions for r in expected]
 
 
 @pytest.mark.gpu

@@ -173,7 +173,8 @@ def _bodies(joints: NDArray[np.float32], centre_joint: int | None) -> NDArray[np
     Centred as two bodies, so that frames in which nobody is seen stay zero in one-person clips too.
     """
     if centre_joint is not None:
-        joints = centre(joints, centre_joint)
+        shift = 0 if joints[:, :75].any() else 75  # the first body may not be seen at all: then the second is first
+        joints = np.roll(centre(np.roll(joints, shift, axis=1), centre_joint), shift, axis=1)
     bodies = as_bodies(joints)
     return bodies if bodies[1].any() else bodies[:1]
 

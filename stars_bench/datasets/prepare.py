@@ -91,7 +91,7 @@ def prepare(
         profile: one of the spec's; None for its default.
         jobs: processes; None for one a core.
         limit: convert the first so many items only (by name).
-        overwrite: replace a dataset, or an unfinished one, that has other settings.
+        overwrite: convert everything anew, whatever is there.
         shard_bytes: raw bytes a shard; None to choose by the size of the whole.
         backend: one of joblib's (loky, dask ...); None for this machine's fastest.
 
@@ -109,18 +109,17 @@ def prepare(
         raise StarsBenchError(_nothing(spec, paths, found))
     plans = make_plans(spec, chosen, items, shard_bytes)
     whole = provenance.digest_json(
-        [[plan.digest for plan in plans], [asdict(item) for item in found.set_aside], found.official_splits]
+        [[plan.digest for plan in plans], [(item.name, item.kind) for item in found.set_aside], found.official_splits]
     )
-    index = None if overwrite and not _readable(folder) else shards.read_index(folder)
+    index = None if overwrite else shards.read_index(folder)
     if index is not None and index["plan"] == whole and all((folder / plan.file).exists() for plan in plans):
         quality = QualityReport.from_json(index["quality"])
         seconds = time.perf_counter() - started
         return PrepareReport(
             folder, quality, index["digest"], len(plans), len(plans), quality.faults, seconds, unchanged=True
         )
-    there = {path.name: shards.read_facts(path) for path in folder.glob("shard-*.h5")}
-    if not overwrite:
-        _refuse_others(folder, index is not None and index["plan"] != whole, plans, there)
+    there = {} if overwrite else {path.name: shards.read_facts(path) for path in folder.glob("shard-*.h5")}
+    _refuse_others(folder, index is not None and index["plan"] != whole, plans, there)
     try:
         _clear_leftovers(folder)
         facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
@@ -325,7 +324,10 @@ def _refuse_others(
 ) -> None:
     """Raises UsageError when a folder holds what other files or settings made, finished or not."""
     if other_index:
-        raise UsageError(f"{folder} holds a dataset prepared from other files or settings; --force replaces it")
+        raise UsageError(
+            f"{folder} was prepared with another --limit or profile, or from other raw files (names, sizes or times "
+            "differ); --force replaces it"
+        )
     own = {plan.digest for plan in plans}
     if any(facts is not None and facts.plan not in own for facts in there.values()):
         raise UsageError(f"{folder} holds an unfinished run with other files or settings; --force replaces it")
@@ -336,14 +338,6 @@ def _clear_leftovers(folder: Path) -> None:
     (folder / shards.INDEX).unlink(missing_ok=True)
     for path in folder.glob(".*.partial"):
         path.unlink(missing_ok=True)
-
-
-def _readable(folder: Path) -> bool:
-    try:
-        shards.read_index(folder)
-    except UsageError:
-        return False
-    return True
 
 
 def _profile(spec: DatasetSpec, name: str | None) -> Profile:

@@ -79,9 +79,10 @@ def assess(
     excused = sum(item.kind in ("empty", "errata") for item in aside)
     if spec.expected_clips is not None:
         complete = len(names) + excused == spec.expected_clips
-    else:  # nobody states a count: whole when every file and every video of the split files was converted
-        listed = {video for split in found.official_splits.values() for part in split.values() for video in part}
-        everything = files == len(found.items) and listed <= {item.name for item in found.items}
+    else:  # nobody states a count: whole when every file and every video of all split files was converted
+        lists = [set().union(*map(set, split.values())) for split in found.official_splits.values()]
+        here = {item.name for item in found.items}
+        everything = files == len(found.items) and all(videos and videos <= here for videos in lists)
         complete = everything and not any(item.kind == "fault" for item in aside)
     expected_names = spec.expected_names() if spec.expected_names is not None and not complete else []
     return QualityReport(
@@ -155,7 +156,8 @@ def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:
 def verdict(report: QualityReport) -> str:
     """One or two sentences: complete, or how partial and where."""
     if report.expected is None:
-        return f"{report.clips:,} clips."
+        whole = "Complete" if report.complete else "Partial (files left out, or videos of the split files missing)"
+        return f"{whole}: {report.clips:,} clips."
     if report.complete:
         return f"Complete: {report.clips:,} clips of {report.expected:,} expected."
     share = 100 * report.clips / report.expected

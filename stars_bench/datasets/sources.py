@@ -16,7 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-from stars_bench.api import RawItem, Source, StarsBenchError, UsageError
+from stars_bench.api import Source, StarsBenchError, UsageError
 
 LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: the lengths of its name and of its extra field
 STORED, DEFLATED = 0, 8
@@ -209,8 +209,3 @@ def unique(sources: Iterable[tuple[str, Source]]) -> dict[str, Source]:
         if first is not source and not same_content(first, source):
             raise StarsBenchError(f"{name} was found twice with different content: {first} and {source}; remove one")
     return found
-
-
-def items_from(named: dict[str, Source], role: str) -> list[RawItem]:
-    """One item a name, of one source each, by name."""
-    return [RawItem(name, {role: named[name]}) for name in sorted(named)]

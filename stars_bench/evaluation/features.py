@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench.batches import ClipPart
-from stars_bench.provenance import atomic_path, digest_json, digest_source
+from stars_bench.provenance import atomic_path, digest_json
 from stars_bench.training.loop import Progress, autocast
-from stars_bench.training.run import CODE_PARTS, StageResult, StageRun
+from stars_bench.training.run import StageResult, StageRun
 
 BATCH = 256
 PartName = Literal["train", "test"]
@@ -45,7 +45,8 @@ class Subject:
     """What an evaluation works on: a trained encoder, the training part with labels, the test part without.
 
     Args:
-        run: gives config, seed, device and checkpointed stages. names: clip names of each part. key: the encoder's.
+        run: gives config, seed, device and checkpointed stages. names: clip names of each part. key: the encoder's,
+        which covers all code, data, settings and precision that its features depend on.
     """
 
     encoder: nn.Module
@@ -64,7 +65,6 @@ class Subject:
             "encoder": self.key,
             "names": self.names[part].tolist(),
             "keep": keep,
-            "code": digest_source(*CODE_PARTS),
             "precision": self.run.precision,
         }
         file = self.run.folder / "features" / f"{part}-crop{keep:g}-{digest_json(what)[:16]}.npz"

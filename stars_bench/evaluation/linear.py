@@ -37,7 +37,7 @@ class LinearConfig(BaseModel):
         return cls(**QUICK) if name == "quick" else cls(**by_dataset.get(dataset, {}))
 
 
-QUICK: dict[str, Any] = {"epochs": 30, "batch_size": 64}
+QUICK: dict[str, Any] = {"epochs": 15, "batch_size": 32}
 
 
 class LinearHead(nn.Sequential):

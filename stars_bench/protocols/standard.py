@@ -82,14 +82,32 @@ def make_split(spec: ProtocolSpec, dataset: str, table: pd.DataFrame, complete: 
         StarsBenchError: a part is empty, or a complete dataset does not give the published counts.
     """
     split = spec.split(table)
+    column = f"official_{spec.name}"
+    if column in table and not (table[column] != "").any():
+        raise StarsBenchError(
+            f"{dataset} {spec.name}: no official split file was among the raw files; add it and prepare again"
+        )
     for part, ids in (("training", split.train), ("test", split.test)):
         if not len(ids):
             raise StarsBenchError(
                 f"{dataset} {spec.name}: no clip of the prepared data is in the {part} part ({spec.rule}); "
                 "prepare more of the dataset"
             )
+    if complete and column in table:
+        _check_videos(spec.name, dataset, table)
     counts = (len(split.train), len(split.test))
     expected = spec.expected.get(dataset)
     if complete and expected and counts != expected:
         raise StarsBenchError(f"{dataset} {spec.name}: {counts} clips, published are {expected}")
     return split
+
+
+PKU1_VIDEOS = {"xsub": (944, 132), "xview": (717, 359)}
+"""Training and test videos of PKU-MMD I's official split files."""
+
+
+def _check_videos(protocol: str, dataset: str, table: pd.DataFrame) -> None:
+    videos = table.drop_duplicates("item")[f"official_{protocol}"].value_counts()
+    counts = (int(videos.get("train", 0)), int(videos.get("test", 0)))
+    if dataset == "pku1" and counts != PKU1_VIDEOS[protocol]:
+        raise StarsBenchError(f"{dataset} {protocol}: {counts} videos, published are {PKU1_VIDEOS[protocol]}")

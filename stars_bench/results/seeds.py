@@ -24,7 +24,8 @@ T_975 = (
 class Estimate:
     """A metric over `n` seeds. One seed: its own interval over the clips, no std. More: the interval over seeds.
 
-    `clips` is the smallest number of clips that a seed was measured on (validation parts differ in size).
+    `clips` and `most_clips`: the smallest and largest number of clips that a seed was measured on (validation parts
+    differ in size).
     """
 
     mean: float
@@ -33,6 +34,7 @@ class Estimate:
     low: float | None
     high: float | None
     clips: int
+    most_clips: int
     unit: str
 
 
@@ -41,8 +43,9 @@ def estimate(metrics: Sequence[Metric]) -> Estimate:
     first = metrics[0]
     if len(metrics) == 1:
         low, high = first.interval or (None, None)
-        return Estimate(first.value, None, 1, low, high, first.n, first.unit)
+        return Estimate(first.value, None, 1, low, high, first.n, first.n, first.unit)
     values = [metric.value for metric in metrics]
     mean, std = statistics.fmean(values), statistics.stdev(values)
     half = T_975[min(len(values) - 1, len(T_975)) - 1] * std / math.sqrt(len(values))
-    return Estimate(mean, std, len(values), mean - half, mean + half, min(m.n for m in metrics), first.unit)
+    clips = [metric.n for metric in metrics]
+    return Estimate(mean, std, len(values), mean - half, mean + half, min(clips), max(clips), first.unit)

@@ -94,7 +94,8 @@ class Board:
     @property
     def subtitle(self) -> str:
         """What the numbers are and over how many clips."""
-        clips = sorted({cell.main.clips for row in self.rows for cell in row.cells.values()})
+        measured = [cell.main for row in self.rows for cell in row.cells.values()]
+        clips = sorted({n for number in measured for n in (number.clips, number.most_clips)})
         several = any(cell.main.n > 1 for row in self.rows for cell in row.cells.values())
         number = f"{clips[0]:,}" if len(clips) == 1 else f"{clips[0]:,} to {clips[-1]:,}"
         tested = "test" if self.validation is None else "validation"
@@ -221,6 +222,7 @@ def _board(place: _Place, records: Sequence[Record], choice: PublishedChoice) ->
     beside = _published_rows(place, columns, choice, {entry.name for entry in entries})
     notes = [
         *_difference_notes(entries, labels),
+        *_mixture_notes(entries, labels),
         *dict.fromkeys(note for record in kept for note in record.protocol.notes),
         *_best_on_test_notes(rows, beside),
     ]
@@ -278,6 +280,20 @@ def _difference_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> l
             told = [f"{_plain(name)} {_told(entry, name)}" for name in differing[:4]]
             rest = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
             notes.append(f"[{entry.key}]: {', '.join(told)}{rest}.")
+    return notes
+
+
+def _mixture_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list[str]:
+    """For every row whose seeds were run by different code or on different devices: which."""
+    notes = []
+    for entry in entries:
+        facts = {
+            "code": {f"{r.code.version} {(r.code.commit or '')[:10]}".strip() for r in entry.records},
+            "devices": {record.environment.device for record in entry.records},
+        }
+        told = [f"{name} ({', '.join(sorted(values))})" for name, values in facts.items() if len(values) > 1]
+        if told:
+            notes.append(f"{labels[id(entry)]}: its results come from different {' and '.join(told)}.")
     return notes
 
 

@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,8 +96,12 @@ def train(
     resume_file: Path | None = None,
     checkpoint_seconds: float = 60.0,
     progress: Progress | None = None,
+    after_epoch: Callable[[Position], None] | None = None,
 ) -> Position:
     """Trains a stage to its end, going on from `resume_file` where that exists.
+
+    Args:
+        after_epoch: called with the position after every epoch, its log included.
 
     Raises:
         UsageError: the batch is larger than the training part. StarsBenchError: the loss is no longer a number.
@@ -123,6 +127,8 @@ def train(
         if at.step % stage.steps_per_epoch == 0:
             _end_epoch(stage, at, epoch, loss_sum)
             loss_sum.zero_()
+            if after_epoch:
+                after_epoch(at)
         if progress and (now - shown > SHOW_SECONDS or at.step == total):
             shown = now
             loss = float(loss_sum) / (index + 1) if at.step % stage.steps_per_epoch else at.log[-1]["loss"]
@@ -130,7 +136,8 @@ def train(
             progress(stage.name, *clips, f"epoch {epoch + 1}/{stage.epochs}  loss {loss:.3f}")
         if resume_file and now - saved >= checkpoint_seconds and at.step < total:
             at.loss_sum = float(loss_sum)
-            _save(stage, resume_file, at)
+            if math.isfinite(at.loss_sum):  # else the last good checkpoint is kept
+                _save(stage, resume_file, at)
             saved = time.monotonic()
     return at
 
@@ -158,6 +165,18 @@ def _one_step(stage: Stage, rows: Tensor, device: torch.device, precision: str) 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """bf16 autocast for precision "bf16", nothing otherwise."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Neither autocast nor TF32 inside: for neighbour searches, whose answer a rounded product would change."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _set_rates(stage: Stage, base_rates: list[float], epoch: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +10,18 @@ from typing import Any
 
 import torch
 
-from stars_bench.provenance import digest_file, digest_json, digest_source, write_text
+from stars_bench.provenance import digest_file, digest_json, digest_package, digest_source, write_text
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Progress, Stage, seed_step, train
 
 CODE_PARTS = ("batches.py", "models", "training", "evaluation")
 """The parts of the package whose source decides what a stage computes."""
+
+
+def code_digest(module: str) -> str:
+    """Digest of all code that decides what something defined in `module` computes: ours, and a plug-in's package."""
+    ours = digest_source(*CODE_PARTS)
+    return ours if module.partition(".")[0] == "stars_bench" else digest_json([ours, digest_package(module)])
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class StageRun:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
         self.folder, self.reuse_from = folder, reuse_from
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
-        self.key = digest_json({"context": context, "seed": seed, "precision": precision})
+        self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
         self.stages: list[StageResult] = []
         seed_step(seed, "start", 0)
 
@@ -83,16 +88,16 @@ class StageRun:
         seed_step(self.seed, stage.name, "end")
 
     def _stage_key(self, stage: Stage) -> str:
-        source = inspect.getsourcefile(stage.step)
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in stage.optimizer.param_groups]
         return digest_json(
             {
                 "parent": self.key,
                 "name": stage.name,
                 "config": dict(stage.config),
-                "samples": stage.samples,
+                "loop": [stage.samples, stage.epochs, stage.batch_size, stage.gradient_scale, stage.clip_each],
+                "optimizer": [type(stage.optimizer).__name__, groups],
                 "step": f"{stage.step.__module__}:{stage.step.__qualname__}",
-                "code": digest_source(*CODE_PARTS),
-                "source": digest_file(Path(source)) if source else None,
+                "code": code_digest(stage.step.__module__),
             }
         )
 
@@ -115,6 +120,7 @@ class StageRun:
             resume_file=resume_file,
             checkpoint_seconds=self.checkpoint_seconds,
             progress=self.progress,
+            after_epoch=lambda at: self._log(at.log),
         )
         state = {
             "module": stage.module.state_dict(),
@@ -130,9 +136,10 @@ class StageRun:
         return state
 
     def _log(self, lines: list[dict[str, Any]]) -> None:
-        """Adds a stage's lines to log.jsonl, replacing those of an earlier attempt."""
+        """Puts a stage's lines, marked with its key, into log.jsonl in place of those that are there of it."""
         path = self.folder / "log.jsonl"
         old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        names = {line["stage"] for line in lines}
-        kept = [line for line in old if line["stage"] not in names]
-        write_text(path, "".join(json.dumps(line) + "\n" for line in kept + lines))
+        key = self.key[:16]
+        kept = [line for line in old if line["key"] != key]
+        new = [line | {"key": key} for line in lines]
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept + new))
