@@ -156,7 +156,9 @@ def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: 
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{owner}: {place}: {first['msg'].lower()} (got {first['input']!r})") from error
+        fault = first["msg"].removeprefix("Value error, ")
+        told = f"{place}: {fault.lower()} (got {first['input']!r})" if place else fault
+        raise UsageError(f"{owner}: {told}") from error
 
 
 def _literal(text: str) -> Any:
