@@ -126,7 +126,7 @@ def prepare(
     spec = registry.load("datasets", dataset)
     with Bars(console) as bars:
         if spec.name == "synthetic" and not raw:
-            raw = [_made_up(data_dir / "made-up", bars)]  # never below DATA_DIR/raw, where real files lie
+            raw = [_made_up(data_dir / "made-up", limit, bars)]  # never below DATA_DIR/raw, where real files lie
         report = convert(
             spec,
             raw or [],
@@ -146,10 +146,10 @@ def prepare(
         raise StarsBenchError(f"{clips} set aside (listed above, all in index.json); the others are ready")
 
 
-def _made_up(folder: Path, bars: Bars) -> Path:
-    from stars_bench.datasets.synthetic import write_raw
+def _made_up(folder: Path, limit: int | None, bars: Bars) -> Path:
+    from stars_bench.datasets.synthetic import DEFAULT_CLIPS, clip_names, write_raw
 
-    write_raw(folder, progress=lambda done, total: bars("write raw clips", done, total))
+    write_raw(folder, clip_names(limit=limit or DEFAULT_CLIPS), progress=lambda done, total: bars("write raw clips", done, total))
     return folder
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,32 @@ def test_version(tmp_path: Path) -> None:
     from stars_bench import __version__
 
     assert stars_bench("--version", cwd=tmp_path).stdout.strip() == __version__
+
+
+def test_made_up_actors_are_never_taken_for_real_ones(tmp_path: Path) -> None:
+    made_up = stars_bench("prepare", "synthetic", "--limit", "3", cwd=tmp_path)
+    assert made_up.returncode == 0, made_up.stderr
+    assert stars_bench("prepare", "ntu60", cwd=tmp_path).returncode == 2
+
+
+def test_ctrl_c_says_how_to_go_on(small_data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stars_bench", "run", "untrained", "--protocol", "xsub", "--preset", "quick"]
+    command += ["--data-dir", str(small_data), "--runs-dir", str(tmp_path), "--set", "linear.epochs=100000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while process.poll() is None and not list(tmp_path.rglob("knn*.json")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in told
+    assert told.count("\n") == 1
+
+
+def test_a_report_takes_its_form_from_the_name_of_the_file(tmp_path: Path) -> None:
+    source = Path(__file__).parent / "historic" / "record-v1.json"
+    folder = tmp_path / "runs" / "ntu60" / "xsub" / "stars" / "key" / "seed0" / "records"
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_bytes(source.read_bytes())
+    assert stars_bench("report", "--out", "r.md", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "r.md").read_text().startswith("#")
+    assert stars_bench("report", "--out", "r.txt", cwd=tmp_path).returncode == 2

@@ -18,10 +18,11 @@ from rich.console import Console
 
 from stars_bench.api import Clip, Profile, RawItem, StarsBenchError, UsageError
 from stars_bench.datasets.ntu import NTU60, NTU120, SYNTHETIC
-from stars_bench.datasets.pku_mmd import PKU1
+from stars_bench.datasets.pku_mmd import PKU1, PKU2
 from stars_bench.datasets.prepare import PrepareReport, ShardPlan, in_forks, prepare
-from stars_bench.datasets.quality import QualityReport, render
+from stars_bench.datasets.quality import QualityReport, render, verdict
 from stars_bench.datasets.shards import open_dataset, prepared_datasets
+from stars_bench.protocols.standard import XSUB, make_split
 from tests.datasets.raw_files import one_person, write_ntu, write_pku
 
 NAMES = [f"S{setup:03}C00{camera}P008R001A{action:03}" for setup in (1, 2) for camera in (1, 2, 3) for action in (1, 2)]
@@ -251,3 +252,38 @@ def render_text(quality: QualityReport) -> str:
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(render(quality))
     return console.export_text()
+
+
+def test_force_mends_a_damaged_shard(raw: Path, tmp_path: Path) -> None:
+    folder = run(raw, tmp_path).folder
+    whole = shard_bytes(folder)
+    (folder / "shard-00001.h5").write_bytes(whole["shard-00001.h5"][:500])
+    with pytest.raises(UsageError, match=r"shard-00001\.h5.*--force"):
+        _ = open_dataset(tmp_path, "ntu60").table
+    run(raw, tmp_path, overwrite=True)
+    assert shard_bytes(folder) == whole
+
+
+def test_the_same_files_by_another_path_are_the_same_dataset(raw: Path, tmp_path: Path, monkeypatch) -> None:
+    write_ntu(raw, ["S001C002P005R002A008"])  # on the published missing list
+    run(raw, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    assert run(Path("raw"), tmp_path / "data").unchanged
+
+
+@pytest.mark.parametrize("gone", [None, "skeleton/A01N01-M.txt", "cross-subject.txt"])
+def test_a_dataset_is_partial_when_listed_videos_or_split_files_are_missing(tmp_path: Path, gone: str | None) -> None:
+    write_pku(tmp_path / "raw", {"A01N01-L": "1,0,5,1\n", "A01N01-M": "2,0,5,1\n"})
+    if gone:
+        (tmp_path / "raw" / gone).unlink()
+    quality = prepare(PKU2, [tmp_path / "raw"], tmp_path / "data", jobs=1).quality
+    assert quality.complete == (gone is None)
+    assert verdict(quality).startswith("Complete" if gone is None else "Partial")
+
+
+def test_without_its_split_file_a_protocol_says_which_is_missing(tmp_path: Path) -> None:
+    write_pku(tmp_path / "raw", {"A01N01-L": "1,0,5,1\n", "A01N01-M": "2,0,5,1\n"})
+    (tmp_path / "raw" / "cross-subject.txt").unlink()
+    prepare(PKU2, [tmp_path / "raw"], tmp_path / "data", jobs=1)
+    with pytest.raises(StarsBenchError, match="no official split file"):
+        make_split(XSUB, "pku2", open_dataset(tmp_path / "data", "pku2").table, complete=False)
