@@ -149,7 +149,11 @@ def prepare(
 def _made_up(folder: Path, limit: int | None, bars: Bars) -> Path:
     from stars_bench.datasets.synthetic import DEFAULT_CLIPS, clip_names, write_raw
 
-    write_raw(folder, clip_names(limit=limit or DEFAULT_CLIPS), progress=lambda done, total: bars("write raw clips", done, total))
+    write_raw(
+        folder,
+        clip_names(limit=limit or DEFAULT_CLIPS),
+        progress=lambda done, total: bars("write raw clips", done, total),
+    )
     return folder
 
 

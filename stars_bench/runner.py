@@ -126,7 +126,7 @@ def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None
             train=train,
             test=ClipPart(clips, this.split.test),
             num_classes=len(plan.dataset.spec.classes),
-            run=this.stage_run(config, encoder=key),
+            run=this.stage_run(config, encoder=key, test=digest_lines(this.names["test"])),
             names=this.names,
             key=key,
         )

@@ -17,10 +17,11 @@ import torch
 from pydantic import BaseModel
 
 from stars_bench import runner
-from stars_bench.api import StarsBenchError, UsageError
+from stars_bench.api import Split, StarsBenchError, UsageError
 from stars_bench.datasets.shards import open_dataset
 from stars_bench.models.untrained import Untrained
 from stars_bench.plan import Request, resolve
+from stars_bench.protocols.standard import XSUB
 from stars_bench.provenance import digest_file
 from stars_bench.results import store
 
@@ -115,6 +116,22 @@ def test_validation_measures_on_training_subjects_only(request_for, small_data: 
     with np.load(folder / record.predictions.file) as saved:
         assert set(table.loc[saved["names"], "subject"]) < {1, 2, 4, 5, 8, 9, 13, 14}
     assert "validation part, not the test part" in record.marks
+
+
+def half_tested(table) -> Split:
+    """Cross-subject with every other test clip left out."""
+    split = XSUB.split(table)
+    return Split(split.train, split.test[::2])
+
+
+HALF = replace(XSUB, name="half", split=half_tested, expected={})
+
+
+def test_protocols_with_the_same_training_part_share_stages_but_no_predictions(request_for) -> None:
+    first = runner.run(request_for("mamp", evaluations=("linear",)))[0]
+    second = runner.run(request_for("mamp", evaluations=("linear",), protocol=f"{__name__}:HALF"))[0]
+    assert [(stage.name, stage.reused) for stage in second.stages] == [("stage1", True), ("linear", False)]
+    assert second.metrics[0].n == (first.metrics[0].n + 1) // 2
 
 
 class Peeking:
