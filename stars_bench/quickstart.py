@@ -16,7 +16,7 @@ from stars_bench.plan import Request
 from stars_bench.results import render, tables
 from stars_bench.results.record import Record
 
-CLIPS = 504
+CLIPS = 360
 METHODS = ("untrained", "mamp", "stars")
 PROTOCOL = "xsub"
 
