@@ -139,7 +139,8 @@ def prepare(
             progress=lambda done, total, aside: bars(f"prepare {spec.name}", done, total, f"{aside} set aside"),
         )
     console.print(quality.render(report.quality))
-    state = "was ready, nothing to do" if report.unchanged else f"{report.shards - report.reused} shards written"
+    written = report.shards - report.reused
+    state = "was ready, nothing to do" if report.unchanged else f"{written} shard{'s' * (written != 1)} written"
     console.print(f"{report.folder}: {state}, {report.seconds:.1f} s")
     if report.set_aside:
         clips = "1 clip was" if report.set_aside == 1 else f"{report.set_aside:,} clips were"
