@@ -21,16 +21,16 @@ METHODS = ("untrained", "mamp", "stars")
 PROTOCOL = "xsub"
 
 NEXT_STEPS = """\
-[bold]Next, with real data[/] (NTU RGB+D, under licence from rose1.ntu.edu.sg; PKU-MMD from its authors):
-  1. stars-bench prepare ntu60 --raw nturgbd_skeletons_s001_to_s017.zip
-  2. stars-bench run stars --protocol xsub          (the paper's settings; a GPU. --preset quick: a CPU)
-  3. stars-bench report                             (beside the published numbers)"""
+[bold]Next, with real data[/] (NTU RGB+D or PKU-MMD, from their owners, under licence):
+  stars-bench prepare ntu60 --raw nturgbd_skeletons_s001_to_s017.zip
+  stars-bench run stars --protocol xsub      [dim]# as in the paper; wants a GPU[/]
+  stars-bench report                         [dim]# beside the published numbers[/]"""
 
 
 def quickstart(folder: Path, console: Console, jobs: int | None = None, seed: int = 0) -> list[Record]:
     """Runs the road below `folder` and prints what it does; the same call again goes on where it stopped."""
     started = time.monotonic()
-    console.print(f"[bold]stars-bench quick start[/] in {folder}: about four minutes on two cores\n")
+    console.print(f"[bold]stars-bench quick start[/] in {folder}\nabout three minutes on two cores\n")
     with Bars(console) as bars:
         names = clip_names(limit=CLIPS)
         write_raw(folder / "raw", names, progress=lambda done, total: bars("write raw clips", done, total))
