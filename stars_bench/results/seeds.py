@@ -10,14 +10,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stars_bench.results.record import Metric
+from scipy.special import stdtrit
 
-T_975 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
-"""Student's t, 0.975 quantile, for 1 to 30 degrees of freedom; the last serves beyond (it errs on the wide side)."""
+from stars_bench.results.record import Metric
 
 
 @dataclass(frozen=True)
@@ -46,6 +41,6 @@ def estimate(metrics: Sequence[Metric]) -> Estimate:
         return Estimate(first.value, None, 1, low, high, first.n, first.n, first.unit)
     values = [metric.value for metric in metrics]
     mean, std = statistics.fmean(values), statistics.stdev(values)
-    half = T_975[min(len(values) - 1, len(T_975)) - 1] * std / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, 0.975)) * std / math.sqrt(len(values))
     clips = [metric.n for metric in metrics]
     return Estimate(mean, std, len(values), mean - half, mean + half, min(clips), max(clips), first.unit)

@@ -18,8 +18,8 @@ def test_seeds_become_mean_sample_deviation_and_count(make_record: MakeRecord) -
     (row,) = board.rows
     number = row.cells["k-NN k=1"].main
     assert (number.mean, number.std, number.n, number.clips) == (80.0, 2.0, 3, 16487)
-    assert number.low == pytest.approx(80 - 4.303 * 2 / 3**0.5)
-    assert number.high == pytest.approx(80 + 4.303 * 2 / 3**0.5)
+    assert number.low == pytest.approx(80 - 4.302653 * 2 / 3**0.5)
+    assert number.high == pytest.approx(80 + 4.302653 * 2 / 3**0.5)
 
 
 def test_one_seed_keeps_its_own_interval_and_has_no_deviation() -> None:
