@@ -1,0 +1,15 @@
+"""What several commands share: the consoles, and where data and runs lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+DataDir = Annotated[Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Prepared datasets.")]
+RunsDir = Annotated[Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_RUNS", help="Runs and records.")]
