@@ -1,6 +1,166 @@
 """stars-bench: prepare skeleton data, run methods under the same rules, print the table.
 
-The command line is `stars-bench` (see `stars-bench --help`). Importing this package imports nothing heavy.
+The command line is `stars-bench` (see `stars-bench --help`). From Python:
+
+    import stars_bench
+
+    stars_bench.prepare("ntu60", raw="nturgbd_skeletons_s001_to_s017.zip")
+    dataset = stars_bench.open_dataset("ntu60")
+    dataset.table                         # pandas: one row a clip
+    dataset.clip("S001C001P001R001A001")  # (M, F, V, 3) float32, metres
+    stars_bench.verify(dataset).ok
+    stars_bench.results("runs")           # pandas: one row a measured number
+
+Importing this package imports nothing heavy: what a name needs is loaded when it is used.
 """
 
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stars_bench.api import DatasetSpec, StarsBenchError, UsageError
+    from stars_bench.datasets.prepare import PrepareReport
+    from stars_bench.datasets.shards import PreparedDataset
+    from stars_bench.datasets.verify import VerifyReport
+
+    def results(runs_dir: str | Path | None = None) -> pd.DataFrame:  # at run time: the package of that name, called
+        """All records below a folder of runs: one row per record and metric."""
+
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "DatasetSpec",
+    "PrepareReport",
+    "PreparedDataset",
+    "StarsBenchError",
+    "UsageError",
+    "VerifyReport",
+    "__version__",
+    "open_dataset",
+    "prepare",
+    "results",
+    "verify",
+]
+
+_LAZY = {
+    "DatasetSpec": "stars_bench.api",
+    "PrepareReport": "stars_bench.datasets.prepare",
+    "PreparedDataset": "stars_bench.datasets.shards",
+    "StarsBenchError": "stars_bench.api",
+    "UsageError": "stars_bench.api",
+    "VerifyReport": "stars_bench.datasets.verify",
+}
+
+
+def prepare(
+    dataset: str | DatasetSpec,
+    raw: str | Path | Iterable[str | Path] = (),
+    data_dir: str | Path | None = None,
+    profile: str | None = None,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> PrepareReport:
+    """Converts a dataset's raw files to shards in DATA_DIR/DATASET/PROFILE, as `stars-bench prepare` does.
+
+    Args:
+        dataset: a registered name, "module:SPEC", or a DatasetSpec.
+        raw: folders and archives; none for $STARS_BENCH_RAW, else DATA_DIR/raw.
+        data_dir: where prepared datasets lie; None for $STARS_BENCH_DATA, else "data".
+        profile: how clips are cleaned; None for the dataset's default.
+        parameters: of the profile, where they are to differ from it ({"slice": "aimclr"}).
+        jobs: processes; None for one a core.
+        limit: only the first so many raw files, by name.
+        progress: called with how many are done, of how many, and how many were set aside.
+        overwrite: convert everything anew, whatever is there.
+        options: what else `stars_bench.datasets.prepare.prepare` takes.
+
+    Raises:
+        UsageError: unknown name, no raw files, or something else is in the way.
+        StarsBenchError: nothing to convert, or everything was set aside.
+    """
+    spec = import_module("stars_bench.registry").load("datasets", dataset) if isinstance(dataset, str) else dataset
+    report: PrepareReport = import_module("stars_bench.datasets.prepare").prepare(
+        spec,
+        _paths(raw),
+        _data_dir(data_dir),
+        profile=profile,
+        parameters=parameters,
+        jobs=jobs,
+        limit=limit,
+        progress=progress,
+        overwrite=overwrite,
+        **options,
+    )
+    return report
+
+
+def open_dataset(name: str, data_dir: str | Path | None = None, profile: str | None = None) -> PreparedDataset:
+    """A prepared dataset: `.table` (pandas), `.load()` (all coordinates), `.clip(name)` (one clip).
+
+    Args:
+        data_dir: None for $STARS_BENCH_DATA, else "data". profile: None for the default one, or the only one there is.
+
+    Raises:
+        UsageError: not prepared, or not finished: says what to run.
+    """
+    dataset: PreparedDataset = import_module("stars_bench.datasets.shards").open_dataset(
+        _data_dir(data_dir), name, profile
+    )
+    return dataset
+
+
+def verify(
+    dataset: str | PreparedDataset,
+    data_dir: str | Path | None = None,
+    profile: str | None = None,
+    *,
+    raw: str | Path | Iterable[str | Path] = (),
+    progress: Callable[[str, int, int, str], None] | None = None,
+) -> VerifyReport:
+    """Reads a prepared dataset again: `.ok`, `.faults` (one line each), `.missing` (what a complete one also has).
+
+    Args:
+        dataset: a name, opened as `open_dataset` does, or an open dataset.
+        raw: folders and archives of its raw files, to be converted again and compared.
+        progress: called with what is being done, how many are done, of how many, and a note.
+
+    Raises:
+        UsageError: not prepared. StarsBenchError: its index is damaged.
+    """
+    opened = open_dataset(dataset, data_dir, profile) if isinstance(dataset, str) else dataset
+    report: VerifyReport = import_module("stars_bench.datasets.verify").verify(opened, _paths(raw), progress)
+    return report
+
+
+def _paths(raw: str | Path | Iterable[str | Path]) -> list[Path]:
+    return [Path(raw)] if isinstance(raw, (str, Path)) else [Path(path) for path in raw]
+
+
+def _data_dir(data_dir: str | Path | None) -> Path:
+    return Path(data_dir or os.environ.get("STARS_BENCH_DATA") or "data")
+
+
+if not TYPE_CHECKING:  # a type checker must see which names there are, and no others
+
+    def __getattr__(name: str) -> Any:
+        if name == "results":
+            return import_module("stars_bench.results")
+        if name in _LAZY:
+            return getattr(import_module(_LAZY[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return __all__

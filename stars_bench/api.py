@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 import numpy as np
 
 if TYPE_CHECKING:
-    import pandas as pd
     import torch
     from pydantic import BaseModel
 
@@ -125,7 +124,7 @@ class DatasetSpec:
     skeleton: Skeleton
     profiles: Mapping[str, Profile]
     default_profile: str
-    find: Callable[[Iterable[Path]], Found]
+    find: Callable[..., Found]  # (paths, on_duplicate=, scratch=, progress=)
     convert: Callable[[RawItem, Mapping[str, bytes], Profile], Iterable[Clip | SetAside]]
     expected_clips: int | None
     where: str  # how to get the raw files and what to do with them: one line
@@ -139,22 +138,42 @@ class DatasetSpec:
 
 @dataclass(frozen=True)
 class Split:
-    """Who trains and who tests: int64 row numbers of the clip table, ascending."""
+    """Who trains and who tests: int64 row numbers of the clip table, ascending.
+
+    Args:
+        train: clips that a method may learn from. test: clips that are asked (the queries). bank: labelled clips that
+        evaluations compare with or train on, where these are not the training clips (novel classes); None: `train`.
+    """
 
     train: np.ndarray
     test: np.ndarray
+    bank: np.ndarray | None = None
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """The clips whose labels evaluations are given."""
+        return self.train if self.bank is None else self.bank
 
 
 @dataclass(frozen=True)
 class ProtocolSpec:
-    """A protocol: one function from the clip table to a Split, and the counts it must give on complete datasets."""
+    """A protocol: one function from the clip table to a Split, and the counts it must give on complete datasets.
+
+    Args:
+        split: takes the clip table, and a config where the protocol has settings (`Config`, a pydantic model, changed
+        by `--set protocol.key=value`). expected, expected_bank: clips of (train, test) and of the bank by dataset, when
+        complete. evaluations: what `--eval all` runs.
+    """
 
     name: str
     title: str
     rule: str
     datasets: tuple[str, ...]
-    split: Callable[[pd.DataFrame], Split]
-    expected: Mapping[str, tuple[int, int]]  # dataset -> (train, test) clips when complete
+    split: Callable[..., Split]
+    expected: Mapping[str, tuple[int, int]]
+    expected_bank: Mapping[str, int] = field(default_factory=dict)
+    evaluations: tuple[str, ...] = ("knn", "linear", "finetune", "semi", "clusters")
+    Config: type[BaseModel] | None = None
 
 
 # --------------------------------------------------------------------------------------- methods, encoders
@@ -164,7 +183,8 @@ class ProtocolSpec:
 class Encoder(Protocol):
     """An nn.Module that maps clips (B, 3, T, V, M) to features (B, dim).
 
-    Optional: `tokens(x)` for fine-tuning heads that work on tokens, `layer_of(parameter_name)` for layer-wise decay.
+    Optional: `tokens(x)` (B, M, S, V, D) for fine-tuning heads that work on tokens, `layer_of(parameter_name)` for
+    layer-wise decay, `classify(x)` (B, classes) of an encoder that has learnt to classify, `set_drop_path(rate)`.
     `frames` is the T that it was built for.
     """
 
@@ -181,6 +201,7 @@ class TrainingClips(Protocol):
     """
 
     num_joints: int
+    num_classes: int
     ids: torch.Tensor
 
     def __len__(self) -> int: ...
@@ -209,6 +230,8 @@ class Run(Protocol):
     config: Any
     seed: int
     device: torch.device
+    start: torch.nn.Module | None
+    """An encoder to start from (`--init`), of one of the methods that the method names in `starts_from`."""
 
     def train(self, stage: Any) -> None:
         """Trains a `stars_bench.training.loop.Stage` to its end, going on from its last checkpoint."""
@@ -217,7 +240,12 @@ class Run(Protocol):
 
 @runtime_checkable
 class Method(Protocol):
-    """A method: a name, a pydantic Config, and fit. `Config.preset(name, dataset)` may give presets."""
+    """A method: a name, a pydantic Config, and fit. `Config.preset(name, dataset)` may give presets.
+
+    Optional: `needs_labels`, `build(config, num_joints)` (its encoder without training, for checkpoints), `starts_from`
+    (names of methods whose encoders stand for its first stage: fit then finds one in `run.start`), `evaluations` (what
+    to run beside the protocol's: "classifier" where the encoder classifies).
+    """
 
     name: ClassVar[str]
     Config: ClassVar[type[BaseModel]]

@@ -1,11 +1,13 @@
 """Shards -> clips on the device -> batches (B, 3, T, V, 2), a whole batch at once.
 
 The prepared dataset is ragged and small: it is loaded once and stays on the device. Cropping, two-tap resizing and
-rotation of a batch are a handful of tensor operations; no worker process and no copy per step.
+rotation of a batch are a handful of tensor operations; no worker process and no copy per step. The streams bone and
+motion (2s-AGCN, CrosSCLR) are made from the joints of a batch, after resizing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from stars_bench.datasets.shards import PreparedDataset
 
 BODIES = 2
+STREAMS = ("joint", "bone", "motion")
 MIN_CROP = 64
 """A random crop is at least this many frames long, where the clip has them (MAMP)."""
 
@@ -28,6 +31,8 @@ class ClipStore:
     Args:
         joints: (rows, V, 3) float32, metres; per clip all frames of body 1, then those of body 2.
         offset, frames, bodies: (N,) first row, frames and bodies of each clip. absent: what stands for a missing body.
+        stream: what batches hold: joint, bone (a joint minus its parent) or motion (the next frame minus this one).
+        parents: (V,) the parent of each joint, which bones need; a root is its own.
     """
 
     def __init__(
@@ -38,8 +43,12 @@ class ClipStore:
         bodies: np.ndarray,
         absent: AbsentBody,
         device: torch.device | str = "cpu",
+        stream: str = "joint",
+        parents: Sequence[int] = (),
     ) -> None:
         self.device = torch.device(device)
+        self.stream = stream
+        self.parents = torch.tensor(parents, dtype=torch.int64, device=self.device)
         self.joints = torch.from_numpy(joints).to(self.device)
         self.valid = torch.from_numpy(valid_frames(joints, offset, frames, bodies)).to(self.device)
         self.offset, self.frames, self.bodies = (
@@ -49,11 +58,12 @@ class ClipStore:
         self.absent: AbsentBody = absent
 
     @classmethod
-    def of(cls, dataset: PreparedDataset, device: torch.device | str = "cpu") -> ClipStore:
+    def of(cls, dataset: PreparedDataset, device: torch.device | str = "cpu", stream: str = "joint") -> ClipStore:
         """The store of a prepared dataset."""
         table = dataset.table
         offset, frames, bodies = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
-        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device)
+        parents = dataset.spec.skeleton.parents
+        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device, stream, parents)
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -79,7 +89,7 @@ class ClipStore:
         out = torch.lerp(low, high, weight)  # (B, M, T, V, 3)
         if self.absent == "zero":
             out = out * present[..., None, None]
-        return out.permute(0, 4, 2, 3, 1).contiguous()
+        return as_stream(out, self.stream, self.parents).permute(0, 4, 2, 3, 1).contiguous()
 
 
 class ClipPart:
@@ -87,10 +97,13 @@ class ClipPart:
 
     Args:
         ids: (N,) int64 clip numbers in the store. labels: (N,) classes, or None where they must not be seen.
+        num_classes: of the dataset.
     """
 
-    def __init__(self, store: ClipStore, ids: np.ndarray, labels: np.ndarray | None = None) -> None:
-        self.store = store
+    def __init__(
+        self, store: ClipStore, ids: np.ndarray, labels: np.ndarray | None = None, num_classes: int = 0
+    ) -> None:
+        self.store, self.num_classes = store, num_classes
         self.ids = torch.from_numpy(np.array(ids, dtype=np.int64)).to(store.device)
         self.num_joints = int(store.joints.shape[1])
         self._labels = None if labels is None else torch.from_numpy(np.array(labels, dtype=np.int64)).to(store.device)
@@ -124,6 +137,15 @@ class ClipPart:
         start, length = random_crop(valid, draws[0], draws[1])
         angles = (2 * torch.rand(len(rows), 3, device=self.store.device) - 1) * max_angle
         return rotate(self.store.resized(ids, start, length, frames), angles)
+
+
+def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:
+    """Joints (B, M, T, V, 3) as one of STREAMS, of the same shape. Motion of the last frame is 0, as a root's bone."""
+    if stream == "bone":
+        return bodies - bodies[..., parents, :]
+    if stream == "motion":
+        return torch.cat([bodies[:, :, 1:] - bodies[:, :, :-1], torch.zeros_like(bodies[:, :, :1])], dim=2)
+    return bodies
 
 
 def valid_frames(joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bodies: np.ndarray) -> np.ndarray:

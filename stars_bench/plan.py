@@ -12,15 +12,19 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ValidationError
 
-from stars_bench import registry
+from stars_bench import pretrained, registry
 from stars_bench.api import Evaluation, Method, ProtocolSpec, Split, UsageError
+from stars_bench.batches import STREAMS
 from stars_bench.datasets.shards import PreparedDataset, open_dataset, prepared_datasets
+from stars_bench.models.mamp import EncoderConfig
+from stars_bench.pretrained import Pretrained
 from stars_bench.protocols.standard import make_split
 from stars_bench.provenance import digest_json
 
 PRECISIONS = ("float32", "tf32", "bf16")
 DEFAULT_PRESETS = ("paper", "quick")
 VALIDATIONS = ("subjects",)
+DEFAULT_EVALUATIONS = ("knn", "linear")
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,14 @@ class Request:
     """What is to be run. Names are registered ones, or `module:Class`.
 
     Args:
-        overrides: `key=value` for the method's config, `EVALUATION.key=value` for an evaluation's. validation: None
-        (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the seed).
+        evaluations: names, "all" for what the protocol names; empty for k-NN and linear probe, where it
+        has them, and the method's own.
+        overrides: `key=value` for the method's config, `EVALUATION.key=value` for an evaluation's,
+        `protocol.key=value` for the protocol's. init: a run, or a checkpoint of MAMP or STARS, whose encoder is
+        taken instead of training (the same method) or instead of the first stage. trained_on: what such a checkpoint
+        was trained on, `DATASET:PROTOCOL`; None: unknown. stream: joint, bone or motion. validation:
+        None (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the
+        seed).
     """
 
     method: str
@@ -38,13 +48,16 @@ class Request:
     runs_dir: Path
     dataset: str | None = None
     profile: str | None = None
-    evaluations: Sequence[str] = ("knn", "linear")
+    evaluations: Sequence[str] = ()
     preset: str = "paper"
     overrides: Sequence[str] = ()
     seeds: Sequence[int] = (0,)
     device: str | None = None
     precision: str | None = None
     validation: str | None = None
+    init: Path | None = None
+    trained_on: str | None = None
+    stream: str = "joint"
     checkpoint_seconds: float = 60.0
     command: str = ""
 
@@ -56,8 +69,10 @@ class Plan:
     request: Request
     dataset: PreparedDataset
     protocol: ProtocolSpec
+    protocol_config: BaseModel | None
     method: type[Method]
     config: BaseModel
+    starts: Mapping[int, Pretrained]  # by seed; empty without --init
     evaluations: Mapping[str, tuple[type[Evaluation], BaseModel]]
     split: Split
     device: torch.device
@@ -70,7 +85,7 @@ class Plan:
     @property
     def key(self) -> str:
         """Names the run's folder: method, config, data, protocol and precision."""
-        parts = {
+        parts: dict[str, Any] = {
             "method": self.target,
             "config": self.config.model_dump(mode="json"),
             "data": self.dataset.digest,
@@ -79,36 +94,116 @@ class Plan:
             "validation": self.request.validation,
             "precision": self.precision,
         }
+        if self.request.stream != "joint":
+            parts["stream"] = self.request.stream
+        if self.protocol_config is not None:
+            parts["protocol_config"] = self.protocol_config.model_dump(mode="json")
+        if self.starts:
+            own = all(start.seed == seed for seed, start in self.starts.items())
+            parts["init"] = sorted({(start.run, None if own else start.seed) for start in self.starts.values()})
         return digest_json(parts)[:10]
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user must know of the encoders that are started from."""
+        return list(dict.fromkeys(f"{start.path}: {note}" for start in self.starts.values() for note in start.notes))
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether --init gives the method's own encoder, so that there is nothing to train."""
+        return any(start.target == self.target for start in self.starts.values())
 
 
 def resolve(request: Request) -> Plan:
     """Names to objects, key=value to configs; nothing is trained before all of it is right."""
     method = registry.load("methods", request.method)
     protocol = registry.load("protocols", request.protocol)
-    evaluations = {name: registry.load("evaluations", name) for name in request.evaluations}
-    if request.validation not in (None, *VALIDATIONS):
-        raise UsageError(f"--validation {request.validation}: there is {', '.join(VALIDATIONS)}")
+    names = _evaluations(request, protocol, getattr(method, "evaluations", ()))
+    evaluations = {name: registry.load("evaluations", name) for name in names}
+    _check_options(request, names)
     dataset = find_dataset(request, protocol)
     device = choose_device(request.device)
-    own = [item for item in request.overrides if "." not in item.partition("=")[0]]
-    for item in set(request.overrides) - set(own):
-        if item.partition(".")[0] not in evaluations:
-            raise UsageError(f"--set {item}: {item.partition('.')[0]} is not evaluated ({', '.join(evaluations)} are)")
+    starts = {seed: _start(request, request.init, seed) for seed in request.seeds} if request.init else {}
+    protocol_config = _protocol_config(request, protocol)
+    split = make_split(protocol, dataset.name, dataset.table, dataset.complete, protocol_config)
+    if request.validation is not None and split.bank is not None:
+        raise UsageError(f"--validation is not for {protocol.name}, which tests other classes: choose settings on xsub")
     return Plan(
         request=request,
         dataset=dataset,
         protocol=protocol,
+        protocol_config=protocol_config,
         method=method,
-        config=build_config(method.Config, request.preset, dataset.name, own, method.name),
+        config=_method_config(request, method, dataset.name, starts),
+        starts=starts,
         evaluations={
             name: (target, build_config(target.Config, request.preset, dataset.name, _for(name, request), name))
             for name, target in evaluations.items()
         },
-        split=make_split(protocol, dataset.name, dataset.table, dataset.complete),
+        split=split,
         device=device,
         precision=choose_precision(request.precision, device),
     )
+
+
+def _evaluations(request: Request, protocol: ProtocolSpec, own: Sequence[str]) -> list[str]:
+    """What to run: by default k-NN and linear probe; `own` are those that the method adds (its own classifier)."""
+    if not request.evaluations:
+        usual = [name for name in DEFAULT_EVALUATIONS if name in protocol.evaluations]
+        return [*own, *(usual or protocol.evaluations)]
+    everything = (*own, *protocol.evaluations)
+    asked = [name for one in request.evaluations for name in (everything if one == "all" else (one,))]
+    return list(dict.fromkeys(asked))
+
+
+def _check_options(request: Request, evaluations: Sequence[str]) -> None:
+    if request.validation not in (None, *VALIDATIONS):
+        raise UsageError(f"--validation {request.validation}: there is {', '.join(VALIDATIONS)}")
+    if request.stream not in STREAMS:
+        raise UsageError(f"--stream {request.stream}: there are {', '.join(STREAMS)}")
+    if request.trained_on is not None and request.init is None:
+        raise UsageError(f"--trained-on {request.trained_on}: is said of a checkpoint: give --init FILE")
+    for item in request.overrides:
+        owner, dot, _ = item.partition("=")[0].partition(".")
+        if dot and owner not in (*evaluations, "protocol"):
+            raise UsageError(f"--set {item}: {owner} is not evaluated ({', '.join(evaluations)} are)")
+
+
+def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | None:
+    own = _for("protocol", request)
+    if protocol.Config is None:
+        if own:
+            raise UsageError(f"--set protocol.{own[0]}: {protocol.name} has no settings")
+        return None
+    return build_config(protocol.Config, "paper", "", own, protocol.name)
+
+
+def _start(request: Request, init: Path, seed: int) -> Pretrained:
+    """The encoder to start from, with what the user says of it."""
+    said = (item.partition("=") for item in request.overrides)
+    settings = {key: _literal(text) for key, _, text in said if key in pretrained.OPEN_SETTINGS}
+    start = pretrained.fitted(pretrained.find(init, seed), settings)
+    return start if request.trained_on is None else pretrained.trained_on(start, request.trained_on, request.data_dir)
+
+
+def _method_config(request: Request, method: type[Method], dataset: str, starts: Mapping[int, Pretrained]) -> BaseModel:
+    """The method's config: its preset's with changes, or that of the encoder which is already trained."""
+    own = [item for item in request.overrides if "." not in item.partition("=")[0]]
+    target = f"{method.__module__}:{method.__qualname__}"
+    for start in starts.values():
+        if start.stream not in (None, request.stream):
+            raise UsageError(f"--init {start.path}: trained on {start.stream}s; say --stream {start.stream}")
+        if start.target == target:
+            own = [item for item in own if not start.is_official or item.split("=")[0] not in pretrained.OPEN_SETTINGS]
+            if own:
+                raise UsageError(f"--set {own[0]}: {start.path} is a trained {method.name}, nothing is left to train")
+            # Of an official encoder only the size is known: no other setting may stand in its record.
+            known = EncoderConfig if start.is_official else method.Config
+            return known.model_validate(dict(start.config))
+        if start.method not in getattr(method, "starts_from", ()):
+            able = ", ".join((method.name, *getattr(method, "starts_from", ())))
+            raise UsageError(f"--init {start.path}: holds a {start.method}; {method.name} starts from {able}")
+    return build_config(method.Config, request.preset, dataset, own, method.name)
 
 
 def _for(evaluation: str, request: Request) -> list[str]:
@@ -197,18 +292,19 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def check_batch_sizes(plan: Plan, train_clips: int) -> None:
-    """That no stage, however late, has a batch larger than the training part.
+def check_batch_sizes(plan: Plan, split: Split) -> None:
+    """That no stage, however late, has a batch larger than the clips it trains on.
 
     Raises:
         UsageError: names the setting.
     """
-    owners = {"": plan.config} | {f"{name}.": config for name, (_, config) in plan.evaluations.items()}
-    for prefix, config in owners.items():
+    owners = {} if plan.is_trained else {"": (plan.config, len(split.train))}
+    owners |= {f"{name}.": (config, len(split.labelled)) for name, (_, config) in plan.evaluations.items()}
+    for prefix, (config, clips) in owners.items():
         for key, value in config:
-            if key.endswith("batch_size") and value > train_clips:
+            if key.endswith("batch_size") and value > clips and not getattr(config, "shrinks_batch", False):
                 raise UsageError(
-                    f"{prefix}{key} = {value} is more than the {train_clips} training clips: --set {prefix}{key}=N"
+                    f"{prefix}{key} = {value} is more than the {clips} training clips: --set {prefix}{key}=N"
                 )
 
 
@@ -226,6 +322,8 @@ def to_toml(plan: Plan) -> str:
         "data_digest": plan.dataset.digest,
         "protocol": plan.protocol.name,
         "validation": plan.request.validation,
+        "stream": plan.request.stream,
+        "init": None if plan.request.init is None else str(plan.request.init),
         "precision": plan.precision,
     }
     return "\n".join([section("run", run_values), section("method", plan.config.model_dump(mode="json"))])

@@ -28,15 +28,25 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "xsub": "stars_bench.protocols.standard:XSUB",
         "xview": "stars_bench.protocols.standard:XVIEW",
         "xset": "stars_bench.protocols.standard:XSET",
+        "unseen": "stars_bench.protocols.novel:UNSEEN",
+        "oneshot": "stars_bench.protocols.novel:ONESHOT",
+        "fewshot": "stars_bench.protocols.novel:FEWSHOT",
     },
     "methods": {
         "untrained": "stars_bench.models.untrained:Untrained",
         "mamp": "stars_bench.models.mamp:Mamp",
         "stars": "stars_bench.models.stars:Stars",
+        "supervised": "stars_bench.models.supervised:Supervised",
     },
     "evaluations": {
         "knn": "stars_bench.evaluation.knn:KNN",
         "linear": "stars_bench.evaluation.linear:Linear",
+        "finetune": "stars_bench.evaluation.finetune:Finetune",
+        "semi": "stars_bench.evaluation.semi:Semi",
+        "classifier": "stars_bench.evaluation.classifier:Classifier",
+        "fewshot": "stars_bench.evaluation.few_shot:FewShot",
+        "exemplar": "stars_bench.evaluation.few_shot:Exemplar",
+        "clusters": "stars_bench.evaluation.clusters:Clusters",
     },
 }
 

@@ -6,24 +6,28 @@ so the same call again goes on where the last one stopped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import nn
 
+from stars_bench import pretrained
 from stars_bench.api import Split, StarsBenchError
 from stars_bench.batches import ClipPart, ClipStore
-from stars_bench.datasets.shards import PreparedDataset
-from stars_bench.evaluation.features import Outcome, PartName, Subject
-from stars_bench.evaluation.metrics import measure
+from stars_bench.evaluation.features import Outcome, Subject
+from stars_bench.evaluation.metrics import measure, per_class
+from stars_bench.evaluation.predictions import save_predictions
 from stars_bench.plan import Plan, Request, check_batch_sizes, device_name, resolve, to_toml
+from stars_bench.pretrained import Pretrained, rebuild
+from stars_bench.protocols.episodes import draw_episodes
 from stars_bench.protocols.validation import hold_out_subjects
 from stars_bench.provenance import (
-    atomic_path,
     code_state,
     digest_file,
     digest_json,
@@ -38,6 +42,7 @@ from stars_bench.results.record import (
     DatasetPart,
     EnvironmentPart,
     EvaluationPart,
+    InitPart,
     MethodPart,
     Metric,
     PredictionsPart,
@@ -45,50 +50,71 @@ from stars_bench.results.record import (
     Record,
     StagePart,
 )
-from stars_bench.training import checkpoint
 from stars_bench.training.loop import Progress
 from stars_bench.training.run import StageResult, StageRun, code_digest
 
 
-def run(request: Request, progress: Progress | None = None) -> list[Record]:
+def run(request: Request, progress: Progress | None = None, tell: Callable[[str], None] | None = None) -> list[Record]:
     """Trains and evaluates a method under every seed; returns the records, new or already there.
+
+    Args:
+        tell: called with a line for each thing that the user must know before it starts.
 
     Raises:
         UsageError, StarsBenchError: one line that says what is wrong and what to do.
     """
     plan = resolve(request)
+    if tell is not None:
+        for notice in plan.notices:
+            tell(notice)
     torch.set_float32_matmul_precision("high" if plan.precision == "tf32" else "highest")
-    clips = ClipStore.of(plan.dataset, plan.device)
+    clips = ClipStore.of(plan.dataset, plan.device, request.stream)
     return [record for seed in request.seeds for record in _run_seed(plan, clips, seed, progress)]
 
 
 @dataclass(frozen=True)
 class _Seed:
-    """One seed of a plan: its split (the held-out subjects depend on the seed), its folder and its clips."""
+    """One seed of a plan: its split (held-out subjects depend on the seed), its folder, its clips, where it starts."""
 
     plan: Plan
     seed: int
     split: Split
     folder: Path
     store: ClipStore
+    start: Pretrained | None
     progress: Progress | None
     started: str
 
-    @property
-    def names(self) -> dict[PartName, np.ndarray]:
-        """Clip names of the training and test part."""
-        names = self.plan.dataset.table["name"].to_numpy(dtype=str)
-        return {"train": names[self.split.train], "test": names[self.split.test]}
+    def names(self, ids: np.ndarray) -> np.ndarray:
+        """Names of clips, by their numbers."""
+        names: np.ndarray = self.plan.dataset.table["name"].to_numpy(dtype=str)[ids]
+        return names
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
         """Classes of clips, by their numbers."""
         labels: np.ndarray = self.plan.dataset.table["label"].to_numpy(dtype=np.int64)[ids]
         return labels
 
-    def stage_run(self, config: BaseModel, **context: str) -> StageRun:
+    def class_names(self, ids: np.ndarray) -> set[str]:
+        """Names of the classes that clips are of."""
+        return {self.plan.dataset.spec.classes[label] for label in np.unique(self.labels(ids))}
+
+    def part(self, ids: np.ndarray, labelled: bool) -> ClipPart:
+        """Clips as methods and evaluations get them."""
+        return ClipPart(self.store, ids, self.labels(ids) if labelled else None, len(self.plan.dataset.spec.classes))
+
+    @property
+    def data(self) -> dict[str, str]:
+        """What the clips of a batch depend on beside their names."""
+        dataset, stream = self.plan.dataset, self.plan.request.stream
+        return {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream}
+
+    def stage_run(
+        self, config: BaseModel, train: np.ndarray, start: nn.Module | None = None, **context: str
+    ) -> StageRun:
         """What a method or an evaluation trains its stages with; `context` is what they depend on beside the data."""
-        dataset, request = self.plan.dataset, self.plan.request
-        data = {"data": dataset.digest, "absent_body": dataset.absent_body, "train": digest_lines(self.names["train"])}
+        request = self.plan.request
+        data = dict(self.data) | {"train": digest_lines(self.names(train))}
         return StageRun(
             config=config,
             seed=self.seed,
@@ -96,9 +122,10 @@ class _Seed:
             folder=self.folder,
             context=data | context,
             precision=self.plan.precision,
-            reuse_from=request.runs_dir / dataset.name,
+            reuse_from=request.runs_dir / self.plan.dataset.name,
             checkpoint_seconds=request.checkpoint_seconds,
             progress=self.progress,
+            start=start,
         )
 
 
@@ -112,45 +139,74 @@ def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None
             plan.request.runs_dir, plan.dataset.name, plan.protocol.name, plan.method.name, plan.key, seed
         ),
         store=clips,
+        start=plan.starts.get(seed),
         progress=progress,
         started=utc_now(),
     )
-    check_batch_sizes(plan, len(this.split.train))
+    check_batch_sizes(plan, this.split)
     write_text(this.folder / "config.toml", to_toml(plan))
-    train = ClipPart(clips, this.split.train, this.labels(this.split.train))
-    encoder, fit, key = _fit(this, train)
+    encoder, stages, key = _encoder(this)
     records = []
     for name, (evaluation, config) in plan.evaluations.items():
-        subject = Subject(
-            encoder=encoder,
-            train=train,
-            test=ClipPart(clips, this.split.test),
-            num_classes=len(plan.dataset.spec.classes),
-            run=this.stage_run(config, encoder=key, test=digest_lines(this.names["test"])),
-            names=this.names,
-            key=key,
-        )
+        subject = _subject(this, encoder, key, config)
         for outcome in evaluation().run(subject):
-            records.append(_keep(this, outcome, name, config, encoder, fit.stages))
+            records.append(_keep(this, outcome, name, config, encoder, stages))
     return records
 
 
-def _fit(this: _Seed, train: ClipPart) -> tuple[nn.Module, StageRun, str]:
-    """The trained encoder, the run that holds its stages, and its key."""
-    plan = this.plan
-    fit = this.stage_run(plan.config)
+def _subject(this: _Seed, encoder: nn.Module, key: str, config: BaseModel) -> Subject:
+    """What an evaluation is given: labels of the bank or training part, none of the test part."""
+    labelled, test = this.split.labelled, this.split.test
+    return Subject(
+        encoder=encoder,
+        train=this.part(labelled, labelled=True),
+        test=this.part(test, labelled=False),
+        num_classes=len(this.plan.dataset.spec.classes),
+        run=this.stage_run(config, labelled, encoder=key, test=digest_lines(this.names(test))),
+        names={"train": this.names(labelled), "test": this.names(test)},
+        key=key,
+        data=this.data,
+        test_classes=len(np.unique(this.labels(test))),
+        draw_episodes=partial(draw_episodes, this.labels(labelled), this.labels(test)),
+    )
+
+
+def _encoder(this: _Seed) -> tuple[nn.Module, Sequence[StageResult], str]:
+    """The encoder to be evaluated, trained or taken from --init; the stages that were run, and its key."""
+    plan, start = this.plan, this.start
+    loaded = None if start is None else rebuild(start, this.store.joints.shape[1]).to(plan.device)
+    if start is not None and loaded is not None and plan.is_trained:
+        return loaded, (), start.key
+    context = {} if start is None else {"started_from": start.key}
+    fit = this.stage_run(plan.config, this.split.train, start=loaded, **context)
     method = plan.method()
-    seen = train if getattr(method, "needs_labels", False) else ClipPart(this.store, this.split.train)
-    encoder = method.fit(seen, fit)
+    encoder = method.fit(this.part(this.split.train, labelled=getattr(method, "needs_labels", False)), fit)
     if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
         raise StarsBenchError(f"{plan.method.name}: fit must return an nn.Module with `dim` and `frames`")
     encoder = encoder.to(plan.device).requires_grad_(True)
     config = plan.config.model_dump(mode="json")
     code = sorted({code_digest(type(part).__module__) for part in (method, encoder)})
     key = digest_json({"stages": fit.key, "method": plan.target, "config": config, "code": code})
-    state = {"encoder": encoder.state_dict(), "method": plan.target, "config": config, "key": key}
-    checkpoint.save(this.folder / "encoder.pt", state)
-    return encoder, fit, key
+    facts = {
+        "method": plan.target,
+        "config": config,
+        "preset": preset_name(plan),
+        "run": plan.key,
+        "key": key,
+        "seed": this.seed,
+        "dataset": plan.dataset.name,
+        "protocol": plan.protocol.name,
+        "stream": plan.request.stream,
+        "train": _together(set(this.names(this.split.train)), start.train if start else set()),
+        "classes": _together(this.class_names(this.split.train), start.classes if start else set()),
+    }
+    pretrained.save(this.folder / pretrained.FILE, encoder, facts)
+    return encoder, fit.stages, key
+
+
+def _together(own: set[str], before: Set[str] | None) -> set[str] | None:
+    """What an encoder was trained on in all; None: unknown."""
+    return None if before is None else own | before
 
 
 def _keep(
@@ -160,60 +216,100 @@ def _keep(
     evaluation = EvaluationPart(
         name=name,
         config=config.model_dump(mode="json"),
-        settings=dict(outcome.settings),
+        settings=dict(outcome.settings) | _transfer(this),
         checkpoint_rule=outcome.checkpoint_rule,
     )
     labels = this.labels(this.split.test)
-    predictions = _save_predictions(this, outcome, evaluation, labels)
+    settings = "".join(f"-{key}{value}" for key, value in evaluation.settings.items())
+    file = this.folder / "predictions" / f"{evaluation.name}{settings}-{evaluation.digest[:8]}.npz"
+    save_predictions(file, outcome, this.names(this.split.test), labels)
     record = Record(
-        method=_method_part(this.plan, encoder),
-        dataset=_dataset_part(this.plan.dataset),
+        method=_method_part(this, encoder),
+        dataset=_dataset_part(this.plan),
         protocol=_protocol_part(this),
         evaluation=evaluation,
         seed=this.seed,
-        metrics=tuple(Metric(**asdict(metric)) for metric in measure(outcome, labels)),
+        **measured(outcome, labels, len(this.plan.dataset.spec.classes)),
         stages=tuple(StagePart(**asdict(stage)) for stage in (*stages, *outcome.stages)),
         code=CodePart(**code_state()),
         environment=EnvironmentPart(**environment(device_name(this.plan.device)), precision=this.plan.precision),
         command=this.plan.request.command,
         started=this.started,
         finished=utc_now(),
-        predictions=predictions,
+        predictions=PredictionsPart(file=file.relative_to(this.folder).as_posix(), digest=digest_file(file)),
+        init=_init_part(this),
     )
     path = this.folder / "records" / record.file_name
     if path.exists():
         old = store.read_record(path)
-        unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol")
+        unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init")
         if all(getattr(old, part) == getattr(record, part) for part in unchanged):
             return old
     store.write_record(this.folder, record)
     return record
 
 
-def _save_predictions(this: _Seed, outcome: Outcome, evaluation: EvaluationPart, labels: np.ndarray) -> PredictionsPart:
-    arrays = {"names": this.names["test"], "labels": labels, "predictions": outcome.predictions}
-    extra = {"scores": outcome.scores, "by_epoch": outcome.by_epoch}
-    arrays |= {name: value for name, value in extra.items() if value is not None}
-    settings = "".join(f"-{key}{value}" for key, value in evaluation.settings.items())
-    file = this.folder / "predictions" / f"{evaluation.name}{settings}-{evaluation.digest[:8]}.npz"
-    with atomic_path(file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
-    return PredictionsPart(file=file.relative_to(this.folder).as_posix(), digest=digest_file(file))
+def measured(outcome: Outcome, labels: np.ndarray, num_classes: int) -> dict[str, Any]:
+    """The fields of a record that are computed from predictions and labels of the test part."""
+    metrics = tuple(Metric(**asdict(metric)) for metric in measure(outcome, labels))
+    if outcome.kind != "classes":
+        return {"metrics": metrics}
+    accuracies = per_class(outcome, labels, num_classes)
+    return {"metrics": metrics, "per_class": tuple(None if np.isnan(one) else float(one) for one in accuracies)}
 
 
-def _method_part(plan: Plan, encoder: nn.Module) -> MethodPart:
-    configs = (plan.config, *(config for _, config in plan.evaluations.values()))
+def _transfer(this: _Seed) -> dict[str, str]:
+    """The variant that an encoder from another dataset makes; where classes are novel it is the rule."""
+    start = this.start
+    if start is None or start.dataset in (None, this.plan.dataset.name) or this.split.bank is not None:
+        return {}
+    return {"from": start.dataset}
+
+
+def preset_name(plan: Plan) -> str:
+    """The preset as the record names it: changed as soon as one setting is."""
+    configs = (plan.method.Config, *(config for _, config in plan.evaluations.values()))
     preset = plan.request.preset if any(hasattr(config, "preset") for config in configs) else "default"
+    changed = any(not item.startswith("protocol.") for item in plan.request.overrides)
+    return f"changed {preset}" if changed else preset
+
+
+def _method_part(this: _Seed, encoder: nn.Module) -> MethodPart:
+    plan, start, preset = this.plan, this.start, preset_name(this.plan)
+    if start is not None and start.preset != preset:
+        preset = f"{start.preset}, then {preset}"
     return MethodPart(
         name=plan.method.name,
         config=plan.config.model_dump(mode="json"),
-        preset=f"changed {preset}" if plan.request.overrides else preset,
+        preset=preset,
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
         target=plan.target,
     )
 
 
-def _dataset_part(dataset: PreparedDataset) -> DatasetPart:
+def _init_part(this: _Seed) -> InitPart | None:
+    start, split = this.start, this.split
+    if start is None:
+        return None
+    novel = set() if split.bank is None else this.class_names(split.bank)
+    return InitPart(
+        method=start.method,
+        dataset=start.dataset,
+        protocol=start.protocol,
+        seed=start.seed,
+        run=start.run,
+        key=start.key,
+        path=str(start.path),
+        train_clips=None if start.train is None else len(start.train),
+        test_clips_seen=None if start.train is None else len(start.train & set(this.names(split.test))),
+        novel_classes=len(novel),
+        novel_classes_seen=None if start.classes is None else len(novel & start.classes),
+        notes=start.notes,
+    )
+
+
+def _dataset_part(plan: Plan) -> DatasetPart:
+    dataset = plan.dataset
     return DatasetPart(
         name=dataset.name,
         profile=dataset.profile.name,
@@ -222,27 +318,38 @@ def _dataset_part(dataset: PreparedDataset) -> DatasetPart:
         expected_clips=dataset.expected_clips,
         complete=dataset.complete,
         absent_body=dataset.absent_body,
+        stream=plan.request.stream,
     )
 
 
 def notes_on(plan: Plan) -> tuple[str, ...]:
     """What a reader of the table must know of the split."""
-    unlisted = plan.dataset.num_clips - len(plan.split.train) - len(plan.split.test)
-    return (f"{unlisted:,} clips are in neither part of {plan.protocol.name}.",) if unlisted else ()
+    split = plan.split
+    bank = 0 if split.bank is None else len(split.bank)
+    unlisted = plan.dataset.num_clips - len(split.train) - len(split.test) - bank
+    # Where classes are novel, clips of no part are the rule: the test subjects' base classes.
+    return (f"{unlisted:,} clips are in neither part of {plan.protocol.name}.",) if unlisted and not bank else ()
 
 
 def _protocol_part(this: _Seed) -> ProtocolPart:
-    plan, names = this.plan, this.names
+    plan, split = this.plan, this.split
+    standard = plan.request.validation is None and (
+        plan.protocol_config is None or plan.protocol_config == type(plan.protocol_config)()
+    )
     train, test = plan.protocol.expected.get(plan.dataset.name, (None, None))
-    held_out = plan.request.validation is not None
+    config = plan.protocol_config
     return ProtocolPart(
         name=plan.protocol.name,
         validation=plan.request.validation,
-        train_digest=digest_lines(names["train"]),
-        test_digest=digest_lines(names["test"]),
-        train_clips=len(names["train"]),
-        test_clips=len(names["test"]),
-        expected_train=None if held_out else train,
-        expected_test=None if held_out else test,
-        notes=() if held_out else notes_on(plan),
+        train_digest=digest_lines(this.names(split.train)),
+        test_digest=digest_lines(this.names(split.test)),
+        train_clips=len(split.train),
+        test_clips=len(split.test),
+        expected_train=train if standard else None,
+        expected_test=test if standard else None,
+        bank_digest=None if split.bank is None else digest_lines(this.names(split.bank)),
+        bank_clips=None if split.bank is None else len(split.bank),
+        expected_bank=plan.protocol.expected_bank.get(plan.dataset.name) if standard else None,
+        config={} if config is None else config.model_dump(mode="json"),
+        notes=notes_on(plan) if plan.request.validation is None else (),
     )

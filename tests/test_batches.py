@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stars_bench.api import StarsBenchError
-from stars_bench.batches import ClipPart, ClipStore, random_crop, valid_frames
+from stars_bench.batches import ClipPart, ClipStore, as_stream, random_crop, rotate, valid_frames
 from stars_bench.training.loop import autocast
 
 
@@ -98,3 +98,25 @@ def test_valid_length_sums_in_the_order_of_the_published_programs() -> None:
     expected = (official.sum(0).sum(-1).sum(-1) != 0).sum()
     assert 0 < expected < 4000
     assert valid_frames(joints, np.array([0]), np.array([4000]), np.array([1])) == [expected]
+
+
+def test_bones_are_joints_minus_parents_and_motion_the_change_to_the_next_frame() -> None:
+    joints = torch.randn(2, 2, 5, 4, 3)
+    parents = torch.tensor([0, 0, 1, 1])
+    bones, motion = as_stream(joints, "bone", parents), as_stream(joints, "motion", parents)
+    assert torch.equal(bones[..., 0, :], torch.zeros(2, 2, 5, 3))
+    assert torch.equal(bones[..., 3, :], joints[..., 3, :] - joints[..., 1, :])
+    assert torch.equal(motion[:, :, 1], joints[:, :, 2] - joints[:, :, 1])
+    assert torch.equal(motion[:, :, -1], torch.zeros(2, 2, 4, 3))
+    assert as_stream(joints, "joint", parents) is joints
+
+
+@pytest.mark.parametrize("stream", ["bone", "motion"])
+def test_a_stream_of_a_turned_clip_is_the_turned_stream(stream: str) -> None:
+    clip = torch.randn(1, 3, 6, 4, 2, dtype=torch.float64)
+    angles, parents = torch.tensor([[0.1, -0.2, 0.3]]), torch.tensor([0, 0, 1, 1])
+
+    def of(x: torch.Tensor) -> torch.Tensor:
+        return as_stream(x.permute(0, 4, 2, 3, 1), stream, parents).permute(0, 4, 2, 3, 1)
+
+    assert torch.allclose(of(rotate(clip, angles)), rotate(of(clip), angles))

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from stars_bench import __version__
 from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.cli import look, prepare, report, run
+from stars_bench.cli import exchange, look, prepare, report, run, saved
 from stars_bench.cli.options import console, errors
 
 app = typer.Typer(
@@ -31,9 +31,18 @@ app = typer.Typer(
 DATA, RUNS, LOOK = "Data", "Runs and results", "What there is"
 app.command(rich_help_panel=DATA)(prepare.quickstart)
 app.command(rich_help_panel=DATA)(prepare.prepare)
+app.command(rich_help_panel=DATA)(exchange.export)
+app.command("import", rich_help_panel=DATA)(exchange.import_file)
 app.command(rich_help_panel=RUNS)(run.run)
+app.command(rich_help_panel=RUNS)(run.evaluate)
+app.command("export-checkpoint", rich_help_panel=RUNS)(run.export_checkpoint)
 app.command(rich_help_panel=RUNS)(report.report)
+app.command(rich_help_panel=RUNS)(saved.rescore)
+app.command(rich_help_panel=RUNS)(saved.fuse)
+app.command("map", rich_help_panel=RUNS)(saved.map_features)
 app.command("list", rich_help_panel=LOOK)(look.list_names)
+app.command(rich_help_panel=LOOK)(look.inspect)
+app.command(rich_help_panel=LOOK)(look.verify)
 
 
 def _version(asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""Commands that show what there is: list."""
+"""Commands that show what there is and whether it is whole: list, inspect, verify."""
 
 from __future__ import annotations
 
@@ -6,36 +6,122 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from stars_bench import registry
-from stars_bench.api import UsageError
+from stars_bench.api import DatasetSpec, Profile, StarsBenchError, UsageError
 from stars_bench.cli.options import DataDir, console
+from stars_bench.console import Bars
+
+PROFILES = "profiles"
 
 
 def list_names(
     kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help="datasets, protocols, methods or evaluations.")
+        str | None,
+        typer.Argument(metavar="KIND", help="datasets, profiles, protocols, methods or evaluations."),
     ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
-    """What there is: datasets (and which are prepared), protocols, methods, evaluations, plug-ins included."""
+    """What there is: datasets (and which are prepared), protocols, methods, evaluations, plug-ins included.
+
+    `list profiles -v` shows how each profile of each dataset cleans, with every parameter.
+    """
     from stars_bench.datasets.shards import prepared_datasets
 
     kinds = list(registry.BUILT_IN)
-    if kind not in (None, *kinds):
-        raise UsageError(f"there is no list of {kind!r}: {', '.join(kinds)}")
-    prepared = {found.name for found in prepared_datasets(data_dir)}
+    if kind not in (None, PROFILES, *kinds):
+        raise UsageError(f"there is no list of {kind!r}: {', '.join([*kinds, PROFILES])}")
+    prepared = {(found.name, found.profile.name) for found in prepared_datasets(data_dir)}
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "name", "what it is"):
         table.add_column(column)
-    for group in [kind] if kind else kinds:
+    for group in kinds if kind is None else [kind] * (kind != PROFILES):
         for name in registry.names(group):
             text = registry.summary(group, name)  # of a class; datasets and protocols are objects, and cheap to load
             if not text:
                 spec = registry.load(group, name)
-                text = spec.title + (" [green](prepared)[/]" if name in prepared else "")
+                text = spec.title + _mark(any(dataset == name for dataset, _ in prepared))
                 if kind == "datasets":
                     text += f"\n[dim]cite: {spec.citation}\nlicence: {spec.licence}[/]"
             table.add_row(group[:-1], name, text)
+    if kind == PROFILES or (verbose and kind in (None, "datasets")):
+        for name in registry.names("datasets"):
+            spec = registry.load("datasets", name)
+            for profile in spec.profiles.values():
+                mark = _mark((name, profile.name) in prepared)
+                table.add_row("profile", f"{name} {profile.name}", _profile(spec, profile, verbose) + mark)
     console.print(table)
+
+
+def _mark(prepared: bool) -> str:
+    return " [green](prepared)[/]" if prepared else ""
+
+
+def _profile(spec: DatasetSpec, profile: Profile, verbose: bool) -> str:
+    default = "[bold]default[/]: " if profile.name == spec.default_profile else ""
+    text = default + escape(profile.summary)
+    if verbose:
+        parameters = {**profile.parameters, "absent_body": profile.absent_body}
+        text += "\n[dim]" + escape(", ".join(f"{key}={value}" for key, value in parameters.items())) + "[/]"
+    return text
+
+
+def inspect(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT", help="A prepared dataset; a raw file, also ARCHIVE.zip:MEMBER; or a shard (.h5)."
+        ),
+    ],
+    data_dir: DataDir = Path("data"),
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
+) -> None:
+    """What is in a prepared dataset, a raw file (.skeleton; PKU-MMD's videos, labels, splits), or a shard.
+
+    Of a raw file: frames, bodies, tracking states, ranges and motion, what looks wrong, and what each profile's
+    cleaning would drop.
+    """
+    from stars_bench.datasets import overview, raw_report
+    from stars_bench.datasets.shards import open_dataset
+
+    if Path(what).suffix.lower() == ".h5":
+        console.print(overview.shard_overview(Path(what)))
+    elif what not in registry.names("datasets") and raw_report.is_raw(what):
+        console.print(raw_report.render(raw_report.inspect_raw(raw_report.raw_source(what))))
+    else:
+        console.print(overview.overview(open_dataset(data_dir, what, profile)))
+
+
+def verify(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A prepared dataset.")],
+    data_dir: DataDir = Path("data"),
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
+    raw: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="Also convert these raw files again and compare; may be repeated."),
+    ] = None,
+    names: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the names of what is missing to this file.")
+    ] = None,
+) -> None:
+    """Whether a prepared dataset is whole and unchanged, and what a complete one also has.
+
+    Reads every shard again: digests of files, clips and the whole, offsets, finite values. Exit code 1 when something
+    is wrong; a partial dataset is not wrong.
+    """
+    from stars_bench.datasets import verify as checks
+    from stars_bench.datasets.shards import open_dataset
+    from stars_bench.provenance import write_text
+
+    with Bars(console) as bars:
+        report = checks.verify(open_dataset(data_dir, dataset, profile), raw or [], bars)
+    console.print(checks.render(report))
+    if names is not None:
+        write_text(names, "".join(f"{name}\n" for name in report.missing))
+        console.print(f"written: {names} ({len(report.missing):,} names)")
+    if not report.ok:
+        count = "1 fault" if len(report.faults) == 1 else f"{len(report.faults):,} faults"
+        raise StarsBenchError(f"{count} (listed above); {report.remedy}")

@@ -37,7 +37,8 @@ def prepare(
     raw: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="PATH", help="Folder or zip of raw files; may be repeated. Default: $STARS_BENCH_RAW, DATA_DIR/raw."
+            metavar="PATH",
+            help="Folder or archive of raw files; may be repeated. Default: $STARS_BENCH_RAW, DATA_DIR/raw.",
         ),
     ] = None,
     data_dir: DataDir = Path("data"),
@@ -48,23 +49,44 @@ def prepare(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Only the first N raw files, for a try.")
     ] = None,
+    clips: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="synthetic: how many clips to generate, without raw files.")
+    ] = None,
+    label_rows: Annotated[
+        str | None,
+        typer.Option(
+            "--slice",
+            metavar="half-open|aimclr",
+            help="PKU-MMD: rows \\[start, end) of a label, or AimCLR's \\[start-1, end).",
+        ),
+    ] = None,
+    on_duplicate: Annotated[
+        str, typer.Option(metavar="refuse|first", help="One clip found twice with different content.")
+    ] = "refuse",
+    compression: Annotated[
+        str,
+        typer.Option(
+            metavar="gzip|none", help="Of the shards, lossless: gzip is a third smaller, none is read faster."
+        ),
+    ] = "gzip",
     force: Annotated[bool, typer.Option("--force", help="Replace what was prepared with other settings.")] = False,
     backend: Annotated[
-        str | None, typer.Option(metavar="NAME", help="joblib backend (loky, threading); default: the fastest here.")
+        str | None, typer.Option(metavar="NAME", help="dask, or joblib's (loky, threading); default: the fastest here.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Of a dask cluster that sees the same files (--backend dask).")
     ] = None,
 ) -> None:
     """Turn raw skeleton files into normalised HDF5 shards.
 
-    Folders (nested or not) and zip archives are read in place. An interrupted run goes on where it stopped. Broken
-    clips are set aside with file, line and reason, the others go on; the exit code then is 1.
+    Folders (nested or not) and zip archives are read in place; `synthetic` needs none. An interrupted run goes on
+    where it stopped. Broken clips are set aside with file, line and reason, the others go on; the exit code then is 1.
     """
     from stars_bench.datasets import quality
     from stars_bench.datasets.prepare import prepare as convert
 
     spec = registry.load("datasets", dataset)
     with Bars(console) as bars:
-        if spec.name == "synthetic" and not raw:
-            raw = [_made_up(data_dir / "made-up", limit, bars)]  # never below DATA_DIR/raw, where real files lie
         report = convert(
             spec,
             raw or [],
@@ -74,6 +96,12 @@ def prepare(
             limit=limit,
             overwrite=force,
             backend=backend,
+            scheduler=scheduler,
+            compression=compression,
+            on_duplicate=on_duplicate,
+            parameters={} if label_rows is None else {"slice": label_rows},
+            clips=clips,
+            find_progress=bars,
             progress=lambda done, total, aside: bars(f"prepare {spec.name}", done, total, f"{aside} set aside"),
         )
     console.print(quality.render(report.quality))
@@ -81,16 +109,5 @@ def prepare(
     state = "was ready, nothing to do" if report.unchanged else f"{written} shard{'s' * (written != 1)} written"
     console.print(f"{report.folder}: {state}, {report.seconds:.1f} s")
     if report.set_aside:
-        clips = "1 clip was" if report.set_aside == 1 else f"{report.set_aside:,} clips were"
-        raise StarsBenchError(f"{clips} set aside (listed above, all in index.json); the others are ready")
-
-
-def _made_up(folder: Path, limit: int | None, bars: Bars) -> Path:
-    from stars_bench.datasets.synthetic import DEFAULT_CLIPS, clip_names, write_raw
-
-    write_raw(
-        folder,
-        clip_names(limit=limit or DEFAULT_CLIPS),
-        progress=lambda done, total: bars("write raw clips", done, total),
-    )
-    return folder
+        faults = "1 clip was" if report.set_aside == 1 else f"{report.set_aside:,} clips were"
+        raise StarsBenchError(f"{faults} set aside (listed above, all in index.json); the others are ready")

@@ -1,4 +1,4 @@
-"""Commands that compute: run."""
+"""Commands that compute: run, evaluate; and what they have trained, for the official programs: export-checkpoint."""
 
 from __future__ import annotations
 
@@ -6,50 +6,84 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stars_bench.cli.options import DataDir, RunsDir, console
 from stars_bench.console import Bars
 
+if TYPE_CHECKING:
+    from stars_bench.plan import Request
+
+Protocol = Annotated[str, typer.Option(metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot.")]
+Dataset = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Default: the one prepared dataset with the protocol.")
+]
+Profile = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
+]
+Evaluations = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--eval", metavar="NAME", help="all, or names (`list evaluations`); may be repeated. Default: knn and linear."
+    ),
+]
+Preset = Annotated[str, typer.Option(metavar="NAME", help="paper: exact. quick: small and short, for a CPU.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Of the method, or EVAL.key=value; may be repeated."),
+]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option(min=0, metavar="N", help="May be repeated: mean and deviation are reported. Default: 0."),
+]
+Novel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST", help="fewshot: novel classes, as 3,17,42 (1-based); training never sees them. Default: a share."
+    ),
+]
+TrainedOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA:PROTOCOL",
+        help="What a checkpoint of MAMP or STARS was trained on, as ntu60:xsub; without it that is unknown.",
+    ),
+]
+Stream = Annotated[str, typer.Option(metavar="NAME", help="joint, bone or motion, made from the joints.")]
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")]
+Precision = Annotated[str | None, typer.Option(metavar="NAME", help="float32, tf32 (default on a GPU) or bf16.")]
+CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")]
+
 
 def run(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A registered method, or package.module:Class.")],
-    protocol: Annotated[str, typer.Option(metavar="NAME", help="xsub, xview or xset.")],
-    dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Default: the one prepared dataset with the protocol.")
+    protocol: Protocol,
+    dataset: Dataset = None,
+    profile: Profile = None,
+    evaluation: Evaluations = None,
+    preset: Preset = "paper",
+    overrides: Overrides = None,
+    seed: Seeds = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Start from the encoder of a run, or of a checkpoint file of MAMP or STARS: of the same method, or of "
+            "its first stage (mamp).",
+        ),
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
-    ] = None,
-    evaluation: Annotated[
-        list[str] | None, typer.Option("--eval", metavar="NAME", help="knn, linear; may be repeated. Default: both.")
-    ] = None,
-    preset: Annotated[
-        str, typer.Option(metavar="NAME", help="paper: exact. quick: small and short, for a CPU.")
-    ] = "paper",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Of the method, or EVAL.key=value; may be repeated."),
-    ] = None,
-    seed: Annotated[
-        list[int] | None,
-        typer.Option(min=0, metavar="N", help="May be repeated: mean and deviation are reported. Default: 0."),
-    ] = None,
+    trained_on: TrainedOn = None,
+    novel_classes: Novel = None,
+    stream: Stream = "joint",
     validation: Annotated[
         str | None,
         typer.Option(metavar="subjects", help="Measure on training subjects held out, not on the test part."),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(metavar="NAME", help="float32, tf32 (default on a GPU) or bf16.")
-    ] = None,
-    checkpoint_seconds: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")
-    ] = 60.0,
+    device: Device = None,
+    precision: Precision = None,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
@@ -57,30 +91,125 @@ def run(
 
     Resumes by itself: the same command again goes on from the last checkpoint, and takes over every stage that was
     finished under the same settings. The last epoch counts; test labels are read only to compute metrics.
+
+    **The whole row of a paper:** `stars-bench run stars --dataset ntu60 --protocol xsub --eval all`
+
+    **Transfer:** `stars-bench run stars --dataset pku2 --protocol xsub --eval finetune --init RUN_FOLDER_ON_NTU60`
+
+    **From published weights:** `stars-bench run stars --protocol xsub --init mamp.pth --trained-on ntu60:xsub`
     """
-    from stars_bench import runner
     from stars_bench.plan import Request
+
+    _run(
+        Request(
+            method=method,
+            protocol=protocol,
+            dataset=dataset,
+            profile=profile,
+            evaluations=tuple(evaluation or ()),
+            preset=preset,
+            overrides=_overrides(overrides, novel_classes),
+            seeds=tuple(seed or (0,)),
+            init=init,
+            trained_on=trained_on,
+            stream=stream,
+            validation=validation,
+            device=device,
+            precision=precision,
+            checkpoint_seconds=checkpoint_seconds,
+            data_dir=data_dir,
+            runs_dir=runs_dir,
+            command=shlex.join(["stars-bench", *sys.argv[1:]]),
+        )
+    )
+
+
+def evaluate(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", help="A run's folder, its seedN folder or encoder.pt, or a checkpoint file of MAMP or STARS."
+        ),
+    ],
+    protocol: Protocol,
+    dataset: Dataset = None,
+    profile: Profile = None,
+    evaluation: Evaluations = None,
+    preset: Preset = "paper",
+    overrides: Overrides = None,
+    seed: Seeds = None,
+    trained_on: TrainedOn = None,
+    novel_classes: Novel = None,
+    device: Device = None,
+    precision: Precision = None,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
+    data_dir: DataDir = Path("data"),
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Evaluate an encoder that is already trained, on any dataset with the same joints and under any protocol.
+
+    Without --seed every seed that the run has is evaluated. Where the encoder has seen test clips or novel classes, the
+    record and the table say how many. Of a checkpoint of MAMP or STARS that is unknown without --trained-on; its size
+    is read from it, but for the heads: 8 where it is 256 wide, else `--set heads=N`. `--set frames=N` interpolates its
+    temporal table.
+    """
+    from stars_bench import pretrained
+    from stars_bench.plan import Request
+
+    seeds = tuple(seed or pretrained.seeds(checkpoint))
+    start = pretrained.find(checkpoint, seeds[0])
+    _run(
+        Request(
+            method=start.target,
+            protocol=protocol,
+            dataset=dataset,
+            profile=profile,
+            evaluations=tuple(evaluation or ()),
+            preset=preset,
+            overrides=_overrides(overrides, novel_classes),
+            seeds=seeds,
+            init=checkpoint,
+            trained_on=trained_on,
+            stream=start.stream or "joint",
+            device=device,
+            precision=precision,
+            checkpoint_seconds=checkpoint_seconds,
+            data_dir=data_dir,
+            runs_dir=runs_dir,
+            command=shlex.join(["stars-bench", *sys.argv[1:]]),
+        )
+    )
+
+
+def export_checkpoint(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, its seedN folder or encoder.pt.")],
+    format: Annotated[str, typer.Option("--format", metavar="NAME", help="mamp or stars.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which of the run's seeds.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Write what a run has trained as a checkpoint that the official programs load.
+
+    **mamp**: stage 1, encoder and decoder, of a mamp or stars run. **stars**: stage 2, encoder, head and queue, of a
+    stars run.
+    """
+    from stars_bench import pretrained
+
+    tensors = pretrained.export(run, format, out, seed, overwrite=force)
+    console.print(f"{out}: {tensors} tensors", soft_wrap=True)
+
+
+def _overrides(overrides: list[str] | None, novel_classes: str | None) -> tuple[str, ...]:
+    novel = () if novel_classes is None else (f"protocol.novel_classes=[{novel_classes}]",)
+    return (*(overrides or ()), *novel)
+
+
+def _run(request: Request) -> None:
+    from stars_bench import runner
     from stars_bench.results import render, tables
 
-    request = Request(
-        method=method,
-        protocol=protocol,
-        dataset=dataset,
-        profile=profile,
-        evaluations=tuple(evaluation or ("knn", "linear")),
-        preset=preset,
-        overrides=tuple(overrides or ()),
-        seeds=tuple(seed or (0,)),
-        validation=validation,
-        device=device,
-        precision=precision,
-        checkpoint_seconds=checkpoint_seconds,
-        data_dir=data_dir,
-        runs_dir=runs_dir,
-        command=shlex.join(["stars-bench", *sys.argv[1:]]),
-    )
     started = time.monotonic()
     with Bars(console) as bars:
-        records = runner.run(request, bars)
+        records = runner.run(request, bars, lambda line: console.print(line, markup=False, soft_wrap=True))
     console.print(render.to_rich(tables.leaderboard(records), console.width))
-    console.print(f"{len(records)} records under {runs_dir}  ({time.monotonic() - started:.1f} s)")
+    console.print(f"{len(records)} records under {request.runs_dir}  ({time.monotonic() - started:.1f} s)")

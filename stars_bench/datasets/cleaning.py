@@ -8,14 +8,17 @@ Arrays are (frames, 75) for one actor and (frames, 150) for two, float32, metres
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stars_bench.datasets import scan_choice
 from stars_bench.datasets.ntu_raw import JOINTS, RawBody, RawClip
+
+ACTOR = 3 * JOINTS  # columns of one actor
+AXES = np.tile(np.arange(3), 300 * JOINTS)  # x y z x y z ...: enough for most bodies
 
 MAMP_PARAMETERS: Mapping[str, Any] = {
     "drop_bodies_up_to_frames": 11,
@@ -30,14 +33,17 @@ class NothingLeft(ValueError):
     """A clip in which no actor is left to be seen."""
 
 
-@dataclass(frozen=True)
-class Track:
-    """One body while it is judged: first and last kept frame (inclusive), and motion (sum of variances, m^2)."""
+class Track(NamedTuple):
+    """One body while it is judged: first kept frame, joints (n, 25, 3) from there on without gaps, motion (m^2)."""
 
     first: int
-    last: int
     joints: NDArray[np.float32]
     motion: float
+
+    @property
+    def last(self) -> int:
+        """Its last kept frame (inclusive). A body that leaves and comes back is closed up."""
+        return self.first + len(self.joints) - 1
 
 
 def clean(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tuple[NDArray[np.float32], Counter[str]]:
@@ -61,13 +67,14 @@ def denoise(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tu
     Raises:
         NothingLeft: no frame holds a body.
     """
-    log = Counter(empty_frames=raw.empty_frames, bodies_seen=len(raw.bodies))
+    log = Counter({"empty_frames": raw.empty_frames, "bodies_seen": len(raw.bodies)})
     if not raw.bodies:
         raise NothingLeft("no frame holds a body")
     if len(raw.bodies) == 1:
-        return _place(raw.num_frames, [_track(raw.bodies[0])]), log
-    tracks = _drop_noise([_track(body) for body in raw.bodies], parameters, log)
-    joints = _place(raw.num_frames, tracks) if len(tracks) == 1 else _two_actors(raw.num_frames, tracks, log)
+        body = raw.bodies[0]
+        return _place(raw.num_frames, Track(body.first, body.joints, 0.0)), log
+    tracks = _drop_noise(raw.bodies, parameters, log)
+    joints = _place(raw.num_frames, tracks[0]) if len(tracks) == 1 else _two_actors(raw.num_frames, tracks, log)
     seen = joints.sum(axis=1) != 0
     if not seen.all():
         log["zero_frames"] += int((~seen).sum())
@@ -85,44 +92,63 @@ def centre(joints: NDArray[np.float32], joint: int = 1) -> NDArray[np.float32]:
     Raises:
         NothingLeft: the first actor is zero throughout.
     """
-    first = joints[:, :75]
-    seen = (first != 0).any(axis=1)
-    if not seen.any():
-        raise NothingLeft("the first actor is zero in every frame")
-    origin = first[int(seen.argmax()), 3 * joint : 3 * joint + 3]
-    moved = joints - np.tile(origin, joints.shape[1] // 3)
-    if joints.shape[1] > 75:
-        for columns in (slice(0, 75), slice(75, 150)):
-            moved[joints[:, columns].sum(axis=1) == 0, columns] = 0
+    frames, columns = joints.shape
+    first = 0
+    if not joints[:1, :ACTOR].any():  # rare
+        seen = joints[:, :ACTOR].any(axis=1)
+        if not seen.any():
+            raise NothingLeft("the first actor is zero in every frame")
+        first = int(seen.argmax())
+    origin = np.empty((columns // 3, 3), np.float32)
+    origin[:] = joints[first, 3 * joint : 3 * joint + 3]
+    moved = joints - origin.reshape(-1)
+    if columns > ACTOR:
+        unseen = joints.reshape(frames, -1, ACTOR).sum(axis=2) == 0
+        if unseen.any():
+            moved.reshape(frames, -1, ACTOR)[unseen] = 0
     return moved
 
 
 def as_bodies(joints: NDArray[np.float32]) -> NDArray[np.float32]:
     """(F, 75 M) -> (M, F, 25, 3)."""
-    frames, columns = joints.shape
-    return np.ascontiguousarray(joints.reshape(frames, columns // 75, JOINTS, 3).swapaxes(0, 1))
+    return np.ascontiguousarray(joints.reshape(len(joints), -1, JOINTS, 3).swapaxes(0, 1))
 
 
 def motion_of(points: NDArray[np.float32]) -> float:
-    """Variances of x, y and z over all points (n, 3), summed: in float32 as np.var does it along the first axis."""
-    return float(np.sum(np.var(points, axis=0)))
+    """Variances of x, y and z over all points (n, 3), n > 0, summed: np.sum(np.var(points, axis=0)), a third the time.
+
+    np.var adds up rows in float32, one after another, and so must this.
+    """
+    if (compiled := scan_choice.compiled("scan_motion")) is not None:
+        return float(compiled.motion_of(np.ascontiguousarray(points)))
+    values = points.reshape(-1)
+    mean = _summed(values) / np.float32(len(points))
+    width = ACTOR if values.size % ACTOR == 0 else 3  # wide rows are subtracted faster
+    apart = values.reshape(-1, width) - np.tile(mean, width // 3)
+    apart *= apart
+    return float(np.sum(_summed(apart.reshape(-1)) / np.float32(len(points))))
+
+
+def _summed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums (3,) of x y z x y z ..., each in order; np.add.at is the one that adds in order and fast."""
+    total = values[:3].copy()
+    axes = AXES if len(AXES) >= len(values) else np.tile(AXES, len(values) // len(AXES) + 1)
+    np.add.at(total, axes[3 : len(values)], values[3:])
+    return total
 
 
 def noisy_frames(joints: NDArray[np.float32], x_over_y: float) -> NDArray[np.bool_]:
     """Frames (n,) in which a body (n, 25, 3) is wider than a person: ranges in float32, compared in float64."""
-    x_range = np.ptp(joints[:, :, 0], axis=1).astype(np.float64)
-    y_range = np.ptp(joints[:, :, 1], axis=1).astype(np.float64)
+    if (compiled := scan_choice.compiled("scan_motion")) is not None:
+        return np.asarray(compiled.noisy_frames(np.ascontiguousarray(joints), x_over_y))
+    x_and_y = np.ascontiguousarray(joints[:, :, :2].transpose(2, 1, 0))
+    x_range, y_range = (x_and_y.max(axis=1) - x_and_y.min(axis=1)).astype(np.float64)
     return np.asarray(x_range > x_over_y * y_range)
 
 
-def _track(body: RawBody) -> Track:
-    # The interval runs without gaps: a body that leaves and comes back is closed up.
-    return Track(body.first, body.first + len(body.joints) - 1, body.joints, 0.0)
-
-
-def _drop_noise(tracks: list[Track], parameters: Mapping[str, Any], log: Counter[str]) -> list[Track]:
+def _drop_noise(bodies: Sequence[RawBody], parameters: Mapping[str, Any], log: Counter[str]) -> list[Track]:
     """Step 2. At least one track is left."""
-    tracks = [replace(track, motion=motion_of(track.joints.reshape(-1, 3))) for track in tracks]
+    tracks = [Track(body.first, body.joints, motion_of(body.joints.reshape(-1, 3))) for body in bodies]
     long = [track for track in tracks if len(track.joints) > parameters["drop_bodies_up_to_frames"]]
     log["bodies_too_short"] += len(tracks) - len(long)
     if not long:  # the public script stops with an error here
@@ -141,28 +167,29 @@ def _drop_noise(tracks: list[Track], parameters: Mapping[str, Any], log: Counter
             left -= 1
         else:
             clean_points = track.joints[~noisy].reshape(-1, 3)
-            kept.append(replace(track, motion=min(track.motion, motion_of(clean_points))))
+            kept.append(track._replace(motion=min(track.motion, motion_of(clean_points))))
     return kept
 
 
-def _place(num_frames: int, tracks: list[Track]) -> NDArray[np.float32]:
-    joints = np.zeros((num_frames, 75 * len(tracks)), np.float32)
-    for number, track in enumerate(tracks):
-        joints[track.first : track.last + 1, 75 * number : 75 * (number + 1)] = track.joints.reshape(-1, 75)
+def _place(num_frames: int, track: Track) -> NDArray[np.float32]:
+    if len(track.joints) == num_frames:
+        return track.joints.reshape(num_frames, ACTOR)
+    joints = np.zeros((num_frames, ACTOR), np.float32)
+    joints[track.first : track.last + 1] = track.joints.reshape(-1, ACTOR)
     return joints
 
 
 def _two_actors(num_frames: int, tracks: list[Track], log: Counter[str]) -> NDArray[np.float32]:
     """Step 3: the body that moves most is the first actor; the others fill the gaps of two actors, or are dropped."""
     main, *others = sorted(tracks, key=lambda track: track.motion, reverse=True)
-    joints = np.zeros((num_frames, 150), np.float32)
-    joints[main.first : main.last + 1, :75] = main.joints.reshape(-1, 75)
+    joints = np.zeros((num_frames, 2 * ACTOR), np.float32)
+    joints[main.first : main.last + 1, :ACTOR] = main.joints.reshape(-1, ACTOR)
     intervals = [(main.first, main.last), (0, 0)]
     for track in others:
         for actor, (first, last) in enumerate(intervals):
             if min(last, track.last) - max(first, track.first) <= 0:
-                columns = slice(75 * actor, 75 * (actor + 1))
-                joints[track.first : track.last + 1, columns] = track.joints.reshape(-1, 75)
+                columns = slice(ACTOR * actor, ACTOR * (actor + 1))
+                joints[track.first : track.last + 1, columns] = track.joints.reshape(-1, ACTOR)
                 intervals[actor] = (min(first, track.first), max(last, track.last))
                 log["bodies_joined" if actor == 0 or (first, last) != (0, 0) else "second_actors"] += 1
                 break

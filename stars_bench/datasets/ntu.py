@@ -1,26 +1,34 @@
 """NTU RGB+D 60, NTU RGB+D 120, and made-up data in NTU's format: raw `.skeleton` files in, cleaned clips out.
 
-Names, missing lists and counts: github shahroudy/NTURGB-D. Cleaning: `cleaning.py`.
+Names, missing lists and counts: github shahroudy/NTURGB-D. Profiles: `cleaning.py` (mamp), `cleaning_raw.py`,
+`cleaning_pyskl.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source
+from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source, UsageError
 from stars_bench.datasets import sources
 from stars_bench.datasets.cleaning import MAMP_PARAMETERS, NothingLeft, clean
+from stars_bench.datasets.cleaning_pyskl import PYSKL_PARAMETERS, clean_pyskl
+from stars_bench.datasets.cleaning_raw import RAW_PARAMETERS, clean_raw
 from stars_bench.datasets.kinect import KINECT_V2
+from stars_bench.datasets.ntu_frames import frames_of
 from stars_bench.datasets.ntu_raw import parse, parse_name
+from stars_bench.datasets.scan_digest import source_digest
+from stars_bench.datasets.sources import OnDuplicate, Progress
 from stars_bench.datasets.text_numbers import ParseError
 
 LISTS = Path(__file__).parent / "lists"
+SKELETON_FILE = re.compile(r"(?P<name>.*)\.skeleton(\.txt)?", re.IGNORECASE)
 NTU60_SETUPS, NTU120_SETUPS = 17, 32
 NTU60_CLASSES, NTU120_CLASSES = 60, 120
 
@@ -57,7 +65,8 @@ def expected_names(dataset: str) -> list[str]:
     return [name for name in published_names(dataset) if name not in missing_names()]
 
 
-def published_names(dataset: str) -> list[str]:
+@cache
+def published_names(dataset: str) -> tuple[str, ...]:
     """All clips that were recorded, in order: 56,880 of ntu60, 114,480 of ntu120."""
     names = []
     for line in read_list("ntu_setup_performers.txt"):
@@ -65,25 +74,39 @@ def published_names(dataset: str) -> list[str]:
         if int(setup) > NTU60_SETUPS and dataset == "ntu60":
             continue
         actions = range(1, 61) if int(setup) <= NTU60_SETUPS else range(61, 121)
-        names += [
-            f"S{int(setup):03}C{camera:03}P{int(performer):03}R{replication:03}A{action:03}"
-            for performer in performers.split()
-            for camera in (1, 2, 3)
-            for replication in (1, 2)
-            for action in actions
-        ]
-    return sorted(names)
+        views = [f"S{int(setup):03}C{camera:03}P{int(who):03}" for camera in (1, 2, 3) for who in performers.split()]
+        takes = [f"R{replication:03}A{action:03}" for replication in (1, 2) for action in actions]
+        names += [view + take for view in views for take in takes]
+    return tuple(sorted(names))
 
 
-def find(paths: Iterable[Path], last_setup: int, classes: int, leave_out_missing: bool) -> Found:
+@sources.collector_paused()
+def find(
+    paths: Iterable[Path],
+    on_duplicate: OnDuplicate = "refuse",
+    scratch: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    last_setup: int,
+    classes: int,
+    leave_out_missing: bool,
+) -> Found:
     """The `.skeleton` files below the paths, by name.
+
+    Args:
+        paths: folders and archives.
+        on_duplicate: "refuse" one name with two contents, or take the "first".
+        scratch: folder for what must be unpacked (.7z, .tar).
+        progress: called while archives are unpacked or files are compared.
 
     Raises:
         StarsBenchError: one name with two contents, or an archive that cannot be read.
     """
     set_aside: list[SetAside] = []
     ignored: Counter[str] = Counter()
-    named = sources.unique(_named(sources.walk(paths), last_setup, classes, set_aside, ignored))
+    walked = sources.walk(paths, SKELETON_FILE, scratch, progress)
+    clips = _named(walked, last_setup, classes, set_aside, ignored)
+    named = sources.unique(clips, on_duplicate, ignored, progress)
     if leave_out_missing:
         for name in sorted(missing_names() & named.keys()):
             reason = "on the published list of missing or incomplete skeletons"
@@ -93,24 +116,31 @@ def find(paths: Iterable[Path], last_setup: int, classes: int, leave_out_missing
 
 
 def _named(
-    found: Iterable[Source], last_setup: int, classes: int, set_aside: list[SetAside], ignored: Counter[str]
+    found: Iterable[tuple[str, Source]],
+    last_setup: int,
+    classes: int,
+    set_aside: list[SetAside],
+    ignored: Counter[str],
 ) -> Iterator[tuple[str, Source]]:
-    for source in found:
-        if not str(source).lower().endswith(".skeleton"):
-            ignored["files that are no .skeleton files"] += 1
+    """Clips' names, in capitals whatever the files' are, and their sources."""
+    for file, source in found:
+        match = SKELETON_FILE.fullmatch(file)
+        if match is None:
+            ignored[sources.why_passed_over(file, "files that are no .skeleton files")] += 1
             continue
+        name = match["name"].upper()
         try:
-            setup, *_, action = parse_name(source.stem)
+            setup, *_, action = parse_name(name)
         except ValueError as error:
-            set_aside.append(SetAside(source.stem, str(source), str(error)))
+            set_aside.append(SetAside(match["name"], str(source), str(error)))
             continue
         if setup > last_setup:
             ignored[f"clips of setups above {last_setup}, which are not of this dataset"] += 1
             continue
         if action > classes:
-            set_aside.append(SetAside(source.stem, str(source), f"action {action} is not in 1..{classes}"))
+            set_aside.append(SetAside(name, str(source), f"action {action} is not in 1..{classes}"))
             continue
-        yield source.stem, source
+        yield name, source
 
 
 def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
@@ -118,20 +148,46 @@ def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[
     source = item.sources["skeleton"]
     setup, camera, performer, replication, action = parse_name(item.name)
     try:
-        bodies, log = clean(parse(data["skeleton"]), profile.parameters)
+        bodies, log = cleaned(data["skeleton"], profile)
     except ParseError as error:
         return [SetAside(item.name, f"{source}:{error.line}", error.reason)]
     except NothingLeft as error:
         return [SetAside(item.name, str(source), str(error))]
     if not np.isfinite(bodies).all():
         return [SetAside(item.name, str(source), "coordinates so large that their differences are infinite")]
-    digest = hashlib.sha256(data["skeleton"]).hexdigest()
+    digest = source_digest(data["skeleton"])
     return [Clip(item.name, action - 1, performer, camera, setup, replication, bodies, digest, log)]
 
 
-def _mamp(absent_body: AbsentBody) -> dict[str, Profile]:
-    summary = "the cleaning that MAMP, STARS and CTR-GCN trained on: noise filters, two actors, centred on the spine"
-    return {"mamp": Profile("mamp", summary, MAMP_PARAMETERS, absent_body)}
+def cleaned(data: bytes, profile: Profile) -> tuple[NDArray[np.float32], Counter[str]]:
+    """One file, read and cleaned: bodies (M, F, 25, 3) float32, metres, and the log of what was dropped.
+
+    Raises:
+        ParseError: the file is not what its format says.
+        NothingLeft: no actor is left to be seen.
+        UsageError: the profile's parameter `cleaning` names no cleaning.
+    """
+    raw, parameters = parse(data), profile.parameters
+    match parameters.get("cleaning"):
+        case "mamp":
+            return clean(raw, parameters)
+        case "raw":
+            return clean_raw(raw, frames_of(data), parameters)
+        case "pyskl":
+            return clean_pyskl(raw, parameters)
+        case other:
+            raise UsageError(f"profile {profile.name}: parameter cleaning is {other!r}; it must be mamp, raw or pyskl")
+
+
+def _profiles(absent_body: AbsentBody) -> dict[str, Profile]:
+    mamp = "as MAMP, STARS and CTR-GCN trained on: noise filters, two actors, centred on the spine"
+    raw = "nothing cleaned or centred: frames and bodies as each frame lists them (ST-GCN's and CrosSCLR's data)"
+    pyskl = "pyskl's and MMAction2's length and spread filters, two actors, not centred"
+    return {
+        "mamp": Profile("mamp", mamp, {"cleaning": "mamp", **MAMP_PARAMETERS}, absent_body),
+        "raw": Profile("raw", raw, RAW_PARAMETERS, "zero"),
+        "pyskl": Profile("pyskl", pyskl, PYSKL_PARAMETERS, "zero"),
+    }
 
 
 def _spec(
@@ -150,7 +206,7 @@ def _spec(
         title=title,
         classes=class_names("ntu_actions.txt")[:classes],
         skeleton=KINECT_V2,
-        profiles=_mamp(absent_body),
+        profiles=_profiles(absent_body),
         default_profile="mamp",
         find=partial(find, last_setup=last_setup, classes=classes, leave_out_missing=names is not None),
         convert=convert,
@@ -187,7 +243,7 @@ NTU120 = _spec(
 SYNTHETIC = _spec(
     "synthetic",
     "made-up actors in NTU's format",
-    NTU60_CLASSES,
+    NTU120_CLASSES,
     NTU120_SETUPS,
     "zero",
     None,

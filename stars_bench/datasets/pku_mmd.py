@@ -6,23 +6,25 @@ Files are told apart by their content, since users' folders have many names (`sk
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source, StarsBenchError
+from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source, StarsBenchError, UsageError
 from stars_bench.datasets import sources
 from stars_bench.datasets.cleaning import NothingLeft, as_bodies, centre
 from stars_bench.datasets.kinect import KINECT_V2
 from stars_bench.datasets.ntu import class_names
 from stars_bench.datasets.pku_raw import LabelRow, fault_of, parse_labels, parse_split, parse_video
+from stars_bench.datasets.scan_digest import source_digest
+from stars_bench.datasets.sources import OnDuplicate, Progress
 from stars_bench.datasets.text_numbers import ParseError
 
 CLASSES = class_names("pku_actions.txt")
@@ -30,7 +32,14 @@ CAMERAS = {"L": 1, "M": 2, "R": 3}
 VIDEO_1 = re.compile(r"(?P<subject>\d{4})-(?P<camera>[LMR])")
 VIDEO_2 = re.compile(r"A(?P<subject>\d{2})N(?P<replication>\d{2})-(?P<camera>[LMR])")
 LABEL_HEAD = re.compile(rb"\s*\d+\s*,\s*-?\d+\s*,\s*-?\d+\s*(,|\r|\n|$)")
+SPLIT_NAME = re.compile(r".*(?:subject|view).*", re.IGNORECASE)
 SPLIT_HEAD = re.compile(rb"(\xef\xbb\xbf)?\s*(train|val|test)", re.IGNORECASE)
+SLICES = ("half-open", "aimclr")
+"""Which rows a label `start,end` means: [start, end), or AimCLR's [start - 1, end) (github Levigty/AimCLR, tools).
+
+Of a longer clip AimCLR keeps the middle 300 rows; under both slices the first 300 are kept here.
+"""
+BY_RULE = "the missing cross-view split file (camera M tests, by rule)"
 KNOWN_ERRATA = {("0043-L", 1, 4925, 4036)}  # a row of phase I as published: it ends before it starts
 
 CITATION = (
@@ -41,24 +50,35 @@ LICENCE = "academic research only (https://www.icst.pku.edu.cn/struct/Projects/P
 WHERE = "Get skeletons, labels and split files of phase {phase} at https://www.icst.pku.edu.cn/struct/Projects/PKUMMD.html, then put them in DATA_DIR/raw/{name} or give --raw PATH"  # noqa: E501
 
 
-def find(paths: Iterable[Path], video: re.Pattern[str]) -> Found:
+def find(
+    paths: Iterable[Path],
+    on_duplicate: OnDuplicate = "refuse",
+    scratch: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    video: re.Pattern[str],
+) -> Found:
     """Videos of one phase with their labels, and the official splits.
+
+    Args:
+        paths: folders and archives.
+        on_duplicate: "refuse" one name with two contents, or take the "first".
+        scratch: folder for what must be unpacked (.7z, .tar).
+        progress: called while archives are unpacked or files are compared.
 
     Raises:
         StarsBenchError: one video, label or split file found twice with different content.
     """
-    skeletons: list[tuple[str, Source]] = []
-    labels: list[tuple[str, Source]] = []
-    splits: list[tuple[str, Source]] = []
+    by_role: dict[str, list[tuple[str, Source]]] = {"skeleton": [], "label": [], "split": []}
     ignored: Counter[str] = Counter()
-    for source in sources.walk(paths):
-        role = role_of(source, video)
+    wanted = re.compile(rf"(?:{video.pattern}|{SPLIT_NAME.pattern})\.txt", re.IGNORECASE)
+    for file, source in sources.walk(paths, wanted, scratch, progress):
+        role = role_of(source, file, video)
         if role is None:
-            ignored["files of no use here"] += 1
+            ignored[sources.why_passed_over(file, "files of no use here")] += 1
         else:
-            name = source.stem if role != "split" else _split_name(source)
-            {"skeleton": skeletons, "label": labels, "split": splits}[role].append((name, source))
-    named, labelled = sources.unique(skeletons), sources.unique(labels)
+            by_role[role].append((PurePath(file).stem.upper(), source))
+    named, labelled = (sources.unique(by_role[role], on_duplicate, ignored, progress) for role in ("skeleton", "label"))
     if spare := len(labelled.keys() - named.keys()):
         ignored["label files of videos that are not here"] += spare
     set_aside = [
@@ -69,51 +89,70 @@ def find(paths: Iterable[Path], video: re.Pattern[str]) -> Found:
         RawItem(name, {"skeleton": named[name], "label": labelled[name]})
         for name in sorted(named.keys() & labelled.keys())
     ]
-    return Found(items, set_aside, _official_splits(splits, video), dict(ignored))
+    splits = _official_splits(by_role["split"], video, on_duplicate)
+    if items and not splits["xview"]["test"]:
+        splits["xview"] = cross_view(item.name for item in items)
+        ignored[BY_RULE] += 1
+    return Found(items, set_aside, splits, dict(ignored))
 
 
-def role_of(source: Source, video: re.Pattern[str]) -> str | None:
-    """What a file is: "skeleton", "label", "split" or None. By its content; where that says nothing, by its folder."""
-    path = PurePosixPath(source.member) if source.member is not None else source.path
-    if path.suffix.lower() != ".txt":
+def role_of(source: Source, file: str, video: re.Pattern[str]) -> str | None:
+    """What a file is: "skeleton", "label", "split" or None. By its content; where that says nothing, by its folder.
+
+    Args:
+        file: its name, without folders.
+    """
+    stem, _, suffix = file.rpartition(".")
+    if suffix.lower() != "txt":
         return None
-    if re.search("subject|view", path.stem, re.IGNORECASE):
+    if SPLIT_NAME.fullmatch(stem):
         return "split" if SPLIT_HEAD.match(sources.head(source)) else None
-    if not video.fullmatch(path.stem):
+    if not video.fullmatch(stem.upper()):
         return None
     start = sources.head(source)
     if LABEL_HEAD.match(start):
         return "label"
     if len(start.split(b"\n", 1)[0].split()) > 20:
         return "skeleton"
-    for folder in reversed(path.parts[:-1]):
+    for folder in reversed(re.split(r"[\\/:]", str(source))[:-1]):
         is_label, is_skeleton = "label" in folder.lower(), "skel" in folder.lower()
         if is_label != is_skeleton:
             return "label" if is_label else "skeleton"
     return None
 
 
-def _split_name(source: Source) -> str:
-    return "xsub" if "subject" in source.stem.lower() else "xview"
-
-
-def _official_splits(found: list[tuple[str, Source]], video: re.Pattern[str]) -> dict[str, Mapping[str, list[str]]]:
+def _official_splits(
+    found: list[tuple[str, Source]], video: re.Pattern[str], on_duplicate: OnDuplicate
+) -> dict[str, Mapping[str, list[str]]]:
+    """{protocol: {"train": videos, "test": videos}} as the split files say; both empty where a file is missing."""
     splits: dict[str, Mapping[str, list[str]]] = {name: {"train": [], "test": []} for name in ("xsub", "xview")}
     origin: dict[str, Source] = {}
-    for protocol, source in found:
+    for name, source in found:
         try:
-            train, test = parse_split(sources.read(source))
+            train, test = ([one.upper() for one in part] for part in parse_split(sources.read(source)))
         except ParseError as error:
             raise StarsBenchError(f"{source}:{error.line}: {error.reason}") from error
-        if not any(video.fullmatch(name) for name in train + test):
+        if not any(video.fullmatch(one) for one in train + test):
             continue  # of the other phase
         if both := set(train) & set(test):
             raise StarsBenchError(f"{source}: {min(both)} is a training and a validation video")
-        split = {"train": train, "test": test}
-        if protocol in origin and splits[protocol] != split:
-            raise StarsBenchError(f"two different {protocol} splits: {origin[protocol]} and {source}; remove one")
-        splits[protocol], origin[protocol] = split, source
+        protocol, split = "xsub" if "SUBJECT" in name else "xview", {"train": train, "test": test}
+        if protocol not in origin:
+            splits[protocol], origin[protocol] = split, source
+        elif splits[protocol] != split and on_duplicate == "refuse":
+            raise StarsBenchError(
+                f"two different {protocol} splits: {origin[protocol]} and {source}; remove one, or take the first "
+                "with --on-duplicate first"
+            )
     return splits
+
+
+def cross_view(videos: Iterable[str]) -> Mapping[str, list[str]]:
+    """The official cross-view split, by its rule: camera M validates, L and R train (phase I: 717 and 359 videos)."""
+    parts: dict[str, list[str]] = {"train": [], "test": []}
+    for name in videos:
+        parts["test" if name.endswith("M") else "train"].append(name)
+    return parts
 
 
 def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
@@ -125,16 +164,17 @@ def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[
         return [SetAside(item.name, f"{skeleton}:{error.line}", error.reason)]
     rows, faults = parse_labels(data["label"])
     results: list[Clip | SetAside] = [SetAside(item.name, f"{label}:{fault.line}", fault.reason) for fault in faults]
-    digest = hashlib.sha256(hashlib.sha256(data["skeleton"]).digest() + hashlib.sha256(data["label"]).digest())
+    digest = source_digest(data["skeleton"], data["label"])
     for row in rows:
-        results.append(_clip(item, row, frames, profile, digest.hexdigest()))
+        results.append(_clip(item, row, frames, profile, digest))
     return results
 
 
 def _clip(item: RawItem, row: LabelRow, frames: NDArray[np.float32], profile: Profile, digest: str) -> Clip | SetAside:
     name, where = f"{item.name}_{row.index}", f"{item.sources['label']}:{row.line}"
+    known = (item.name, row.action, row.start, row.end) in KNOWN_ERRATA
+    row = _sliced(row, profile)
     if reason := fault_of(row, len(frames), len(CLASSES)):
-        known = (item.name, row.action, row.start, row.end) in KNOWN_ERRATA
         return SetAside(name, where, reason, "errata" if known else "fault")
     limit = profile.parameters["max_frames"]
     joints = frames[row.start : min(row.end, row.start + limit)]
@@ -167,6 +207,14 @@ def _clip(item: RawItem, row: LabelRow, frames: NDArray[np.float32], profile: Pr
     )
 
 
+def _sliced(row: LabelRow, profile: Profile) -> LabelRow:
+    """The label row as rows [start, end) of its video, under the profile's slice."""
+    rule = profile.parameters["slice"]
+    if rule not in SLICES:
+        raise UsageError(f"profile {profile.name}: slice is {rule!r}; it must be {' or '.join(SLICES)}")
+    return replace(row, start=row.start - 1) if rule == "aimclr" and row.start > 0 else row
+
+
 def _bodies(joints: NDArray[np.float32], centre_joint: int | None) -> NDArray[np.float32]:
     """(F, 150) -> (M, F, 25, 3): one body when the second is zero throughout.
 
@@ -181,7 +229,7 @@ def _bodies(joints: NDArray[np.float32], centre_joint: int | None) -> NDArray[np
 
 def _profiles() -> dict[str, Profile]:
     # The second body is zero in the files where it is absent, so "zero" gives them back as they were.
-    plain = {"rows": "[start, end)", "max_frames": 300, "zero_clips": "dropped", "centre_joint": None}
+    plain = {"slice": "half-open", "max_frames": 300, "zero_clips": "dropped", "centre_joint": None}
     mamp = "as the published numbers: coordinates as recorded, nothing centred"
     centred = "centred on the spine of the first body in the first frame in which it is seen"
     return {

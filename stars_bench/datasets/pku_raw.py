@@ -9,27 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.datasets import text_numbers
-from stars_bench.datasets.text_numbers import (
-    FEW_FIELDS,
-    LF,
-    MANY_FIELDS,
-    OK,
-    OUT_OF_NOTES,
-    ParseError,
-    compiled,
-    scan_float,
-    skip_blanks,
-    skip_token,
-)
+from stars_bench.datasets import scan_choice
+from stars_bench.datasets.scan_results import VideoScan
+from stars_bench.datasets.text_numbers import ParseError, read_number, read_numbers, tokens_of
 
 COLUMNS = 150
-SMALLEST_ROW = 2 * COLUMNS  # bytes: one digit and one blank a number
 LABEL_FIELDS = 4
 
 HEADING = re.compile(r"^\s*(train|val|test)\w*(\s+videos?)?\s*:?\s*$", re.IGNORECASE)
@@ -54,21 +42,41 @@ def parse_video(data: bytes) -> NDArray[np.float32]:
     """
     if not data or data.isspace():
         raise ParseError(1, "the file is empty")
-    text = text_numbers.as_text(data)
-    words = text_numbers.as_words(text)
-    rows = np.empty((min(data.count(b"\n") + 1, text.size // SMALLEST_ROW + 1), COLUMNS), np.float32)
-    notes = text_numbers.new_notes(64)
-    while True:
-        verdict, at, count, column, noted = _scan_rows(text, words, rows, *notes)
-        if verdict != OUT_OF_NOTES:
-            break
-        notes = text_numbers.new_notes(notes.start.size * 16)
-    text_numbers.settle(data, notes, noted, rows.reshape(-1))
-    if verdict != OK:
-        found = f"only {column}" if verdict == FEW_FIELDS else f"more than {COLUMNS}"
-        line = text_numbers.line_number(data, min(at, len(data)))
-        raise ParseError(line, f"a frame must have {COLUMNS} numbers, this has {found}")
-    return rows[:count]
+    scan = scan_choice.scanner(len(data)).scan_video(data)
+    rows = _complete(data, scan) if scan is not None else None
+    return rows if rows is not None else _read_lines(data)
+
+
+def _complete(data: bytes, scan: VideoScan) -> NDArray[np.float32] | None:
+    """Reads the lines that a scan has left over; None when one of them is wrong: the exact reading says how."""
+    try:
+        for start, behind, row in scan.left.tolist():
+            scan.rows[row] = _as_float32(read_numbers(data[start:behind]))
+    except ValueError:
+        return None
+    return scan.rows
+
+
+def _read_lines(data: bytes) -> NDArray[np.float32]:
+    """The exact reading, line by line: slow, and the place where every fault gets its line and reason."""
+    rows = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        tokens = tokens_of(line)
+        try:
+            values = [read_number(token) for token in tokens[:COLUMNS]]
+        except ValueError as error:
+            raise ParseError(number, str(error)) from None
+        if len(tokens) != COLUMNS and tokens:
+            found = f"only {len(tokens)}" if len(tokens) < COLUMNS else f"more than {COLUMNS}"
+            raise ParseError(number, f"a frame must have {COLUMNS} numbers, this has {found}")
+        if tokens:
+            rows.append(_as_float32(values))
+    return np.array(rows)
+
+
+def _as_float32(values: list[float]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return np.array(values, np.float32)
 
 
 def parse_labels(data: bytes) -> tuple[list[LabelRow], list[ParseError]]:
@@ -130,33 +138,3 @@ def fault_of(row: LabelRow, frames: int, classes: int) -> str | None:
 
 def _lines(data: bytes) -> list[str]:
     return data.decode("utf-8-sig", "backslashreplace").split("\n")
-
-
-@compiled
-def _scan_rows(text: Any, words: Any, rows: Any, start: Any, target: Any) -> tuple[int, int, int, int, int]:
-    """All lines: verdict, position, rows, numbers in the last row, notes."""
-    at, count, noted = 0, 0, 0
-    while at < text.size:
-        at = skip_blanks(text, at)
-        if text[np.uint64(at)] == LF:
-            at += 1
-            continue
-        for column in range(COLUMNS):
-            at = skip_blanks(text, at)
-            if text[np.uint64(at)] == LF:
-                return FEW_FIELDS, at, count, column, noted
-            value, behind, ask = scan_float(text, words, at)
-            if ask:
-                if noted == start.size:
-                    return OUT_OF_NOTES, at, count, column, noted
-                start[noted], target[noted] = at, count * COLUMNS + column
-                noted += 1
-                behind = skip_token(text, behind)
-            rows[count, column] = value
-            at = behind
-        at = skip_blanks(text, at)
-        if text[np.uint64(at)] != LF:
-            return MANY_FIELDS, at, count, COLUMNS, noted
-        at += 1
-        count += 1
-    return OK, at, count, 0, noted

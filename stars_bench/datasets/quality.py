@@ -101,17 +101,14 @@ def assess(
 
 def missing_groups(expected: Iterable[str], here: Collection[str]) -> dict[str, dict[str, tuple[int, int]]]:
     """How many NTU clips of each setup and camera are here, of how many."""
-    totals: dict[str, Counter[int]] = {"setup": Counter(), "camera": Counter()}
-    present: dict[str, Counter[int]] = {"setup": Counter(), "camera": Counter()}
-    for name in expected:
-        for part, value in (("setup", int(name[1:4])), ("camera", int(name[5:8]))):
-            totals[part][value] += 1
-            present[part][value] += name in here
-    return {
-        part: {str(value): (present[part][value], total) for value, total in sorted(counts.items())}
-        for part, counts in totals.items()
-        if counts
-    }
+    totals = tuple(expected)
+    present = frozenset(totals).intersection(here)
+    groups: dict[str, dict[str, tuple[int, int]]] = {}
+    for part, digits in (("setup", slice(1, 4)), ("camera", slice(5, 8))):
+        wanted = Counter(name[digits] for name in totals)
+        counted = Counter(name[digits] for name in present)
+        groups[part] = {str(int(value)): (counted[value], total) for value, total in sorted(wanted.items())}
+    return groups if totals else {}
 
 
 def render(report: QualityReport) -> RenderableType:

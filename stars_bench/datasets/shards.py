@@ -1,8 +1,8 @@
 """Prepared datasets on disk: clips in, HDF5 shards and an index out; and back, without the caller knowing of HDF5.
 
 DATA_DIR/DATASET/PROFILE/ holds shard-00000.h5 ... and index.json, which is written last: without it a folder is
-unfinished. A shard has one contiguous float32 array `joints` (rows, V, 3), metres: per clip all frames of the first
-body, then all of the second; and one column a field. A shard's bytes depend on its clips and plan alone.
+unfinished. A shard has one float32 array `joints` (rows, V, 3), metres: per clip all frames of the first body, then all
+of the second; and one column a field. A shard's bytes depend on its clips and plan alone.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from stars_bench import provenance, registry
 from stars_bench.api import AbsentBody, Clip, DatasetSpec, Profile, SetAside, StarsBenchError, UsageError
+from stars_bench.datasets import compression as packing
 from stars_bench.datasets.quality import QualityReport
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1  # raise it whenever the same raw files give other shards
+SCHEMA_VERSION = 2  # raise it whenever the same raw files give other shards
 INDEX = "index.json"
 NUMBERS = ("label", "subject", "camera", "setup", "replication", "num_frames", "num_bodies", "offset")
 TEXTS = ("name", "item", "digest", "content")
@@ -86,16 +87,22 @@ def content_digest(clip: Clip) -> str:
     return hasher.hexdigest()
 
 
-def write_shard(path: Path, spec: DatasetSpec, profile: Profile, plan: str, content: ShardContent) -> ShardFacts:
-    """Writes one shard, whole or not at all."""
+def write_shard(
+    path: Path,
+    spec: DatasetSpec,
+    profile: Profile,
+    plan: str,
+    content: ShardContent,
+    compression: str = packing.DEFAULT,
+) -> ShardFacts:
+    """Writes one shard, whole or not at all. `compression`: one of `compression.COMPRESSIONS`."""
     joints = len(spec.skeleton.joints)
     blocks = [clip.bodies.reshape(-1, joints, 3) for _, clip in content.clips]
-    rows = np.concatenate([np.zeros((0, joints, 3), np.float32), *blocks])
     columns = _columns(content.clips)
     log = {"set_aside": [asdict(item) for item in content.set_aside], "cleaning": content.cleaning}
     with provenance.atomic_path(path) as temporary:
         with h5py.File(temporary, "w", libver="earliest", track_order=False) as file:
-            file.create_dataset("joints", data=rows, dtype="<f4", track_times=False)
+            packing.write_rows(file, "joints", blocks, joints, compression)
             for name, values in columns.items():
                 file.create_dataset(name, data=values, track_times=False)
             file.create_dataset("log", data=_as_bytes([json.dumps(log, sort_keys=True)]), track_times=False)
@@ -103,7 +110,9 @@ def write_shard(path: Path, spec: DatasetSpec, profile: Profile, plan: str, cont
                 file.attrs[name] = value
         digest = provenance.digest_file(temporary)
     contents = dict(zip(_as_texts(columns["name"]), _as_texts(columns["content"]), strict=True))
-    return ShardFacts(path.name, plan, len(rows), digest, contents, tuple(content.set_aside), dict(content.cleaning))
+    return ShardFacts(
+        path.name, plan, sum(map(len, blocks)), digest, contents, tuple(content.set_aside), dict(content.cleaning)
+    )
 
 
 def _columns(clips: Sequence[tuple[str, Clip]]) -> dict[str, NDArray[Any]]:
@@ -283,17 +292,58 @@ class PreparedDataset:
             with self._open(shard["file"]) as file:
                 if file["joints"].shape[0] != shard["rows"]:
                     raise UsageError(f"{self.folder / shard['file']}: is not the shard that the index lists")
-                if shard["rows"]:
-                    file["joints"].read_direct(joints, dest_sel=np.s_[first_row : first_row + shard["rows"]])
+                try:
+                    packing.read_rows(file["joints"], joints[first_row : first_row + shard["rows"]])
+                except (OSError, ValueError) as error:
+                    raise UsageError(self._damaged(shard["file"], error)) from error
             first_row += shard["rows"]
         return joints
+
+    def clip(self, name_or_row: str | int) -> NDArray[np.float32]:
+        """The coordinates of one clip, by name or by row of `table`: (M, F, V, 3) float32, metres, M in {1, 2}.
+
+        Only this clip is read.
+
+        Raises:
+            UsageError: there is no such clip, or its shard is missing or damaged.
+        """
+        row = self.row_of(name_or_row) if isinstance(name_or_row, str) else name_or_row
+        if not 0 <= row < self.num_clips:
+            raise UsageError(f"{self.name} has no clip {row}: there are {self.num_clips:,}, counted from 0")
+        facts = self.table.iloc[row]
+        bodies, frames, first = int(facts["num_bodies"]), int(facts["num_frames"]), int(facts["offset"])
+        for shard in self._index["shards"]:
+            if first < shard["rows"]:
+                break
+            first -= shard["rows"]
+        with self._open(shard["file"]) as file:
+            try:
+                rows = file["joints"][first : first + bodies * frames]
+            except (OSError, ValueError) as error:
+                raise UsageError(self._damaged(shard["file"], error)) from error
+        clip: NDArray[np.float32] = rows.reshape(bodies, frames, *rows.shape[1:])
+        return clip
+
+    def row_of(self, name: str) -> int:
+        """The row of a clip in `table`.
+
+        Raises:
+            UsageError: there is no such clip; names the nearest.
+        """
+        row = int(self.table["name"].searchsorted(name))
+        if row == self.num_clips or self.table["name"].iat[row] != name:
+            near = self.table["name"].iat[min(row, self.num_clips - 1)]
+            raise UsageError(f"{self.name} ({self.folder}) has no clip {name!r}; the nearest is {near}")
+        return row
+
+    def _damaged(self, file: str, error: Exception) -> str:
+        return f"{self.folder / file}: missing or damaged ({error}); run prepare again with --force"
 
     def _open(self, file: str) -> h5py.File:
         try:
             return h5py.File(self.folder / file, "r")
         except OSError as error:
-            message = f"{self.folder / file}: missing or damaged ({error}); run prepare again with --force"
-            raise UsageError(message) from error
+            raise UsageError(self._damaged(file, error)) from error
 
 
 def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> PreparedDataset:
@@ -303,11 +353,7 @@ def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> Prepa
         UsageError: absent, unfinished, or an unknown name; says what to run.
     """
     spec = _load_spec(name)
-    if profile is None:
-        prepared = [other.profile.name for other in prepared_datasets(data_dir) if other.name == spec.name]
-        profile = prepared[0] if len(prepared) == 1 else spec.default_profile
-    elif profile not in spec.profiles:
-        raise UsageError(f"{spec.name} has no profile {profile!r}: there are {', '.join(spec.profiles)}")
+    profile = _choose_profile(data_dir, spec, profile)
     folder = data_dir / spec.name / profile
     index = read_index(folder)
     if index is None:
@@ -316,6 +362,21 @@ def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> Prepa
             raise UsageError(f"{folder} is unfinished: run `{command}` again, it continues")
         raise UsageError(f"{name} is not prepared in {data_dir}: run `{command}`. {spec.where}")
     return PreparedDataset(folder, index, spec)
+
+
+def _choose_profile(data_dir: Path, spec: DatasetSpec, profile: str | None) -> str:
+    """A profile of the spec, or one that is prepared: imported ones are not in the spec."""
+    if profile is not None and profile in spec.profiles:
+        return profile
+    prepared = [other.profile.name for other in prepared_datasets(data_dir) if other.name == spec.name]
+    if profile is not None and profile not in prepared:
+        known = ", ".join(dict.fromkeys([*spec.profiles, *prepared]))
+        raise UsageError(f"{spec.name} has no profile {profile!r}: there are {known}")
+    if profile is None and len(prepared) > 1 and spec.default_profile not in prepared:
+        raise UsageError(f"{spec.name} is prepared as {', '.join(prepared)}: choose with --profile")
+    if profile is None:
+        return prepared[0] if len(prepared) == 1 else spec.default_profile
+    return profile
 
 
 def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:

@@ -1,36 +1,72 @@
-"""Where raw files lie: folders of any shape and zip archives go in, one Source a file comes out; reading them later.
+"""Where raw files lie: folders of any shape and archives go in, one Source a file comes out; reading them later.
 
-A zip archive is never unpacked: its directory is read once, and each member afterwards straight from its place in the
-archive, by any process. Nothing else of an archive is kept, so a worker does not pay for the 57,000 entries of NTU's.
+A zip archive is read in place (`zip_archives.py`); a .7z or .tar is repacked once to such a zip in a scratch folder
+(`solid_archives.py`). Nothing is ever written beside the raw files, and a file is asked for its size once.
 """
 
 from __future__ import annotations
 
+import gc
 import os
-import struct
+import re
+import shutil
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from io import FileIO
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from stars_bench.api import Source, StarsBenchError, UsageError
+from stars_bench.datasets import solid_archives, zip_archives
+from stars_bench.datasets.zip_archives import LARGEST, Packed, base_name, crc32
 
-LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: the lengths of its name and of its extra field
-STORED, DEFLATED = 0, 8
-OTHER_ARCHIVES = (".7z", ".rar", ".tar", ".tgz", ".gz")
+Progress = solid_archives.Progress
+OnDuplicate = Literal["refuse", "first"]
+"""What to do when two files of one name differ."""
+
+ARCHIVES = (".zip", *solid_archives.SUFFIXES)
+OTHER_ARCHIVES = (".rar", ".gz", ".bz2", ".xz", ".zst", ".z01", ".001")
+UNOPENED = (*OTHER_ARCHIVES, *ARCHIVES)  # among what `walk` gives, the latter lie inside other archives
+EVERYTHING = re.compile(".*", re.DOTALL)
+COMPARED = 64  # files between two calls of progress
 
 
 class Place(NamedTuple):
-    """Where a source's bytes are. A file: size and time of change. A zip member: also where and how it is packed."""
+    """Where a source's bytes are: size and time of change of a file; of an archive's member, how it is packed, too."""
 
     size: int
-    stamp: int  # of a file: nanoseconds of its last change; of a zip member: CRC-32 of its content
-    offset: int = -1
-    packed: int = 0
-    method: int = STORED
+    stamp: int  # of a file: nanoseconds of its last change; of a member: CRC-32 of its content
+    packed: Packed | None = None
+
+
+class File(Source):
+    """A file that was found in a folder. Keeps its path as text: 114,480 Paths take longer than all else in `find`."""
+
+    text: str
+
+    def __init__(self, text: str) -> None:
+        object.__setattr__(self, "text", text)
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member(Source):
+    """A member of an archive that knows its place. Where `path` is a repacked archive, `shown` is the user's own."""
+
+    place: Place
+    shown: Path
+
+    def __str__(self) -> str:
+        return f"{self.shown}:{self.member}"
 
 
 class UnreadableSource(StarsBenchError):
@@ -49,8 +85,8 @@ def raw_folders(raw: Sequence[Path], data_dir: Path, name: str, where: str) -> l
         for path in raw:
             if not path.exists():
                 raise UsageError(f"--raw {path}: there is no such folder or archive")
-            if path.suffix.lower() in OTHER_ARCHIVES:
-                raise UsageError(f"--raw {path}: only folders and .zip archives are read; unpack it")
+            if is_other_archive(path.name):
+                raise UsageError(f"--raw {path}: this kind of archive is not read; unpack it and give the folder")
         return list(raw)
     default = Path(os.environ.get("STARS_BENCH_RAW") or data_dir / "raw")
     for folder in (default / name, default):
@@ -59,153 +95,237 @@ def raw_folders(raw: Sequence[Path], data_dir: Path, name: str, where: str) -> l
     raise UsageError(f"no raw files of {name} in {default} and no --raw given. {where}")
 
 
-def walk(paths: Iterable[Path]) -> Iterator[Source]:
-    """All files below the paths, zip archives opened in place, in a fixed order, each once. Hidden files are left out.
+def is_other_archive(name: str) -> bool:
+    """Whether a file is an archive of a kind that is not read."""
+    return name.lower().endswith(OTHER_ARCHIVES) and not name.lower().endswith(ARCHIVES)
+
+
+def why_passed_over(name: str, otherwise: str) -> str:
+    """Why a file is of no use: it is an archive that is not opened, or what else there is to say."""
+    return "archives that are not opened (unpack them)" if name.lower().endswith(UNOPENED) else otherwise
+
+
+# ------------------------------------------------------------------------------------------------- finding
+
+
+def walk(
+    paths: Iterable[Path],
+    wanted: re.Pattern[str] = EVERYTHING,
+    scratch: Path | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[str, Source]]:
+    """All files below the paths with their names (without folders), in a fixed order, each once; archives' members too.
+
+    Hidden files are left out; links are followed, but no folder is entered twice.
+
+    Args:
+        wanted: names worth unpacking; of a .7z or .tar the others are left out.
+        scratch: folder for what must be unpacked; None: an archive that must be is an error.
+        progress: called while archives are unpacked.
 
     Raises:
         StarsBenchError: a folder or an archive that cannot be read.
     """
-    folders: set[Path] = set()
-    files: set[str] = set()
-    for path in paths:
-        for real, file in [(path.parent.resolve(), path)] if path.is_file() else _files(path, folders):
-            if (key := os.path.join(real, file.name)) in files:  # noqa: PTH118 (a hundred thousand Paths are slow)
-                continue
-            files.add(key)
-            if file.suffix.lower() == ".zip":
-                yield from (Source(file, member) for member in zip_members(file))
-            else:
-                yield Source(file)
-
-
-def _files(folder: Path, seen: set[Path]) -> Iterator[tuple[Path, Path]]:
-    """Files below a folder, each with its real folder. A folder seen before (or a link back) is not entered."""
-    for parent, folders, names in os.walk(folder, onerror=_refused, followlinks=True):
-        real = Path(parent).resolve()
-        if real in seen:
-            folders.clear()
+    for name, text in _files(paths):
+        if not name.lower().endswith(ARCHIVES):
+            yield name, File(text)
             continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield real, Path(parent, name)
+        path = Path(text)
+        if name.lower().endswith(".zip"):
+            yield from _members(path, path)
+        elif (zipped := solid_archives.repacked(path, wanted, scratch, progress)) is not None:
+            yield from _members(zipped, path)
 
 
-def _refused(error: OSError) -> None:
-    raise StarsBenchError(f"{error.filename}: cannot be read ({error.strerror})") from error
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """While 100,000 sources are made, Python's search for garbage in cycles would go through them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
-def zip_members(path: Path) -> dict[str, Place]:
-    """The files in a zip archive, in the archive's order.
+def remove_unpacked(scratch: Path) -> None:
+    """Removes what `walk` unpacked to a scratch folder, and the folder; nothing happens when there is none."""
+    zip_archives.close_all()  # Windows removes no open file
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def zip_members(archive: Path) -> dict[str, Packed]:
+    """The files in a zip archive, in the archive's order: names and where they are.
 
     Raises:
         StarsBenchError: not a zip archive, or a damaged one.
     """
     try:
-        state = path.stat()
-        return _zip_members(path, state.st_mtime_ns, state.st_size)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
-        raise StarsBenchError(f"{path}: cannot be read as a zip archive ({error}); fetch it again") from error
+        return zip_archives.directory(archive)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise StarsBenchError(f"{archive}: cannot be read as a zip archive ({error}); fetch it again") from error
 
 
-@lru_cache(maxsize=64)
-def _zip_members(path: Path, _changed: int, _size: int) -> dict[str, Place]:
-    members = {}
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            parts = entry.filename.split("/")
-            if entry.is_dir() or parts[-1].startswith(".") or "__MACOSX" in parts:
-                continue
-            method = -1 if entry.flag_bits & 1 else entry.compress_type
-            members[entry.filename] = Place(
-                entry.file_size, entry.CRC, entry.header_offset, entry.compress_size, method
-            )
-    return members
+def _members(archive: Path, shown: Path) -> Iterator[tuple[str, Source]]:
+    for member, packed in zip_members(archive).items():
+        yield base_name(member), Member(archive, member, place=Place(packed.size, packed.crc, packed), shown=shown)
+
+
+def _files(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """The files among and below the paths: names and paths."""
+    folders: set[str] = set()
+    single: set[str] = set()
+    for path in paths:
+        if not path.is_file():
+            yield from _below(path, folders, single)
+            continue
+        parent = os.path.realpath(path.parent)
+        key = os.path.join(parent, path.name)  # noqa: PTH118
+        if parent not in folders and key not in single:
+            single.add(key)
+            yield path.name, str(path)
+
+
+def _below(top: Path, seen: set[str], single: set[str]) -> Iterator[tuple[str, str]]:
+    """Files below a folder: first its own, then those of its folders. A folder seen before (a link) is not entered."""
+    waiting = [str(top)]
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        files, folders = _listed(folder)
+        waiting += [path for _, path in reversed(folders)]
+        for name, path in files:
+            if not single or os.path.join(real, name) not in single:  # noqa: PTH118
+                yield name, path
+
+
+def _listed(folder: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """A folder's files and folders, sorted. Costs no call per file where the system tells their kind at once."""
+    files, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith("."):
+                    continue
+                if entry.is_file():
+                    files.append((name, entry.path))
+                elif entry.is_dir():
+                    if not name.startswith("__MACOSX"):
+                        folders.append((name, entry.path))
+                elif entry.is_symlink():
+                    files.append((name, entry.path))  # leads nowhere: said when it is read
+    except OSError as error:
+        raise StarsBenchError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
+    return sorted(files), sorted(folders)
+
+
+# ------------------------------------------------------------------------------------------------- reading
 
 
 def place_of(source: Source) -> Place:
     """Where a source's bytes are.
 
     Raises:
-        UnreadableSource: the file is gone.
+        UnreadableSource: it is gone.
     """
+    if isinstance(source, Member):
+        return source.place
     try:
-        if source.member is not None:
-            return zip_members(source.path)[source.member]
-        state = source.path.stat()
+        if source.member is None:
+            state = os.stat(str(source))  # noqa: PTH116 (half the time of Path.stat, and there are 114,480)
+            return Place(state.st_size, state.st_mtime_ns)
+        packed = zip_members(source.path)[source.member]
     except (OSError, KeyError) as error:
         raise UnreadableSource(f"{source}: cannot be found ({error})") from error
-    return Place(state.st_size, state.st_mtime_ns)
+    return Place(packed.size, packed.crc, packed)
 
 
 def read(source: Source, place: Place | None = None) -> bytes:
-    """A source's bytes; of a zip member, checked against its CRC-32.
+    """A source's bytes; of a member, checked against its CRC-32.
 
     Raises:
-        UnreadableSource: gone, damaged, encrypted, or packed in a way that is not known.
+        UnreadableSource: gone, changed, damaged, encrypted, too large, or packed in a way that is not known.
     """
     place = place_of(source) if place is None else place
     try:
-        with source.path.open("rb", buffering=0) as file:
-            return file.read() if source.member is None else _read_member(file, source, place)
-    except (OSError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error) as error:
+        if place.packed is not None:
+            return zip_archives.read(source.path, place.packed)
+        if place.size > LARGEST:
+            raise UnreadableSource(f"{source}: cannot be read ({place.size:,} bytes, more than any raw file has)")
+        with open(str(source), "rb", buffering=0) as file:  # noqa: PTH123
+            data = file.read()
+    except (OSError, zipfile.BadZipFile) as error:
         raise UnreadableSource(f"{source}: cannot be read ({error})") from error
-
-
-def head(source: Source, size: int = 512) -> bytes:
-    """The first bytes of a source, or of a zip member what its first packed bytes give; none if it cannot be read."""
-    try:
-        with source.path.open("rb", buffering=0) as file:
-            if source.member is None:
-                return file.read(size)
-            place = place_of(source)
-            if place.method == DEFLATED:
-                return zlib.decompressobj(-zlib.MAX_WBITS).decompress(_packed(file, place, 4 * size), size)
-            return read(source, place)[:size]
-    except (OSError, zlib.error, struct.error, UnreadableSource):
-        return b""
-
-
-def _read_member(file: FileIO, source: Source, place: Place) -> bytes:
-    if place.method not in (STORED, DEFLATED):
-        with zipfile.ZipFile(source.path) as archive:  # rare: bzip2, lzma, or encrypted (refused there)
-            return archive.read(source.member or "")
-    data = _packed(file, place, place.packed)
-    if place.method == DEFLATED:
-        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        data = unpacker.decompress(data, place.size + 1)  # never more than the directory promised
-    if len(data) != place.size or zlib.crc32(data) != place.stamp:
-        raise zipfile.BadZipFile("its content is damaged (CRC-32)")
+    if len(data) != place.size:
+        raise UnreadableSource(f"{source}: has changed: {place.size:,} bytes when it was found, {len(data):,} now")
     return data
 
 
-def _packed(file: FileIO, place: Place, size: int) -> bytes:
-    file.seek(place.offset)
-    name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-    file.seek(name + extra, os.SEEK_CUR)
-    return file.read(min(size, place.packed))
+def head(source: Source, size: int = 512) -> bytes:
+    """The first bytes of a source; fewer, or none, where it cannot be read."""
+    try:
+        if source.member is not None:
+            packed = place_of(source).packed
+            return b"" if packed is None else zip_archives.head(source.path, packed, size)
+        with source.path.open("rb", buffering=0) as file:
+            return file.read(size)
+    except (OSError, zipfile.BadZipFile, StarsBenchError):
+        return b""
 
 
-def same_content(one: Source, other: Source) -> bool:
-    """Whether two sources hold the same bytes, judged by size and CRC-32."""
-    first, second = place_of(one), place_of(other)
-    return first.size == second.size and _checksum(one, first) == _checksum(other, second)
+# ---------------------------------------------------------------------------------------------- duplicates
 
 
-def _checksum(source: Source, place: Place) -> int:
-    return place.stamp if source.member is not None else zlib.crc32(read(source, place))
+def unique(
+    found: Iterable[tuple[str, Source]],
+    on_duplicate: OnDuplicate = "refuse",
+    passed_over: Counter[str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Source]:
+    """One source a name, the first. A later one of the same content is fine.
 
-
-def unique(sources: Iterable[tuple[str, Source]]) -> dict[str, Source]:
-    """One source a name. The same content twice is fine (the first is taken).
+    Args:
+        found: names and sources.
+        on_duplicate: "refuse" a later one of other content, or pass over all later ones without comparing.
+        passed_over: counts the later ones by reason.
+        progress: called while contents are compared.
 
     Raises:
         StarsBenchError: two sources of one name whose contents differ; names both.
     """
-    found: dict[str, Source] = {}
-    for name, source in sources:
-        first = found.setdefault(name, source)
-        if first is not source and not same_content(first, source):
-            raise StarsBenchError(f"{name} was found twice with different content: {first} and {source}; remove one")
-    return found
+    first: dict[str, Source] = {}
+    later = [(name, source) for name, source in found if first.setdefault(name, source) is not source]
+    if on_duplicate == "refuse":
+        for done, (name, source) in enumerate(later):
+            if progress is not None and done % COMPARED == 0:
+                progress("compare files of one name", done, len(later))
+            if not same_content(first[name], source):
+                raise StarsBenchError(
+                    f"{name} was found twice with different content: {first[name]} and {source}; remove one, or take "
+                    "the first with --on-duplicate first"
+                )
+        if progress is not None and later:
+            progress("compare files of one name", len(later), len(later))
+    if later and passed_over is not None:
+        reason = "the same content" if on_duplicate == "refuse" else "not compared: --on-duplicate first"
+        passed_over[f"files of a name found before ({reason})"] += len(later)
+    return first
+
+
+def same_content(one: Source, other: Source) -> bool:
+    """Whether two sources hold the same bytes; members of archives are judged by size and CRC-32."""
+    first, second = place_of(one), place_of(other)
+    if first.size != second.size:
+        return False
+    if first.packed is None and second.packed is None:
+        return read(one, first) == read(other, second)
+    return _checksum(one, first) == _checksum(other, second)
+
+
+def _checksum(source: Source, place: Place) -> int:
+    return place.stamp if place.packed is not None else crc32(read(source, place))

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
 from stars_bench.api import UsageError
 from stars_bench.evaluation.features import Outcome, Subject
-from stars_bench.training.loop import full_precision
+from stars_bench.evaluation.neighbours import nearest
 
-QUERIES_AT_ONCE = 1024
+PAIRS_AT_ONCE = 2**20
 
 
 class KNNConfig(BaseModel):
@@ -46,15 +45,17 @@ def knn_predict(bank: Tensor, labels: Tensor, queries: Tensor, ks: tuple[int, ..
     """Predicted classes (Q,) for each k, of queries (Q, D) among bank vectors (N, D) with labels (N,).
 
     Every neighbour has one vote; of classes with equally many votes the one with the smallest number wins (as in
-    scikit-learn).
+    scikit-learn). Of equally near clips the earlier rows are the neighbours.
     """
-    bank, queries = F.normalize(bank, dim=1), F.normalize(queries, dim=1)
-    chunks: list[list[Tensor]] = [[] for _ in ks]
-    for chunk in torch.split(queries, QUERIES_AT_ONCE):
-        with full_precision(bank.device):
-            nearest = labels[(chunk @ bank.T).topk(max(ks), dim=1).indices]
-        for i, k in enumerate(ks):
-            votes = torch.zeros(len(chunk), num_classes, device=bank.device)
-            votes.scatter_add_(1, nearest[:, :k], torch.ones_like(nearest[:, :k], dtype=votes.dtype))
-            chunks[i].append(votes.argmax(1))
-    return [torch.cat(chunk) for chunk in chunks]
+    classes = labels[nearest(bank, queries, max(ks))]
+    return [majority(classes[:, :k], num_classes) for k in ks]
+
+
+def majority(classes: Tensor, num_classes: int) -> Tensor:
+    """The most frequent class of each row (Q, k), of equally frequent ones the smallest: (Q,)."""
+    winners = []
+    for part in torch.split(classes, max(PAIRS_AT_ONCE // classes.shape[1] ** 2, 1)):
+        votes = (part[:, :, None] == part[:, None, :]).sum(2)  # of each neighbour's class; k is small, classes are many
+        best = (votes * num_classes - part).argmax(1, keepdim=True)
+        winners.append(part.gather(1, best)[:, 0])
+    return torch.cat(winners)

@@ -45,18 +45,31 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block. (B, L, D) -> (B, L, D)."""
+    """Pre-norm transformer block. (B, L, D) -> (B, L, D). `drop_path`: rate at which training leaves a branch out."""
 
     def __init__(self, dim: int, heads: int, mlp_ratio: float) -> None:
         super().__init__()
+        self.drop_path = 0.0
         self.norm1 = nn.LayerNorm(dim)
         self.attn = Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = MLP(dim, int(dim * mlp_ratio))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
-        return cast(Tensor, x + self.mlp(self.norm2(x)))
+        rate = self.drop_path if self.training else 0.0
+        x = x + stochastic_depth(self.attn(self.norm1(x)), rate)
+        return x + stochastic_depth(self.mlp(self.norm2(x)), rate)
+
+
+def stochastic_depth(branch: Tensor, rate: float) -> Tensor:
+    """Drop path (arXiv:1603.09382), as in timm: a residual branch (B, L, D) or, for a random share `rate` of B, 0.
+
+    What is kept is divided by 1 - rate, so that the expectation stays.
+    """
+    if not rate:
+        return branch
+    kept = torch.rand(len(branch), 1, 1, device=branch.device) >= rate
+    return branch * kept.to(branch.dtype).div_(1 - rate)
 
 
 class JointsEmbed(nn.Module):
@@ -95,12 +108,19 @@ class SkeletonEncoder(nn.Module):
         if frames % SEGMENT:
             raise ValueError(f"frames must be a multiple of {SEGMENT}, got {frames}")
         self.frames, self.joints, self.dim = frames, joints, dim
+        self.heads, self.mlp_ratio = heads, mlp_ratio
         self.joints_embed = JointsEmbed(dim)
         self.temp_embed = nn.Parameter(torch.zeros(1, frames // SEGMENT, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1, joints, dim))
         self.blocks = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         initialise(self)
+
+    @property
+    def size(self) -> dict[str, float]:
+        """What `EncoderConfig` says of an encoder: frames, dim, depth, heads, mlp_ratio."""
+        size = {"frames": self.frames, "dim": self.dim, "depth": len(self.blocks), "heads": self.heads}
+        return size | {"mlp_ratio": self.mlp_ratio}
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, D) of clips (B, 3, T, V, M)."""
@@ -112,7 +132,7 @@ class SkeletonEncoder(nn.Module):
         An empty body counts like any other, but is encoded once for the whole batch, and a copied body once for its
         clip. Embeddings and the first `frozen` blocks are kept out of the gradient.
         """
-        bodies, which = distinct_bodies(x)
+        bodies, which = self.bodies_to_encode(x)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             tokens = self.blocks_from(self.embed(bodies), last=frozen)
         encoded = self.blocks_from(tokens, first=frozen).mean(1)
@@ -120,9 +140,23 @@ class SkeletonEncoder(nn.Module):
 
     def tokens(self, x: Tensor) -> Tensor:
         """Encoded tokens (B, M, T/4, V, D) of clips (B, 3, T, V, M)."""
-        bodies, which = distinct_bodies(x)
+        bodies, which = self.bodies_to_encode(x)
         encoded = self.blocks_from(self.embed(bodies))[which]
         return encoded.view(*which.shape, self.frames // SEGMENT, self.joints, self.dim)
+
+    def bodies_to_encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Bodies (K, T, V, 3) of clips (B, 3, T, V, M), and which of them each is, (B, M).
+
+        Without repetitions, unless drop path draws for every body on its own, absent ones included (as published).
+        """
+        if not (self.training and any(cast(Block, block).drop_path for block in self.blocks)):
+            return distinct_bodies(x)
+        return bodies_of(x), torch.arange(x.shape[0] * x.shape[4], device=x.device).view(x.shape[0], x.shape[4])
+
+    def set_drop_path(self, rate: float) -> None:
+        """Sets the rates of the blocks, which rise linearly from 0 in the first to `rate` in the last."""
+        for block, own in zip(self.blocks, torch.linspace(0, rate, len(self.blocks)).tolist(), strict=True):
+            cast(Block, block).drop_path = own
 
     def embed(self, bodies: Tensor) -> Tensor:
         """Tokens with positions, (B, T/4 * V, D), of bodies (B, T, V, 3)."""
@@ -152,13 +186,13 @@ def distinct_bodies(x: Tensor) -> tuple[Tensor, Tensor]:
     Repetitions are what stands for absent bodies: zeros (the same in every clip) and copies of the clip's first body.
     """
     batch, bodies = x.shape[0], x.shape[4]
-    flat = bodies_of(x).view(batch, bodies, -1)
+    flat = bodies_of(x).reshape(batch, bodies, -1)
     own = torch.arange(batch * bodies, device=x.device).view(batch, bodies)
     empty = (flat == 0).all(2)
     first_empty = empty.flatten().long().argmax()
     which = torch.where((flat == flat[:, :1]).all(2), own[:, :1], own)
     kept, which = torch.unique(torch.where(empty, first_empty, which), return_inverse=True)
-    return flat.view(batch * bodies, *x.shape[2:4], 3)[kept], which
+    return flat.reshape(batch * bodies, *x.shape[2:4], 3)[kept], which
 
 
 def patchify(x: Tensor) -> Tensor:

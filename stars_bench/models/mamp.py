@@ -213,3 +213,7 @@ class Mamp:
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
         """Pre-trains on the training part without labels."""
         return pretrain(clips, run, cast(MampConfig, run.config))
+
+    def build(self, config: MampConfig, num_joints: int) -> SkeletonEncoder:
+        """The encoder without its weights, for a checkpoint."""
+        return config.build(num_joints)

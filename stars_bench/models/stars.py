@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Run, TrainingClips, UsageError
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MampConfig, pretrain, stage1_preset
 from stars_bench.models.nnclr import TuningConfig, stage2_preset, tune
@@ -28,8 +29,25 @@ class Stars:
 
     name: ClassVar[str] = "stars"
     Config: ClassVar[type[BaseModel]] = StarsConfig
+    starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
-        """Pre-trains and tunes on the training part without labels."""
+        """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
+
+        Raises:
+            UsageError: the encoder to start from is not of the size that the config says.
+        """
         config = cast(StarsConfig, run.config)
-        return tune(clips, run, pretrain(clips, run, config), config)
+        start = cast(SkeletonEncoder | None, run.start)
+        encoder = pretrain(clips, run, config) if start is None else self._copy(start, config, clips.num_joints)
+        return tune(clips, run, encoder, config)
+
+    def build(self, config: StarsConfig, num_joints: int) -> SkeletonEncoder:
+        """The encoder without its weights, for a checkpoint."""
+        return config.build(num_joints)
+
+    def _copy(self, start: SkeletonEncoder, config: StarsConfig, num_joints: int) -> SkeletonEncoder:
+        if start.size != self.build(config, num_joints).size:
+            size = " ".join(f"--set {name}={value}" for name, value in start.size.items())
+            raise UsageError(f"stars: the encoder to start from is of another size than asked for; say {size}")
+        return deepcopy(start)

@@ -29,4 +29,8 @@ class Untrained:
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
         """Returns the encoder as initialised under the run's seed."""
-        return cast(UntrainedConfig, run.config).build(clips.num_joints).to(run.device)
+        return self.build(cast(UntrainedConfig, run.config), clips.num_joints).to(run.device)
+
+    def build(self, config: UntrainedConfig, num_joints: int) -> SkeletonEncoder:
+        """The encoder without its weights, for a checkpoint."""
+        return config.build(num_joints)

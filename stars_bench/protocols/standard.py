@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from stars_bench.api import ProtocolSpec, Split, StarsBenchError
 
@@ -40,9 +41,9 @@ def cross_view(table: pd.DataFrame) -> Split:
 
 
 def cross_setup(table: pd.DataFrame) -> Split:
-    """NTU-120: even setups train, odd ones test."""
+    """NTU-120: even setups train, odd ones test. Imported data without names: as its file says."""
     train = table["setup"] % 2 == 0
-    return _split(train, ~train)
+    return official(table, "xset") or _split(train, ~train)
 
 
 def _split(train: pd.Series, test: pd.Series) -> Split:
@@ -75,35 +76,53 @@ XSET = ProtocolSpec(
 )
 
 
-def make_split(spec: ProtocolSpec, dataset: str, table: pd.DataFrame, complete: bool) -> Split:
+def make_split(
+    spec: ProtocolSpec, dataset: str, table: pd.DataFrame, complete: bool, config: BaseModel | None = None
+) -> Split:
     """The split of a prepared dataset, with its counts checked where the dataset is complete.
+
+    Args:
+        config: of a protocol that has settings; None for its defaults.
 
     Raises:
         StarsBenchError: a part is empty, or a complete dataset does not give the published counts.
     """
-    split = spec.split(table)
+    split = _computed(spec, table, config)
     column = f"official_{spec.name}"
     if column in table and not (table[column] != "").any():
         raise StarsBenchError(
-            f"{dataset} {spec.name}: no official split file was among the raw files; add it and prepare again"
+            f"{dataset} {spec.name}: no official split file was among the raw files: add "
+            f"{_split_file(spec.name, dataset)} and prepare again"
         )
-    for part, ids in (("training", split.train), ("test", split.test)):
+    parts = {"training part": split.train, "test part": split.test, "bank": split.labelled}
+    for part, ids in parts.items():
         if not len(ids):
             raise StarsBenchError(
-                f"{dataset} {spec.name}: no clip of the prepared data is in the {part} part ({spec.rule}); "
+                f"{dataset} {spec.name}: no clip of the prepared data is in the {part} ({spec.rule}); "
                 "prepare more of the dataset"
             )
     if complete and column in table:
         _check_videos(spec.name, dataset, table)
-    counts = (len(split.train), len(split.test))
-    expected = spec.expected.get(dataset)
-    if complete and expected and counts != expected:
-        raise StarsBenchError(f"{dataset} {spec.name}: {counts} clips, published are {expected}")
+    if complete and dataset in spec.expected and (config is None or spec.Config is None or config == spec.Config()):
+        counts = (len(split.train), len(split.test), *([] if split.bank is None else [len(split.bank)]))
+        expected = (*spec.expected[dataset], *([] if split.bank is None else [spec.expected_bank[dataset]]))
+        if counts != expected:
+            raise StarsBenchError(f"{dataset} {spec.name}: {counts} clips, published are {expected}")
     return split
+
+
+def _computed(spec: ProtocolSpec, table: pd.DataFrame, config: BaseModel | None) -> Split:
+    return spec.split(table) if spec.Config is None else spec.split(table, config or spec.Config())
 
 
 PKU1_VIDEOS = {"xsub": (944, 132), "xview": (717, 359)}
 """Training and test videos of PKU-MMD I's official split files."""
+
+
+def _split_file(protocol: str, dataset: str) -> str:
+    """What the official split file of a PKU-MMD phase is called."""
+    name = {"xsub": "cross-subject", "xview": "cross-view"}.get(protocol, protocol)
+    return f"{name.replace('-', '_')}_v2.txt" if dataset == "pku2" else f"{name}.txt"
 
 
 def _check_videos(protocol: str, dataset: str, table: pd.DataFrame) -> None:

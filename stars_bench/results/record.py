@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stars_bench.api import AbsentBody, StarsBenchError
 from stars_bench.provenance import digest_json
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 LAST_EPOCH = "last epoch"
 UNMARKED_PRESETS = ("paper", "default")
 """`default` is for methods that have no presets: their Config as it stands."""
 TITLES = {"knn": "k-NN"}
 """Evaluations whose names people write differently."""
+REPLICATES = ("list",)
+"""Settings that repeat a measurement, as a seed does: results are averaged over them."""
 
 Scalar = str | int | float | bool
 VariantOrder = tuple[str, tuple[tuple[str, bool, float, str], ...]]
@@ -51,10 +53,14 @@ class DatasetPart(_Part):
     expected_clips: int | None
     complete: bool
     absent_body: AbsentBody
+    stream: str = "joint"
 
 
 class ProtocolPart(_Part):
-    """Who trained and who was tested: digests of both lists of clip names, and counts."""
+    """Who trained and who was tested: digests of the lists of clip names, and counts.
+
+    The bank holds the labelled clips of novel classes, where a protocol has such. `config`: its settings, if any.
+    """
 
     name: str
     validation: str | None = Field(description="the held-out part of train that was measured instead of the test part")
@@ -64,6 +70,31 @@ class ProtocolPart(_Part):
     test_clips: int = Field(ge=0)
     expected_train: int | None
     expected_test: int | None
+    bank_digest: str | None = None
+    bank_clips: int | None = None
+    expected_bank: int | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class InitPart(_Part):
+    """An encoder that was there already (`--init`): whose it is, and what of the tested part it was trained on.
+
+    None: unknown, as of an official checkpoint of which nobody said it. `notes`: what was not used of the file, and
+    what was taken as read.
+    """
+
+    method: str
+    dataset: str | None
+    protocol: str | None
+    seed: int | None
+    run: str = Field(description="key of the run's folder; SHA-256 of an official checkpoint")
+    key: str
+    path: str
+    train_clips: int | None = Field(ge=0)
+    test_clips_seen: int | None = Field(ge=0)
+    novel_classes: int = Field(ge=0, description="classes of the bank; 0 where the protocol has none")
+    novel_classes_seen: int | None = Field(ge=0)
     notes: tuple[str, ...] = ()
 
 
@@ -83,8 +114,13 @@ class EvaluationPart(_Part):
     @property
     def title(self) -> str:
         """The variant as people write it: `k-NN k=1`, `linear`."""
-        settings = (f"{key}={value}" for key, value in sorted(self.settings.items()))
+        settings = (f"{key}={value}" for key, value in sorted(self.settings.items()) if key not in REPLICATES)
         return " ".join([TITLES.get(self.name, self.name), *settings])
+
+    @property
+    def replicate(self) -> tuple[Scalar, ...]:
+        """Which of several repetitions of the variant this is."""
+        return tuple(self.settings[key] for key in REPLICATES if key in self.settings)
 
     @property
     def order(self) -> VariantOrder:
@@ -154,7 +190,7 @@ class PredictionsPart(_Part):
 class Record(_Part):
     """One result. Times are ISO 8601 in UTC."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     status: Literal["done"] = "done"
     method: MethodPart
     dataset: DatasetPart
@@ -169,6 +205,11 @@ class Record(_Part):
     started: str
     finished: str
     predictions: PredictionsPart
+    init: InitPart | None = None
+    fused: tuple[str, ...] = Field(default=(), description="digests of the saved predictions whose scores were summed")
+    per_class: tuple[float | None, ...] | None = Field(
+        default=None, description="top-1 accuracy in % of each class; None for classes without test clips"
+    )
 
     @model_validator(mode="after")
     def _has_each_metric_once(self) -> Record:
@@ -176,6 +217,15 @@ class Record(_Part):
         if len(set(names)) < len(names):
             raise ValueError(f"a metric appears twice: {', '.join(names)}")
         return self
+
+    @property
+    def origin(self) -> str:
+        """Where the input or the encoder is not the usual one: `bone`, `from ntu60 xsub`; empty otherwise."""
+        parts = [self.dataset.stream] if self.dataset.stream != "joint" else []
+        if self.init is not None:
+            known = self.init.dataset is not None
+            parts.append(f"from {self.init.dataset} {self.init.protocol}" if known else "from unknown data")
+        return ", ".join(parts)
 
     @property
     def complete(self) -> bool:
@@ -198,6 +248,15 @@ class Record(_Part):
             marks.append(f"unexpected split ({self.protocol.train_clips:,} train, {self.protocol.test_clips:,} test)")
         if self.protocol.validation is not None:
             marks.append("validation part, not the test part")
+        if self.init is not None and self.init.test_clips_seen:
+            marks.append(f"encoder saw {self.init.test_clips_seen:,} of the {self.protocol.test_clips:,} test clips")
+        if self.init is not None and self.init.test_clips_seen is None:
+            marks.append("unknown which test clips the encoder saw")
+        if self.init is not None and self.init.novel_classes_seen:
+            seen, novel = self.init.novel_classes_seen, self.init.novel_classes
+            marks.append(f"encoder saw {seen} of the {novel} novel classes")
+        if self.evaluation.settings.get("drawing") == "published":
+            marks.append("training clips drawn as published (not class-balanced)")
         if self.evaluation.checkpoint_rule != LAST_EPOCH:
             marks.append(f"checkpoint: {self.evaluation.checkpoint_rule}")
         return marks
@@ -212,10 +271,12 @@ class Record(_Part):
     @property
     def _has_expected_split(self) -> bool:
         protocol = self.protocol
-        return protocol.expected_train in (None, protocol.train_clips) and protocol.expected_test in (
-            None,
-            protocol.test_clips,
+        counts = (
+            (protocol.train_clips, protocol.expected_train),
+            (protocol.test_clips, protocol.expected_test),
+            (protocol.bank_clips, protocol.expected_bank),
         )
+        return all(expected in (None, clips) for clips, expected in counts)
 
 
 def parse(text: str, where: str) -> Record:

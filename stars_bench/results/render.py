@@ -114,7 +114,8 @@ def _measured(row: Row, columns: Sequence[Column], notes: _Notes) -> list[str]:
 
 def _number(cell: Cell) -> str:
     main = cell.main
-    return f"{main.mean:.1f}" if main.std is None else f"{main.mean:.1f} ±{main.std:.1f}"
+    digits = 1 if main.unit == "%" else 2
+    return f"{main.mean:.{digits}f}" + ("" if main.std is None else f" ±{main.std:.{digits}f}")
 
 
 def _published(row: PublishedRow, columns: Sequence[Column], notes: _Notes) -> list[str]:

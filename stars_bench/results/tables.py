@@ -1,8 +1,9 @@
 """From records to boards: one leaderboard per dataset, protocol and profile, measured rows and published rows apart.
 
 A board holds numbers and reasons, no typography: `render` turns it into a terminal table, Markdown or CSV. Records are
-averaged over seeds only when everything else is identical (method and evaluation settings, precision, data, both lists
-of clips); otherwise they stand in rows of their own, named by what differs or by a short key.
+averaged over seeds (and over the lists of semi-supervised clips) only when everything else is identical (method and
+evaluation settings, precision, data, lists of clips, what the encoder started from); otherwise they stand in rows of
+their own, named by what differs or by a short key.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from stars_bench import registry
 from stars_bench.provenance import digest_json
 from stars_bench.results.published import Published, published_for, published_numbers
-from stars_bench.results.record import Record, Scalar
+from stars_bench.results.record import REPLICATES, Record, Scalar
 from stars_bench.results.seeds import Estimate, estimate
 
 MAIN_METRIC = "top1"
+CLUSTER_METRICS = ("nmi", "silhouette")
+"""What a table shows of an evaluation that classifies nothing."""
 BEST_ON_TEST = "top1_best_epoch_on_test"
 """What the official programs print: a maximum over epochs that has seen the test labels. Never in a column."""
 
-PUBLISHED_PROFILE = "mamp"
+PUBLISHED_PROFILES = ("mamp", "imported-mamp")
 """The cleaning that published numbers rest on; beside other data they would compare nothing."""
+
+PUBLISHED_AS = {"classifier": "supervised"}
+"""Evaluations that published tables call otherwise."""
 
 PublishedChoice = Literal["own", "all", "none"]
 _Item = TypeVar("_Item")
@@ -33,11 +39,12 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Column:
-    """One variant of an evaluation."""
+    """One metric of one variant of an evaluation."""
 
     title: str
     evaluation: str
     settings: Mapping[str, Scalar]
+    metric: str = MAIN_METRIC
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,12 @@ class Cell:
 
     metrics: Mapping[str, Estimate]
     marks: tuple[str, ...]
+    shown: str = MAIN_METRIC
 
     @property
     def main(self) -> Estimate:
-        """The number that the table shows: the last epoch's top-1 accuracy."""
-        return self.metrics[MAIN_METRIC]
+        """The number that the table shows: the last epoch's top-1 accuracy, where the evaluation classifies."""
+        return self.metrics[self.shown]
 
 
 @dataclass(frozen=True)
@@ -94,12 +102,16 @@ class Board:
     @property
     def subtitle(self) -> str:
         """What the numbers are and over how many clips."""
-        measured = [cell.main for row in self.rows for cell in row.cells.values()]
+        measured = [cell.main for row in self.rows for cell in row.cells.values() if cell.main.unit == "%"]
+        if not measured:
+            return "agreement of clusters with classes"
         clips = sorted({n for number in measured for n in (number.clips, number.most_clips)})
         several = any(cell.main.n > 1 for row in self.rows for cell in row.cells.values())
         number = f"{clips[0]:,}" if len(clips) == 1 else f"{clips[0]:,} to {clips[-1]:,}"
         tested = "test" if self.validation is None else "validation"
-        spread = ", mean ± standard deviation over seeds" if several else ""
+        lists = any("percent" in column.settings for column in self.columns)
+        over = "seeds and lists" if lists else "seeds"
+        spread = f", mean ± standard deviation over {over}" if several else ""
         return f"top-1 accuracy in %{spread}; {number} {tested} clips"
 
 
@@ -111,15 +123,21 @@ def leaderboard(records: Iterable[Record], published: PublishedChoice = "own") -
         published: "own": published rows of the methods that were measured; "all": of every method that uses joints
             alone; "none". Only numbers of the same dataset, protocol, evaluation and settings stand beside a column.
     """
-    ranked = [record for record in records if any(metric.name == MAIN_METRIC for metric in record.metrics)]
+    ranked = [record for record in records if shown_metrics(record)]
     boards = _group(ranked, _place)
     datasets, protocols = _by_registry("datasets"), _by_registry("protocols")
 
     def order(place: _Place) -> tuple[object, ...]:
-        other_profile = place.profile != PUBLISHED_PROFILE
+        other_profile = place.profile not in PUBLISHED_PROFILES
         return datasets(place.dataset), protocols(place.protocol), other_profile, place.profile, place.validation or ""
 
     return [_board(place, boards[place], published) for place in sorted(boards, key=order)]
+
+
+def shown_metrics(record: Record) -> tuple[str, ...]:
+    """The metrics of a record that have a column."""
+    there = [metric.name for metric in record.metrics]
+    return (MAIN_METRIC,) if MAIN_METRIC in there else tuple(name for name in CLUSTER_METRICS if name in there)
 
 
 # --------------------------------------------------------------------------------------------- what is one row
@@ -154,18 +172,20 @@ def _trained_identity(record: Record) -> dict[str, Any]:
     """What must agree before two trained encoders may differ by their seed alone."""
     method, dataset, protocol = record.method, record.dataset, record.protocol
     # The seed draws the validation part: there the lists of clips differ from seed to seed.
-    lists = {"train_digest", "test_digest"} if protocol.validation is None else set[str]()
+    lists = {"train_digest", "test_digest", "bank_digest"} if protocol.validation is None else set[str]()
+    start = None if record.init is None else record.init.model_dump(include={"method", "dataset", "protocol", "run"})
     return {
         "method": method.model_dump(include={"name", "target", "preset", "config"}),
         "precision": record.environment.precision,
-        "dataset": dataset.model_dump(include={"name", "profile", "digest", "absent_body"}),
-        "protocol": protocol.model_dump(include={"name", "validation"} | lists),
+        "dataset": dataset.model_dump(include={"name", "profile", "digest", "absent_body", "stream"}),
+        "protocol": protocol.model_dump(include={"name", "validation", "config"} | lists),
+        "init": start,
     }
 
 
 def _variant_identity(record: Record) -> dict[str, Any]:
     """What must agree before two measurements may be averaged."""
-    clips = next(metric.n for metric in record.metrics if metric.name == MAIN_METRIC)
+    clips = next(metric.n for metric in record.metrics if metric.name == shown_metrics(record)[0])
     measured = record.evaluation.model_dump(include={"config", "checkpoint_rule"})
     return measured | ({"clips": clips} if record.protocol.validation is None else {})
 
@@ -184,10 +204,17 @@ def _entries(records: Sequence[Record]) -> list[_Entry]:
 
 
 def _newest(records: Sequence[Record]) -> list[Record]:
-    """One record per seed: a repetition with the same settings is no further seed."""
+    """One record per seed and list: a repetition with the same settings is no further seed."""
     chosen: dict[str, Record] = {}
     for record in sorted(records, key=lambda record: record.finished):
-        what = [_trained_identity(record), record.evaluation.title, _variant_identity(record), record.seed]
+        evaluation = record.evaluation
+        what = [
+            _trained_identity(record),
+            evaluation.title,
+            _variant_identity(record),
+            record.seed,
+            evaluation.replicate,
+        ]
         chosen[digest_json(what)] = record
     return sorted(chosen.values(), key=lambda record: (record.started, record.seed))
 
@@ -235,20 +262,32 @@ def _board(place: _Place, records: Sequence[Record], choice: PublishedChoice) ->
 
 def _columns(records: Iterable[Record]) -> list[Column]:
     order = _by_registry("evaluations")
-    evaluations = {record.evaluation.title: record.evaluation for record in records}
+    found = {record.evaluation.title: record for record in records}
+    in_order = sorted(found.values(), key=lambda record: (order(record.evaluation.name), record.evaluation.order))
     return [
-        Column(part.title, part.name, part.settings)
-        for part in sorted(evaluations.values(), key=lambda part: (order(part.name), part.order))
+        Column(_title(record, metric), record.evaluation.name, _variant(record), metric)
+        for record in in_order
+        for metric in shown_metrics(record)
     ]
+
+
+def _title(record: Record, metric: str) -> str:
+    return record.evaluation.title if metric == MAIN_METRIC else f"{record.evaluation.title} {metric.replace('_', ' ')}"
+
+
+def _variant(record: Record) -> dict[str, Scalar]:
+    return {key: value for key, value in record.evaluation.settings.items() if key not in REPLICATES}
 
 
 def _row(entry: _Entry, label: str) -> Row:
     shared = [mark for mark in entry.records[0].marks if all(mark in record.marks for record in entry.records)]
     cells = {}
-    for title, seeds in entry.cells.items():
+    for seeds in entry.cells.values():
         by_name = _group((metric for record in seeds for metric in record.metrics), lambda metric: metric.name)
         marks = dict.fromkeys(mark for record in seeds for mark in record.marks if mark not in shared)
-        cells[title] = Cell({name: estimate(same) for name, same in by_name.items()}, tuple(marks))
+        estimates = {name: estimate(same) for name, same in by_name.items()}
+        for metric in shown_metrics(seeds[0]):
+            cells[_title(seeds[0], metric)] = Cell(estimates, tuple(marks), metric)
     first = entry.records[0]
     return Row(first.method.name, label, first.method.preset, cells, tuple(shared))
 
@@ -259,8 +298,8 @@ def _labels(entries: Sequence[_Entry]) -> list[str]:
     telling = [fact for fact in facts if len({entry.identity[fact] for entry in entries}) > 1]
     labels = []
     for entry in entries:
-        facts_told = ", ".join(entry.identity[fact] for fact in telling)
-        labels.append(f"{entry.name} ({facts_told})" if telling else entry.name)
+        told = ", ".join([*filter(None, [entry.records[0].origin]), *(entry.identity[fact] for fact in telling)])
+        labels.append(f"{entry.name} ({told})" if told else entry.name)
     return [
         f"{label} [{entry.key}]" if labels.count(label) > 1 else label
         for entry, label in zip(entries, labels, strict=True)
@@ -317,24 +356,36 @@ def _best_on_test_notes(rows: Iterable[Row], beside: Iterable[PublishedRow]) -> 
 def _published_rows(
     place: _Place, columns: Iterable[Column], choice: PublishedChoice, methods: set[str]
 ) -> list[PublishedRow]:
-    if choice == "none" or place.profile != PUBLISHED_PROFILE or place.validation is not None:
+    if choice == "none" or place.profile not in PUBLISHED_PROFILES or place.validation is not None:
         return []
     wanted = methods if choice == "own" else None
     found = [
         (column.title, number)
         for column in columns
-        for number in published_for(place.dataset, place.protocol, column.evaluation, column.settings, wanted)
+        if column.metric == MAIN_METRIC
+        for number in published_for(place.dataset, place.protocol, *_as_published(place, column), wanted)
     ]
     rows = _group(found, lambda item: item[1].method)
     ordered = sorted(rows, key=lambda method: (min(item[1].year or 9999 for item in rows[method]), method.casefold()))
     return [PublishedRow(method, dict(rows[method])) for method in ordered]
 
 
+def _as_published(place: _Place, column: Column) -> tuple[str, Mapping[str, Scalar]]:
+    """An evaluation and its settings in the words of the published table."""
+    name = PUBLISHED_AS.get(column.evaluation, column.evaluation)
+    if "from" in column.settings:
+        name = {"finetune": "transfer", "linear": "transfer-linear"}.get(name, name)
+    one_shot = place.protocol == "oneshot" and name == "exemplar"
+    return name, {"auxiliary_classes": 100} if one_shot else column.settings
+
+
 def _nothing_published(place: _Place, choice: PublishedChoice) -> str:
     if place.validation is not None:
         return "Published numbers are over the test part: none stand beside a validation part."
-    if place.profile != PUBLISHED_PROFILE and any(number.dataset == place.dataset for number in published_numbers()):
-        return f"Published numbers rest on profile {PUBLISHED_PROFILE}: none stand beside {place.profile}."
+    if place.profile not in PUBLISHED_PROFILES and any(
+        number.dataset == place.dataset for number in published_numbers()
+    ):
+        return f"Published numbers rest on profile {PUBLISHED_PROFILES[0]}: none stand beside {place.profile}."
     whose = "" if choice == "all" else " of these methods"
     return f"No published numbers{whose} for {place.dataset} {place.protocol} with these evaluations."
 

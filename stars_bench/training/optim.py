@@ -33,6 +33,30 @@ def decay_matrices_only(named: Iterable[tuple[str, nn.Parameter]], weight_decay:
     return [{"params": with_decay, "weight_decay": weight_decay}, {"params": without, "weight_decay": 0.0}]
 
 
+def layer_decay_groups(
+    named: Iterable[tuple[str, nn.Parameter]],
+    layer_of: Callable[[str], int],
+    lr: float,
+    layer_decay: float,
+    weight_decay: float,
+) -> list[dict[str, Any]]:
+    """Parameter groups whose learning rate falls towards the input: lr * layer_decay^(highest layer - layer).
+
+    Weight decay on matrices and tables, none on 1-D parameters. As in BEiT, MAE and MAMP.
+
+    Args:
+        layer_of: from a parameter's name to its layer; the highest layer of all learns at `lr`.
+    """
+    parameters = list(named)
+    top = max(layer_of(name) for name, _ in parameters)
+    groups: dict[tuple[int, float], dict[str, Any]] = {}
+    for name, parameter in parameters:
+        layer, decay = layer_of(name), weight_decay if parameter.ndim > 1 else 0.0
+        new = {"params": [], "lr": lr * layer_decay ** (top - layer), "weight_decay": decay}
+        groups.setdefault((layer, decay), new)["params"].append(parameter)
+    return list(groups.values())
+
+
 def clip_each(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
     """Scales each parameter's own gradient down to at most `max_norm` (not the norm of all together)."""
     for parameter in parameters:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from stars_bench.provenance import digest_file, digest_json, digest_package, digest_source, write_text
 from stars_bench.training import checkpoint
@@ -43,7 +44,8 @@ class StageRun:
     Args:
         config: the validated config of the method (or evaluation). folder: the seed's folder. context: everything
         beside config and code that decides the outcome: data digest, ids digest, precision, the encoder's key.
-        reuse_from: the runs folder of the dataset; stages finished there under the same key are taken over.
+        reuse_from: the runs folder of the dataset; stages finished there under the same key are taken over. start: an
+        encoder to start from.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class StageRun:
         reuse_from: Path | None = None,
         checkpoint_seconds: float = 60.0,
         progress: Progress | None = None,
+        start: nn.Module | None = None,
     ) -> None:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
+        self.start = start
         self.folder, self.reuse_from = folder, reuse_from
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stars_bench.datasets.cleaning import NothingLeft, centre, clean, denoise
+from stars_bench.datasets import scan_choice, scan_motion
+from stars_bench.datasets.cleaning import NothingLeft, centre, clean, denoise, motion_of, noisy_frames
 from stars_bench.datasets.ntu_raw import RawBody, RawClip
 from tests.datasets.raw_files import standing
+
+
+@pytest.fixture(params=[None, scan_motion], ids=["numpy", "compiled"], autouse=True)
+def measured_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan_choice, "compiled", lambda _: request.param)
 
 
 def clip(*bodies: tuple[int, np.ndarray], frames: int | None = None, empty: int = 0) -> RawClip:
@@ -73,3 +79,52 @@ def test_bodies_that_merge_into_one_actor_still_count_two() -> None:
     assert bodies.shape == (2, 30, 25, 3)
     assert not bodies[1].any()
     assert log["bodies_joined"] == 1
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_motion_is_what_numpy_computes_to_the_last_bit(scale: float) -> None:
+    rng = np.random.default_rng(5)
+    for count in [*range(1, 140), 150, 299, 300, 1750, 7500, 7501, 20_000]:
+        points = (rng.normal(0, 1, (count, 3)) * scale + rng.normal(0, 3, 3)).astype(np.float32)
+        assert motion_of(points) == float(np.sum(np.var(points, axis=0)))
+        if count % 25 == 0:
+            seen = points.reshape(-1, 25, 3)[rng.random(count // 25) < 0.8].reshape(-1, 3)
+            if len(seen):
+                assert motion_of(seen) == float(np.sum(np.var(seen, axis=0)))
+
+
+def test_motion_of_points_far_away_alike_or_at_zero_is_what_numpy_computes() -> None:
+    for value in (0.0, -0.0, 1e-30, 3.3333333, 1e18):
+        points = np.full((77, 3), value, np.float32)
+        assert motion_of(points) == float(np.sum(np.var(points, axis=0)))
+    assert motion_of(np.asfortranarray(standing(3).reshape(-1, 3))) == motion_of(standing(3).reshape(-1, 3))
+
+
+def test_noisy_frames_are_those_wider_than_four_fifths_of_their_height() -> None:
+    rng = np.random.default_rng(6)
+    for count in (1, 2, 12, 100):
+        joints = rng.normal(0, 1, (count, 25, 3)).astype(np.float32)
+        joints[:, :, 0] *= rng.uniform(0.5, 1.2, (count, 1)).astype(np.float32)
+        width, height = (np.ptp(joints[:, :, axis], axis=1).astype(np.float64) for axis in (0, 1))
+        np.testing.assert_array_equal(noisy_frames(joints, 0.8), width > 0.8 * height)
+
+
+def test_the_bound_of_noisy_frames_is_compared_in_float64() -> None:
+    joints = np.zeros((1, 25, 3), np.float32)
+    joints[0, 0] = (np.float32(0.8), 1, 0)  # as float32 a little more than 0.8
+    assert noisy_frames(joints, 0.8).tolist() == [True]
+    assert noisy_frames(joints, float(np.float32(0.8))).tolist() == [False]
+
+
+def test_a_pair_of_which_nothing_is_seen_has_nothing_left() -> None:
+    with pytest.raises(NothingLeft):
+        clean(clip((0, np.zeros((20, 25, 3), np.float32)), (0, np.zeros((20, 25, 3), np.float32))))
+
+
+def test_the_raw_clip_is_left_as_it_was() -> None:
+    for raw in (clip((0, standing(20))), clip((0, standing(20, 1)), (5, standing(15, 2)), (0, standing(4)))):
+        before = [body.joints.copy() for body in raw.bodies]
+        bodies, _ = clean(raw)
+        bodies[:] = 7
+        for body, joints in zip(raw.bodies, before, strict=True):
+            np.testing.assert_array_equal(body.joints, joints)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stars_bench.datasets import scan_choice
 from stars_bench.datasets.ntu_raw import RawClip, parse, parse_name
 from stars_bench.datasets.text_numbers import ParseError
 from tests.datasets.raw_files import BODY_ID, ntu_bytes, ntu_lines, one_person, standing
+from tests.datasets.test_scanners import SCANNERS
 
 FRAME = 28  # lines of a frame with one body
+
+
+@pytest.fixture(params=list(SCANNERS), autouse=True)
+def scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan_choice, "scanner", lambda _: SCANNERS[request.param])
 
 
 def lines() -> list[str]:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
-import signal
-import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from stars_bench.api import Clip, Profile, RawItem, StarsBenchError, UsageError
+from stars_bench.datasets.compression import COMPRESSIONS
 from stars_bench.datasets.ntu import NTU60, NTU120, SYNTHETIC
-from stars_bench.datasets.pku_mmd import PKU1, PKU2
-from stars_bench.datasets.prepare import PrepareReport, ShardPlan, in_forks, prepare
+from stars_bench.datasets.pku_mmd import PKU1, PKU2, SLICES
+from stars_bench.datasets.prepare import ON_DUPLICATE, PrepareReport, prepare
 from stars_bench.datasets.quality import QualityReport, render, verdict
 from stars_bench.datasets.shards import open_dataset, prepared_datasets
 from stars_bench.protocols.standard import XSUB, make_split
@@ -35,8 +34,8 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-def run(raw: Path, data_dir: Path, jobs: int = 1, **options: object) -> PrepareReport:
-    return prepare(NTU60, [raw], data_dir, jobs=jobs, shard_bytes=SHARD, **options)  # type: ignore[arg-type]
+def run(raw: Path, data_dir: Path, jobs: int = 1, **options: Any) -> PrepareReport:
+    return prepare(NTU60, [raw], data_dir, jobs=jobs, shard_bytes=SHARD, **options)
 
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:
@@ -166,6 +165,62 @@ def test_nothing_found_and_everything_set_aside_are_errors(tmp_path: Path) -> No
     assert prepare(NTU120, [tmp_path / "raw"], tmp_path / "data").quality.clips == 1
 
 
+def test_shards_packed_otherwise_hold_the_same_clips_and_replace_nothing(raw: Path, tmp_path: Path) -> None:
+    packed = run(raw, tmp_path / "packed")
+    plain = run(raw, tmp_path / "plain", compression="none")
+    assert packed.digest == plain.digest
+    assert shard_bytes(packed.folder) != shard_bytes(plain.folder)
+    with pytest.raises(UsageError, match="compression"):
+        run(raw, tmp_path / "packed", compression="none")
+
+
+def test_a_parameter_of_the_profile_can_be_changed_and_is_kept(tmp_path: Path) -> None:
+    write_pku(tmp_path / "raw", {"0002-L": "3,10,40,1\n"})
+
+    def pku(**options: Any) -> PrepareReport:
+        return prepare(PKU1, [tmp_path / "raw"], tmp_path, jobs=1, **options)
+
+    usual = pku()
+    with pytest.raises(UsageError, match="--force"):
+        pku(parameters={"max_frames": 20})
+    assert pku(parameters={"max_frames": 20}, overwrite=True).digest != usual.digest
+    prepared = open_dataset(tmp_path, "pku1")
+    assert prepared.profile.parameters["max_frames"] == 20
+    assert list(prepared.table["num_frames"]) == [20]
+    with pytest.raises(UsageError, match=r"profile mamp: no parameter 'slices'; there are .*max_frames"):
+        pku(parameters={"slices": 1})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"compression": "zip"}, "--compression zip: it must be gzip or none"),
+        ({"on_duplicate": "last"}, "--on-duplicate last: it must be refuse or first"),
+        ({"backend": "slurm"}, "--backend slurm: there is no such backend; there are dask, loky"),
+        ({"backend": "dask"}, "needs --scheduler"),
+        ({"scheduler": "tcp://here:1"}, "--scheduler is for --backend dask"),
+        ({"clips": 3}, "--clips is for made-up data"),
+    ],
+)
+def test_options_that_cannot_be_are_told_in_one_line(
+    raw: Path, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        run(raw, tmp_path, **options)
+    assert not (tmp_path / "ntu60").exists()
+
+
+def test_made_up_clips_are_generated_without_raw_files(tmp_path: Path) -> None:
+    one = prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, clips=12)
+    two = prepare(SYNTHETIC, [], tmp_path / "two", jobs=2, clips=12, shard_bytes=1)
+    assert (one.quality.clips, one.quality.faults, one.shards) == (12, 0, 1)
+    assert (one.digest, two.shards > 1) == (two.digest, True)
+    assert prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, clips=12).unchanged
+    with pytest.raises(UsageError, match="--force"):
+        prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, clips=6)
+    assert open_dataset(tmp_path / "one", "synthetic").table["name"].is_unique
+
+
 def test_unknown_profiles_and_absent_datasets_are_told_in_one_line(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no profile 'x': there are mamp"):
         run(raw, tmp_path, profile="x")
@@ -175,20 +230,29 @@ def test_unknown_profiles_and_absent_datasets_are_told_in_one_line(raw: Path, tm
         open_dataset(tmp_path, "ntu61")
 
 
-def killed(_plan: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="forks")
-def test_a_worker_that_is_killed_ends_the_run_with_advice_and_does_not_hang_it() -> None:
-    with pytest.raises(StarsBenchError, match="a worker was killed"):
-        list(in_forks(killed, [ShardPlan(0, (), (), "")], 1))
-
-
-def test_joblib_backends_do_the_same_tasks(raw: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_joblib_backends_do_the_same_tasks(raw: Path, tmp_path: Path, backend: str) -> None:
     expected = run(raw, tmp_path / "here")
-    found = run(raw, tmp_path / "there", jobs=2, backend="threading")
+    found = run(raw, tmp_path / "there", jobs=2, backend=backend)
     assert shard_bytes(found.folder) == shard_bytes(expected.folder)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_does_the_same_tasks(raw: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    expected = run(raw, tmp_path / "here")
+    seen: list[int] = []
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        found = run(
+            raw,
+            tmp_path / "there",
+            backend="dask",
+            scheduler=address,
+            progress=lambda done, *_: seen.append(done),
+        )
+    assert shard_bytes(found.folder) == shard_bytes(expected.folder)
+    assert len(set(seen)) > 3  # shard by shard
 
 
 def test_a_plug_in_that_gives_no_proper_clip_is_told_so(raw: Path, tmp_path: Path) -> None:
@@ -287,3 +351,14 @@ def test_without_its_split_file_a_protocol_says_which_is_missing(tmp_path: Path)
     prepare(PKU2, [tmp_path / "raw"], tmp_path / "data", jobs=1)
     with pytest.raises(StarsBenchError, match="no official split file"):
         make_split(XSUB, "pku2", open_dataset(tmp_path / "data", "pku2").table, complete=False)
+
+
+def test_the_command_line_offers_what_there_is() -> None:
+    from typer.testing import CliRunner
+
+    from stars_bench.cli import app
+
+    shown = CliRunner().invoke(app, ["prepare", "--help"], env={"COLUMNS": "80", "NO_COLOR": "1"}).output
+    for choices in ("|".join(COMPRESSIONS), "|".join(ON_DUPLICATE), "|".join(SLICES)):
+        assert choices in shown
+    assert max(map(len, shown.splitlines())) <= 80

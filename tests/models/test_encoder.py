@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stars_bench.models.encoder import SkeletonEncoder, bodies_of, distinct_bodies
+from stars_bench.models.encoder import Block, SkeletonEncoder, bodies_of, distinct_bodies, stochastic_depth
 
 
 def plain_features(encoder: SkeletonEncoder, x: Tensor) -> Tensor:
@@ -61,3 +61,48 @@ def test_layers_for_decay() -> None:
     encoder = SkeletonEncoder(frames=8, dim=16, depth=2, heads=2)
     names = ["pos_embed", "joints_embed.proj.weight", "blocks.0.norm1.weight", "blocks.1.mlp.fc1.bias", "norm.weight"]
     assert [encoder.layer_of(name) for name in names] == [0, 0, 1, 2, 3]
+
+
+def test_drop_path_leaves_out_whole_sequences_and_keeps_the_expectation() -> None:
+    branch = torch.randn(20_000, 2, 3, dtype=torch.float64)
+    kept = stochastic_depth(branch, 0.3)
+    left_out = (kept == 0).all((1, 2))
+    assert float(left_out.double().mean()) == pytest.approx(0.3, abs=0.02)
+    torch.testing.assert_close(kept[~left_out], branch[~left_out] / 0.7)
+    assert stochastic_depth(branch, 0.0) is branch
+
+
+def test_drop_path_rises_linearly_over_the_blocks_and_a_seed_decides_it() -> None:
+    encoder = SkeletonEncoder(frames=8, dim=16, depth=4, heads=2)
+    assert [block.drop_path for block in encoder.blocks] == [0] * 4
+    encoder.set_drop_path(0.3)
+    assert [block.drop_path for block in encoder.blocks] == pytest.approx([0, 0.1, 0.2, 0.3])
+    x = torch.randn(4, 3, 8, 25, 2)
+    first, again, other = (torch.manual_seed(seed) and encoder(x) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_drop_path_is_for_training_alone() -> None:
+    encoder = SkeletonEncoder(frames=8, dim=16, depth=2, heads=2)
+    x = torch.randn(4, 3, 8, 25, 2)
+    expected = encoder(x)
+    encoder.set_drop_path(0.5)
+    assert torch.equal(encoder.eval()(x), expected)
+    encoder.train().set_drop_path(0)
+    assert torch.equal(encoder(x), expected)
+
+
+def test_drop_path_draws_for_every_body_on_its_own(clips: Tensor) -> None:
+    encoder = SkeletonEncoder(frames=8, dim=16, depth=2, heads=2).double()
+    encoded = []
+    first = encoder.blocks[0]
+    assert isinstance(first, Block)
+    first.register_forward_hook(lambda _, inputs, __: encoded.append(len(inputs[0])))
+    encoder.set_drop_path(0.5)
+    encoder.tokens(clips)
+    encoder.eval().tokens(clips)
+    assert encoded == [10, 6]
+    torch.manual_seed(0)
+    same = encoder.train().tokens(clips[[1] * 8])[:, 1]  # one empty body in eight clips
+    assert len(torch.unique(same.flatten(1), dim=0)) > 1

@@ -147,9 +147,71 @@ def test_what_the_protocol_has_to_say_stands_under_the_board_once(make_record: M
     assert board.notes == (note,)
 
 
-def test_results_without_an_accuracy_are_not_on_the_board(make_record: MakeRecord) -> None:
-    silhouette = [{"name": "silhouette", "value": 0.2, "unit": "", "n": 1500}]
-    assert leaderboard([make_record(metrics=silhouette)]) == []
+def test_results_that_have_nothing_to_show_are_not_on_the_board(make_record: MakeRecord) -> None:
+    assert leaderboard([make_record(metrics=[{"name": "purity", "value": 20.0, "unit": "%", "n": 1500}])]) == []
+
+
+def test_clusters_have_a_column_a_metric(make_record: MakeRecord) -> None:
+    metrics = [
+        {"name": name, "value": value, "unit": "", "n": 60} for name, value in (("nmi", 0.4), ("silhouette", 0.1))
+    ]
+    clusters = {"evaluation__name": "clusters", "evaluation__settings": {}, "metrics": metrics}
+    (board,) = leaderboard([make_record(seed=seed, **clusters) for seed in (0, 1)])
+    assert [column.title for column in board.columns] == ["clusters nmi", "clusters silhouette"]
+    assert [cell.main.mean for cell in board.rows[0].cells.values()] == [0.4, 0.1]
+    assert board.subtitle == "agreement of clusters with classes"
+
+
+def test_lists_of_training_clips_are_averaged_like_seeds(make_record: MakeRecord) -> None:
+    records = [
+        make_record(
+            50.0 + number, seed=seed, evaluation__name="semi", evaluation__settings={"percent": 1, "list": number}
+        )
+        for seed in (0, 1)
+        for number in range(5)
+    ]
+    (board,) = leaderboard(records)
+    assert [column.title for column in board.columns] == ["semi percent=1"]
+    cell = board.rows[0].cells["semi percent=1"]
+    assert (cell.main.n, cell.main.mean) == (10, 52.0)
+    assert "over seeds and lists" in board.subtitle
+    assert leaderboard(records, published="all")[0].published
+
+
+INIT = {
+    "method": "stars",
+    "dataset": "ntu120",
+    "protocol": "xset",
+    "seed": 0,
+    "run": "abc",
+    "key": "def",
+    "path": "runs/x",
+    "train_clips": 10,
+    "test_clips_seen": 0,
+    "novel_classes": 0,
+    "novel_classes_seen": 0,
+}
+
+
+def test_an_encoder_from_elsewhere_and_another_stream_have_rows_that_say_so(make_record: MakeRecord) -> None:
+    records = [make_record(), make_record(init=INIT), make_record(dataset__stream="bone")]
+    (board,) = leaderboard(records)
+    assert [row.label for row in board.rows] == ["stars", "stars (from ntu120 xset)", "stars (bone)"]
+
+
+def test_test_clips_and_novel_classes_that_the_encoder_saw_are_marked(make_record: MakeRecord) -> None:
+    record = make_record(init=INIT | {"test_clips_seen": 10389, "novel_classes": 20, "novel_classes_seen": 10})
+    assert record.marks == [
+        "encoder saw 10,389 of the 16,487 test clips",
+        "encoder saw 10 of the 20 novel classes",
+    ]
+
+
+def test_published_transfer_stands_beside_fine_tuning_from_another_dataset(make_record: MakeRecord) -> None:
+    tuned = {"evaluation__name": "finetune", "evaluation__settings": {"from": "ntu60"}}
+    place = {"dataset__name": "pku2", "dataset__expected_clips": None}
+    (board,) = leaderboard([make_record(init=INIT | {"dataset": "ntu60"}, **tuned, **place)], published="all")
+    assert {"finetune from=ntu60"} == {title for row in board.published for title in row.cells}
 
 
 def test_validation_parts_drawn_by_the_seed_are_averaged(make_record: MakeRecord) -> None:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from stars_bench.datasets.synthetic.compiling import compiled, kept_on_disk
 from stars_bench.datasets.synthetic.performance import perform
 from stars_bench.datasets.synthetic.seeds import generator
 from stars_bench.datasets.synthetic.stage import ClipName
@@ -32,6 +36,7 @@ DRIFT = 3.0  # slow error, in units of jitter
 DRIFT_FRAMES = 9  # how long it lasts
 OCCLUDED_JITTER = 2.0  # times more behind another body part
 OCCLUDED_DRIFT = 0.045  # metres of slow error there
+INFERRED_ODDS = 0.8  # of a hidden joint that the sensor says so
 GLITCHES = 0.7  # per body and clip: a limb jumps away for some frames
 GLITCH_SIZE = 0.12  # metres
 BEHIND = 0.10  # metres by which a joint must be farther than what hides it
@@ -51,7 +56,8 @@ ACTOR, PARTNER, GHOST = 0, 1, 2
 
 # Where each joint's occluder is looked for: the same joint of the other side, and the middle of the trunk.
 OTHER_SIDE = np.array([0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 20, 23, 24, 21, 22])
-LIMBS = ((6, 7, 21, 22), (10, 11, 23, 24), (14, 15), (18, 19), (5, 6, 7, 21, 22), (9, 10, 11, 23, 24))
+AXES = np.arange(75) % 3
+LIMBS = ([6, 7, 21, 22], [10, 11, 23, 24], [14, 15], [18, 19], [5, 6, 7, 21, 22], [9, 10, 11, 23, 24])
 
 
 @dataclass(frozen=True)
@@ -76,15 +82,37 @@ class SyntheticClip:
 
 
 @dataclass(frozen=True)
-class _Track:
-    """One body id: the frames in which it is seen (n,), its joints (n, 25, 3), states (n, 25) and role."""
+class Track:
+    """One body that a sensor follows: the frame in which it appears, and its joints in n frames on end.
 
-    frames: np.ndarray
+    Attributes:
+        start: frame, from 0.
+        joints: (n, 25, 3) float64, metres in the camera frame.
+        states: (n, 25) uint8, as in `SyntheticClip`.
+        role: as in `SyntheticClip`.
+    """
+
+    start: int
     joints: np.ndarray
     states: np.ndarray
     role: int
 
+    @property
+    def frames(self) -> np.ndarray:
+        """(n,) frame numbers."""
+        return np.arange(self.start, self.start + len(self.joints))
 
+
+@dataclass(frozen=True)
+class Recording:
+    """What a sensor makes of a clip: tracks in file order, their body ids, and the frames (F,) that are not lost."""
+
+    tracks: tuple[Track, ...]
+    ids: np.ndarray
+    seen: np.ndarray
+
+
+@cache
 def camera_pose(seed: int, setup: int, camera: int) -> tuple[np.ndarray, np.ndarray]:
     """Rotation (3, 3) whose columns are the camera's axes in the world, and position (3,) in metres."""
     shared, own = generator(seed, "setup", setup), generator(seed, "camera", setup, camera)
@@ -96,100 +124,132 @@ def camera_pose(seed: int, setup: int, camera: int) -> tuple[np.ndarray, np.ndar
     return axes, np.array([-sy * distance, height, -cy * distance])
 
 
-def clean_views(name: str, seed: int = 0) -> list[np.ndarray]:
+def clean_views(clip: ClipName, seed: int = 0) -> list[np.ndarray]:
     """Joints (F, 25, 3) float64 of each person in the camera frame before any error of the sensor."""
-    clip = ClipName.parse(name)
     axes, position = camera_pose(seed, clip.setup, clip.camera)
     bodies = perform(seed, clip.setup, clip.performer, clip.replication, clip.action)
-    return [(body - position) @ axes for body in bodies]
+    start = position[AXES]  # long rows are subtracted faster
+    return [((body.reshape(-1, 75) - start).reshape(-1, 3) @ axes).reshape(body.shape) for body in bodies]
 
 
-def make_clip(name: str, seed: int = 0) -> SyntheticClip:
-    """The clip of that name: a pure function of (seed, name).
-
-    Raises:
-        ValueError: not a valid NTU name, or an action without choreography.
-    """
-    clip = ClipName.parse(name)
-    bodies = clean_views(name, seed)
+def record(clip: ClipName, seed: int = 0) -> Recording:
+    """The recording of a clip: a pure function of (seed, name)."""
+    bodies = clean_views(clip, seed)
     rng = generator(seed, "sensor", clip.setup, clip.camera, clip.performer, clip.replication, clip.action)
     frames = len(bodies[0])
-    tracks = [track for role, body in enumerate(bodies) for track in _observe(body, role, rng)]
+    tracks = [track for role, body in enumerate(bodies) for track in _follow(body, role, rng)]
     if rng.random() < GHOST_ODDS:
         tracks.append(_ghost(frames, rng))
     if rng.random() < FURNITURE_ODDS:
         tracks.append(_furniture(frames, rng))
-    return _assemble(name, frames, tracks, _seen(frames, rng), rng)
+    seen = _seen(frames, rng)
+    tracks = [tracks[i] for i in rng.permutation(len(tracks))]
+    # Ids count up from a number that differs from clip to clip.
+    ids = BODY_ID + int(rng.integers(500, 99_000)) + rng.integers(1, 6, len(tracks)).cumsum()
+    return Recording(tuple(tracks), ids, seen)
 
 
-def _observe(body: np.ndarray, role: int, rng: np.random.Generator) -> list[_Track]:
+def make_clip(name: str, seed: int = 0) -> SyntheticClip:
+    """The clip of that name, frame by frame: a pure function of (seed, name).
+
+    Raises:
+        ValueError: not the name of a clip of NTU RGB+D 120.
+    """
+    recording = record(ClipName.parse(name), seed)
+    tracks, seen = recording.tracks, recording.seen
+    frame = np.concatenate([track.frames for track in tracks])
+    track = np.repeat(np.arange(len(tracks)), [len(track.joints) for track in tracks])
+    order = np.lexsort((track, frame))
+    order = order[seen[frame[order]]]
+    return SyntheticClip(
+        name=name,
+        counts=np.bincount(frame[order], minlength=len(seen)),
+        ids=recording.ids[track[order]],
+        joints=np.concatenate([track.joints for track in tracks])[order].astype(np.float32),
+        states=np.concatenate([track.states for track in tracks])[order],
+        roles=np.array([track.role for track in tracks], dtype=np.uint8)[track[order]],
+    )
+
+
+def _follow(body: np.ndarray, role: int, rng: np.random.Generator) -> list[Track]:
     """One person with the sensor's errors: one track, or two under different ids when he is lost in between."""
     joints, states = _corrupt(body, rng)
-    frames = np.arange(len(body))
-    pieces = [frames]
-    if rng.random() < LOST_ODDS and len(frames) > 2 * SHORTEST_TRACK + 6:
-        cut = int(rng.integers(SHORTEST_TRACK, len(frames) - SHORTEST_TRACK - 5))
-        pieces = [frames[:cut], frames[cut + int(rng.integers(0, 6)) :]]
-    elif rng.random() < LATE_ODDS and len(frames) > 2 * SHORTEST_TRACK:
-        pieces = [frames[int(rng.integers(2, 10)) :]]
-    return [_Track(piece, joints[piece], states[piece], role) for piece in pieces]
+    pieces = [slice(0, len(body))]
+    if rng.random() < LOST_ODDS and len(body) > 2 * SHORTEST_TRACK + 6:
+        cut = int(rng.integers(SHORTEST_TRACK, len(body) - SHORTEST_TRACK - 5))
+        pieces = [slice(0, cut), slice(cut + int(rng.integers(0, 6)), len(body))]
+    elif rng.random() < LATE_ODDS and len(body) > 2 * SHORTEST_TRACK:
+        pieces = [slice(int(rng.integers(2, 10)), len(body))]
+    return [Track(piece.start, joints[piece], states[piece], role) for piece in pieces]
 
 
 def _corrupt(body: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Joints (F, 25, 3) with jitter, slow drift and glitches, and states (F, 25) that tell of them."""
-    hidden = _hidden(body)
-    depth = (body[:, :, 2:] / 3.0) ** 2
-    jitter = JITTER[:, None] * depth * np.where(hidden, OCCLUDED_JITTER, 1.0)[:, :, None]
-    seen = body + rng.standard_normal(body.shape) * jitter
-    seen += _drift(len(body), rng) * (DRIFT * JITTER[:, None] * depth + OCCLUDED_DRIFT * hidden[:, :, None])
-    states = np.where(hidden & (rng.random(hidden.shape) < 0.8), 1, 2).astype(np.uint8)
+    noise = rng.standard_normal(body.shape)
+    knots = rng.standard_normal((len(body) // DRIFT_FRAMES + 2, 25, 3))
+    states = _disturb(body, noise, knots, rng.random(body.shape[:2]))
     for _ in range(rng.poisson(GLITCHES)):
-        limb = list(LIMBS[rng.integers(len(LIMBS))])
+        limb = LIMBS[rng.integers(len(LIMBS))]
         start = int(rng.integers(len(body)))
         window = slice(start, start + int(rng.integers(2, 9)))
-        seen[window, limb] += rng.normal(0, GLITCH_SIZE, (1, 1, 3))
-        states[window, limb] = rng.choice((0, 1), p=(0.25, 0.75))
-    return seen, states
+        noise[window, limb] += GLITCH_SIZE * rng.standard_normal(3)
+        states[window, limb] = 0 if rng.random() < 0.25 else 1
+    return noise, states
 
 
-def _hidden(body: np.ndarray) -> np.ndarray:
-    """(F, 25) whether a limb's joint lies behind the trunk or behind its counterpart of the other side."""
-    hidden = np.zeros(body.shape[:2], dtype=bool)
-    for front in (body[:, OTHER_SIDE], body[:, 1:2]):
-        gap = body - front
-        hidden |= (gap[:, :, 2] > BEHIND) & (np.abs(gap[:, :, 0]) < BESIDE)
-    hidden[:, [0, 1, 2, 3, 20]] = False
-    return hidden
+@kept_on_disk
+def _disturb(body: Any, noise: Any, knots: Any, luck: Any) -> NDArray[np.uint8]:
+    """Turns standard normal `noise` (F, 25, 3) into the joints as they are seen, and tells states (F, 25) for them.
+
+    Drift changes linearly between `knots`, one every `DRIFT_FRAMES` frames; `luck` (F, 25) is 0 to 1.
+    """
+    states = np.empty(luck.shape, np.uint8)
+    for frame in range(len(body)):
+        knot = frame // DRIFT_FRAMES
+        part = frame / DRIFT_FRAMES - knot
+        for joint in range(25):
+            hidden = _hidden(body[frame], joint)
+            depth = (body[frame, joint, 2] / 3.0) ** 2
+            jitter = JITTER[joint] * depth * (OCCLUDED_JITTER if hidden else 1.0)
+            slow = DRIFT * JITTER[joint] * depth + (OCCLUDED_DRIFT if hidden else 0.0)
+            for axis in range(3):
+                drift = knots[knot, joint, axis] * (1 - part) + knots[knot + 1, joint, axis] * part
+                noise[frame, joint, axis] = body[frame, joint, axis] + noise[frame, joint, axis] * jitter + drift * slow
+            states[frame, joint] = 1 if hidden and luck[frame, joint] < INFERRED_ODDS else 2
+    return states
 
 
-def _drift(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """(F, 25, 3) of about unit variance, changing over `DRIFT_FRAMES` frames."""
-    knots = rng.standard_normal((frames // DRIFT_FRAMES + 2, 25, 3))
-    at, part = np.divmod(np.arange(frames) / DRIFT_FRAMES, 1)
-    index, part = at.astype(int), part[:, None, None]
-    drift: np.ndarray = knots[index] * (1 - part) + knots[index + 1] * part
-    return drift
+@compiled
+def _hidden(body: Any, joint: int) -> bool:
+    """Whether a limb's joint lies behind the trunk or behind its counterpart of the other side."""
+    if joint in (0, 1, 2, 3, 20):
+        return False
+    for front in (OTHER_SIDE[joint], 1):
+        behind, beside = body[joint, 2] - body[front, 2], body[joint, 0] - body[front, 0]
+        if behind > BEHIND and abs(beside) < BESIDE:
+            return True
+    return False
 
 
-def _ghost(frames: int, rng: np.random.Generator) -> _Track:
+def _ghost(frames: int, rng: np.random.Generator) -> Track:
     """A body out of nothing for at most 11 frames, anywhere in the picture."""
     length = int(rng.integers(GHOST_FRAMES[0], GHOST_FRAMES[1] + 1))
     start = int(rng.integers(0, max(frames - length, 1)))
     shape = rng.normal((0.0, 0.0, 0.0), (0.2, 0.35, 0.15), (25, 3)) + rng.normal((0, 0, 3.2), (0.8, 0.3, 0.6))
     moving = shape + np.cumsum(rng.normal(0, 0.03, (length, 25, 3)), axis=0)
     moving[:, :, 2] = np.maximum(moving[:, :, 2], 0.8)
-    at = np.arange(start, min(start + length, frames))
-    return _Track(at, moving[: len(at)], rng.integers(0, 3, (len(at), 25)).astype(np.uint8), GHOST)
+    moving = moving[: frames - start]
+    return Track(start, moving, rng.integers(0, 3, moving.shape[:2]).astype(np.uint8), GHOST)
 
 
-def _furniture(frames: int, rng: np.random.Generator) -> _Track:
+def _furniture(frames: int, rng: np.random.Generator) -> Track:
     """Something flat and wide that hardly moves, for most of the clip."""
     width, height = rng.uniform(0.7, 1.3), rng.uniform(0.25, 0.6)
     shape = rng.uniform(-0.5, 0.5, (25, 3)) * (width, height, 0.4) + rng.normal((0.3, -0.5, 3.2), (0.8, 0.2, 0.5))
     shape[:, 2] = np.maximum(shape[:, 2], 0.8)
-    at = np.arange(int(rng.integers(0, frames // 4 + 1)), frames - int(rng.integers(0, frames // 4 + 1)))
-    still = shape + rng.normal(0, 0.004, (len(at), 25, 3))
-    return _Track(at, still, rng.integers(1, 3, (len(at), 25)).astype(np.uint8), GHOST)
+    start, stop = int(rng.integers(0, frames // 4 + 1)), frames - int(rng.integers(0, frames // 4 + 1))
+    still = shape + 0.004 * rng.standard_normal((stop - start, 25, 3))
+    return Track(start, still, rng.integers(1, 3, still.shape[:2]).astype(np.uint8), GHOST)
 
 
 def _seen(frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -200,23 +260,3 @@ def _seen(frames: int, rng: np.random.Generator) -> np.ndarray:
         start = (0, frames - length, int(rng.integers(0, frames - length)))[rng.integers(3)]
         seen[start : start + length] = False
     return seen
-
-
-def _assemble(
-    name: str, frames: int, tracks: list[_Track], seen: np.ndarray, rng: np.random.Generator
-) -> SyntheticClip:
-    """Tracks to bodies frame by frame; ids count up from a number that differs from clip to clip."""
-    tracks = [tracks[i] for i in rng.permutation(len(tracks))]
-    ids = BODY_ID + int(rng.integers(500, 99_000)) + np.cumsum(rng.integers(1, 6, len(tracks)))
-    frame = np.concatenate([track.frames for track in tracks])
-    track = np.repeat(np.arange(len(tracks)), [len(track.frames) for track in tracks])
-    order = np.lexsort((track, frame))
-    order = order[seen[frame[order]]]
-    return SyntheticClip(
-        name=name,
-        counts=np.bincount(frame[order], minlength=frames),
-        ids=ids[track[order]],
-        joints=np.concatenate([track.joints for track in tracks])[order].astype(np.float32),
-        states=np.concatenate([track.states for track in tracks])[order],
-        roles=np.array([track.role for track in tracks], dtype=np.uint8)[track[order]],
-    )

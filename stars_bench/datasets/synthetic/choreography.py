@@ -1,4 +1,7 @@
-"""What a choreography consists of: key poses and waves on the channels of `body.joints`.
+"""What a choreography consists of: key poses and waves on the channels of `body.joints`, and how they are written.
+
+A choreography is written for nobody in particular: main and other hand, key times from 0 to 1, amplitudes as an
+average person would. `perform` gives it a body, habits, timing and variation.
 
 Units as in `body.joints`: hands (out, up, forward) from the shoulder in arm lengths, feet and pelvis (out or left, up,
 forward) in leg lengths, trunk and head (pitch, roll, twist) in radians, place (left, forward in metres, turn in
@@ -14,6 +17,8 @@ Vector = tuple[float, float, float]
 Key = tuple[float, Vector | None]
 """(time from 0 to 1, value); None is the resting value of whoever performs."""
 
+CHANNELS = ("place", "pelvis", "trunk", "head", "main_hand", "other_hand", "main_foot", "other_foot")
+
 
 @dataclass(frozen=True)
 class Wave:
@@ -22,8 +27,8 @@ class Wave:
     channel: str
     amplitude: Vector
     cycles: float
-    start: float
-    stop: float
+    start: float = 0.2
+    stop: float = 0.85
     shape: str = "sine"
     phase: float = 0.0  # in cycles
 
@@ -51,3 +56,48 @@ class Choreography:
     actor: Move
     partner: Move | None = None
     gap: float = 0.0  # metres between the two at the start
+
+
+def hold(value: Vector, start: float, stop: float) -> tuple[Key, ...]:
+    """From rest to a value, kept from `start` to `stop`, and back to rest."""
+    return ((max(start - 0.25, 0.0), None), (start, value), (stop, value), (min(stop + 0.25, 1.0), None))
+
+
+def both(track: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
+    """The same for both hands."""
+    return {"main_hand": track, "other_hand": track}
+
+
+def walk(cycles: float, start: float, stop: float) -> tuple[Wave, ...]:
+    """Legs that step and arms that swing against them, for walking on the spot or along `place`."""
+    stride, lift, swing = (0.0, 0.0, 0.24), (0.0, 0.11, 0.0), (0.0, 0.0, 0.18)
+    return (
+        Wave("main_foot", stride, cycles, start, stop),
+        Wave("other_foot", stride, cycles, start, stop, phase=0.5),
+        Wave("main_foot", lift, cycles, start, stop, "half", 0.25),
+        Wave("other_foot", lift, cycles, start, stop, "half", 0.75),
+        Wave("main_hand", swing, cycles, start, stop, phase=0.5),
+        Wave("other_hand", swing, cycles, start, stop),
+        Wave("pelvis", (0.0, -0.03, 0.0), cycles, start, stop, "bounce", phase=0.25),
+    )
+
+
+def path(*points: tuple[float, Vector]) -> tuple[Key, ...]:
+    """From rest through values at their times, and back to rest."""
+    return ((max(points[0][0] - 0.25, 0.0), None), *points, (min(points[-1][0] + 0.25, 1.0), None))
+
+
+def stay(*points: tuple[float, Vector]) -> tuple[Key, ...]:
+    """From rest through values at their times, the last of which is kept."""
+    return ((max(points[0][0] - 0.25, 0.0), None), *points, (1.0, points[-1][1]))
+
+
+def move(seconds: float, *waves: Wave, **tracks: tuple[Key, ...]) -> Move:
+    """A move with a track a channel; `hands` stands for both hands."""
+    hands = both(tracks.pop("hands")) if "hands" in tracks else {}
+    return Move(seconds, hands | tracks, waves)
+
+
+def alone(name: str, seconds: float, *waves: Wave, **tracks: tuple[Key, ...]) -> Choreography:
+    """The choreography of one person."""
+    return Choreography(name, move(seconds, *waves, **tracks))

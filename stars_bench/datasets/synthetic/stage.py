@@ -1,13 +1,13 @@
-"""Which clips there can be: NTU names, who performs in which setup, and what a set of a given size consists of."""
+"""Which clips there are: the names of NTU RGB+D 120, who performs in which setup, what a set of a size consists of."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ DEFAULT_CLIPS = 1008
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 
-@dataclass(frozen=True, order=True)
-class ClipName:
+class ClipName(NamedTuple):
     """The parts of an NTU name."""
 
     setup: int
@@ -35,25 +34,33 @@ class ClipName:
     action: int
 
     def __str__(self) -> str:
-        numbers = (self.setup, self.camera, self.performer, self.replication, self.action)
-        return "".join(f"{letter}{number:03d}" for letter, number in zip("SCPRA", numbers, strict=True))
+        setup, camera, performer, replication, action = self
+        return f"S{setup:03}C{camera:03}P{performer:03}R{replication:03}A{action:03}"
+
+    @property
+    def performance(self) -> tuple[int, int, int, int]:
+        """What the three cameras film at once: setup, performer, replication, action."""
+        return self.setup, self.performer, self.replication, self.action
 
     @classmethod
     def parse(cls, name: str) -> ClipName:
         """Reads a name.
 
         Raises:
-            ValueError: not an NTU name, or of an action that has no choreography.
+            ValueError: not the name of a clip of NTU RGB+D 120.
         """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(f"{name!r} is no NTU clip name (SsssCcccPpppRrrrAaaa)")
-        parts = cls(*map(int, match.groups()))
-        if parts.action not in ACTIONS:
-            raise ValueError(f"{name!r}: action {parts.action} has no choreography")
-        if parts.performer not in setup_performers().get(parts.setup, ()) or parts.camera not in CAMERAS:
-            raise ValueError(f"{name!r}: no such setup, performer or camera in NTU RGB+D")
+        parts = _parts(name)
+        recorded = parts.performer in setup_performers().get(parts.setup, ()) and parts.camera in CAMERAS
+        if not recorded or parts.replication not in REPLICATIONS or parts.action not in _actions_of(parts.setup):
+            raise ValueError(f"{name!r}: NTU RGB+D 120 has no such clip")
         return parts
+
+
+def _parts(name: str) -> ClipName:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name!r} is no NTU clip name (SsssCcccPpppRrrrAaaa)")
+    return ClipName(*map(int, match.groups()))
 
 
 @cache
@@ -78,33 +85,43 @@ def clip_names(
 
     Args:
         setups: setups 1 to 32; None: all.
-        actions: action numbers of `ACTIONS`; None: `DEFAULT_ACTIONS` in the default setups, else all of `ACTIONS`.
+        actions: action numbers; None: `DEFAULT_ACTIONS` in the default setups, else all 120.
         limit: at most so many clips, balanced over actions, all cameras of a performance together; a smaller set is
             part of a larger one. None: every setup x performer x camera x replication x action.
     """
+    return [str(clip) for clip in choose_clips(setups, actions, limit)]
+
+
+def choose_clips(setups: Sequence[int] | None, actions: Sequence[int] | None, limit: int | None) -> list[ClipName]:
+    """The same, as numbers."""
     chosen = tuple(sorted(setup_performers())) if setups is None else tuple(sorted(set(setups)))
     if actions is None:
         actions = DEFAULT_ACTIONS if chosen == DEFAULT_SETUPS else tuple(ACTIONS)
-    names: list[str] = []
-    for performance in _performances(chosen, tuple(sorted(set(actions)))):
-        if limit is not None and len(names) >= limit:
+    missing = {_parts(name) for name in missing_names()}
+    clips: list[ClipName] = []
+    for setup, *rest in _performances(chosen, tuple(sorted(set(actions)))):
+        if limit is not None and len(clips) >= limit:
             break
-        clips = (str(ClipName(performance[0], camera, *performance[1:])) for camera in CAMERAS)
-        names += (name for name in clips if name not in missing_names())
-    return sorted(names[:limit])
+        views = (ClipName(setup, camera, *rest) for camera in CAMERAS)
+        clips += (clip for clip in views if clip not in missing)
+    return sorted(clips[:limit])
 
 
 def _performances(setups: tuple[int, ...], actions: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
     """(setup, performer, replication, action), shuffled in a fixed way, one of each action in turn."""
     queues = []
     for action in actions:
-        fitting = [setup for setup in setups if (setup <= NTU60_SETUPS) == (action <= NTU60_ACTIONS)]
+        fitting = [setup for setup in setups if action in _actions_of(setup)]
         pairs = [(setup, number) for setup in fitting for number in setup_performers()[setup]]
         takes = list(product(pairs, REPLICATIONS))
         order = np.random.default_rng(action).permutation(len(takes))
         queues.append([(*takes[i][0], takes[i][1], action) for i in order])
     for turn in range(max(map(len, queues), default=0)):
         yield from (queue[turn] for queue in queues if turn < len(queue))
+
+
+def _actions_of(setup: int) -> range:
+    return range(1, NTU60_ACTIONS + 1) if setup <= NTU60_SETUPS else range(NTU60_ACTIONS + 1, len(ACTIONS) + 1)
 
 
 def _listed(name: str) -> list[str]:

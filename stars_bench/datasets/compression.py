@@ -1,0 +1,140 @@
+"""How the coordinates of a shard are packed: rows (n, V, 3) float32 into an HDF5 dataset, and out of it.
+
+`gzip` is HDF5's own byte shuffle and deflate, which every HDF5 program reads. The chunks are made here and not by HDF5,
+for speed: of the four bytes of a float32 coordinate the highest (sign and exponent) packs to a sixth and the lowest a
+little, but the two between do not pack at all, and are stored as they are (RFC 1951, 3.2.4); and ISA-L (package isal)
+does the rest ten times faster than the zlib inside HDF5. `docs/performance.md` has what else was measured.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+fast_zlib: ModuleType
+try:
+    from isal import isal_zlib as fast_zlib
+except ImportError:  # no wheel for this machine: the same format, slower
+    fast_zlib = zlib
+
+COMPRESSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "gzip": "byte shuffle and deflate: a quarter smaller",
+        "none": "as in memory: read fastest",
+    }
+)
+"""What `--compression` can be, and what it means."""
+DEFAULT = "gzip"
+
+CHUNK_ROWS = 2_048  # at most; 600 KB with 25 joints: larger chunks are hardly smaller when packed, and cost `clip` more
+LEVEL = 1
+WORTH_PACKING = (0, 3)  # of the four bytes of a number, the lowest being 0
+ZLIB_HEADER, LAST_BLOCK = b"\x78\x01", b"\x01\x00\x00\xff\xff"  # the latter is empty
+STORED_BLOCK, LONGEST_STORED = struct.Struct("<BHH"), 0xFFFF
+READERS = 8  # threads at most
+
+
+def write_rows(
+    file: h5py.File, name: str, blocks: Sequence[NDArray[np.float32]], joints: int, compression: str
+) -> None:
+    """Writes blocks of rows (n, joints, 3) as the dataset `name`: chunked and packed, or contiguous with "none".
+
+    A chunk at a time: a shard's clips are in memory once, not twice.
+    """
+    rows = sum(map(len, blocks))
+    chunk = math.ceil(rows / math.ceil(rows / CHUNK_ROWS)) if rows else 0  # even, since HDF5 stores whole chunks
+    packing: Mapping[str, Any] = {}
+    if rows and compression == "gzip":
+        packing = {"compression": "gzip", "compression_opts": LEVEL, "shuffle": True, "chunks": (chunk, joints, 3)}
+    dataset = file.create_dataset(name, (rows, joints, 3), "<f4", track_times=False, **packing)
+    for number, portion in enumerate(_portions(blocks, chunk, joints)):
+        first = number * chunk
+        if packing:
+            dataset.id.write_direct_chunk((first, 0, 0), deflate(shuffled(portion)))
+        else:
+            dataset[first : first + chunk] = portion[: rows - first]
+
+
+def _portions(blocks: Sequence[NDArray[np.float32]], rows: int, joints: int) -> Iterator[NDArray[np.float32]]:
+    """The same rows, so many at a time, the last filled up with zeros. Each is overwritten by the next."""
+    portion = np.zeros((rows, joints, 3), "<f4")
+    filled = 0
+    for block in blocks:
+        at = 0
+        while at < len(block):
+            taken = min(rows - filled, len(block) - at)
+            portion[filled : filled + taken] = block[at : at + taken]
+            at, filled = at + taken, filled + taken
+            if filled == rows:
+                yield portion
+                filled = 0
+    if filled:
+        portion[filled:] = 0
+        yield portion
+
+
+def read_rows(dataset: h5py.Dataset, out: NDArray[np.float32], threads: int | None = None) -> None:
+    """Fills `out` (n, V, 3) with a dataset that `write_rows` wrote.
+
+    Raises:
+        OSError, ValueError: damaged.
+    """
+    if dataset.chunks is None:
+        if len(out):
+            dataset.read_direct(out)
+        return
+    chunk: int = dataset.chunks[0]
+
+    def fill(first: int) -> None:
+        _, packed = dataset.id.read_direct_chunk((first, 0, 0))
+        block = out[first : first + chunk]
+        try:
+            planes = np.frombuffer(fast_zlib.decompress(packed, bufsize=chunk * block[0].nbytes), np.uint8)
+        except (zlib.error, fast_zlib.error) as error:
+            raise OSError(f"rows {first} and on cannot be unpacked: {error}") from error
+        unshuffle(planes.reshape(4, -1), block)
+
+    with ThreadPoolExecutor(threads or min(READERS, os.cpu_count() or 1)) as pool:
+        for _ in pool.map(fill, range(0, len(out), chunk)):
+            pass
+
+
+def deflate(planes: NDArray[np.uint8]) -> bytes:
+    """A zlib stream (RFC 1950) of four planes of bytes, those packed that are worth it."""
+    pieces: list[bytes | memoryview] = [ZLIB_HEADER]
+    for number, plane in enumerate(planes):
+        if number in WORTH_PACKING:
+            packer = fast_zlib.compressobj(LEVEL, wbits=-zlib.MAX_WBITS)
+            pieces += packer.compress(plane), packer.flush(fast_zlib.Z_SYNC_FLUSH)
+        else:
+            pieces += _stored(plane)
+    return b"".join([*pieces, LAST_BLOCK, struct.pack(">I", fast_zlib.adler32(planes))])
+
+
+def _stored(plane: NDArray[np.uint8]) -> Iterator[bytes | memoryview]:
+    for first in range(0, len(plane), LONGEST_STORED):
+        part = plane[first : first + LONGEST_STORED]
+        yield STORED_BLOCK.pack(0, len(part), len(part) ^ LONGEST_STORED)
+        yield part.data
+
+
+def shuffled(block: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """HDF5's byte shuffle: the first bytes of all numbers, then the second ... (4, n)."""
+    return np.ascontiguousarray(block.reshape(-1).view(np.uint8).reshape(-1, 4).T)
+
+
+def unshuffle(planes: NDArray[np.uint8], block: NDArray[np.float32]) -> None:
+    """Back from `shuffled`, into `block`; planes may be longer."""
+    numbers = block.reshape(-1).view(np.uint8).reshape(-1, 4)
+    for byte in range(4):
+        numbers[:, byte] = planes[byte, : len(numbers)]

@@ -1,0 +1,38 @@
+"""What the fast scanners of raw text give: arrays, and the lines that they leave to the exact reading.
+
+Both scanners (`scan_numpy`, `scan_compiled`) follow one rule, so that which of them reads never shows. They read text
+whose lines have the usual layout: one space between tokens, LF or CRLF, the right number of tokens. A line with a token
+that is not of the form -?digits[.digits], or with a coordinate that is not -?d.d to -?d.dddddddddddddd, is left to the
+exact reading; so is the whole text (None instead of a result) when its layout is another. What is usual is therefore
+decided fast, and everything else, errors above all, in one place.
+
+A coordinate of that form is exact: its up to 15 digits make an integer below 2^53 and its power of ten is below 10^23,
+both exact in float64, so that one division is correctly rounded (Clinger 1990), as Python's float() is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_DECIMALS = 14
+
+
+class NtuScan(NamedTuple):
+    """The bodies of an NTU file, one row a body and frame, as they follow one another."""
+
+    joints: NDArray[np.float32]  # (n, 25, 3)
+    ids: NDArray[np.int64]  # (n,)
+    frames: NDArray[np.int64]  # (n,) among the kept ones, those with a body
+    kept: int
+    empty: int
+    left: NDArray[np.int64]  # (m, 4) lines left to the exact reading: first byte, byte behind, row, joint (-1: head)
+
+
+class VideoScan(NamedTuple):
+    """The rows of a PKU-MMD video."""
+
+    rows: NDArray[np.float32]  # (F, 150)
+    left: NDArray[np.int64]  # (m, 3) lines left to the exact reading: first byte, byte behind, row

@@ -1,0 +1,116 @@
+"""Made-up clips without files: what a reader of their raw files would get, handed straight to the cleaning.
+
+In: items, a performance with its cameras each. Out: cleaned clips, equal to the last bit to those that the files of
+`write_raw` give; only the text and the columns that no reader keeps are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stars_bench.api import Clip, Profile, RawItem, SetAside, UsageError
+from stars_bench.datasets.cleaning import NothingLeft, clean
+from stars_bench.datasets.cleaning_pyskl import clean_pyskl
+from stars_bench.datasets.cleaning_raw import clean_raw
+from stars_bench.datasets.ntu_frames import Seen
+from stars_bench.datasets.ntu_raw import RawBody, RawClip
+from stars_bench.datasets.synthetic.camera import Recording, record
+from stars_bench.datasets.synthetic.printing import as_printed
+from stars_bench.datasets.synthetic.stage import ClipName, choose_clips
+
+GENERATOR = 1  # raise it whenever the clip of a given seed and name changes
+
+_ITEM = re.compile(r"S(\d{3})C([123]{1,3})P(\d{3})R(\d{3})A(\d{3}) seed (\d+) generator (\d+)")
+
+
+def generated_items(limit: int | None = None, seed: int = 0, setups: Sequence[int] | None = None) -> list[RawItem]:
+    """Items without sources, sorted by name; a name says all that its clips depend on.
+
+    Args:
+        limit: so many clips, chosen as by `clip_names`; None: all that there are.
+        seed: of everything.
+        setups: as for `clip_names`; None with no limit: all 113,945 clips of NTU RGB+D 120, missing list taken out.
+    """
+    names = []
+    clips = sorted(choose_clips(setups, None, limit), key=lambda clip: clip.performance)
+    for (setup, performer, replication, action), views in groupby(clips, key=lambda clip: clip.performance):
+        cameras = "".join(str(clip.camera) for clip in views)
+        part = f"S{setup:03}C{cameras}P{performer:03}R{replication:03}A{action:03}"
+        names.append(f"{part} seed {seed} generator {GENERATOR}")
+    return [RawItem(name, {}) for name in sorted(names)]
+
+
+def generate(item: RawItem, profile: Profile) -> list[Clip | SetAside]:
+    """The cleaned clips of one item: a pure function of its name and of the profile's parameters.
+
+    Raises:
+        UsageError: the item is not one of `generated_items`, or of another version of the generator; or the profile's
+            cleaning is unknown.
+    """
+    match = _ITEM.fullmatch(item.name)
+    if match is None or int(match[7]) != GENERATOR:
+        raise UsageError(f"{item.name!r} is no item of version {GENERATOR} of the generator of made-up clips")
+    setup, performer, replication, action, seed = (int(match[group]) for group in (1, 3, 4, 5, 6))
+    clips = (ClipName(setup, int(camera), performer, replication, action) for camera in match[2])
+    return [_generate(clip, seed, profile) for clip in clips]
+
+
+def _generate(clip: ClipName, seed: int, profile: Profile) -> Clip | SetAside:
+    name = str(clip)
+    try:
+        bodies, log = _cleaned(record(clip, seed), profile)
+    except NothingLeft as error:
+        return SetAside(name, f"{name} (made up, seed {seed})", str(error))
+    digest = hashlib.sha256(f"generator {GENERATOR} seed {seed} {name}".encode()).hexdigest()
+    numbers = (clip.action - 1, clip.performer, clip.camera, clip.setup, clip.replication)
+    return Clip(name, *numbers, bodies, digest, log)
+
+
+def _cleaned(recording: Recording, profile: Profile) -> tuple[NDArray[np.float32], Counter[str]]:
+    """As `ntu.cleaned` cleans the file of a recording."""
+    raw, parameters = as_read(recording), profile.parameters
+    match parameters.get("cleaning"):
+        case "mamp":
+            return clean(raw, parameters)
+        case "raw":
+            return clean_raw(raw, frames_of(recording), parameters)
+        case "pyskl":
+            return clean_pyskl(raw, parameters)
+        case other:
+            raise UsageError(f"profile {profile.name}: parameter cleaning is {other!r}; it must be mamp, raw or pyskl")
+
+
+def as_read(recording: Recording) -> RawClip:
+    """What `ntu_raw.parse` gets from the file of a recording, the rounding of printed numbers included."""
+    seen = recording.seen
+    held = np.zeros(len(seen), bool)
+    for track in recording.tracks:
+        held[track.start : track.start + len(track.joints)] = True
+    held &= seen
+    whole = held.all()
+    bodies = []
+    for number, track in zip(recording.ids.tolist(), recording.tracks, strict=True):
+        first, joints = track.start, track.joints
+        if not whole:
+            frames = seen[first : first + len(joints)]
+            first, joints = int(held[: first + int(frames.argmax())].sum()), joints[frames]
+        if len(joints):
+            bodies.append(RawBody(number, first, as_printed(joints)))
+    kept = int(held.sum())
+    return RawClip(tuple(sorted(bodies, key=lambda body: body.first)), kept, len(seen) - kept)
+
+
+def frames_of(recording: Recording) -> list[list[Seen]]:
+    """What `ntu_frames.frames_of` gets from it."""
+    frames: list[list[Seen]] = [[] for _ in recording.seen]
+    for number, track in zip(recording.ids.tolist(), recording.tracks, strict=True):
+        for frame in track.frames[recording.seen[track.frames]].tolist():
+            frames[frame].append(Seen(number, 2))
+    return frames

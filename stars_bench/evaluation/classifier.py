@@ -1,0 +1,59 @@
+"""What an encoder that has learnt to classify says itself of the test clips, centre crops of 0.95."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from stars_bench.api import UsageError
+from stars_bench.evaluation.features import Outcome, Subject, extract
+
+
+class ClassifierConfig(BaseModel):
+    """Settings of the evaluation; the default is the official crop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    crop: float = Field(0.95, gt=0, le=1)
+
+
+class OwnLogits(nn.Module):
+    """An encoder's own `classify` as a module: clips (B, 3, T, V, M) -> logits (B, classes)."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.frames = encoder, int(cast(int, encoder.frames))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, cast(Any, self.encoder).classify(x))
+
+
+class Classifier:
+    """The predictions of a method that was trained with labels."""
+
+    name: ClassVar[str] = "classifier"
+    Config: ClassVar[type[BaseModel]] = ClassifierConfig
+
+    def run(self, subject: Subject) -> list[Outcome]:
+        """One outcome; nothing is trained.
+
+        Raises:
+            UsageError: the encoder has no `classify`, or its classes are not the dataset's.
+        """
+        if not hasattr(subject.encoder, "classify"):
+            raise UsageError(
+                "classifier: this method's encoder has no classify(x); evaluate it with finetune or linear"
+            )
+        config, run = cast(ClassifierConfig, subject.run.config), subject.run
+        logits = extract(
+            OwnLogits(subject.encoder), subject.test, config.crop, run.precision, run.progress, "test predictions"
+        )
+        if logits.shape[1] != subject.num_classes:
+            raise UsageError(
+                f"classifier: the encoder knows {logits.shape[1]} classes, the dataset has {subject.num_classes}; "
+                "evaluate it with finetune or linear"
+            )
+        scores = logits.cpu().numpy()
+        return [Outcome(settings={}, predictions=scores.argmax(1), scores=scores)]

@@ -1,0 +1,147 @@
+"""Fine-tuning: the encoder and a new head trained together on the labelled clips, as in MAMP (arXiv:2308.07092).
+
+Training clips are cropped and turned at random as in stage 1, test clips are centre crops of 0.95. The last epoch is
+the result; the best test accuracy over the epochs, which the official program prints, is kept under its own name. The
+encoder that is given stays as it was: a copy is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from stars_bench.batches import ClipPart
+from stars_bench.evaluation.features import Outcome, Subject, extract
+from stars_bench.training.loop import seed_step
+from stars_bench.training.run import StageRun
+from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
+
+OPTIONAL = ("tokens", "layer_of", "set_drop_path")
+"""Parts of an encoder that fine-tuning uses where they are there."""
+
+
+class FinetuneConfig(SupervisionConfig):
+    """Settings of fine-tuning. The defaults are the official ones, on every dataset.
+
+    Args:
+        crop: of test clips. test_every: the test part is predicted after every so many epochs, and after the last.
+    """
+
+    crop: float = Field(0.95, gt=0, le=1)
+    test_every: int = Field(1, ge=1)
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
+        """`paper`: the official settings. `quick`: few epochs and a small head, for two CPU cores."""
+        return cls(**QUICK) if name == "quick" else cls()
+
+
+QUICK: dict[str, Any] = QUICK_SUPERVISION | {"test_every": 4}
+
+
+class TunedEncoder(nn.Module):
+    """An encoder under a new head, and what they say of the test clips: `by_epoch` (E, N), `scores` (N, classes).
+
+    An encoder without `tokens` gets a head on its features (B, D); one without `layer_of` has one learning rate for all
+    layers; one without `set_drop_path` has no drop path.
+    """
+
+    by_epoch: Tensor
+    scores: Tensor
+
+    def __init__(
+        self, encoder: nn.Module, settings: FinetuneConfig, num_joints: int, num_classes: int, test_clips: int
+    ) -> None:
+        super().__init__()
+        self.encoder = deepcopy(encoder).requires_grad_(True)
+        if hasattr(self.encoder, "set_drop_path"):
+            cast(Any, self.encoder).set_drop_path(settings.drop_path)
+        self.frames, dim = int(cast(int, encoder.frames)), int(cast(int, encoder.dim))
+        width = num_joints * dim if hasattr(encoder, "tokens") else dim
+        self.head = ActionHead(width, num_classes, settings.head_hidden, settings.dropout)
+        looks = -(-settings.epochs // settings.test_every)
+        self.register_buffer("by_epoch", torch.zeros(looks, test_clips, dtype=torch.int16))
+        self.register_buffer("scores", torch.zeros(test_clips, num_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, classes) of clips (B, 3, T, V, M)."""
+        encode: Callable[[Tensor], Tensor] = getattr(self.encoder, "tokens", self.encoder)
+        return cast(Tensor, self.head(encode(x)))
+
+    def layers(self) -> Callable[[str], int] | None:
+        """From a parameter's name to its layer, the head's being the encoder's last; None where it has no layers."""
+        of_encoder: Callable[[str], int] | None = getattr(self.encoder, "layer_of", None)
+        if of_encoder is None:
+            return None
+        top = max(of_encoder(name) for name, _ in self.encoder.named_parameters())
+        return lambda name: of_encoder(name.removeprefix("encoder.")) if name.startswith("encoder.") else top
+
+    def keep(self, scores: Tensor, look: int) -> None:
+        """Keeps scores (N, classes) and predictions of the test clips, the `look`-th (from 0)."""
+        self.scores.copy_(scores)
+        self.by_epoch[look] = scores.argmax(1).to(torch.int16)
+
+
+def fine_tune(
+    name: str,
+    subject: Subject,
+    clips: ClipPart,
+    settings: FinetuneConfig,
+    run: StageRun,
+    depends_on: dict[str, str],
+) -> TunedEncoder:
+    """Trains a copy of the subject's encoder on labelled clips, looking at the test part (no label) as set.
+
+    Args:
+        name: of the stage. depends_on: what beside settings and the run's context decides the outcome.
+    """
+    seed_step(run.seed, name, "head")  # the new head depends on the seed and the stage, not on what ran before
+    model = TunedEncoder(subject.encoder, settings, clips.num_joints, subject.num_classes, len(subject.test))
+    model.to(run.device)
+
+    def logits(rows: Tensor) -> Tensor:
+        return cast(Tensor, model(clips.cropped(rows, model.frames, settings.max_angle)))
+
+    def look(epoch: int) -> None:
+        if epoch % settings.test_every == 0 or epoch == settings.epochs:
+            scores = extract(model, subject.test, settings.crop, run.precision)
+            model.keep(scores, -(-epoch // settings.test_every) - 1)
+
+    config = settings.model_dump(include=set(FinetuneConfig.model_fields)) | depends_on
+    run.train(supervised_stage(name, model, logits, clips.labels, settings, config, model.layers(), look))
+    return model
+
+
+def tuned_outcome(
+    model: TunedEncoder, run: StageRun, settings: Mapping[str, Any], extra: Mapping[str, np.ndarray] | None = None
+) -> Outcome:
+    """The outcome of a tuned encoder. `extra` gets `encoder_lacks` where the encoder lacks some of OPTIONAL."""
+    scores, by_epoch = model.scores.cpu().numpy(), model.by_epoch.cpu().numpy()
+    lacks = [part for part in OPTIONAL if not hasattr(model.encoder, part)]
+    return Outcome(
+        settings=settings,
+        predictions=scores.argmax(1),
+        scores=scores,
+        by_epoch=by_epoch if len(by_epoch) > 1 else None,
+        extra=dict(extra or {}) | ({"encoder_lacks": np.array(lacks)} if lacks else {}),
+        stages=tuple(run.stages),
+    )
+
+
+class Finetune:
+    """The whole encoder fine-tuned with labels, under a two-layer head."""
+
+    name: ClassVar[str] = "finetune"
+    Config: ClassVar[type[BaseModel]] = FinetuneConfig
+
+    def run(self, subject: Subject) -> list[Outcome]:
+        """Trains on the labelled part; one outcome, with the predictions after every epoch that was looked at."""
+        settings = cast(FinetuneConfig, subject.run.config)
+        model = fine_tune("finetune", subject, subject.train, settings, subject.run, {"encoder": subject.key})
+        return [tuned_outcome(model, subject.run, {})]

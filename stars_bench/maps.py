@@ -1,0 +1,64 @@
+"""The t-SNE picture: features that runs have kept, one panel a run, with the numbers of the `clusters` evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stars_bench import registry, saved
+from stars_bench.api import UsageError
+from stars_bench.evaluation.clusters import tsne_map
+from stars_bench.evaluation.feature_files import FOLDER, FeatureFiles
+from stars_bench.results.figures import Map, draw_maps
+from stars_bench.saved import Saved
+
+
+def draw(runs: Sequence[Path], seed: int, out: Path) -> list[Path]:
+    """Draws the test clips of runs under one seed; returns the files written (PNG and SVG).
+
+    Raises:
+        UsageError: a run has no `clusters` result under the seed, the runs are of different data, features are gone.
+    """
+    results = [_clusters(run, seed) for run in runs]
+    places = {(one.record.dataset.name, one.record.protocol.name) for one in results}
+    if len(places) > 1:
+        raise UsageError(
+            f"map: the runs are of different data ({', '.join(' '.join(place) for place in sorted(places))})"
+        )
+    dataset, protocol = places.pop()
+    maps = [_map(one) for one in results]
+    classes = dict(enumerate(registry.load("datasets", dataset).classes))
+    count = len({int(label) for panel in maps for label in panel.labels})
+    return draw_maps(maps, classes, out, f"{dataset} {protocol}, test clips of {count} classes, t-SNE of features")
+
+
+def _clusters(run: Path, seed: int) -> Saved:
+    folder = run if run.name.startswith("seed") else run / f"seed{seed}"
+    found = [path for path in sorted(folder.glob("records/*.json")) if path.name.startswith("clusters")]
+    if not found:
+        raise UsageError(f"{folder}: no result of `clusters`: run the method with --eval clusters")
+    return saved.read_one(found[-1])
+
+
+def _map(one: Saved) -> Map:
+    features = _features(one)
+    coordinates, rows = tsne_map(features, one.labels)
+    numbers = {metric.name: metric.value for metric in one.record.metrics}
+    caption = ", ".join(f"{name} {numbers[name]:.2f}" for name in ("nmi", "silhouette") if name in numbers)
+    name = one.record.method.name
+    title = f"{name} ({one.record.origin})" if one.record.origin else name
+    return Map(title, coordinates, one.labels[rows], caption)
+
+
+def _features(one: Saved) -> np.ndarray:
+    """Features (N, D) of the test clips, from the run's own folder or one that shares its encoder."""
+    folder = one.path.parent.parent
+    prefix = f"crop{one.record.evaluation.config['crop']:g}-"
+    keys = {"-".join(file.name.split("-")[:2]) for file in folder.glob(f"{FOLDER}/{prefix}*.npz")}
+    for key in sorted(keys):
+        features, there = FeatureFiles(folder, key, folder.parents[3]).find(one.names.astype(str))
+        if there.all():
+            return features
+    raise UsageError(f"{folder / FOLDER}: the features of the test clips are gone: run --eval clusters again")

@@ -1,0 +1,90 @@
+"""The supervised baseline: the encoder of STARS trained from scratch with labels, as in MAMP (arXiv:2308.07092).
+
+MAMP's own baseline: its fine-tuning (head, augmentation, rates, label smoothing, drop path) on an encoder that was not
+pre-trained, and without layer-wise decay of the learning rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, cast
+
+from pydantic import BaseModel, Field
+from torch import Tensor
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.mamp import QUICK_STAGE1, EncoderConfig
+from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
+
+
+class SupervisedConfig(EncoderConfig, SupervisionConfig):
+    """The encoder's size and the settings of training with labels."""
+
+    layer_decay: float = Field(1.0, gt=0, le=1, description="factor on the rate per layer towards the input")
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
+        """`paper`: the official settings. `quick`: small and short, for two CPU cores."""
+        size = {key: value for key, value in QUICK_STAGE1.items() if key in EncoderConfig.model_fields}
+        return cls(**(size | QUICK)) if name == "quick" else cls()
+
+
+QUICK: dict[str, Any] = QUICK_SUPERVISION | {"epochs": 40, "warmup_epochs": 4, "lr": 1e-3}
+"""From scratch it takes longer than from a pre-trained encoder."""
+
+
+class ClassifyingEncoder(SkeletonEncoder):
+    """The encoder with the head that it was trained under."""
+
+    def __init__(self, config: SupervisedConfig, joints: int, num_classes: int) -> None:
+        super().__init__(config.frames, joints, config.dim, config.depth, config.heads, config.mlp_ratio)
+        self.config = config
+        self.head = self._new_head(num_classes)
+
+    def _new_head(self, num_classes: int) -> ActionHead:
+        return ActionHead(self.joints * self.dim, num_classes, self.config.head_hidden, self.config.dropout)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logits (B, classes) of clips (B, 3, T, V, M)."""
+        return cast(Tensor, self.head(self.tokens(x)))
+
+    def layer_of(self, parameter: str) -> int:
+        """As the encoder's; the head belongs to the last layer."""
+        return len(self.blocks) + 1 if parameter.startswith("head.") else super().layer_of(parameter)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Loads weights; the head takes their number of classes, which `build` cannot know."""
+        last = state_dict.get("head.fc2.bias")
+        if last is not None and len(last) != self.head.fc2.out_features:
+            self.head = self._new_head(len(last)).to(self.head.fc2.weight)
+        return super().load_state_dict(state_dict, strict, assign)
+
+
+class Supervised:
+    """The same encoder trained from scratch with labels."""
+
+    name: ClassVar[str] = "supervised"
+    Config: ClassVar[type[BaseModel]] = SupervisedConfig
+    needs_labels: ClassVar[bool] = True
+    evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
+
+    def fit(self, clips: TrainingClips, run: Run) -> ClassifyingEncoder:
+        """Trains encoder and head on the labelled training part."""
+        config = cast(SupervisedConfig, run.config)
+        encoder = ClassifyingEncoder(config, clips.num_joints, clips.num_classes).to(run.device)
+        encoder.set_drop_path(config.drop_path)
+
+        def logits(rows: Tensor) -> Tensor:
+            return encoder.classify(clips.cropped(rows, config.frames, config.max_angle))
+
+        stage = supervised_stage(
+            "supervised", encoder, logits, clips.labels, config, config.model_dump(), encoder.layer_of
+        )
+        run.train(stage)
+        encoder.set_drop_path(0)
+        return encoder
+
+    def build(self, config: SupervisedConfig, num_joints: int) -> ClassifyingEncoder:
+        """The encoder without its weights, for a checkpoint; loading tells the head its number of classes."""
+        return ClassifyingEncoder(config, num_joints, num_classes=1)

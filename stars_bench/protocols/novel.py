@@ -1,0 +1,139 @@
+"""Protocols of classes that training never sees: unseen, oneshot and fewshot.
+
+Each gives three parts: clips to learn from, a labelled bank of the novel classes, and queries of the novel classes.
+unseen: STARS (arXiv:2407.10935), its "few-shot". oneshot: NTU RGB+D 120 (TPAMI 2019), its official one-shot split.
+fewshot: the ordinary episodes, here across subjects, so that support and queries are never the same performance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from stars_bench.api import ProtocolSpec, Split, StarsBenchError
+from stars_bench.protocols.standard import cross_subject
+
+FIRST_NTU120_LABEL = 60
+"""Labels (0-based) from here on are NTU-120's own classes."""
+
+ONESHOT_ACTIONS = tuple(range(1, 116, 6))
+"""A1, A7, ... A115: the 20 novel classes of the official one-shot split."""
+
+LAST_NTU60_EXEMPLAR = 55
+"""Exemplars of actions up to here are of setup 1, the others of setup 18."""
+
+
+def novel_parts(table: pd.DataFrame, novel: NDArray[np.bool_]) -> Split:
+    """The cross-subject split, cut by class: base classes train; novel ones are the bank (train part) and queries."""
+    split = cross_subject(table)
+    return Split(
+        train=split.train[~novel[split.train]],
+        test=split.test[novel[split.test]],
+        bank=split.train[novel[split.train]],
+    )
+
+
+def unseen(table: pd.DataFrame) -> Split:
+    """Classes 1-60 of the x-sub training part train; of classes 61-120, x-sub's parts are bank and queries."""
+    return novel_parts(table, table["label"].to_numpy() >= FIRST_NTU120_LABEL)
+
+
+def exemplar_name(action: int) -> str:
+    """The official exemplar of a novel class (1-based action)."""
+    setup = 1 if action <= LAST_NTU60_EXEMPLAR else 18
+    return f"S{setup:03}C003P008R001A{action:03}"
+
+
+def one_shot(table: pd.DataFrame) -> Split:
+    """One exemplar of each of 20 classes is the bank, their other clips are queries, all other classes train."""
+    novel = table["label"].isin([action - 1 for action in ONESHOT_ACTIONS]).to_numpy()
+    exemplar = table["name"].isin([exemplar_name(action) for action in ONESHOT_ACTIONS]).to_numpy()
+    return Split(np.flatnonzero(~novel), np.flatnonzero(novel & ~exemplar), np.flatnonzero(exemplar))
+
+
+class FewShotConfig(BaseModel):
+    """Which classes are novel.
+
+    Args:
+        novel_classes: 1-based numbers, as printed in names and lists; empty: classes 61-120 where the clips have some
+        and others too, else a share. novel_share: of the classes that there are, drawn by `seed`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    novel_classes: tuple[PositiveInt, ...] = ()
+    novel_share: float = Field(0.5, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        if len(set(self.novel_classes)) < len(self.novel_classes):
+            raise ValueError(f"novel_classes names a class twice: {self.novel_classes}")
+        return self
+
+
+def few_shot(table: pd.DataFrame, config: FewShotConfig) -> Split:
+    """Base classes of x-sub's training part train; of novel classes its training part is bank, its test part queries.
+
+    Raises:
+        StarsBenchError: a class asked for has no clip, or no class would be left to train on.
+    """
+    labels = table["label"].to_numpy()
+    novel = novel_labels(np.unique(labels), config)
+    return novel_parts(table, np.isin(labels, novel))
+
+
+def novel_labels(present: NDArray[np.int64], config: FewShotConfig) -> NDArray[np.int64]:
+    """The novel ones of the labels (0-based) that there are."""
+    if config.novel_classes:
+        wanted = np.array(sorted(config.novel_classes), np.int64) - 1
+        if absent := sorted(set(wanted.tolist()) - set(present.tolist())):
+            raise StarsBenchError(f"novel class {absent[0] + 1} has no clip in the prepared data")
+    elif 0 < (present >= FIRST_NTU120_LABEL).sum() < len(present):
+        wanted = present[present >= FIRST_NTU120_LABEL]
+    else:
+        # Ranked by a hash of the class alone, so that a class more or less moves few others.
+        ranks = [hashlib.sha256(f"{config.seed}/{label}".encode()).digest() for label in present.tolist()]
+        count = max(round(config.novel_share * len(present)), 1)
+        wanted = np.sort(present[sorted(range(len(ranks)), key=ranks.__getitem__)[:count]])
+    if len(wanted) >= len(present):
+        raise StarsBenchError("all classes would be novel: none is left to train on")
+    return wanted
+
+
+UNSEEN = ProtocolSpec(
+    name="unseen",
+    title="unseen classes",
+    rule="x-sub; classes 1-60 train, the training part of classes 61-120 is the bank, their test part the queries",
+    datasets=("ntu120", "synthetic"),
+    split=unseen,
+    expected={"ntu120": (40_091, 34_432)},
+    expected_bank={"ntu120": 22_935},
+    evaluations=("knn", "fewshot"),
+)
+ONESHOT = ProtocolSpec(
+    name="oneshot",
+    title="one-shot",
+    rule="20 official exemplars are the bank, the other clips of their classes the queries, 100 classes train",
+    datasets=("ntu120", "synthetic"),
+    split=one_shot,
+    expected={"ntu120": (95_001, 18_924)},
+    expected_bank={"ntu120": 20},
+    evaluations=("exemplar",),
+)
+FEWSHOT = ProtocolSpec(
+    name="fewshot",
+    title="few-shot, N-way K-shot",
+    rule="x-sub; base classes train, the training part of novel classes is the bank, their test part the queries",
+    datasets=("ntu60", "ntu120", "pku1", "pku2", "synthetic"),
+    split=few_shot,
+    expected={"ntu120": (40_091, 34_432)},
+    expected_bank={"ntu120": 22_935},
+    evaluations=("fewshot",),
+    Config=FewShotConfig,
+)

@@ -1,0 +1,275 @@
+"""Who reads raw text never shows: NumPy's scanner, the compiled one and the exact reading give the same, faults too."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stars_bench.datasets import ntu_raw, pku_raw, scan_choice, scan_compiled, scan_numpy
+from stars_bench.datasets.scan_digest import source_digest
+from stars_bench.datasets.text_numbers import ParseError
+from tests.datasets.raw_files import ntu_bytes, ntu_lines, standing, video
+
+EXACT = SimpleNamespace(scan_ntu=lambda _: None, scan_video=lambda _: None)
+SCANNERS: dict[str, Any] = {"numpy": scan_numpy, "compiled": scan_compiled, "exact": EXACT}
+IDS = (72057594037931738, 72057594037931734, 5)  # the first two are one number in float64
+
+NTU = ntu_bytes(
+    [
+        [(IDS[0], standing(3)[0])],
+        [],
+        [(IDS[1], standing(3)[1]), (IDS[0], standing(3)[2])],
+        [(IDS[2], -standing(1, 5)[0])],
+    ],
+    "\r\n",
+)
+VIDEO = video(4)
+BYTES = [bytes([byte]) for byte in b"0123456789.-+eE \t\r\n\0_nx/:\xff"]
+PIECES = [
+    *BYTES,
+    b"",
+    b"  ",
+    b"\r\n",
+    b"\n\n",
+    b"1.5",
+    b"nan",
+    b"-1.#IND",
+    b"1e39",
+    b"1.2.3",
+    b"12.5",
+    b"0.123456789012345",
+]
+
+
+def outcome(read: Any, data: bytes, by: str) -> Any:
+    """What comes of reading: everything in the result, or line and reason of the fault."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan_choice, "scanner", lambda _: SCANNERS[by])
+        try:
+            result = read(data)
+        except ParseError as error:
+            return error.line, error.reason
+    if isinstance(result, ntu_raw.RawClip):
+        bodies = [(body.id, body.first, body.joints.shape, body.joints.tobytes()) for body in result.bodies]
+        return bodies, result.num_frames, result.empty_frames
+    return result.shape, result.dtype, result.tobytes()
+
+
+def assert_all_agree(read: Any, data: bytes) -> Any:
+    expected = outcome(read, data, "exact")
+    for name in ("numpy", "compiled"):
+        assert outcome(read, data, name) == expected, name
+    return expected
+
+
+def changed(data: bytes, at: int, length: int, piece: bytes) -> bytes:
+    return data[:at] + piece + data[at + length :]
+
+
+change = st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 1, 2, 8, 200]), st.sampled_from(PIECES))
+
+
+@given(st.lists(change, min_size=1, max_size=4), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_damaged_ntu_files_come_out_the_same(changes: list[tuple[float, int, bytes]], cut: bool) -> None:
+    data = NTU
+    for place, length, piece in changes:
+        data = changed(data, int(place * len(data)), length, piece)
+    assert_all_agree(ntu_raw.parse, data[: int(changes[0][0] * len(data))] if cut else data)
+
+
+@given(st.lists(change, min_size=1, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_damaged_videos_come_out_the_same(changes: list[tuple[float, int, bytes]]) -> None:
+    data = VIDEO
+    for place, length, piece in changes:
+        data = changed(data, int(place * len(data)), length, piece)
+    assert_all_agree(pku_raw.parse_video, data)
+
+
+@given(st.text("0123456789.- \r\n", max_size=400))
+@settings(max_examples=200, deadline=None)
+def test_junk_comes_out_the_same(text: str) -> None:
+    assert_all_agree(ntu_raw.parse, text.encode())
+    assert_all_agree(pku_raw.parse_video, text.encode())
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_layout_of_frames_and_digits_comes_out_the_same(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    form = data.draw(st.sampled_from(["%.7g", "%.9g", "%.6f", "%.14f", "%.17g", "%.3e", "%d"]))
+    newline = data.draw(st.sampled_from(["\n", "\r\n", " \n"]))
+    frames = [
+        [(IDS[i], rng.normal(0, 2, (25, 3))) for i in rng.permutation(3)[: rng.integers(0, 4)]]
+        for _ in range(rng.integers(1, 6))
+    ]
+    text = (newline.join(ntu_lines(frames, form)) + newline).encode()
+    result = assert_all_agree(ntu_raw.parse, text.rstrip() if data.draw(st.booleans()) else text)
+    assert result[1] + result[2] == len(frames)
+
+
+def every_change(data: bytes, pieces: list[bytes], step: int) -> list[bytes]:
+    return [
+        changed(data, at, 1, piece)
+        for piece in pieces
+        for at in range(random.Random(piece).randrange(step), len(data), step)
+    ]
+
+
+def test_a_byte_changed_anywhere_comes_out_the_same() -> None:
+    small = NTU[: NTU.index(b"\r\n0\r\n")].replace(b"4", b"1", 1)
+    assert ntu_raw.parse(small)
+    for data in every_change(small, BYTES, 401):
+        assert_all_agree(ntu_raw.parse, data)
+    for data in every_change(video(2), BYTES, 601):
+        assert_all_agree(pku_raw.parse_video, data)
+
+
+@pytest.mark.slow
+def test_each_byte_changed_to_each_comes_out_the_same() -> None:
+    small = NTU[: NTU.index(b"\r\n0\r\n")].replace(b"4", b"1", 1)
+    for data in every_change(small, BYTES, 1):
+        assert_all_agree(ntu_raw.parse, data)
+    for data in every_change(video(2), BYTES, 1):
+        assert_all_agree(pku_raw.parse_video, data)
+
+
+@pytest.mark.parametrize("shift", range(64))
+def test_a_second_point_is_found_wherever_64_bytes_end(shift: int) -> None:
+    """Marks are carried from one block of 64 bytes to the next."""
+    lines = NTU.replace(b"\r\n", b"\n").split(b"\n")
+    lines[2] = lines[2] + b"0" * shift  # moves all that follows
+    assert len(assert_all_agree(ntu_raw.parse, b"\n".join(lines))) == 3
+    lines[9] = lines[9].replace(b"277.419", b"277.4.19")
+    assert assert_all_agree(ntu_raw.parse, b"\n".join(lines)) == (10, "'277.4.19' is not a number")
+
+
+def test_numbers_of_any_length_are_carried_over_64_bytes() -> None:
+    for digits in (1, 50, 63, 64, 65, 127, 128, 200):
+        for odd in (b"1" * digits, b"1." + b"2" * digits, b"1." + b"2" * digits + b".3", b"1" * digits + b".1.1"):
+            assert_all_agree(ntu_raw.parse, NTU.replace(b"277.419", odd, 3))
+            assert_all_agree(ntu_raw.parse, NTU.replace(b"72057594037931738", odd, 1))
+            assert_all_agree(pku_raw.parse_video, VIDEO.replace(b" ", b" " + odd + b" ", 1))
+            assert_all_agree(pku_raw.parse_video, VIDEO.replace(VIDEO.split(b" ", 3)[2], odd, 1))
+
+
+def test_long_files_come_out_the_same() -> None:
+    frames = [[(IDS[frame % 2], joints)] for frame, joints in enumerate(standing(200))]
+    clip = ntu_bytes(frames)
+    assert assert_all_agree(ntu_raw.parse, clip)[1] == 200
+    assert len(assert_all_agree(ntu_raw.parse, clip.replace(b"0.5", b".5"))[0]) == 2
+    long = video(300)
+    assert len(long) > 2 * scan_numpy.CHUNK
+    assert assert_all_agree(pku_raw.parse_video, long)[0] == (300, 150)
+    assert assert_all_agree(pku_raw.parse_video, long.replace(b"\n", b"\r\n").rstrip())[0] == (300, 150)
+    assert assert_all_agree(pku_raw.parse_video, long[:-3] + b"x")[0] == 300
+
+
+def test_usual_files_are_left_to_the_fast_scanners() -> None:
+    for scanner in (scan_numpy, scan_compiled):
+        for data in (NTU, NTU.replace(b"\r", b""), NTU.rstrip()):
+            assert scanner.scan_ntu(data).left.size == 0
+        assert len(scanner.scan_video(VIDEO).rows) == 4
+        assert len(scanner.scan_ntu(NTU.replace(b"277.419", b"2.77E+02", 5)).left) == 5
+
+
+# ------------------------------------------------------------------------------------------ which of them reads
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has read nothing yet."""
+    monkeypatch.setattr(scan_choice, "_State", type("_State", (), {"read": 0, "numba": None}))
+
+
+@pytest.mark.usefixtures("fresh")
+def test_little_text_is_read_by_numpy_and_much_by_compiled_code() -> None:
+    assert scan_choice.scanner(scan_choice.WORTH_COMPILING) is scan_numpy
+    assert scan_choice.compiled("scan_motion") is None
+    assert scan_choice.scanner(1) is scan_compiled
+    assert scan_choice.compiled("scan_motion") is not None
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_process_that_expects_much_reads_by_compiled_code_at_once() -> None:
+    scan_choice.expect(scan_choice.WORTH_COMPILING)
+    assert scan_choice.scanner(1) is scan_numpy
+    scan_choice.expect(scan_choice.WORTH_COMPILING + 1)
+    assert scan_choice.scanner(1) is scan_compiled
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("hindrance", ["missing", "disabled"])
+def test_without_numba_numpy_reads_on(hindrance: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SimpleNamespace(config=SimpleNamespace(DISABLE_JIT=1))
+    monkeypatch.setitem(sys.modules, "numba", None if hindrance == "missing" else config)
+    scan_choice.expect(2**60)
+    assert scan_choice.scanner(2**60) is scan_numpy
+
+
+def test_reading_a_clip_does_not_import_numba() -> None:
+    code = (
+        "import sys; from stars_bench.datasets import ntu, pku_mmd, prepare, ntu_raw;"
+        f"ntu_raw.parse({ntu_bytes([[(7, joints)] for joints in standing(12)])!r}); sys.exit('numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+COMPILE = """
+import resource, sys
+from numba.core import caching
+from stars_bench.datasets import scan_choice
+
+def refused(self):
+    raise OSError("read-only")
+
+if sys.argv[1] == "read-only":
+    caching._CacheLocator.ensure_cache_path = refused
+else:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no file can be written to from here on
+scan_choice.expect(2**60)
+scan = scan_choice.scanner(1)
+assert scan.__name__.endswith("scan_compiled")
+assert scan.scan_ntu(b"2\\n0\\n0\\n").empty == 2
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limits for a process")
+@pytest.mark.parametrize("disk", ["read-only", "full"])
+def test_where_compiled_code_cannot_be_kept_it_is_compiled_in_every_process(disk: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", COMPILE, disk]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+# ------------------------------------------------------------------------------------------------------- digests
+
+
+def test_the_digest_of_a_file_is_what_xxh128sum_prints() -> None:
+    assert source_digest(b"") == "99aa06d3014798d86001c324468d497f"
+    assert source_digest(b"a") == "a96faf705af16834e6c632b61e964e1f"
+
+
+def test_the_digest_of_two_files_tells_where_one_ends_and_which_is_first() -> None:
+    digests = {
+        source_digest(b"ab", b"c"),
+        source_digest(b"a", b"bc"),
+        source_digest(b"c", b"ab"),
+        source_digest(b"abc"),
+    }
+    assert len(digests) == 4
+    assert {len(digest) for digest in digests} == {32}
