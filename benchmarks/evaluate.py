@@ -5,7 +5,8 @@ Made-up features of two kinds: `isotropic`, where no direction matters more than
 dimensions (quick-preset encoders of 64 dimensions on made-up clips: 8 / 19 / 38). Ours and scikit-learn's run in turn
 on the same arrays in memory, everything included (normalising, votes for every k). scikit-learn runs as the fastest way
 that it offers (one search with the largest k, votes counted for each k), and with --commonly also as it is usually
-called (one classifier for each k). Where predictions differ, scikit-learn in float64 decides.
+called (one classifier for each k). Times are medians of the rounds. Where predictions differ, scikit-learn in float64
+decides.
 
 Usage, at the top of a checkout: python -m benchmarks.evaluate [--full] [--rounds N] [--commonly]
 """
@@ -56,10 +57,11 @@ def features(kind: str, labels: np.ndarray, seed: int) -> np.ndarray:
     return ((centres[labels] + noise * spread) @ axes + common).astype(np.float32)
 
 
-def timed(function: Callable[[], list[np.ndarray]]) -> tuple[float, list[np.ndarray]]:
-    started = time.perf_counter()
+def timed(function: Callable[[], list[np.ndarray]]) -> tuple[float, float, list[np.ndarray]]:
+    """Seconds, seconds of all processors together, and what the function gives."""
+    started, processor = time.perf_counter(), time.process_time()
     out = function()
-    return time.perf_counter() - started, out
+    return time.perf_counter() - started, time.process_time() - processor, out
 
 
 def neighbours(kind: str, sizes: tuple[int, int], rounds: int, commonly: bool) -> None:
@@ -84,20 +86,20 @@ def neighbours(kind: str, sizes: tuple[int, int], rounds: int, commonly: bool) -
     ways = {"stars-bench": ours, "scikit-learn, one search for all k": one_search}
     if commonly:
         ways["scikit-learn, a classifier for each k"] = classifier_each
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     found = {}
     for _ in range(rounds):
         for name, way in ways.items():
-            took, found[name] = timed(way)
-            seconds[name].append(took)
+            *took, found[name] = timed(way)
+            seconds[name].append(tuple(took))
     table = Table(title=f"{kind}: {sizes[1]:,} queries x {sizes[0]:,} vectors of {DIM}, k = {KS}", title_justify="left")
-    for column in ("", "seconds (median)", "times slower", "differs from ours", "ours right"):
+    for column in ("", "seconds", "processor seconds", "times slower", "differs from ours", "ours right"):
         table.add_column(column, justify="left" if not column else "right")
-    own = statistics.median(seconds["stars-bench"])
-    for name, took in seconds.items():
-        middle = statistics.median(took)
+    own = statistics.median(took for took, _ in seconds["stars-bench"])
+    for name, runs in seconds.items():
+        middle, processor = (statistics.median(took) for took in zip(*runs, strict=True))
         different, right = disagreement(found["stars-bench"], found[name], bank, bank_labels, queries)
-        table.add_row(name, f"{middle:.1f}", f"{middle / own:.1f}", f"{different:,}", f"{right:,}")
+        table.add_row(name, f"{middle:.1f}", f"{processor:.1f}", f"{middle / own:.1f}", f"{different:,}", f"{right:,}")
     console.print(table)
 
 
@@ -124,11 +126,11 @@ def episodes() -> None:
         for labels, seed in ((bank_labels, 5), (query_labels, 6))
     )
     for ways, shots in ((5, 1), (20, 10)):
-        took, _ = timed(lambda n=ways, k=shots: [draw_episodes(bank_labels, query_labels, n, k, 15, 1000, 0).query])
+        took, *_ = timed(lambda n=ways, k=shots: [draw_episodes(bank_labels, query_labels, n, k, 15, 1000, 0).query])
         line = [f"1,000 episodes {ways}-way {shots}-shot, 15 queries a class: draw {took:.1f} s"]
         drawn = draw_episodes(bank_labels, query_labels, ways, shots, 15, 1000, 0)
         for classifier in ("prototype", "nearest"):
-            took, _ = timed(lambda d=drawn, c=classifier: [classify_episodes(bank, queries, d, c)])
+            took, *_ = timed(lambda d=drawn, c=classifier: [classify_episodes(bank, queries, d, c)])
             line.append(f"{classifier} {took:.1f} s")
         console.print(", ".join(line))
 
@@ -139,7 +141,7 @@ def clusters() -> None:
     labels = np.random.default_rng(7).integers(0, classes, size)
     units = features("decaying", labels, 8)
     units /= np.linalg.norm(units, axis=1)[:, None]
-    took, _ = timed(lambda: [k_means(units, classes, 10, 0)])
+    took, *_ = timed(lambda: [k_means(units, classes, 10, 0)])
     console.print(f"k-means, {classes} clusters of {size:,} clips, 10 starts: {took:.1f} s")
 
 

@@ -22,7 +22,7 @@ from stars_bench.datasets import compression, sources
 from stars_bench.datasets.ntu import NTU120
 from stars_bench.datasets.pku_mmd import PKU1
 
-ROUNDS = 3
+ROUNDS = 7
 ITEMS = {"ntu120": 600, "pku1": 16}
 Rows = np.ndarray
 Write = Callable[[h5py.File, Rows], None]

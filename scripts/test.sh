@@ -5,6 +5,6 @@ cd "$(dirname "$0")/.."
 started=$SECONDS
 venv="${VENV:-.venv}"
 bash scripts/setup.sh "$venv" dev
-echo "== pytest (two to three minutes on two cores)"
-"$venv/bin/python" -m pytest "$@"
+echo "== pytest, one process a core (minutes on two cores)"
+"$venv/bin/python" -m pytest -n auto "$@"
 echo "== done in $((SECONDS - started)) s"

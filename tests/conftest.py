@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Tests run side by side, one thread each; set before torch is imported, and inherited by every command they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from stars_bench.datasets.ntu import SYNTHETIC

@@ -55,7 +55,8 @@ def test_a_run_gives_one_record_a_result_and_saves_what_it_rests_on(request_for,
     record = records[-1]
     assert [stage.name for stage in record.stages] == ["stage1", "stage2", "linear"]
     assert record.method.preset == "changed quick"
-    assert [metric.name for metric in record.metrics] == ["top1", "top5", "macro_accuracy", "macro_f1", "top1_best_epoch_on_test"]
+    names = ["top1", "top5", "macro_accuracy", "macro_f1", "top1_best_epoch_on_test"]
+    assert [metric.name for metric in record.metrics] == names
     folder = next(request.runs_dir.glob("synthetic/xsub/stars/*/seed0"))
     with np.load(folder / record.predictions.file) as saved:
         assert (saved["predictions"] == saved["labels"]).mean() * 100 == pytest.approx(record.metrics[0].value)

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source, UsageError
+from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source
 from stars_bench.datasets import sources
-from stars_bench.datasets.cleaning import MAMP_PARAMETERS, NothingLeft, clean
-from stars_bench.datasets.cleaning_pyskl import PYSKL_PARAMETERS, clean_pyskl
-from stars_bench.datasets.cleaning_raw import RAW_PARAMETERS, clean_raw
+from stars_bench.datasets.cleaning import MAMP_PARAMETERS, NothingLeft
+from stars_bench.datasets.cleaning_choice import clean_by
+from stars_bench.datasets.cleaning_pyskl import PYSKL_PARAMETERS
+from stars_bench.datasets.cleaning_raw import RAW_PARAMETERS
 from stars_bench.datasets.kinect import KINECT_V2
 from stars_bench.datasets.ntu_frames import frames_of
 from stars_bench.datasets.ntu_raw import parse, parse_name
@@ -167,16 +168,7 @@ def cleaned(data: bytes, profile: Profile) -> tuple[NDArray[np.float32], Counter
         NothingLeft: no actor is left to be seen.
         UsageError: the profile's parameter `cleaning` names no cleaning.
     """
-    raw, parameters = parse(data), profile.parameters
-    match parameters.get("cleaning"):
-        case "mamp":
-            return clean(raw, parameters)
-        case "raw":
-            return clean_raw(raw, frames_of(data), parameters)
-        case "pyskl":
-            return clean_pyskl(raw, parameters)
-        case other:
-            raise UsageError(f"profile {profile.name}: parameter cleaning is {other!r}; it must be mamp, raw or pyskl")
+    return clean_by(profile, parse(data), partial(frames_of, data))
 
 
 def _profiles(absent_body: AbsentBody) -> dict[str, Profile]:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stars_bench.api import Clip, Profile, RawItem, SetAside, UsageError
-from stars_bench.datasets.cleaning import NothingLeft, clean
-from stars_bench.datasets.cleaning_pyskl import clean_pyskl
-from stars_bench.datasets.cleaning_raw import clean_raw
+from stars_bench.datasets.cleaning import NothingLeft
+from stars_bench.datasets.cleaning_choice import clean_by
 from stars_bench.datasets.ntu_frames import Seen
 from stars_bench.datasets.ntu_raw import RawBody, RawClip
 from stars_bench.datasets.synthetic.camera import Recording, record
@@ -65,26 +63,13 @@ def generate(item: RawItem, profile: Profile) -> list[Clip | SetAside]:
 def _generate(clip: ClipName, seed: int, profile: Profile) -> Clip | SetAside:
     name = str(clip)
     try:
-        bodies, log = _cleaned(record(clip, seed), profile)
+        recording = record(clip, seed)
+        bodies, log = clean_by(profile, as_read(recording), partial(frames_of, recording))
     except NothingLeft as error:
         return SetAside(name, f"{name} (made up, seed {seed})", str(error))
     digest = hashlib.sha256(f"generator {GENERATOR} seed {seed} {name}".encode()).hexdigest()
     numbers = (clip.action - 1, clip.performer, clip.camera, clip.setup, clip.replication)
     return Clip(name, *numbers, bodies, digest, log)
-
-
-def _cleaned(recording: Recording, profile: Profile) -> tuple[NDArray[np.float32], Counter[str]]:
-    """As `ntu.cleaned` cleans the file of a recording."""
-    raw, parameters = as_read(recording), profile.parameters
-    match parameters.get("cleaning"):
-        case "mamp":
-            return clean(raw, parameters)
-        case "raw":
-            return clean_raw(raw, frames_of(recording), parameters)
-        case "pyskl":
-            return clean_pyskl(raw, parameters)
-        case other:
-            raise UsageError(f"profile {profile.name}: parameter cleaning is {other!r}; it must be mamp, raw or pyskl")
 
 
 def as_read(recording: Recording) -> RawClip:
