@@ -97,7 +97,7 @@ def without_noise(bodies: list[dict]) -> list[dict]:
             break
         wide = wide_frames(body["joints"])
         if wide.sum() / len(wide) >= WIDE_BODY:
-            kept.remove(body)
+            kept = [other for other in kept if other is not body]
         elif wide.any():
             body["motion"] = min(body["motion"], motion(body["joints"][~wide]))
     return kept

@@ -28,8 +28,9 @@ ZEROS = U64(0x3030303030303030)
 POWERS = 10.0 ** np.arange(MOST_DECIMALS + 1)
 WHOLE_POWERS = 10 ** np.arange(MOST_DECIMALS + 1, dtype=np.int64)
 
-# What the first pass carries from one call to the next: marks of the byte before, and counts.
-POINTS, SIGNS, BLANKS, RETURNS, FRACTION, ODD, LINES, SPACES_SEEN, ODD_LINES = range(9)
+# What the first pass hands from one call to the next: marks of the byte before (point, sign, blank, return), of a
+# fraction and of an odd line; how many lines, spaces and odd lines there were.
+BLANK, LINES, ODD_LINES = 2, 6, 8
 
 
 def scan_ntu(data: bytes) -> NtuScan | None:
@@ -129,7 +130,7 @@ def marked(text: Any, tail: Any) -> Any:
     ends, counts = np.empty(room, np.int64), np.empty(room, np.int64)
     odd, spaces = np.empty(room, np.int64), np.empty(blocks + 2, U64)
     state = np.zeros(9, U64)
-    state[BLANKS] = 1  # a line starts
+    state[BLANK] = 1  # a line starts
     for part in range(2):  # one call in a loop: `mark` is compiled once
         piece, number, offset = (text, blocks, 0) if part == 0 else (tail, 1, blocks * BLOCK)
         if not mark(piece, number, offset, state, ends, counts, odd, spaces):

@@ -1,4 +1,4 @@
-"""The fast scanner in NumPy: no start-up time, a fourth to a half of the compiled one's speed (`scan_compiled`).
+"""The fast scanner in NumPy: no start-up time, a sixth of the compiled one's speed (`scan_compiled`).
 
 In: the bytes of a raw file. Out: its numbers, or None when its layout is not the usual one (`scan_results` says what is
 usual). Bytes are classified 64 at a time: one bit a byte, as in simdjson (Langdale, Lemire 2019); eight digits are read
