@@ -21,6 +21,8 @@ from stars_bench.datasets.text_numbers import ParseError
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
+LARGEST = (("setup", 32), ("camera", 3), ("performer", 106), ("replication", 2), ("action", 120))
+
 
 @dataclass(frozen=True)
 class RawBody:
@@ -49,13 +51,12 @@ def parse_name(name: str) -> tuple[int, int, int, int, int]:
     match = NAME.fullmatch(name)
     if match is None:
         raise ValueError(f"{name!r} is no NTU name (SsssCcccPpppRrrrAaaa)")
-    setup, camera, performer, replication, action = (int(part) for part in match.groups())
-    limits = {"setup": (setup, 32), "camera": (camera, 3), "performer": (performer, 106)}
-    limits |= {"replication": (replication, 2), "action": (action, 120)}
-    for part, (value, largest) in limits.items():
+    setup, camera, performer, replication, action = map(int, match.groups())
+    numbers = (setup, camera, performer, replication, action)
+    for value, (part, largest) in zip(numbers, LARGEST, strict=True):
         if not 1 <= value <= largest:
             raise ValueError(f"{name!r} is no NTU name: {part} {value} is not in 1..{largest}")
-    return setup, camera, performer, replication, action
+    return numbers
 
 
 def parse(data: bytes) -> RawClip:
@@ -87,6 +88,9 @@ def _complete(data: bytes, scan: NtuScan | None) -> NtuScan | None:
 
 
 def _bodies(data: bytes, scan: NtuScan) -> tuple[RawBody, ...]:
+    ids, frames = scan.ids, scan.frames
+    if ids.size and (ids == ids[0]).all() and (frames[1:] != frames[:-1]).all():  # most files: one body
+        return (RawBody(int(ids[0]), int(frames[0]), scan.joints),)
     bodies = []
     for body in dict.fromkeys(scan.ids.tolist()):
         rows = np.flatnonzero(scan.ids == body)
