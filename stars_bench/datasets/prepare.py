@@ -305,10 +305,11 @@ def _check_choices(compression: str, on_duplicate: str) -> None:
 
 def _made_up(spec: DatasetSpec, clips: int | None) -> tuple[DatasetSpec, Found]:
     """Made-up clips that are generated as they are converted, without raw files."""
-    from stars_bench.datasets.synthetic import DEFAULT_CLIPS
+    from stars_bench.datasets.synthetic import DEFAULT_CLIPS, DEFAULT_SETUPS
     from stars_bench.datasets.synthetic.generated import generated_items
 
-    return replace(spec, convert=_generate), Found(generated_items(clips or DEFAULT_CLIPS))
+    items = generated_items(clips) if clips else generated_items(DEFAULT_CLIPS, setups=DEFAULT_SETUPS)
+    return replace(spec, convert=_generate), Found(items)
 
 
 def _generate(item: RawItem, _data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:

@@ -92,8 +92,8 @@ def tsne_map(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Places (n, 2) on a map of the first `per_class` clips of each class, and their rows (n,), in order.
 
-    As in the paper: features as they are, PCA initialisation. Of the classes asked for those that are present are
-    drawn; where fewer than two are, as many of the present ones, by number. Small maps get a smaller perplexity.
+    As in the paper: features as they are, PCA initialisation. Where a class asked for is absent though others could
+    stand in for it, the first ones that are present are drawn instead. Small maps get a smaller perplexity.
 
     Raises:
         UsageError: fewer than four clips.
@@ -103,7 +103,7 @@ def tsne_map(
 
     present = np.unique(labels)
     chosen = np.intersect1d(classes, present)
-    if len(chosen) < 2:
+    if len(chosen) < min(len(classes), len(present)):
         chosen = present[: len(classes)]
     rows = np.sort(np.concatenate([np.flatnonzero(labels == number)[:per_class] for number in chosen]))
     if len(rows) < 4:
