@@ -85,11 +85,17 @@ class ClipStore:
         body = torch.arange(BODIES, device=self.device)[None, :, None]
         present = body < self.bodies[ids][:, None, None]
         base = first + torch.where(present, body, 0) * self.frames[ids][:, None, None]
-        low, high = self.joints[base + lower[:, None]], self.joints[base + upper[:, None]]
-        out = torch.lerp(low, high, weight)  # (B, M, T, V, 3)
+        out = torch.lerp(
+            self._rows(base + lower[:, None]), self._rows(base + upper[:, None]), weight
+        )  # (B, M, T, V, 3)
         if self.absent == "zero":
-            out = out * present[..., None, None]
+            out *= present[..., None, None]
         return as_stream(out, self.stream, self.parents).permute(0, 4, 2, 3, 1).contiguous()
+
+    def _rows(self, numbers: Tensor) -> Tensor:
+        """Rows (..., V, 3) of the store by their numbers (...): whole rows are copied, several times faster than []."""
+        found = self.joints.flatten(1).index_select(0, numbers.flatten())
+        return found.view(*numbers.shape, *self.joints.shape[1:])
 
 
 class ClipPart:
@@ -185,4 +191,8 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     No matrix product: autocast and TF32 would round coordinates by millimetres, more than they move between frames.
     """
     matrices = rotation_matrices(angles.double()).to(x.dtype)[..., None, None, None]
-    return (matrices * x[:, None]).sum(2)
+    turned = torch.empty_like(x)
+    for axis in range(3):  # a sum over a product of all nine pairs would fill three times the memory of the batch
+        torch.mul(x[:, 0], matrices[:, axis, 0], out=turned[:, axis])
+        turned[:, axis].addcmul_(x[:, 1], matrices[:, axis, 1]).addcmul_(x[:, 2], matrices[:, axis, 2])
+    return turned
