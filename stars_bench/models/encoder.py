@@ -135,8 +135,11 @@ class SkeletonEncoder(nn.Module):
         bodies, which = self.bodies_to_encode(x)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             tokens = self.blocks_from(self.embed(bodies), last=frozen)
-        encoded = self.blocks_from(tokens, first=frozen).mean(1)
-        return encoded[which].mean(1)
+        return self.features_from(tokens, which, frozen)
+
+    def features_from(self, tokens: Tensor, which: Tensor, first: int) -> Tensor:
+        """Features (B, D) from tokens (K, L, D) in front of block `first`; `which` (B, M): each body's sequence."""
+        return self.blocks_from(tokens, first=first).mean(1)[which].mean(1)
 
     def tokens(self, x: Tensor) -> Tensor:
         """Encoded tokens (B, M, T/4, V, D) of clips (B, 3, T, V, M)."""

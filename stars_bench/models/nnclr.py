@@ -7,7 +7,7 @@ the loss's. One forward and a back-propagation of half the loss give the same we
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from stars_bench.api import Run, TrainingClips
 from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.frozen_half import FrozenHalf
 from stars_bench.training.loop import Stage
 
 OFFICIAL_GRADIENT_SCALE = 0.5
@@ -139,8 +140,13 @@ class NeighbourTuning(nn.Module):
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
         """The loss of clips (B, 3, T, V, M) with dataset indices (B,); in training z is then enqueued."""
-        features = self.encoder.features(x, frozen=self.first_tuned).to(self.queue.dtype)
-        with torch.autocast(x.device.type, enabled=False):  # bf16 is for the encoder: here it would change neighbours
+        return self.loss(self.encoder.features(x, frozen=self.first_tuned), ids)
+
+    def loss(self, features: Tensor, ids: Tensor) -> Tensor:
+        """The loss of the representations (B, D) of a whole batch; in training z is then enqueued."""
+        features = features.to(self.queue.dtype)
+        # bf16 is for the encoder: here it would change neighbours.
+        with torch.autocast(features.device.type, enabled=False):
             z, p = self.head(features)
             logits = self.neighbours(z.detach(), ids) @ p.T / self.temperature
             loss = F.cross_entropy(logits, torch.arange(len(ids), device=logits.device))
@@ -179,8 +185,10 @@ def tune(clips: TrainingClips, run: Run, encoder: SkeletonEncoder, config: Tunin
     """Stage 2 on the training part, from a pre-trained encoder; returns it after the last epoch."""
     model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden).to(run.device)
 
+    half = FrozenHalf(encoder, clips, model.first_tuned)
+
     def step(rows: Tensor) -> Tensor:
-        return cast(Tensor, model(clips.whole(rows, encoder.frames), clips.ids[rows]))
+        return model.loss(half.features(rows), clips.ids[rows])
 
     run.train(
         Stage(
