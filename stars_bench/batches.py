@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stars_bench import draws
 from stars_bench.api import AbsentBody, StarsBenchError
 
 if TYPE_CHECKING:
@@ -139,9 +140,9 @@ class ClipPart:
         """Random crop of half to all of the frames (at least 64), resized, turned: (B, 3, frames, V, 2)."""
         ids = self.ids[rows]
         valid = self.store.valid[ids]
-        draws = torch.rand(2, len(rows), dtype=torch.float64, device=self.store.device)
-        start, length = random_crop(valid, draws[0], draws[1])
-        angles = (2 * torch.rand(len(rows), 3, device=self.store.device) - 1) * max_angle
+        crop = draws.rand(2, len(rows), dim=1, dtype=torch.float64, device=self.store.device)
+        start, length = random_crop(valid, crop[0], crop[1])
+        angles = (2 * draws.rand(len(rows), 3, device=self.store.device) - 1) * max_angle
         return rotate(self.store.resized(ids, start, length, frames), angles)
 
 

@@ -31,6 +31,7 @@ FLOORS = {
     "models": 4,
     "training": 3,
     "batches": 3,
+    "draws": 2.5,
     "exchange": 2.5,
     "protocols": 2,
     "datasets": 1,

@@ -71,8 +71,12 @@ class TunedEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes) of clips (B, 3, T, V, M)."""
+        return self.head.classify(self.pooled(x))
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """What the head makes of each clip on its own, (B, width), from clips (B, 3, T, V, M)."""
         encode: Callable[[Tensor], Tensor] = getattr(self.encoder, "tokens", self.encoder)
-        return cast(Tensor, self.head(encode(x)))
+        return self.head.pool(encode(x))
 
     def layers(self) -> Callable[[str], int] | None:
         """From a parameter's name to its layer, the head's being the encoder's last; None where it has no layers."""
@@ -105,8 +109,8 @@ def fine_tune(
     model = TunedEncoder(subject.encoder, settings, clips.num_joints, subject.num_classes, len(subject.test))
     model.to(run.device)
 
-    def logits(rows: Tensor) -> Tensor:
-        return cast(Tensor, model(clips.cropped(rows, model.frames, settings.max_angle)))
+    def pooled(rows: Tensor) -> Tensor:
+        return model.pooled(clips.cropped(rows, model.frames, settings.max_angle))
 
     def look(epoch: int) -> None:
         if epoch % settings.test_every == 0 or epoch == settings.epochs:
@@ -114,7 +118,8 @@ def fine_tune(
             model.keep(scores, -(-epoch // settings.test_every) - 1)
 
     config = settings.model_dump(include=set(FinetuneConfig.model_fields)) | depends_on
-    run.train(supervised_stage(name, model, logits, clips.labels, settings, config, model.layers(), look))
+    layers, classify = model.layers(), model.head.classify
+    run.train(supervised_stage(name, model, pooled, clips.labels, settings, config, layers, look, classify))
     return model
 
 

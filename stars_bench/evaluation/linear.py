@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from stars_bench.evaluation.features import Outcome, Subject
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import warmup_cosine
+from stars_bench.training.step import SplitStep
 
 
 class LinearConfig(BaseModel):
@@ -85,9 +86,11 @@ class Linear:
         labels = subject.train.labels
         encoder.eval()
 
-        def step(rows: Tensor) -> Tensor:
-            with torch.no_grad():
-                features = encoder(subject.train.cropped(rows, frames, config.max_angle)).float()
+        @torch.no_grad()
+        def encode(rows: Tensor) -> Tensor:
+            return cast(Tensor, encoder(subject.train.cropped(rows, frames, config.max_angle)).float())
+
+        def loss(features: Tensor, rows: Tensor) -> Tensor:
             return F.cross_entropy(probe.head(features), labels[rows])
 
         run.train(
@@ -96,7 +99,7 @@ class Linear:
                 config=config.model_dump() | {"encoder": subject.key},
                 module=probe,
                 optimizer=torch.optim.SGD(probe.parameters(), lr=config.lr, momentum=config.momentum),
-                step=step,
+                step=SplitStep(encode, loss),
                 samples=len(subject.train),
                 epochs=config.epochs,
                 batch_size=config.batch_size,

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stars_bench import draws
+
 SEGMENT = 4
 """Frames of one token (u in the paper)."""
 
@@ -68,7 +70,7 @@ def stochastic_depth(branch: Tensor, rate: float) -> Tensor:
     """
     if not rate:
         return branch
-    kept = torch.rand(len(branch), 1, 1, device=branch.device) >= rate
+    kept = draws.rand(len(branch), 1, 1, device=branch.device) >= rate
     return branch * kept.to(branch.dtype).div_(1 - rate)
 
 

@@ -12,10 +12,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from stars_bench import draws
 from stars_bench.api import Run, TrainingClips
 from stars_bench.models.encoder import SEGMENT, Block, SkeletonEncoder, bodies_of, initialise, patchify
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import decay_matrices_only, warmup_cosine
+from stars_bench.training.step import SplitStep
 
 LARGE_DATASETS = ("ntu120", "pku1", "pku2")
 """Datasets on which the official configurations use a decoder of 5 blocks instead of 3."""
@@ -152,17 +154,21 @@ class MaskedPrediction(nn.Module):
 
     def forward(self, x: Tensor, uniform: Tensor | None = None) -> Tensor:
         """The loss of clips (B, 3, T, V, M); `uniform` (B * M, tokens) replaces the random draws of the mask."""
+        return self.clip_losses(x, uniform).mean()
+
+    def clip_losses(self, x: Tensor, uniform: Tensor | None = None) -> Tensor:
+        """The loss of each clip (B,): the mean over its hidden tokens, of which every clip has as many."""
         joints = bodies_of(x)
         prediction, mask = self.predict(joints, uniform)
         target = normalised_patches(patchify(motion_of(joints) if self.target == "motion" else joints)).flatten(1, 2)
         error = (prediction - target).square().mean(-1)
-        return (error * mask).sum() / mask.sum()
+        return (error * mask).view(len(x), -1).sum(1) / mask.view(len(x), -1).sum(1)
 
     def predict(self, bodies: Tensor, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """From bodies (B, T, V, 3): predictions (B, tokens, 12) at every token, the mask (B, tokens), 1 = hidden."""
         tokens = self.encoder.embed(bodies)
         if uniform is None:
-            uniform = torch.rand(tokens.shape[:2], device=tokens.device)
+            uniform = draws.rand(*tokens.shape[:2], device=tokens.device)
         if self.target == "motion":
             visible, mask = motion_aware_mask(patchify(bodies), uniform, self.mask_ratio, self.mask_tau)
         else:
@@ -185,8 +191,8 @@ def pretrain(clips: TrainingClips, run: Run, config: MampConfig) -> SkeletonEnco
         decay_matrices_only(model.named_parameters(), config.weight_decay), lr=config.lr, betas=(0.9, 0.95)
     )
 
-    def step(rows: Tensor) -> Tensor:
-        return cast(Tensor, model(clips.cropped(rows, config.frames, config.max_angle)))
+    def losses(rows: Tensor) -> Tensor:
+        return model.clip_losses(clips.cropped(rows, config.frames, config.max_angle))
 
     run.train(
         Stage(
@@ -194,7 +200,7 @@ def pretrain(clips: TrainingClips, run: Run, config: MampConfig) -> SkeletonEnco
             config=config.model_dump(include=set(MampConfig.model_fields)),
             module=model,
             optimizer=optimizer,
-            step=step,
+            step=SplitStep(losses),
             samples=len(clips),
             epochs=config.epochs,
             batch_size=config.batch_size,

@@ -18,6 +18,7 @@ from stars_bench.api import Run, TrainingClips
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.models.frozen_half import FrozenHalf
 from stars_bench.training.loop import Stage
+from stars_bench.training.step import SplitStep
 
 OFFICIAL_GRADIENT_SCALE = 0.5
 """The official gradient is that of half the reported loss; clipping and Adam's epsilon feel it."""
@@ -187,8 +188,8 @@ def tune(clips: TrainingClips, run: Run, encoder: SkeletonEncoder, config: Tunin
 
     half = FrozenHalf(encoder, clips, model.first_tuned)
 
-    def step(rows: Tensor) -> Tensor:
-        return model.loss(half.features(rows), clips.ids[rows])
+    def loss(features: Tensor, rows: Tensor) -> Tensor:
+        return model.loss(features, clips.ids[rows])
 
     run.train(
         Stage(
@@ -196,7 +197,7 @@ def tune(clips: TrainingClips, run: Run, encoder: SkeletonEncoder, config: Tunin
             config=config.model_dump(include=set(TuningConfig.model_fields)),
             module=model,
             optimizer=tuning_optimizer(model, config.tune_lr, config.tune_layer_decay, config.tune_weight_decay),
-            step=step,
+            step=SplitStep(half.features, loss),
             samples=len(clips),
             epochs=config.tune_epochs,
             batch_size=config.tune_batch_size,

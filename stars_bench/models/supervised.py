@@ -47,7 +47,11 @@ class ClassifyingEncoder(SkeletonEncoder):
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits (B, classes) of clips (B, 3, T, V, M)."""
-        return cast(Tensor, self.head(self.tokens(x)))
+        return self.head.classify(self.pooled(x))
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """What the head makes of each clip on its own, (B, width), from clips (B, 3, T, V, M)."""
+        return self.head.pool(self.tokens(x))
 
     def layer_of(self, parameter: str) -> int:
         """As the encoder's; the head belongs to the last layer."""
@@ -75,11 +79,18 @@ class Supervised:
         encoder = ClassifyingEncoder(config, clips.num_joints, clips.num_classes).to(run.device)
         encoder.set_drop_path(config.drop_path)
 
-        def logits(rows: Tensor) -> Tensor:
-            return encoder.classify(clips.cropped(rows, config.frames, config.max_angle))
+        def pooled(rows: Tensor) -> Tensor:
+            return encoder.pooled(clips.cropped(rows, config.frames, config.max_angle))
 
         stage = supervised_stage(
-            "supervised", encoder, logits, clips.labels, config, config.model_dump(), encoder.layer_of
+            "supervised",
+            encoder,
+            pooled,
+            clips.labels,
+            config,
+            config.model_dump(),
+            encoder.layer_of,
+            head=encoder.head.classify,
         )
         run.train(stage)
         encoder.set_drop_path(0)

@@ -2,6 +2,7 @@
 
 A stage says what one step computes; the loop does the rest. Before every step torch's generators are seeded from (run
 seed, stage, step), so the numbers drawn do not depend on what ran before, and a checkpoint needs no generator states.
+Where several processes train, all of them run this loop over the same global batches, and the first keeps the files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,14 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.training import checkpoint
+from stars_bench.training import checkpoint, distributed
 from stars_bench.training.optim import Schedule, clip_each
+from stars_bench.training.step import Division, SplitStep, Step, back_propagate
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (what runs, clips done, clips in all, a note such as the loss)."""
+Tell = Callable[[str], None]
+"""Called with a line that the user must know."""
 
 SHOW_SECONDS = 0.5
 """Time between two calls of the progress callback, each of which reads the loss from the device."""
@@ -36,7 +41,8 @@ class Stage:
     Args:
         name: names the stage's files. config: everything that decides the outcome (hashed into the stage's key).
         module: all that is trained or updated, queues and statistics included. step: from row numbers (B,) int64 on
-        the device to the loss. samples: training clips. lr_factor: factor on the learning rates by fractional epoch.
+        the device to the loss; a `SplitStep` can be divided among processes and into micro-batches. samples: training
+        clips. batch_size: of all processes together. lr_factor: factor on the learning rates by fractional epoch.
         gradient_scale: what the loss is multiplied with before back-propagation. clip_each: largest gradient norm of
         each parameter. after_epoch: called with the number of epochs done, before the checkpoint.
     """
@@ -45,7 +51,7 @@ class Stage:
     config: Mapping[str, Any]
     module: nn.Module
     optimizer: torch.optim.Optimizer
-    step: Callable[[Tensor], Tensor]
+    step: Step
     samples: int
     epochs: int
     batch_size: int
@@ -58,6 +64,12 @@ class Stage:
     def steps_per_epoch(self) -> int:
         """Full batches in an epoch; the incomplete last one is dropped."""
         return self.samples // self.batch_size
+
+    @property
+    def sources(self) -> list[str]:
+        """`module:function` of the code that computes the step."""
+        parts: tuple[Any, ...] = self.step.parts if isinstance(self.step, SplitStep) else (self.step,)
+        return [f"{part.__module__}:{part.__qualname__}" for part in parts]
 
 
 @dataclass
@@ -97,30 +109,40 @@ def train(
     checkpoint_seconds: float = 60.0,
     progress: Progress | None = None,
     after_epoch: Callable[[Position], None] | None = None,
+    micro_batches: int = 1,
+    tell: Tell | None = None,
 ) -> Position:
     """Trains a stage to its end, going on from `resume_file` where that exists.
 
     Args:
-        after_epoch: called with the position after every epoch, its log included.
+        after_epoch: called with the position after every epoch, its log included. micro_batches: into how many parts
+        each process divides its share of a batch, which takes less memory and gives the same result. tell: called with
+        where the stage goes on from.
 
     Raises:
-        UsageError: the batch is larger than the training part. StarsBenchError: the loss is no longer a number.
+        UsageError: the batch is larger than the training part, or cannot be divided as asked for. StarsBenchError: the
+        loss is no longer a number.
     """
     if not stage.steps_per_epoch:
         raise UsageError(
             f"{stage.name}: the batch of {stage.batch_size} is larger than the {stage.samples} training clips; "
             "lower it with --set (batch_size, tune_batch_size, linear.batch_size)"
         )
+    _check_division(stage, micro_batches, tell)
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
-    at = _resume(stage, resume_file, device)
+    at = _resume(stage, resume_file)
+    if tell and at.step:
+        tell(_where(stage, at))
     total = stage.epochs * stage.steps_per_epoch
     stage.module.train()
     started = saved = shown = time.monotonic()
     before, loss_sum = at.seconds, torch.tensor(at.loss_sum, dtype=torch.float64, device=device)
     for epoch, index, rows in _batches(stage, seed, at.step, device):
         _set_rates(stage, base_rates, epoch + index / stage.steps_per_epoch)
-        seed_step(seed, stage.name, at.step)
-        loss_sum += _one_step(stage, rows, device, precision)
+        how = Division(
+            partial(seed_step, seed, stage.name, at.step), partial(autocast, device, precision), micro_batches
+        )
+        loss_sum += _one_step(stage, rows, how)
         at.step += 1
         now = time.monotonic()
         at.seconds = before + now - started
@@ -134,7 +156,7 @@ def train(
             loss = float(loss_sum) / (index + 1) if at.step % stage.steps_per_epoch else at.log[-1]["loss"]
             clips = stage.batch_size * at.step, stage.batch_size * total
             progress(stage.name, *clips, f"epoch {epoch + 1}/{stage.epochs}  loss {loss:.3f}")
-        if resume_file and now - saved >= checkpoint_seconds and at.step < total:
+        if resume_file and now - saved >= checkpoint_seconds and at.step < total and distributed.is_first():
             at.loss_sum = float(loss_sum)
             if math.isfinite(at.loss_sum):  # else the last good checkpoint is kept
                 _save(stage, resume_file, at)
@@ -150,16 +172,35 @@ def _batches(stage: Stage, seed: int, done: int, device: torch.device) -> Iterat
             yield epoch, index, order[index * stage.batch_size : (index + 1) * stage.batch_size]
 
 
-def _one_step(stage: Stage, rows: Tensor, device: torch.device, precision: str) -> Tensor:
-    with autocast(device, precision):
-        loss = stage.step(rows)
+def _check_division(stage: Stage, micro_batches: int, tell: Tell | None) -> None:
+    if isinstance(stage.step, SplitStep):
+        return
+    if micro_batches > 1:
+        raise UsageError(
+            f"--grad-accum {micro_batches}: the batch of {stage.name} cannot be divided (its step is no SplitStep); "
+            "leave --grad-accum out"
+        )
+    if tell and distributed.world_size() > 1:
+        tell(f"{stage.name}: its step is no SplitStep, so every process computes the whole batch: right, but no faster")
+
+
+def _where(stage: Stage, at: Position) -> str:
+    """Where a stage goes on from, for people."""
+    epoch, total = at.step // stage.steps_per_epoch, stage.epochs * stage.steps_per_epoch
+    return (
+        f"{stage.name}: goes on from its checkpoint after step {at.step:,} of {total:,} "
+        f"(epoch {min(epoch + 1, stage.epochs)} of {stage.epochs}, {at.seconds:,.0f} s of training done)"
+    )
+
+
+def _one_step(stage: Stage, rows: Tensor, how: Division) -> Tensor:
     stage.optimizer.zero_grad(set_to_none=True)
-    (loss * stage.gradient_scale).backward()  # type: ignore[no-untyped-call]
+    loss = back_propagate(stage.step, stage.module, rows, stage.gradient_scale, how)
     if stage.clip_each is not None:
         for group in stage.optimizer.param_groups:
             clip_each(group["params"], stage.clip_each)
     stage.optimizer.step()
-    return loss.detach()
+    return loss
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
@@ -205,10 +246,10 @@ def _save(stage: Stage, path: Path, at: Position) -> None:
     checkpoint.save(path, state)
 
 
-def _resume(stage: Stage, path: Path | None, device: torch.device) -> Position:
-    if path is None or not path.exists():
+def _resume(stage: Stage, path: Path | None) -> Position:
+    state = distributed.from_first(lambda: checkpoint.load(path) if path is not None and path.exists() else None)
+    if state is None:
         return Position()
-    state = checkpoint.load(path, device)
     stage.module.load_state_dict(state["module"])
     stage.optimizer.load_state_dict(state["optimizer"])
     return Position(**state["position"])

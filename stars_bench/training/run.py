@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from stars_bench.provenance import digest_file, digest_json, digest_package, digest_source, write_text
-from stars_bench.training import checkpoint
-from stars_bench.training.loop import Progress, Stage, seed_step, train
+from stars_bench.training import checkpoint, distributed
+from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
 
-CODE_PARTS = ("batches.py", "models", "training", "evaluation")
+CODE_PARTS = ("batches.py", "draws.py", "models", "training", "evaluation")
 """The parts of the package whose source decides what a stage computes."""
 
 
@@ -36,6 +36,8 @@ class StageResult:
     peak_bytes: int | None
     checkpoint_digest: str
     reused: bool
+    processes: int = 1
+    micro_batches: int = 1
 
 
 class StageRun:
@@ -45,7 +47,8 @@ class StageRun:
         config: the validated config of the method (or evaluation). folder: the seed's folder. context: everything
         beside config and code that decides the outcome: data digest, ids digest, precision, the encoder's key.
         reuse_from: the runs folder of the dataset; stages finished there under the same key are taken over. start: an
-        encoder to start from.
+        encoder to start from. micro_batches: as `train` has them; they decide nothing. tell: called with where a stage
+        goes on from.
     """
 
     def __init__(
@@ -60,9 +63,11 @@ class StageRun:
         checkpoint_seconds: float = 60.0,
         progress: Progress | None = None,
         start: nn.Module | None = None,
+        micro_batches: int = 1,
+        tell: Tell | None = None,
     ) -> None:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
-        self.start = start
+        self.start, self.micro_batches, self.tell = start, micro_batches, tell
         self.folder, self.reuse_from = folder, reuse_from
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
@@ -73,8 +78,12 @@ class StageRun:
         """Trains a stage to its end; its module then holds the result."""
         self.key = self._stage_key(stage)
         file = self.folder / "stages" / f"{stage.name}-{self.key[:16]}.pt"
-        found = self._finished(file)
-        state = checkpoint.load(found, self.device) if found else self._train(stage, file)
+        found, state = distributed.from_first(lambda: self._finished(file)) or (None, None)
+        if state is None:
+            at, peak_bytes = self._train(stage, file)
+            state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes))
+        elif self.tell:
+            self.tell(f"{stage.name}: was finished before, {found}")
         stage.module.load_state_dict(state["module"])
         self.stages.append(
             StageResult(
@@ -83,8 +92,10 @@ class StageRun:
                 seconds=round(state["seconds"], 3),
                 samples=state["samples"],
                 peak_bytes=state["peak_bytes"],
-                checkpoint_digest=digest_file(found or file),
+                checkpoint_digest=distributed.from_first(lambda: digest_file(found or file)),
                 reused=found is not None,
+                processes=state["processes"],
+                micro_batches=state["micro_batches"],
             )
         )
         self._log(state["log"])
@@ -100,50 +111,67 @@ class StageRun:
                 "config": dict(stage.config),
                 "loop": [stage.samples, stage.epochs, stage.batch_size, stage.gradient_scale, stage.clip_each],
                 "optimizer": [type(stage.optimizer).__name__, groups],
-                "step": f"{stage.step.__module__}:{stage.step.__qualname__}",
-                "code": code_digest(stage.step.__module__),
+                "step": stage.sources,
+                "code": [code_digest(source.partition(":")[0]) for source in stage.sources],
             }
         )
 
-    def _finished(self, file: Path) -> Path | None:
-        if file.exists():
-            return file
-        elsewhere = sorted(self.reuse_from.glob(f"*/*/*/*/stages/{file.name}")) if self.reuse_from else []
-        return elsewhere[0] if elsewhere else None
+    def _finished(self, file: Path) -> tuple[Path, dict[str, Any]] | None:
+        """A file of the stage, of this run or another, and what is in it."""
+        elsewhere = self.reuse_from.glob(f"*/*/*/*/stages/{file.name}") if self.reuse_from else ()
+        for found in [file] if file.exists() else sorted(elsewhere)[:1]:
+            _resume_file(file).unlink(missing_ok=True)  # there if a kill came between the last two things of a stage
+            return found, checkpoint.load(found)
+        return None
 
-    def _train(self, stage: Stage, file: Path) -> dict[str, Any]:
+    def _train(self, stage: Stage, file: Path) -> tuple[Position, int | None]:
         on_gpu = self.device.type == "cuda"
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
-        resume_file = file.with_suffix(".resume.pt")
         at = train(
             stage,
             seed=self.seed,
             device=self.device,
             precision=self.precision,
-            resume_file=resume_file,
+            resume_file=_resume_file(file),
             checkpoint_seconds=self.checkpoint_seconds,
             progress=self.progress,
             after_epoch=lambda at: self._log(at.log),
+            micro_batches=self.micro_batches,
+            tell=self.tell,
         )
+        peak = torch.cuda.max_memory_allocated(self.device) if on_gpu else 0
+        return at, distributed.largest(peak) or None
+
+    def _keep(self, stage: Stage, file: Path, at: Position, peak_bytes: int | None) -> dict[str, Any]:
+        """Saves a finished stage; returns what was saved."""
         state = {
-            "module": stage.module.state_dict(),
+            "module": {name: value.cpu() for name, value in stage.module.state_dict().items()},
             "name": stage.name,
             "key": self.key,
             "seconds": at.seconds,
             "samples": at.step * stage.batch_size,
-            "peak_bytes": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,
+            "peak_bytes": peak_bytes,
+            "processes": distributed.world_size(),
+            "micro_batches": self.micro_batches,
             "log": at.log,
         }
         checkpoint.save(file, state)
-        resume_file.unlink(missing_ok=True)
+        _resume_file(file).unlink(missing_ok=True)
         return state
 
     def _log(self, lines: list[dict[str, Any]]) -> None:
         """Puts a stage's lines, marked with its key, into log.jsonl in place of those that are there of it."""
+        if not distributed.is_first():
+            return
         path = self.folder / "log.jsonl"
         old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         key = self.key[:16]
         kept = [line for line in old if line["key"] != key]
         new = [line | {"key": key} for line in lines]
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept + new))
+
+
+def _resume_file(file: Path) -> Path:
+    """Where a stage that is not finished keeps its last checkpoint."""
+    return file.with_suffix(".resume.pt")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import decay_matrices_only, layer_decay_groups, warmup_cosine
+from stars_bench.training.step import SplitStep
 
 
 class SupervisionConfig(BaseModel):
@@ -68,10 +69,16 @@ class ActionHead(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.pool(x))
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Dropout and means: tokens (B, M, S, V, D) or features (B, D) -> (B, width), every clip on its own."""
         x = self.dropout(x)
-        if x.ndim > 2:
-            x = x.mean((1, 2)).flatten(1)
-        return cast(Tensor, self.fc2(F.relu(self.bn(self.fc1(x)))))
+        return x.mean((1, 2)).flatten(1) if x.ndim > 2 else x
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Logits (B, K) of a whole batch (B, width), which BatchNorm must see together."""
+        return cast(Tensor, self.fc2(F.relu(self.bn(self.fc1(pooled)))))
 
 
 def supervised_stage(
@@ -83,16 +90,20 @@ def supervised_stage(
     config: Mapping[str, Any],
     layer_of: Callable[[str], int] | None = None,
     after_epoch: Callable[[int], None] | None = None,
+    head: Callable[[Tensor], Tensor] | None = None,
 ) -> Stage:
     """The stage that trains `module` so that `logits` say `labels`.
 
     Args:
-        logits: from row numbers (B,) to (B, K), augmentation included. labels: (N,) int64. config: everything that
-        decides the outcome, for the stage's key. layer_of: from a parameter's name to its layer; None: one rate.
+        logits: from row numbers (B,) to (B, K), augmentation included, every clip on its own (`SplitStep.encode`); with
+        a head to what that takes. labels: (N,) int64. config: everything that decides the outcome, for the stage's key.
+        layer_of: from a parameter's name to its layer; None: one rate. head: from (B, W) of a whole batch to (B, K),
+        where what follows must see the batch together.
     """
 
-    def step(rows: Tensor) -> Tensor:
-        return F.cross_entropy(logits(rows), labels[rows], label_smoothing=settings.label_smoothing)
+    def loss(encoded: Tensor, rows: Tensor) -> Tensor:
+        said = encoded if head is None else head(encoded)
+        return F.cross_entropy(said, labels[rows], label_smoothing=settings.label_smoothing)
 
     named = module.named_parameters()
     if layer_of is None:
@@ -104,7 +115,7 @@ def supervised_stage(
         config=config,
         module=module,
         optimizer=torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999)),
-        step=step,
+        step=SplitStep(logits, loss),
         samples=len(labels),
         epochs=settings.epochs,
         batch_size=settings.batch_size,

@@ -1,0 +1,70 @@
+"""Random numbers of a batch, clip by clip: whoever works on a share of the batch draws for all of it and keeps its own.
+
+So a batch that is divided among processes, or into micro-batches, meets the numbers that it would meet undivided, as
+long as the generators were seeded alike. Without a share these are torch's own functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Share:
+    """Clips first .. first + count of a batch of `total`."""
+
+    first: int
+    count: int
+    total: int
+
+    def per_clip(self, size: int) -> int:
+        """How many rows of a dimension of `size` belong to each clip (2 where bodies are rows).
+
+        Raises:
+            ValueError: the dimension is not one of clips.
+        """
+        if size % self.count:
+            raise ValueError(f"random numbers for {size} rows do not belong to {self.count} clips")
+        return size // self.count
+
+
+_current: Share | None = None
+
+
+@contextmanager
+def share(first: int, count: int, total: int) -> Iterator[None]:
+    """Inside, work is on clips first .. first + count of a batch of `total`."""
+    global _current
+    before, _current = _current, Share(first, count, total)
+    try:
+        yield
+    finally:
+        _current = before
+
+
+def rand(
+    *size: int, dim: int = 0, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> Tensor:
+    """torch.rand of `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
+    part = _current
+    if part is None:
+        return torch.rand(*size, dtype=dtype, device=device)
+    each = part.per_clip(size[dim])
+    drawn = torch.rand(*size[:dim], each * part.total, *size[dim + 1 :], dtype=dtype, device=device)
+    return drawn.narrow(dim, each * part.first, size[dim])
+
+
+def dropout(x: Tensor, p: float) -> Tensor:
+    """Dropout of x (B, ...), whose first dimension counts clips (or rows of clips, clip after clip)."""
+    part = _current
+    if part is None or not p:
+        return F.dropout(x, p)
+    each = part.per_clip(len(x))
+    kept = F.dropout(x.new_ones(each * part.total, *x.shape[1:]), p)
+    return x * kept[each * part.first :][: len(x)]

@@ -1,0 +1,190 @@
+"""Several processes that train as one: who they are, and what they tell one another.
+
+torchrun starts N processes and tells each its number. Every process goes through the same program with the same seeds;
+the batch is divided among them, and all that follows from it is computed, or made known, alike everywhere. The first
+process alone writes files and talks to the user.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+from stars_bench.api import StarsBenchError
+
+PATIENCE = timedelta(minutes=30)
+"""How long a process waits for another; the longest that the first works alone (files, metrics) is a minute or two."""
+
+T = TypeVar("T")
+
+
+class LostProcess(StarsBenchError):
+    """Another process of the run has ended or cannot be reached."""
+
+
+def launched() -> bool:
+    """Whether torchrun (or somebody who sets the same variables) has started this as one of several processes."""
+    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def start() -> None:
+    """Joins the other processes, if there are any: gloo for tensors on the CPU, NCCL for those on GPUs.
+
+    Raises:
+        LostProcess: the others cannot be reached.
+    """
+    if not launched() or dist.is_initialized():
+        return
+    with_gpus = torch.cuda.is_available() and dist.is_nccl_available()
+    try:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if with_gpus else "gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        raise LostProcess(
+            f"the {os.environ['WORLD_SIZE']} processes do not find one another ({_line(error)})"
+        ) from error
+
+
+def stop() -> None:
+    """Parts from the others when all have come here."""
+    if dist.is_initialized():
+        with _lost_is_an_error():
+            dist.barrier()
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """The number of this process, 0 where it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes files and talks to the user."""
+    return rank() == 0
+
+
+def local_rank() -> int:
+    """The number of this process on its machine, which is that of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if launched() else 0
+
+
+def divide(count: int, parts: int, number: int) -> tuple[int, int]:
+    """The first and the number of the things that part `number` gets of `count`; the first parts get one more."""
+    size, more = divmod(count, parts)
+    return number * size + min(number, more), size + (number < more)
+
+
+def own_share(count: int) -> tuple[int, int]:
+    """The first and the number of the things, out of `count`, that are this process's; maybe none."""
+    return divide(count, world_size(), rank())
+
+
+def gather_rows(own: Tensor, count: int) -> Tensor:
+    """All `count` rows, in order, of which every process has its share (b, ...); no gradient passes."""
+    processes = world_size()
+    if processes == 1:
+        return own.detach()
+    sizes = [divide(count, processes, number)[1] for number in range(processes)]
+    padded = own.new_zeros(max(sizes), *own.shape[1:])
+    padded[: len(own)] = own.detach()
+    flat = padded.view(torch.uint8).flatten() if padded.ndim else padded  # bytes: gloo does not know every type
+    everyone = [torch.empty_like(flat) for _ in range(processes)]
+    with _lost_is_an_error():
+        dist.all_gather(everyone, flat)
+    rows = [part.view(own.dtype).view(padded.shape)[:size] for part, size in zip(everyone, sizes, strict=True)]
+    return torch.cat(rows)
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Adds up every process's gradients, in one message for each type of number.
+
+    Every process must have gradients of the same parameters; one that got none from its clips has zeros.
+    """
+    if world_size() == 1:
+        return
+    by_dtype: dict[torch.dtype, list[Tensor]] = {}
+    for parameter in parameters:
+        if parameter.grad is not None:
+            by_dtype.setdefault(parameter.grad.dtype, []).append(parameter.grad)
+    for gradients in by_dtype.values():
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        with _lost_is_an_error():
+            dist.all_reduce(flat)
+        totals = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, total in zip(gradients, totals, strict=True):
+            gradient.copy_(total.view_as(gradient))
+
+
+def sum_over_processes(x: Tensor) -> Tensor:
+    """The sum of every process's x, with gradient: each gets the sum of all gradients with respect to the sum."""
+    return cast(Tensor, _Sum.apply(x)) if world_size() > 1 else x  # type: ignore[no-untyped-call]
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004 - torch's signature
+        total = x.clone()
+        with _lost_is_an_error():
+            dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004 - torch's signature
+        return sum_over_processes(gradients[0].contiguous())
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """What `make` gives in the first process, in all of them; an error of the user's is raised in all of them.
+
+    Tensors in it must be on the CPU.
+    """
+    if world_size() == 1:
+        return make()
+    box: list[Any] = [None, None]
+    if is_first():
+        try:
+            box[0] = make()
+        except StarsBenchError as error:
+            box[1] = error
+    with _lost_is_an_error():
+        dist.broadcast_object_list(box, 0)
+    if box[1] is not None:
+        raise box[1]
+    return cast(T, box[0])
+
+
+def largest(value: int) -> int:
+    """The largest of the processes' values."""
+    if world_size() == 1:
+        return value
+    values = [0] * world_size()
+    with _lost_is_an_error():
+        dist.all_gather_object(values, value)
+    return max(values)
+
+
+@contextmanager
+def _lost_is_an_error() -> Iterator[None]:
+    """Turns what a broken or overdue connection raises into one line."""
+    try:
+        yield
+    except RuntimeError as error:  # dist.DistError and its kin are RuntimeErrors
+        others = f"process {rank()} of {world_size()} waits for the others in vain"
+        raise LostProcess(
+            f"{others}: one of them was lost ({_line(error)}); the same command goes on from the last checkpoint"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

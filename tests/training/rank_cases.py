@@ -1,0 +1,86 @@
+"""What the processes of test_distributed.py compute, all cases in one go: starting them takes longer than the cases."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stars_bench.api import UsageError
+from stars_bench.training import distributed
+from stars_bench.training.batch_norm import of_the_whole_batch
+from tests.training.small_steps import outcome
+
+BATCHES = (8, 7, 2)
+"""Of the training steps: divided evenly by 2, by neither 2 nor 3, and fewer clips than three processes."""
+MICRO = ("stage1", "stage2", "finetune")
+KINDS = (*MICRO, "convolution", "undivided")
+SHAPES = ((7, 4), (7, 4, 3), (7, 4, 3, 2))
+FEW = (2, 4)
+"""Rows of which three processes do not have one each."""
+
+
+def everything() -> dict[str, Any]:
+    """All cases, in this process."""
+    steps = {(kind, batch, 1): outcome(kind, batch) for kind in KINDS for batch in BATCHES}
+    steps |= {(kind, 7, 2): outcome(kind, 7, micro_batches=2) for kind in MICRO}
+    return {
+        "steps": steps,
+        "norms": [norm(shape, momentum) for shape in (*SHAPES, FEW) for momentum in (0.1, None)],
+        "rows": distributed.gather_rows(own(torch.arange(10.0).view(5, 2).bfloat16()), 5),
+        "told": told(),
+        "largest": distributed.largest(10 + distributed.rank()),
+        "ranks": (distributed.rank(), distributed.world_size(), distributed.is_first()),
+    }
+
+
+def own(x: Tensor) -> Tensor:
+    first, count = distributed.own_share(len(x))
+    return x[first : first + count]
+
+
+def over_processes(layer: nn.Module, count: int) -> AbstractContextManager[None]:
+    """Gathered statistics among several processes; torch's own layer, which they are compared with, in one."""
+    return of_the_whole_batch(layer, count) if distributed.world_size() > 1 else nullcontext()
+
+
+def norm(shape: tuple[int, ...], momentum: float | None) -> dict[str, Tensor]:
+    """Output, gradients and statistics of a BatchNorm over rows that are divided among the processes."""
+    kind = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}[len(shape)]
+    layer = kind(shape[1], momentum=momentum).double()
+    x = torch.linspace(-1, 2, math.prod(shape), dtype=torch.float64).sin().view(shape) * 3 + 100
+    with torch.no_grad():
+        layer.weight.copy_(torch.linspace(0.5, 2, shape[1]))
+    first, count = distributed.own_share(len(x))
+    part = (x[first : first + count] if count else x[:1]).clone().requires_grad_()
+    outs = []
+    for _ in range(2):
+        with over_processes(layer, count):
+            outs.append(layer(part)[:count])
+    weights = torch.arange(x.numel(), dtype=torch.float64).view(shape).cos()[first : first + count]
+    (outs[-1] * weights).sum().backward()
+    distributed.sum_gradients(layer.parameters())
+    layer.eval()
+    with over_processes(layer, count):
+        evaluated = layer(part)[:count]
+    gradient = part.grad[:count]
+    rows = {"out": outs[-1], "gradient": gradient, "evaluated": evaluated}
+    gathered = {name: distributed.gather_rows(value, len(x)) for name, value in rows.items()}
+    parameters = {name: value.grad for name, value in layer.named_parameters()}
+    return gathered | parameters | {name: value.clone() for name, value in layer.named_buffers()}
+
+
+def told() -> list[Any]:
+    """What the first process makes, and its error, arrive everywhere."""
+
+    def fail() -> None:
+        raise UsageError(f"process {distributed.rank()} says no")
+
+    try:
+        distributed.from_first(fail)
+    except UsageError as error:
+        return [distributed.from_first(lambda: {"made by": distributed.rank()}), str(error)]
+    return []
