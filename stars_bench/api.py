@@ -207,6 +207,11 @@ class TrainingClips(Protocol):
     def __len__(self) -> int: ...
 
     @property
+    def skeleton(self) -> Skeleton:
+        """The joint layout: names, parents, centre joint."""
+        ...
+
+    @property
     def labels(self) -> torch.Tensor:
         """(N,) int64 classes; refused unless the method says `needs_labels = True`."""
         ...

@@ -7,7 +7,6 @@ motion (2s-AGCN, CrosSCLR) are made from the joints of a batch, after resizing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from stars_bench import draws
-from stars_bench.api import AbsentBody, StarsBenchError
+from stars_bench.api import AbsentBody, Skeleton, StarsBenchError
 
 if TYPE_CHECKING:
     from stars_bench.datasets.shards import PreparedDataset
@@ -33,7 +32,7 @@ class ClipStore:
         joints: (rows, V, 3) float32, metres; per clip all frames of body 1, then those of body 2.
         offset, frames, bodies: (N,) first row, frames and bodies of each clip. absent: what stands for a missing body.
         stream: what batches hold: joint, bone (a joint minus its parent) or motion (the next frame minus this one).
-        parents: (V,) the parent of each joint, which bones need; a root is its own.
+        skeleton: the joint layout, which bones need, and methods that work on the skeleton's graph.
     """
 
     def __init__(
@@ -45,10 +44,11 @@ class ClipStore:
         absent: AbsentBody,
         device: torch.device | str = "cpu",
         stream: str = "joint",
-        parents: Sequence[int] = (),
+        skeleton: Skeleton | None = None,
     ) -> None:
         self.device = torch.device(device)
-        self.stream = stream
+        self.stream, self.skeleton = stream, skeleton
+        parents = () if skeleton is None else skeleton.parents
         self.parents = torch.tensor(parents, dtype=torch.int64, device=self.device)
         self.joints = torch.from_numpy(joints).to(self.device)
         self.valid = torch.from_numpy(valid_frames(joints, offset, frames, bodies)).to(self.device)
@@ -63,8 +63,8 @@ class ClipStore:
         """The store of a prepared dataset."""
         table = dataset.table
         offset, frames, bodies = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
-        parents = dataset.spec.skeleton.parents
-        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device, stream, parents)
+        skeleton = dataset.spec.skeleton
+        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device, stream, skeleton)
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -128,6 +128,17 @@ class ClipPart:
         if self._labels is None:
             raise StarsBenchError("labels are not given here: a method that trains on them says needs_labels = True")
         return self._labels
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joint layout.
+
+        Raises:
+            StarsBenchError: the store was made without one.
+        """
+        if self.store.skeleton is None:
+            raise StarsBenchError("these clips have no joint layout: give ClipStore its skeleton=Skeleton(...)")
+        return self.store.skeleton
 
     def whole(self, rows: Tensor, frames: int, keep: float = 1.0) -> Tensor:
         """Centre crop: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""

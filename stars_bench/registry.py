@@ -37,6 +37,13 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "mamp": "stars_bench.models.mamp:Mamp",
         "stars": "stars_bench.models.stars:Stars",
         "supervised": "stars_bench.models.supervised:Supervised",
+        "mae": "stars_bench.models.mae:Mae",
+        "stars-3stage": "stars_bench.models.stars_3stage:Stars3Stage",
+        "stars+flip": "stars_bench.models.stars_flip:StarsFlip",
+        "moco-tuning": "stars_bench.models.moco_tuning:MocoTuning",
+        "dino-tuning": "stars_bench.models.dino_tuning:DinoTuning",
+        "mamp+nnclr": "stars_bench.models.mamp_nnclr:MampNnclr",
+        "nnclr-scratch": "stars_bench.models.nnclr_scratch:NnclrScratch",
     },
     "evaluations": {
         "knn": "stars_bench.evaluation.knn:KNN",

@@ -134,10 +134,13 @@ class SkeletonEncoder(nn.Module):
         An empty body counts like any other, but is encoded once for the whole batch, and a copied body once for its
         clip. Embeddings and the first `frozen` blocks are kept out of the gradient.
         """
+        return self.features_from(*self.lower(x, frozen), frozen)
+
+    def lower(self, x: Tensor, frozen: int) -> tuple[Tensor, Tensor]:
+        """Tokens (K, L, D) in front of block `frozen`, without gradient unless that is 0, and each body's, (B, M)."""
         bodies, which = self.bodies_to_encode(x)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            tokens = self.blocks_from(self.embed(bodies), last=frozen)
-        return self.features_from(tokens, which, frozen)
+            return self.blocks_from(self.embed(bodies), last=frozen), which
 
     def features_from(self, tokens: Tensor, which: Tensor, first: int) -> Tensor:
         """Features (B, D) from tokens (K, L, D) in front of block `first`; `which` (B, M): each body's sequence."""

@@ -33,17 +33,21 @@ class FrozenHalf:
         self.encoder, self.clips, self.frozen = encoder, clips, frozen
         self.limit = memory_share(clips.ids.device) if limit is None else limit
         self.kept: tuple[Tensor, Tensor] | None = None
-        self.looked = False
+        self.looked = not frozen  # where nothing is frozen there is nothing to keep
 
     def features(self, rows: Tensor) -> Tensor:
         """Features (B, D) of clips by their rows (B,); the first call fills in what is kept, if all of it fits."""
+        return self.encoder.features_from(*self.tokens(rows), self.frozen)
+
+    def tokens(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """What `features` starts from: tokens (K, L, D) above the frozen part, and each body's sequence (B, M)."""
         if not self.looked:
             self.looked, self.kept = True, self._fill()
         if self.kept is None:
-            return self.encoder.features(self.clips.whole(rows, self.encoder.frames), self.frozen)
+            return self.encoder.lower(self.clips.whole(rows, self.encoder.frames), self.frozen)
         tokens, which = self.kept
         bodies, where = torch.unique(which[rows], return_inverse=True)
-        return self.encoder.features_from(tokens[bodies], where, self.frozen)
+        return tokens[bodies], where
 
     @torch.no_grad()
     def _fill(self) -> tuple[Tensor, Tensor] | None:

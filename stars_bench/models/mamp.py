@@ -6,6 +6,7 @@ small decoder predicts the motion inside the hidden tokens. As a method of its o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
 
 import torch
@@ -45,12 +46,11 @@ class EncoderConfig(BaseModel):
         return SkeletonEncoder(self.frames, joints, self.dim, self.depth, self.heads, self.mlp_ratio)
 
 
-class MampConfig(EncoderConfig):
-    """Settings of stage 1. The defaults are the official ones for NTU-60; `preset` knows the other datasets."""
+class MaskedConfig(EncoderConfig):
+    """Settings of masked prediction, whatever is predicted. The defaults are the official ones of MAMP for NTU-60."""
 
     decoder_depth: int = Field(3, ge=1)
     mask_ratio: float = Field(0.9, gt=0, lt=1)
-    mask_tau: float = Field(0.80, gt=0, description="temperature of the motion-aware mask")
     max_angle: float = Field(0.3, ge=0, description="largest rotation about each axis, in radians")
     epochs: int = Field(400, ge=1)
     warmup_epochs: float = Field(20, ge=0)
@@ -58,6 +58,12 @@ class MampConfig(EncoderConfig):
     lr: float = Field(1e-3, gt=0)
     min_lr: float = Field(5e-4, ge=0)
     weight_decay: float = Field(0.05, ge=0)
+
+
+class MampConfig(MaskedConfig):
+    """Settings of stage 1. The defaults are the official ones for NTU-60; `preset` knows the other datasets."""
+
+    mask_tau: float = Field(0.80, gt=0, description="temperature of the motion-aware mask")
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
@@ -127,7 +133,8 @@ class MaskedPrediction(nn.Module):
     """Encoder, decoder and the loss of stage 1.
 
     Args:
-        target: "motion" (MAMP) or "joints" (MAE, with a plain random mask).
+        mask_tau: temperature of the motion-aware mask. target: "motion" (MAMP) or "joints" (MAE, with a plain random
+        mask, which has no temperature).
     """
 
     def __init__(
@@ -135,7 +142,7 @@ class MaskedPrediction(nn.Module):
         encoder: SkeletonEncoder,
         decoder_depth: int,
         mask_ratio: float,
-        mask_tau: float,
+        mask_tau: float = 0.80,
         target: str = "motion",
     ) -> None:
         super().__init__()
@@ -186,28 +193,48 @@ def pretrain(clips: TrainingClips, run: Run, config: MampConfig) -> SkeletonEnco
     """Stage 1 on the training part; returns the encoder after the last epoch."""
     encoder = config.build(clips.num_joints)
     model = MaskedPrediction(encoder, config.decoder_depth, config.mask_ratio, config.mask_tau)
+    return train_masked(clips, run, model, config, MampConfig)
+
+
+def train_masked(
+    clips: TrainingClips, run: Run, model: MaskedPrediction, config: MaskedConfig, fields: type[BaseModel]
+) -> SkeletonEncoder:
+    """Trains a masked prediction on random crops; returns its encoder after the last epoch.
+
+    Args:
+        fields: the config class whose fields decide what is computed (those of later stages do not).
+    """
     model.to(run.device)
-    optimizer = torch.optim.AdamW(
-        decay_matrices_only(model.named_parameters(), config.weight_decay), lr=config.lr, betas=(0.9, 0.95)
-    )
 
     def losses(rows: Tensor) -> Tensor:
         return model.clip_losses(clips.cropped(rows, config.frames, config.max_angle))
 
-    run.train(
-        Stage(
-            name="stage1",
-            config=config.model_dump(include=set(MampConfig.model_fields)),
-            module=model,
-            optimizer=optimizer,
-            step=SplitStep(losses),
-            samples=len(clips),
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            lr_factor=warmup_cosine(config.epochs, config.warmup_epochs, config.min_lr / config.lr),
-        )
+    settings = config.model_dump(include=set(fields.model_fields)) | {"target": model.target}
+    run.train(masked_stage(model, SplitStep(losses), len(clips), config, settings))
+    return model.encoder
+
+
+def masked_stage(
+    module: nn.Module,
+    step: SplitStep,
+    samples: int,
+    settings: MaskedConfig,
+    config: Mapping[str, Any],
+    name: str = "stage1",
+) -> Stage:
+    """The stage that trains `module` with MAMP's optimiser and schedule. `config`: all that decides the outcome."""
+    groups = decay_matrices_only(module.named_parameters(), settings.weight_decay)
+    return Stage(
+        name=name,
+        config=config,
+        module=module,
+        optimizer=torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.95)),
+        step=step,
+        samples=samples,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        lr_factor=warmup_cosine(settings.epochs, settings.warmup_epochs, settings.min_lr / settings.lr),
     )
-    return encoder
 
 
 class Mamp:

@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from stars_bench.api import Run, TrainingClips
+from stars_bench.models.contrast import enqueue, new_queue
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.models.frozen_half import FrozenHalf
-from stars_bench.training.loop import Stage
+from stars_bench.models.tuning import Part, Tuned, TuningSettings, tune_stages
 from stars_bench.training.step import SplitStep
 
 OFFICIAL_GRADIENT_SCALE = 0.5
@@ -26,17 +27,9 @@ OFFICIAL_GRADIENT_SCALE = 0.5
 PREDICTOR_HIDDEN = 4096
 
 
-class TuningConfig(BaseModel):
-    """Settings of stage 2, each prefixed `tune_`. The defaults are the official ones for NTU-60."""
+class TuningConfig(TuningSettings):
+    """Settings of stage 2. The defaults are the official ones for NTU-60."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tune_epochs: int = Field(20, ge=1)
-    tune_batch_size: int = Field(128, ge=2)
-    tune_lr: float = Field(1e-3, gt=0)
-    tune_layer_decay: float = Field(0.45, gt=0, le=1, description="alpha: factor on the rate per block downwards")
-    tune_weight_decay: float = Field(0.01, ge=0)
-    tune_clip: float = Field(3.0, gt=0, description="largest gradient norm of each parameter")
     queue_size: int = Field(32_768, ge=2)
     temperature: float = Field(0.07, gt=0)
     predictor_hidden: int = Field(PREDICTOR_HIDDEN, ge=1)
@@ -90,11 +83,12 @@ class ContrastiveHead(nn.Module):
         return F.normalize(projected, dim=1), F.normalize(self.predictor(projected), dim=1)
 
 
-class NeighbourTuning(nn.Module):
+class NeighbourTuning(Tuned):
     """Encoder, head, queue and the loss of stage 2. Only the upper half of the encoder (and its norm) is trained.
 
     Args:
-        encoder: pre-trained; everything below block depth / 2 is frozen. queue_size: vectors in the queue.
+        encoder: pre-trained; everything below block depth / 2 is frozen. queue_size: vectors in the queue. part: what
+        of the encoder learns, where it is not the upper half.
     """
 
     queue: Tensor
@@ -107,41 +101,19 @@ class NeighbourTuning(nn.Module):
         queue_size: int = 32_768,
         temperature: float = 0.07,
         predictor_hidden: int = PREDICTOR_HIDDEN,
+        part: Part = "half",
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder, part)
         self.head = ContrastiveHead(encoder.dim, predictor_hidden)
         self.temperature = temperature
-        self.first_tuned = (len(encoder.blocks) + 1) // 2  # block i is tuned when i >= depth / 2
         # Stored (D, K) and with these names, as in official checkpoints.
-        self.register_buffer("queue", F.normalize(torch.randn(encoder.dim, queue_size), dim=0))
+        self.register_buffer("queue", new_queue(encoder.dim, queue_size))
         self.register_buffer("queue_id", torch.full((queue_size,), -1, dtype=torch.long))
         self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
-        for name, parameter in encoder.named_parameters():
-            parameter.requires_grad_(self.is_tuned(name))
-
-    def is_tuned(self, parameter: str) -> bool:
-        """Whether a parameter of the encoder (by name) is trained in stage 2."""
-        return parameter.startswith("norm.") or self.block_of(parameter) >= self.first_tuned
-
-    @staticmethod
-    def block_of(parameter: str) -> int:
-        """0-based block that an encoder parameter belongs to, -1 for embeddings and the last norm."""
-        return int(parameter.split(".")[1]) if parameter.startswith("blocks.") else -1
-
-    def learning_rates(self, base: float, decay: float) -> dict[str, float]:
-        """Learning rate of every trained parameter: base * decay^(depth - i) in block i, base elsewhere."""
-        depth = len(self.encoder.blocks)
-        rates = {}
-        for name, parameter in self.named_parameters():
-            if parameter.requires_grad:
-                block = self.block_of(name.removeprefix("encoder."))
-                rates[name] = base if block < 0 else base * decay ** (depth - block)
-        return rates
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
         """The loss of clips (B, 3, T, V, M) with dataset indices (B,); in training z is then enqueued."""
-        return self.loss(self.encoder.features(x, frozen=self.first_tuned), ids)
+        return self.loss(self.encoder.features(x, self.frozen), ids)
 
     def loss(self, features: Tensor, ids: Tensor) -> Tensor:
         """The loss of the representations (B, D) of a whole batch; in training z is then enqueued."""
@@ -149,10 +121,14 @@ class NeighbourTuning(nn.Module):
         # bf16 is for the encoder: here it would change neighbours.
         with torch.autocast(features.device.type, enabled=False):
             z, p = self.head(features)
-            logits = self.neighbours(z.detach(), ids) @ p.T / self.temperature
-            loss = F.cross_entropy(logits, torch.arange(len(ids), device=logits.device))
+            loss = self.neighbour_loss(self.neighbours(z.detach(), ids), p)
             self.enqueue(z.detach(), ids)
         return loss
+
+    def neighbour_loss(self, neighbours: Tensor, p: Tensor) -> Tensor:
+        """Cross entropy of neighbours (B, D) and predictions (B, D): each neighbour belongs to its own clip's."""
+        logits = neighbours @ p.T / self.temperature
+        return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
     @torch.no_grad()
     def neighbours(self, z: Tensor, ids: Tensor) -> Tensor:
@@ -164,45 +140,31 @@ class NeighbourTuning(nn.Module):
     @torch.no_grad()
     def enqueue(self, z: Tensor, ids: Tensor) -> None:
         """Overwrites the oldest entries with z (B, D); the batch need not divide the queue."""
-        size = self.queue.shape[1]
-        z, ids = z[-size:], ids[-size:]  # of a batch larger than the queue only the last can stay
-        where = (self.queue_ptr + torch.arange(len(ids), device=ids.device)) % size
-        self.queue[:, where] = z.T
-        self.queue_id[where] = ids
-        self.queue_ptr.copy_((self.queue_ptr + len(ids)) % size)
+        where = enqueue(self.queue, self.queue_ptr, z)
+        self.queue_id[where] = ids[-len(where) :]
 
 
-def tuning_optimizer(model: NeighbourTuning, lr: float, layer_decay: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW with a learning rate per parameter; weight decay on every trained parameter, as officially run."""
-    parameters = dict(model.named_parameters())
-    by_rate: dict[float, list[nn.Parameter]] = {}
-    for name, rate in model.learning_rates(lr, layer_decay).items():
-        by_rate.setdefault(rate, []).append(parameters[name])
-    groups = [{"params": group, "lr": rate} for rate, group in by_rate.items()]
-    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay)
+def tune(
+    clips: TrainingClips, run: Run, encoder: SkeletonEncoder, config: TuningConfig, head_epochs: int = 0
+) -> SkeletonEncoder:
+    """Stage 2 on the training part, from a pre-trained encoder; returns it after the last epoch.
+
+    Args:
+        head_epochs: epochs of the heads alone before it, whose heads and queue it then starts from.
+    """
+    model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden)
+    return tune_by_neighbours(clips, run, model.to(run.device), config, head_epochs)
 
 
-def tune(clips: TrainingClips, run: Run, encoder: SkeletonEncoder, config: TuningConfig) -> SkeletonEncoder:
-    """Stage 2 on the training part, from a pre-trained encoder; returns it after the last epoch."""
-    model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden).to(run.device)
-
-    half = FrozenHalf(encoder, clips, model.first_tuned)
+def tune_by_neighbours(
+    clips: TrainingClips, run: Run, model: NeighbourTuning, config: TuningConfig, head_epochs: int = 0
+) -> SkeletonEncoder:
+    """The stages of `tune` on a model that is already there."""
 
     def loss(features: Tensor, rows: Tensor) -> Tensor:
         return model.loss(features, clips.ids[rows])
 
-    run.train(
-        Stage(
-            name="stage2",
-            config=config.model_dump(include=set(TuningConfig.model_fields)),
-            module=model,
-            optimizer=tuning_optimizer(model, config.tune_lr, config.tune_layer_decay, config.tune_weight_decay),
-            step=SplitStep(half.features, loss),
-            samples=len(clips),
-            epochs=config.tune_epochs,
-            batch_size=config.tune_batch_size,
-            gradient_scale=OFFICIAL_GRADIENT_SCALE,
-            clip_each=config.tune_clip,
-        )
-    )
-    return encoder.requires_grad_(True)
+    def step_of(half: FrozenHalf) -> SplitStep:
+        return SplitStep(half.features, loss)
+
+    return tune_stages(clips, run, model, step_of, config, TuningConfig, head_epochs, OFFICIAL_GRADIENT_SCALE)

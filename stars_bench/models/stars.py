@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel
 
-from stars_bench.api import Run, TrainingClips, UsageError
+from stars_bench.api import Run, TrainingClips
 from stars_bench.models.encoder import SkeletonEncoder
-from stars_bench.models.mamp import MampConfig, pretrain, stage1_preset
+from stars_bench.models.mamp import MampConfig, stage1_preset
 from stars_bench.models.nnclr import TuningConfig, stage2_preset, tune
+from stars_bench.models.tuning import first_stage
 
 
 class StarsConfig(MampConfig, TuningConfig):
@@ -37,17 +37,8 @@ class Stars:
         Raises:
             UsageError: the encoder to start from is not of the size that the config says.
         """
-        config = cast(StarsConfig, run.config)
-        start = cast(SkeletonEncoder | None, run.start)
-        encoder = pretrain(clips, run, config) if start is None else self._copy(start, config, clips.num_joints)
-        return tune(clips, run, encoder, config)
+        return tune(clips, run, first_stage(self, clips, run), cast(StarsConfig, run.config))
 
     def build(self, config: StarsConfig, num_joints: int) -> SkeletonEncoder:
         """The encoder without its weights, for a checkpoint."""
         return config.build(num_joints)
-
-    def _copy(self, start: SkeletonEncoder, config: StarsConfig, num_joints: int) -> SkeletonEncoder:
-        if start.size != self.build(config, num_joints).size:
-            size = " ".join(f"--set {name}={value}" for name, value in start.size.items())
-            raise UsageError(f"stars: the encoder to start from is of another size than asked for; say {size}")
-        return deepcopy(start)

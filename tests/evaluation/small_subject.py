@@ -8,12 +8,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from stars_bench.api import Skeleton
 from stars_bench.batches import ClipPart, ClipStore
 from stars_bench.evaluation.features import Subject
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.training.run import StageRun
 
 CLASSES, FRAMES, JOINTS = 4, 8, 6
+NAMES = ("spine", "left hand", "right hand", "head", "left foot", "right foot")
+SIX = Skeleton("six", NAMES, parents=(0, 0, 0, 0, 0, 0), centre=0)
 
 
 def parts(train: int, test: int) -> tuple[ClipPart, ClipPart, np.ndarray, np.ndarray]:
@@ -28,7 +31,7 @@ def parts(train: int, test: int) -> tuple[ClipPart, ClipPart, np.ndarray, np.nda
         clips.append(joints.reshape(-1, JOINTS, 3))
     offset = np.cumsum([0] + [len(clip) for clip in clips[:-1]])
     joints = np.concatenate(clips).astype(np.float32)
-    store = ClipStore(joints, offset, np.full(count, FRAMES), bodies, absent="zero")
+    store = ClipStore(joints, offset, np.full(count, FRAMES), bodies, absent="zero", skeleton=SIX)
     ids = np.arange(count)
     names = np.array([f"clip{i}" for i in ids])
     return ClipPart(store, ids[:train], labels[:train], CLASSES), ClipPart(store, ids[train:]), names, labels

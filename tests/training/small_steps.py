@@ -10,7 +10,8 @@ from stars_bench import draws
 from stars_bench.batches import ClipPart, ClipStore
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MaskedPrediction
-from stars_bench.models.nnclr import NeighbourTuning, tuning_optimizer
+from stars_bench.models.nnclr import NeighbourTuning
+from stars_bench.models.tuning import tuning_optimizer
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.step import SplitStep
 from stars_bench.training.supervision import ActionHead, SupervisionConfig, supervised_stage

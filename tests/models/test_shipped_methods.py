@@ -1,0 +1,174 @@
+"""What every shipped method promises: presets, a source, reproducible and resumable training, an encoder that loads."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from stars_bench import registry
+from stars_bench.models.mamp import EncoderConfig
+from stars_bench.training.loop import Stage
+from stars_bench.training.run import StageRun
+from tests.evaluation.small_subject import FRAMES, JOINTS, parts
+
+METHODS = registry.names("methods")
+TINY = {
+    "frames": FRAMES,
+    "dim": 16,
+    "depth": 2,
+    "heads": 2,
+    "decoder_depth": 1,
+    "mask_ratio": 0.5,
+    "head_hidden": 16,
+    "epochs": 2,
+    "warmup_epochs": 1,
+    "batch_size": 16,
+    "drop_path": 0.0,
+    "head_epochs": 1,
+    "tune_epochs": 2,
+    "tune_batch_size": 16,
+    "queue_size": 40,
+    "predictor_hidden": 16,
+    "out_dim": 8,
+}
+STAGES = {
+    "untrained": [],
+    "mamp": ["stage1"],
+    "mae": ["stage1"],
+    "supervised": ["supervised"],
+    "stars-3stage": ["stage1", "heads", "stage2"],
+    "moco-tuning": ["stage1", "heads", "stage2"],
+    "dino-tuning": ["stage1", "heads", "stage2"],
+    "nnclr-scratch": ["stage2"],
+    "mamp+nnclr": ["joint"],
+}
+"""Others: stage1 and stage2."""
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+class StoppingRun(StageRun):
+    """A run that is killed in its last stage, after `steps` steps there."""
+
+    def __init__(self, *args, last: str, steps: int) -> None:
+        super().__init__(*args)
+        self.last, self.steps, self.checkpoint_seconds = last, steps, 0.0
+
+    def train(self, stage: Stage) -> None:
+        inner, done = stage.step.encode, 0
+
+        @functools.wraps(inner)
+        def encode(rows: torch.Tensor) -> torch.Tensor:
+            nonlocal done
+            done += 1
+            if stage.name == self.last and done > self.steps:
+                raise Stopped
+            return inner(rows)
+
+        stage.step = replace(stage.step, encode=encode)
+        super().train(stage)
+
+
+def config_of(name: str):
+    config = registry.load("methods", name).Config
+    return config(**{key: value for key, value in TINY.items() if key in config.model_fields})
+
+
+def fit(name: str, run: StageRun) -> torch.nn.Module:
+    method = registry.load("methods", name)()
+    return method.fit(parts(48, 4)[0], run)
+
+
+def plain_run(name: str, folder: Path, seed: int = 0) -> StageRun:
+    return StageRun(config_of(name), seed, torch.device("cpu"), folder, {})
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory):
+    @functools.cache
+    def of(name: str):
+        run = plain_run(name, tmp_path_factory.mktemp("run"))
+        return fit(name, run), [stage.name for stage in run.stages]
+
+    return of
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_trains_the_stages_that_it_should_and_nothing_is_left_frozen(name: str, fitted) -> None:
+    encoder, stages = fitted(name)
+    assert stages == STAGES.get(name, ["stage1", "stage2"])
+    features = encoder.eval()(torch.randn(3, 3, encoder.frames, JOINTS, 2))
+    assert features.shape == (3, encoder.dim)
+    assert features.isfinite().all()
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_its_encoder_is_built_again_for_a_checkpoint(name: str, fitted) -> None:
+    encoder, _ = fitted(name)
+    built = registry.load("methods", name)().build(config_of(name), JOINTS)
+    built.load_state_dict(encoder.state_dict())
+    x = torch.randn(2, 3, encoder.frames, JOINTS, 2)
+    assert torch.equal(built.eval()(x), encoder.eval()(x))
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if STAGES.get(name) != []])
+def test_killed_in_its_last_stage_it_ends_with_the_same_weights(name: str, fitted, tmp_path: Path) -> None:
+    encoder, stages = fitted(name)
+    stopping = StoppingRun(config_of(name), 0, torch.device("cpu"), tmp_path, {}, last=stages[-1], steps=4)
+    with pytest.raises(Stopped):
+        fit(name, stopping)
+    assert list(tmp_path.rglob("*.resume.pt"))
+    resumed = fit(name, plain_run(name, tmp_path)).state_dict()
+    for key, value in encoder.state_dict().items():
+        assert torch.equal(resumed[key], value), key
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_seed_decides_and_another_decides_otherwise(name: str, fitted, tmp_path: Path) -> None:
+    if not list(fitted(name)[0].parameters()):
+        pytest.skip("nothing is drawn or learnt")
+    other = fit(name, plain_run(name, tmp_path, seed=1)).state_dict()
+    assert any(not torch.equal(other[key], value) for key, value in fitted(name)[0].state_dict().items())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_says_what_it_is_and_whose(name: str) -> None:
+    method = registry.load("methods", name)
+    told = importlib.import_module(method.__module__).__doc__
+    assert registry.summary("methods", name).endswith(".")
+    assert "arXiv:" in told or name in ("untrained", "raw")
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("dataset", ["ntu60", "ntu120", "pku1", "pku2", "synthetic"])
+def test_both_presets_hold_for_every_dataset(name: str, dataset: str) -> None:
+    config = registry.load("methods", name).Config
+    if not hasattr(config, "preset"):
+        pytest.skip("one setting for all")
+    paper, quick = (config.preset(preset, dataset) for preset in ("paper", "quick"))
+    if isinstance(paper, EncoderConfig):
+        assert (paper.frames, paper.dim, paper.depth, paper.heads) == (120, 256, 8, 8)
+        assert (quick.frames, quick.dim, quick.depth, quick.heads) == (32, 64, 4, 4)
+
+
+def test_paper_presets_are_those_of_the_released_configurations() -> None:
+    def paper(name: str, dataset: str = "ntu60"):
+        return registry.load("methods", name).Config.preset("paper", dataset)
+
+    assert (paper("mae").epochs, paper("mae").decoder_depth, paper("mae", "ntu120").decoder_depth) == (400, 3, 5)
+    three = paper("stars-3stage")
+    assert (three.head_epochs, three.tune_epochs, three.tune_layer_decay, three.tune_lr) == (20, 10, 0.45, 1e-3)
+    assert (paper("stars-3stage", "ntu120").tune_layer_decay, paper("stars-3stage", "pku2").tune_lr) == (0.40, 1e-4)
+    moco, dino = paper("moco-tuning"), paper("dino-tuning")
+    assert (moco.head_epochs, moco.tune_epochs, moco.queue_size, moco.momentum) == (20, 10, 32_768, 0.999)
+    assert (moco.temperature, moco.predictor_hidden, moco.tune_layer_decay) == (0.07, 4096, 0.45)
+    assert (dino.head_epochs, dino.tune_epochs, dino.out_dim, dino.momentum) == (20, 20, 128, 0.996)
+    assert (dino.student_temperature, dino.teacher_temperature, dino.tune_layer_decay) == (0.1, 0.04, 0.45)
