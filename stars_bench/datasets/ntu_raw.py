@@ -21,6 +21,8 @@ from stars_bench.datasets.text_numbers import ParseError
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
+Longs = NDArray[np.int64]
+
 LARGEST = (("setup", 32), ("camera", 3), ("performer", 106), ("replication", 2), ("action", 120))
 
 
@@ -88,19 +90,28 @@ def _complete(data: bytes, scan: NtuScan | None) -> NtuScan | None:
 
 
 def _bodies(data: bytes, scan: NtuScan) -> tuple[RawBody, ...]:
-    ids, frames = scan.ids, scan.frames
-    if ids.size and (ids == ids[0]).all() and (frames[1:] != frames[:-1]).all():  # most files: one body
-        return (RawBody(int(ids[0]), int(frames[0]), scan.joints),)
-    bodies = []
-    for body in dict.fromkeys(scan.ids.tolist()):
-        rows = np.flatnonzero(scan.ids == body)
-        frames = scan.frames[rows]
-        twice = np.flatnonzero(frames[1:] == frames[:-1])
-        if twice.size:
-            line = data.count(b"\n", 0, max(data.find(str(body).encode()), 0)) + 1
-            frame = frames[twice[0]] + 1
-            reason = f"body {body} appears twice in one frame (frame {frame} of those with a body)"
-            raise ParseError(line, reason)
-        joints = scan.joints if rows.size == scan.ids.size else scan.joints[rows]
-        bodies.append(RawBody(body, int(frames[0]), joints))
-    return tuple(bodies)
+    order, starts, twice = _rows_by_body(scan.ids, scan.frames)
+    if twice >= 0:
+        body, frame = int(scan.ids[twice]), scan.frames[twice] + 1
+        line = data.count(b"\n", 0, max(data.find(str(body).encode()), 0)) + 1
+        raise ParseError(line, f"body {body} appears twice in one frame (frame {frame} of those with a body)")
+    if len(starts) == 2:  # most files: one body
+        return (RawBody(int(scan.ids[0]), int(scan.frames[0]), scan.joints),)
+    if len(starts) == 1:  # every frame is empty
+        return ()
+    joints, firsts = scan.joints[order], order[starts[:-1]]
+    heads = zip(scan.ids[firsts].tolist(), scan.frames[firsts].tolist(), np.split(joints, starts[1:-1]), strict=True)
+    return tuple(RawBody(*head) for head in heads)
+
+
+def _rows_by_body(ids: Longs, frames: Longs) -> tuple[Longs, Longs, int]:
+    """`scan_motion.rows_by_body`, which says what these are."""
+    if (compiled := scan_choice.compiled("scan_motion")) is not None:
+        rows: tuple[Longs, Longs, int] = compiled.rows_by_body(ids, frames)
+        return rows
+    code_of = {body: code for code, body in enumerate(dict.fromkeys(ids.tolist()))}
+    codes = np.array([code_of[body] for body in ids.tolist()], np.int64)
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(code_of) + 1))
+    again = order[1:][(np.diff(codes[order]) == 0) & (np.diff(frames[order]) == 0)]
+    return order, starts, int(again.min()) if again.size else -1

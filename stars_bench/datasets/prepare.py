@@ -7,7 +7,6 @@ never touched unless asked.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import time
 from collections import Counter
@@ -54,6 +53,7 @@ class PrepareReport:
     unchanged: bool  # the dataset was already there, whole, with the same settings
 
 
+@sources.collector_paused()
 def prepare(
     spec: DatasetSpec,
     raw: Sequence[Path],
@@ -167,13 +167,8 @@ def _undisturbed() -> Iterator[None]:
     glibc from giving all smaller ones back to the kernel, which would fill them with zeros anew for each file.
     """
     np.empty(LARGE_BLOCK, np.uint8)
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with sources.collector_paused():
         yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _results(conversion: Conversion, item: RawItem, places: Sequence[Place]) -> list[Clip | SetAside]:

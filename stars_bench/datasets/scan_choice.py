@@ -34,6 +34,7 @@ def expect(num_bytes: int) -> None:
     scan.scan_video(b"0\n")
     if (motion := compiled("scan_motion")) is not None:
         body = np.zeros((1, 25, 3), np.float32)
+        motion.rows_by_body(np.zeros(1, np.int64), np.zeros(1, np.int64))
         motion.motion_of(body[0])
         motion.noisy_frames(body, 1.0)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stars_bench.datasets.scan_numba import compiled, inlined, instruction
 from stars_bench.datasets.scan_results import MOST_DECIMALS, NtuScan, VideoScan
 
-LF, CR, SPACE, MINUS, POINT, ZERO = b"\n\r -.0"
+LF, CR, SPACE, MINUS, PLUS, POINT, ZERO, SMALL_E, LARGE_E = b"\n\r -+.0eE"
 BLOCK = 64
 SHORTEST_LINE = 8  # bytes, on average: a text of shorter lines is not usual
 JOINTS, COLUMNS = 25, 150
@@ -27,6 +27,8 @@ U64 = np.uint64
 ZEROS = U64(0x3030303030303030)
 POWERS = 10.0 ** np.arange(MOST_DECIMALS + 1)
 WHOLE_POWERS = 10 ** np.arange(MOST_DECIMALS + 1, dtype=np.int64)
+EXACT_POWERS = np.array([float(f"1e{power}") for power in range(23)])  # float64 holds no higher power of ten exactly
+EXACT_DIGITS = 15  # of a number that float64 holds exactly, whatever they are
 
 # What the first pass hands from one call to the next: marks of the byte before (point, sign, blank, return), of a
 # fraction and of an odd line; how many lines, spaces and odd lines there were.
@@ -244,9 +246,16 @@ def ntu_bodies(
                     fine = coordinates(text, spaces, ends[line - 1] + 1, flat, 3 * (JOINTS * row + joint))
                 if odd[oddities] == line or not fine:
                     oddities += odd[oddities] == line
-                    left[undecided, 0], left[undecided, 1] = ends[line - 1] + 1, ends[line]
-                    left[undecided, 2], left[undecided, 3] = row, joint
-                    undecided += 1
+                    start, end = ends[line - 1] + 1, ends[line]
+                    if joint >= 0:
+                        at = 3 * (JOINTS * row + joint)
+                        fine = odd_numbers(text, start, end, JOINT_BLANKS + 1, 3, flat, at)
+                    else:
+                        fine = fine and odd_numbers(text, start, end, BODY_BLANKS + 1, 0, flat, 0)
+                    if not fine:
+                        left[undecided, 0], left[undecided, 1] = start, end
+                        left[undecided, 2], left[undecided, 3] = row, joint
+                        undecided += 1
                 line += 2 if joint < 0 else 1
             frames[row] = kept
             row += 1
@@ -267,7 +276,8 @@ def video_arrays(text: Any, tail: Any) -> Any:
         start = ends[row - 1] + 1 if row else 0
         is_odd = odd[oddities] == row
         oddities += is_odd
-        if is_odd or not numbers(text, spaces, start, ends[row], flat, row * COLUMNS):
+        fine = not is_odd and numbers(text, spaces, start, ends[row], flat, row * COLUMNS)
+        if not fine and not odd_numbers(text, start, ends[row], COLUMNS, COLUMNS, flat, row * COLUMNS):
             left[undecided, 0], left[undecided, 1], left[undecided, 2] = start, ends[row], row
             undecided += 1
     return lines > 0, rows, left[:undecided]
@@ -298,6 +308,60 @@ def coordinates(text: Any, spaces: Any, start: Any, values: Any, at: Any) -> boo
         marks &= marks - U64(1)
         start = end + 1
     return all_fine
+
+
+@inlined
+def odd_numbers(text: Any, start: Any, end: Any, columns: int, wanted: int, values: Any, at: Any) -> bool:
+    """A line of `columns` tokens -?digits[.digits][e[+-]digits], the first `wanted` to `values`, byte by byte.
+
+    Exact as `scan_results` says. False: a token is of another form, or is wanted and has too many digits for that.
+    """
+    end -= byte_at(text, end - 1) == CR
+    for column in range(columns):
+        negative = start < end and byte_at(text, start) == MINUS
+        number, first = 0, start + negative
+        start, number = digits_from(text, first, end, number)
+        digits, power = start - first, 0
+        if digits == 0:
+            return False
+        if start < end and byte_at(text, start) == POINT:
+            first = start + 1
+            start, number = digits_from(text, first, end, number)
+            power = first - start
+            digits -= power
+            if power == 0:
+                return False
+        if start < end and (byte_at(text, start) == SMALL_E or byte_at(text, start) == LARGE_E):
+            start += 1
+            down = start < end and byte_at(text, start) == MINUS
+            first = start + (start < end and (down or byte_at(text, start) == PLUS))
+            start, exponent = digits_from(text, first, end, 0)
+            if start == first or start > first + 3:
+                return False
+            power += -exponent if down else exponent
+        if column < columns - 1:
+            if start >= end or byte_at(text, start) != SPACE:
+                return False
+            start += 1
+        if column < wanted:
+            if digits > EXACT_DIGITS or abs(power) >= EXACT_POWERS.size:
+                return False
+            scale = EXACT_POWERS[U64(abs(power))]
+            value = np.float32(np.float64(number) / scale if power < 0 else np.float64(number) * scale)
+            values[U64(at + column)] = -value if negative else value
+    return bool(start == end)
+
+
+@inlined
+def digits_from(text: Any, start: Any, end: Any, number: Any) -> tuple[Any, Any]:
+    """Where the digits end that begin at `start`, and the number with them behind it."""
+    while start < end:
+        digit = byte_at(text, start) - ZERO
+        if digit < 0 or digit > 9:
+            break
+        number = number * 10 + digit
+        start += 1
+    return start, number
 
 
 @inlined

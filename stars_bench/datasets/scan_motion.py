@@ -1,4 +1,4 @@
-"""What cleaning measures of a body, compiled by numba: the bits that `cleaning` computes with NumPy, sooner.
+"""Bodies gathered and measured, compiled by numba: the bits that `ntu_raw` and `cleaning` compute with NumPy, sooner.
 
 Loaded by `scan_choice` together with the compiled scanner. Sums are float32 and in order, as np.var's.
 """
@@ -9,6 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.datasets.scan_numba import compiled
+
+
+@compiled
+def rows_by_body(ids: NDArray[np.int64], frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Rows (n,) body by body, bodies in order of appearance; where each body's begin, and n; a row that is a second one
+    of its body and frame, or -1."""
+    rows, codes = len(ids), np.empty(len(ids), np.int64)
+    starts = np.zeros(rows + 1, np.int64)  # first: how many rows each body has
+    last = np.empty(rows, np.int64)  # its latest row
+    bodies, twice = 0, -1
+    for row in range(rows):
+        body = 0
+        while body < bodies and ids[last[body]] != ids[row]:
+            body += 1
+        if body == bodies:
+            bodies += 1
+        elif frames[last[body]] == frames[row] and twice < 0:
+            twice = row
+        last[body] = row
+        codes[row] = body
+        starts[body + 1] += 1
+    starts = np.cumsum(starts[: bodies + 1])
+    order, behind = np.empty(rows, np.int64), starts.copy()
+    for row in range(rows):
+        order[behind[codes[row]]] = row
+        behind[codes[row]] += 1
+    return order, starts, twice
 
 
 @compiled

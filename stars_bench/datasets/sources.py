@@ -257,12 +257,24 @@ def read(source: Source, place: Place | None = None) -> bytes:
             return zip_archives.read(source.path, place.packed)
         if place.size > LARGEST:
             raise UnreadableSource(f"{source}: cannot be read ({place.size:,} bytes, more than any raw file has)")
-        with open(str(source), "rb", buffering=0) as file:  # noqa: PTH123
-            data = file.read()
+        data = _content(str(source), place.size)
     except (OSError, zipfile.BadZipFile) as error:
         raise UnreadableSource(f"{source}: cannot be read ({error})") from error
     if len(data) != place.size:
-        raise UnreadableSource(f"{source}: has changed: {place.size:,} bytes when it was found, {len(data):,} now")
+        now = place_of(source).size
+        raise UnreadableSource(f"{source}: has changed: {place.size:,} bytes when it was found, {now:,} now")
+    return data
+
+
+def _content(path: str, size: int) -> bytes:
+    """A file's bytes; `size` of them are expected. Fewer calls of the system than by a file object."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        data = os.read(descriptor, size + 1)
+        while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
+            data += more  # a network's file system may give less at a time
+    finally:
+        os.close(descriptor)
     return data
 
 
