@@ -99,14 +99,20 @@ def centre(joints: NDArray[np.float32], joint: int = 1) -> NDArray[np.float32]:
         if not seen.any():
             raise NothingLeft("the first actor is zero in every frame")
         first = int(seen.argmax())
-    origin = np.empty((columns // 3, 3), np.float32)
-    origin[:] = joints[first, 3 * joint : 3 * joint + 3]
-    moved = joints - origin.reshape(-1)
+    moved = _moved(joints, joints[first, 3 * joint : 3 * joint + 3])
     if columns > ACTOR:
         unseen = joints.reshape(frames, -1, ACTOR).sum(axis=2) == 0
         if unseen.any():
             moved.reshape(frames, -1, ACTOR)[unseen] = 0
     return moved
+
+
+def _moved(joints: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.float32]:
+    if (compiled := scan_choice.compiled("scan_motion")) is not None:
+        return np.asarray(compiled.moved(np.ascontiguousarray(joints), origin))
+    wide = np.empty((joints.shape[1] // 3, 3), np.float32)  # rows of three would be subtracted slowly
+    wide[:] = origin
+    return joints - wide.reshape(-1)
 
 
 def as_bodies(joints: NDArray[np.float32]) -> NDArray[np.float32]:

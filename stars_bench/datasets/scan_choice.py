@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import cache
 from types import ModuleType
 
 import numpy as np
@@ -36,6 +37,7 @@ def expect(num_bytes: int) -> None:
         body = np.zeros((1, 25, 3), np.float32)
         motion.rows_by_body(np.zeros(1, np.int64), np.zeros(1, np.int64))
         motion.motion_of(body[0])
+        motion.moved(body.reshape(1, -1), body[0, 0])
         motion.noisy_frames(body, 1.0)
 
 
@@ -50,7 +52,12 @@ def scanner(num_bytes: int) -> ModuleType:
 
 def compiled(name: str) -> ModuleType | None:
     """A module of this folder that imports numba; None while, or where, numba is not used."""
-    return importlib.import_module(f"stars_bench.datasets.{name}") if _State.numba else None
+    return _loaded(name) if _State.numba else None
+
+
+@cache
+def _loaded(name: str) -> ModuleType:
+    return importlib.import_module(f"stars_bench.datasets.{name}")
 
 
 def _has_numba() -> bool:

@@ -54,6 +54,19 @@ def motion_of(points: NDArray[np.float32]) -> float:
 
 
 @compiled
+def moved(joints: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Coordinates (F, 75 M), each row x y z x y z ..., seen from `origin` (3,)."""
+    out = np.empty_like(joints)
+    x, y, z = origin
+    for frame in range(len(joints)):
+        for column in range(0, joints.shape[1], 3):
+            out[frame, column] = joints[frame, column] - x
+            out[frame, column + 1] = joints[frame, column + 1] - y
+            out[frame, column + 2] = joints[frame, column + 2] - z
+    return out
+
+
+@compiled
 def noisy_frames(joints: NDArray[np.float32], x_over_y: float) -> NDArray[np.bool_]:
     """Frames (n,) in which a body (n, 25, 3) is wider than a person."""
     noisy = np.empty(len(joints), np.bool_)

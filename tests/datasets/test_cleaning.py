@@ -68,6 +68,14 @@ def test_centring_puts_the_spine_of_the_first_seen_frame_at_the_origin_and_keeps
     np.testing.assert_allclose(moved[3, 75:78], joints[3, 75:78] - joints[2, 3:6], rtol=1e-6)
 
 
+@pytest.mark.parametrize("actors", [1, 2])
+def test_centring_subtracts_in_float32_what_numpy_does(actors: int) -> None:
+    joints = np.hstack([standing(7, seed).reshape(7, 75) for seed in range(actors)]) * np.float32(1.0000001)
+    expected = joints.reshape(7, -1, 3) - joints[0, 60:63]
+    assert centre(joints, 20).tobytes() == expected.tobytes()
+    assert centre(np.asfortranarray(joints), 20).tobytes() == expected.tobytes()
+
+
 def test_at_most_300_frames_are_kept_and_the_rest_is_counted() -> None:
     bodies, log = clean(clip((0, standing(310))))
     assert bodies.shape == (1, 300, 25, 3)
