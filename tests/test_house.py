@@ -38,6 +38,7 @@ FLOORS = {
     "api": 0,
     "registry": 0.5,
     "provenance": 0.5,
+    "compiling": 0.5,
     "__init__": -1,
 }
 """Rooms of the house (folders, or files of the top level) and their floors."""

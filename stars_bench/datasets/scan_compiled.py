@@ -6,14 +6,16 @@ this finds line ends, blanks and odd lines. Second pass: the numbers, eight digi
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from stars_bench.datasets.scan_numba import compiled, inlined, instruction
+from stars_bench.compiling import inlined, kept
 from stars_bench.datasets.scan_results import MOST_DECIMALS, NtuScan, VideoScan
 
 LF, CR, SPACE, MINUS, PLUS, POINT, ZERO, SMALL_E, LARGE_E = b"\n\r -+.0eE"
@@ -60,6 +62,11 @@ def padded(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 # ------------------------------------------------------------------------------------------ machine instructions
+
+
+def instruction(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A machine instruction: a function of types that gives a signature, and what builds the code."""
+    return cast(Callable[..., Any], intrinsic(function))
 
 
 def bytes_within(first: int, count: int) -> Any:
@@ -202,7 +209,7 @@ def mark(text: Any, blocks: int, offset: int, state: Any, ends: Any, counts: Any
 # ----------------------------------------------------------------------------------------- second pass: the numbers
 
 
-@compiled
+@kept
 def ntu_arrays(text: Any, tail: Any) -> Any:
     """Whether the layout is usual, and the fields of an NtuScan."""
     ends, counts, odd, spaces, lines = marked(text, tail)
@@ -264,7 +271,7 @@ def ntu_bodies(
     return (row if line == lines else -1), kept, empty, undecided
 
 
-@compiled
+@kept
 def video_arrays(text: Any, tail: Any) -> Any:
     """Whether the layout is usual, and the fields of a VideoScan."""
     ends, counts, odd, spaces, lines = marked(text, tail)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.datasets.scan_numba import compiled
+from stars_bench.compiling import kept
 
 
-@compiled
+@kept
 def rows_by_body(ids: NDArray[np.int64], frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Rows (n,) body by body, bodies in order of appearance; where each body's begin, and n; a row that is a second one
     of its body and frame, or -1."""
@@ -38,7 +38,7 @@ def rows_by_body(ids: NDArray[np.int64], frames: NDArray[np.int64]) -> tuple[NDA
     return order, starts, twice
 
 
-@compiled
+@kept
 def motion_of(points: NDArray[np.float32]) -> float:
     """Variances of x, y and z over all points (n, 3), summed."""
     count = np.float32(len(points))
@@ -53,7 +53,7 @@ def motion_of(points: NDArray[np.float32]) -> float:
     return float(across / count + up / count + away / count)
 
 
-@compiled
+@kept
 def moved(joints: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.float32]:
     """Coordinates (F, 75 M), each row x y z x y z ..., seen from `origin` (3,)."""
     out = np.empty_like(joints)
@@ -66,7 +66,7 @@ def moved(joints: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[n
     return out
 
 
-@compiled
+@kept
 def noisy_frames(joints: NDArray[np.float32], x_over_y: float) -> NDArray[np.bool_]:
     """Frames (n,) in which a body (n, 25, 3) is wider than a person."""
     noisy = np.empty(len(joints), np.bool_)

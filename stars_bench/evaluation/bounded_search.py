@@ -9,16 +9,14 @@ dimensions; with all of them the bound is the cosine itself, up to rounding. Wha
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from functools import partial
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from stars_bench.compiling import ANY_ORDER, compiled, kept
 
 ROW_BITS = 24
 LAST_ROW = 2**ROW_BITS - 1
@@ -35,15 +33,6 @@ SPARE = 22
 QUERIES_AT_ONCE, BANK_AT_ONCE = 512, 1024
 """Their product in float32 stays in the cache."""
 FLOAT32_ROUNDING = 2.0**-24
-
-
-def compiled(function: Function) -> Function:
-    """numba.njit without the GIL, sums in any order, cached on disk where a folder for it can be found."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract"}}
-    try:
-        return cast(Function, numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # installed read-only and no home folder: compile in every process
-        return cast(Function, numba.njit(**options)(function))
 
 
 def search(
@@ -154,7 +143,7 @@ def _columns(turned: NDArray[np.float64], d: int, last: NDArray[np.float64]) -> 
     return out
 
 
-@compiled
+@partial(kept, options=ANY_ORDER)
 def keep_best(
     product: NDArray[np.float32],
     width: int,
@@ -183,7 +172,7 @@ def keep_best(
                     cut = best[i, last]
 
 
-@compiled
+@partial(compiled, options=ANY_ORDER)
 def dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Dot product in float64."""
     total = 0.0
@@ -192,7 +181,7 @@ def dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return total
 
 
-@compiled
+@partial(kept, options=ANY_ORDER)
 def refine(
     queries: NDArray[np.float32],
     query_scale: NDArray[np.float64],

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.datasets.synthetic.compiling import compiled, kept_on_disk
+from stars_bench.compiling import compiled, kept
 
 Vector = tuple[float, float, float]
 Pair = tuple[float, float]
@@ -47,7 +47,7 @@ class Physique(NamedTuple):
     ankle_height: float
 
 
-@kept_on_disk
+@kept
 def joints(pose: Any, body: Physique, elbow: Vector, stance: float) -> NDArray[np.float64]:
     """Joints (F, 25, 3) in metres on a floor at y = 0.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.datasets.synthetic.compiling import compiled, kept_on_disk
+from stars_bench.compiling import compiled, kept
 from stars_bench.datasets.synthetic.performance import perform
 from stars_bench.datasets.synthetic.seeds import generator
 from stars_bench.datasets.synthetic.stage import ClipName
@@ -197,7 +197,7 @@ def _corrupt(body: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
     return noise, states
 
 
-@kept_on_disk
+@kept
 def _disturb(body: Any, noise: Any, knots: Any, luck: Any) -> NDArray[np.uint8]:
     """Turns standard normal `noise` (F, 25, 3) into the joints as they are seen, and tells states (F, 25) for them.
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from stars_bench.compiling import kept
 from stars_bench.datasets.synthetic.actions import ACTIONS
 from stars_bench.datasets.synthetic.body import FOOT, HAND, HEAD, PELVIS, PLACE, TRUNK, joints
 from stars_bench.datasets.synthetic.choreography import CHANNELS, Key, Move, Vector, Wave
-from stars_bench.datasets.synthetic.compiling import kept_on_disk
 from stars_bench.datasets.synthetic.performers import Performer, idle_hands, performer
 from stars_bench.datasets.synthetic.seeds import generator
 from stars_bench.datasets.synthetic.stage import setup_performers
@@ -162,7 +162,7 @@ def _planned(keys: tuple[Key, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return np.array([key for key, _ in keys]), np.array(values), np.array([value is not None for _, value in keys])
 
 
-@kept_on_disk
+@kept
 def _pass_through(
     pose: Any,
     planned: Any,
@@ -210,7 +210,7 @@ def _oscillate(swing: np.ndarray, wave: Wave, amplitude: float, cycles: float, p
     _add_faded(swing, part, arc, wave.amplitude, amplitude)
 
 
-@kept_on_disk
+@kept
 def _add_faded(swing: Any, part: Any, arc: Any, reach: Vector, amplitude: float) -> None:
     for frame in range(len(part)):
         fade = min(max(min(part[frame], 1 - part[frame]) * 8, 0.0), 1.0)

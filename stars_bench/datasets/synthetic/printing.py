@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.datasets.synthetic.compiling import compiled, kept_on_disk
+from stars_bench.compiling import compiled, kept
 
 SMALLEST_FIXED = 1e-4  # below it an exponent is printed
 LONGEST = 13  # bytes of a number: -1.234567E-05
@@ -55,7 +55,7 @@ def print_clip(
     return text[: _print(text, counts, ids, numbers, states, small)].tobytes()
 
 
-@kept_on_disk
+@kept
 def _print(text: Any, counts: Any, ids: Any, numbers: Any, states: Any, small: Any) -> int:
     """Fills `text` with a file; its size. `small`: the texts of the numbers that need an exponent, in order."""
     at = _put_text(text, _put_integer(text, 0, np.uint64(len(counts))), LINE_END)
@@ -106,7 +106,7 @@ def _decimals_of(size: float) -> int:
     return decimals
 
 
-@kept_on_disk
+@kept
 def _round(read: Any, values: Any) -> bool:
     """Fills (N,) float32; whether that was possible for all but zeros."""
     done = True

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stars_bench.compiling import compiled, kept
 from stars_bench.datasets import workers
 from stars_bench.datasets.synthetic.camera import SyntheticClip, make_clip
-from stars_bench.datasets.synthetic.compiling import compiled, kept_on_disk
 from stars_bench.datasets.synthetic.printing import print_clip
 from stars_bench.datasets.synthetic.stage import ClipName, clip_names
 from stars_bench.provenance import atomic_path
@@ -99,7 +99,7 @@ def _write_clips(folder: Path, seed: int, names: Sequence[str]) -> int:
     return len(names)
 
 
-@kept_on_disk
+@kept
 def _numbers(joints: Any, cosines: Any, sines: Any) -> NDArray[np.float32]:
     """What is printed of bodies (B, 25, 3) apart from ids and states: (B, 2 + 25 * 11) float32.
 

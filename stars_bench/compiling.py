@@ -1,0 +1,53 @@
+"""How this package compiles loops with numba, and keeps what is compiled for the next process.
+
+Importing it imports numba, which takes a fifth of a second: modules that must start at once import what they compile
+when it pays (`datasets.scan_choice`). Where numba is missing the functions stay plain Python: the same results, slowly.
+
+A function's compiled code is kept for as long as its file is unchanged: so whatever it calls, and the globals that it
+reads, must stand in one file with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+try:
+    import numba
+except ImportError:
+    numba = None  # type: ignore[assignment]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+ANY_ORDER: Mapping[str, Any] = {"fastmath": {"reassoc", "contract"}}
+"""Sums may be taken in any order: several at once."""
+
+
+def compiled(function: Function, options: Mapping[str, Any] = {}) -> Function:
+    """Compiled at the first call from Python, or as a part of what calls it; runs without the GIL."""
+    return function if numba is None else cast(Function, numba.njit(nogil=True, **options)(function))
+
+
+def inlined(function: Function) -> Function:
+    """A part of what calls it; not to be called from Python, which saves a third of the time to compile."""
+    return compiled(function, {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+
+
+def kept(function: Function, options: Mapping[str, Any] = {}) -> Function:
+    """Compiled, and kept on disk where a folder for it can be written. To be called from Python alone."""
+    if numba is None:
+        return function
+    try:
+        dispatcher = compiled(function, {**options, "cache": True})
+    except RuntimeError:  # installed read-only and no home folder
+        dispatcher = compiled(function, options)
+
+    @wraps(function)
+    def call(*arguments: Any) -> Any:
+        try:
+            return dispatcher(*arguments)
+        except OSError:  # compiled, but it could not be kept: the disk is full
+            return dispatcher(*arguments)
+
+    return cast(Function, call)
