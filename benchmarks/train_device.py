@@ -1,0 +1,178 @@
+"""How much of the device training uses: clips a second, model FLOP utilisation, the data path's share, what bounds.
+
+The denominator is measured: the best of several large products in the same precision. FLOPs are counted from the
+shapes that are computed (`flops.py`): absent bodies that are encoded once count once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.flops import Network
+from benchmarks.train_data import TWO_BODIES, made_up
+from benchmarks.train_pairs import Bench, Timed
+from stars_bench.batches import ClipPart
+from stars_bench.evaluation.features import extract
+from stars_bench.models.encoder import Block
+from stars_bench.models.frozen_half import FrozenHalf
+from stars_bench.models.mamp import pretrain
+from stars_bench.models.nnclr import tune
+from stars_bench.models.supervised import Supervised, SupervisedConfig
+from stars_bench.training.loop import Stage, train
+
+WARM_UP = 3
+"""Steps before the clock starts: memory is taken, kernels are chosen or compiled."""
+
+
+def peak(bench: Bench, precision: str) -> float:
+    """FLOP/s of the best of several square products."""
+    size, times = (8192, 20) if bench.device.type == "cuda" else (512, 2)
+    a = torch.randn(size, size, device=bench.device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    out = torch.empty_like(a)
+    return max(
+        2 * size**3 * times / bench.seconds(lambda: [torch.mm(a, a, out=out) for _ in range(times)], precision)
+        for _ in range(5)
+    )
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to measure: `run(steps)` does it, `flops` a clip, `data` makes the batches of it alone."""
+
+    name: str
+    flops: float
+    run: Callable[[int], None]
+    data: Callable[[int], None]
+
+
+def works(bench: Bench, precision: str, compiled: str | None) -> Iterator[Work]:
+    """Stages 1 and 2, features, a fine-tuning step, over enough clips for the steps asked for."""
+    c, bodies = bench.config, 1 + TWO_BODIES + 1 / bench.batch  # one empty body a batch
+    shapes = Network(c.frames, 25, c.dim, c.depth, c.decoder_depth, c.mlp_ratio, c.mask_ratio)
+    part = made_up(max(bench.clips, bench.batch * WARM_UP), device=bench.device)[0]
+    found: dict[str, Callable[[int], None]] = {}
+
+    def keep(stage: Stage) -> None:
+        if compiled is not None:
+            for module in stage.module.modules():
+                if isinstance(module, Block):
+                    module.compile(mode=compiled)
+        found[stage.name] = lambda steps: _steps(stage, bench, precision, steps)
+
+    def whole(steps: int) -> None:
+        for rows in _batches(part, bench.batch, steps):
+            part.whole(rows, c.frames)
+
+    def cropped(steps: int) -> None:
+        for rows in _batches(part, bench.batch, steps):
+            part.cropped(rows, c.frames)
+
+    pretrain(part, Timed(c, bench.device, keep), c)
+    yield Work("stage 1", shapes.stage1(), found["stage1"], cropped)
+    for name, kept in (("stage 2, half kept", True), ("stage 2, half computed", False)):
+        yield from _stage2(bench, part, keep, found, name, shapes.stage2(bodies, kept), kept, whole)
+    encoder = bench.encoder()
+    yield Work(
+        "features (linear: forward)",
+        shapes.features(bodies),
+        lambda steps: _extract(encoder, part, bench.batch * steps, precision),
+        whole,
+    )
+    settings = SupervisedConfig(**{name: getattr(c, name) for name in ("frames", "dim", "depth", "heads", "mlp_ratio")})
+    stages: list[Stage] = []  # the supervised method does fine-tuning's work, from scratch
+    Supervised().fit(part, Timed(settings, bench.device, stages.append))
+    for block in stages[0].module.blocks:
+        block.drop_path = settings.drop_path  # `fit` has taken it back
+    keep(stages[0])
+    yield Work("fine-tuning", shapes.finetune(), found["supervised"], cropped)
+
+
+def _stage2(
+    bench: Bench, part: ClipPart, keep: Callable[[Stage], None], found: dict[str, Callable[[int], None]],
+    name: str, flops: float, kept: bool, data: Callable[[int], None],
+) -> Iterator[Work]:  # fmt: skip
+    """Stage 2 with the frozen half kept or computed in every step."""
+    pending: list[Stage] = []
+    encoder = bench.encoder()
+    tune(part, Timed(bench.config, bench.device, pending.append), encoder, bench.config)
+    stage = pending[0]
+    trained = {id(p) for group in stage.optimizer.param_groups for p in group["params"]}
+    for parameter in encoder.parameters():  # `tune` has given them all back
+        parameter.requires_grad_(id(parameter) in trained)
+    half = stage.step.encode.__self__  # type: ignore[union-attr]
+    assert isinstance(half, FrozenHalf)
+    half.limit = half.limit if kept else 0
+    keep(stage)
+    yield Work(name, flops, found["stage2"], data)
+
+
+def _steps(stage: Stage, bench: Bench, precision: str, steps: int) -> None:
+    short = replace(stage, samples=bench.batch * steps, epochs=1, batch_size=bench.batch, lr_factor=None)
+    repeats, rest = divmod(steps, max(stage.samples // bench.batch, 1))
+    if repeats:  # the part is run through as often as it takes
+        whole = stage.samples // bench.batch * bench.batch
+        train(replace(short, samples=whole, epochs=repeats), seed=0, device=bench.device, precision=precision)
+    if rest:
+        train(replace(short, samples=bench.batch * rest), seed=0, device=bench.device, precision=precision)
+
+
+def _batches(part: ClipPart, batch: int, steps: int) -> Iterator[torch.Tensor]:
+    for step in range(steps):
+        yield torch.arange(step * batch, (step + 1) * batch, device=part.ids.device) % len(part)
+
+
+def _extract(encoder: torch.nn.Module, part: ClipPart, clips: int, precision: str) -> None:
+    rows = (torch.arange(clips) % len(part)).numpy()
+    extract(encoder, ClipPart(part.store, part.ids.cpu().numpy()[rows]), 0.95, precision)
+
+
+def utilisation(bench: Bench, batches: list[int], compiled: str | None, console: Console) -> Table:
+    """Prints one row for each work, precision and batch, and what the profiler saw of the last batch size."""
+    peaks = {precision: peak(bench, precision) for precision in bench.precisions}
+    for precision, best in peaks.items():
+        console.print(f"peak of {precision} products, measured: {best / 1e12:,.3g} TFLOP/s")
+    title = f"{bench.steps} steps each" + (f", torch.compile {compiled}" if compiled else "")
+    table = Table("", "precision", "batch", "clips/s", "GFLOP a clip", "TFLOP/s", "% of peak", "data %", "peak GB",
+                  title=title)  # fmt: skip
+    for precision in bench.precisions:
+        for batch in batches:
+            try:
+                for work in works(replace(bench, batch=batch), precision, compiled):
+                    table.add_row(work.name, precision, f"{batch}", *_measured(work, bench, batch, precision, peaks))
+                    if batch == batches[-1]:
+                        console.print(_profile(work, bench, precision), soft_wrap=True)
+            except torch.cuda.OutOfMemoryError:
+                table.add_row("out of memory", precision, f"{batch}")
+    console.print(table)
+    return table
+
+
+def _measured(work: Work, bench: Bench, batch: int, precision: str, peaks: dict[str, float]) -> list[str]:
+    on_gpu = bench.device.type == "cuda"
+    work.run(WARM_UP)
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    seconds = bench.seconds(lambda: work.run(bench.steps), precision)
+    data = bench.seconds(lambda: work.data(bench.steps), precision)
+    rate = batch * bench.steps / seconds
+    memory = f"{torch.cuda.max_memory_allocated() / 1e9:.1f}" if on_gpu else ""
+    share = 100 * rate * work.flops / peaks[precision]
+    return [f"{rate:,.3g}", f"{work.flops / 1e9:.1f}", f"{rate * work.flops / 1e12:.3g}", f"{share:.1f}",
+            f"{100 * data / seconds:.1f}", memory]  # fmt: skip
+
+
+def _profile(work: Work, bench: Bench, precision: str) -> str:
+    """The ten operations that take longest, of two steps."""
+    on_gpu = bench.device.type == "cuda"
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
+    with profile(activities=activities) as seen:
+        bench.seconds(lambda: work.run(2), precision)
+    by = "self_cuda_time_total" if on_gpu else "self_cpu_time_total"
+    table = seen.key_averages().table(sort_by=by, row_limit=10, max_name_column_width=50)
+    return f"{work.name}, {precision}\n{table}"

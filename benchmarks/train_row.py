@@ -1,0 +1,85 @@
+"""A whole row of the paper, shortened, on made-up clips of NTU-60's size, and what the full one would take.
+
+Stage 1, stage 2, k-NN and linear probe by the package's own code. What is run is measured; the time of the full row is
+extrapolated from the seconds of a step, and says so.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.train_data import CLASSES, made_up
+from benchmarks.train_pairs import Bench, Timed
+from stars_bench.batches import ClipPart
+from stars_bench.evaluation.features import Subject
+from stars_bench.evaluation.knn import KNN, KNNConfig
+from stars_bench.evaluation.linear import Linear, LinearConfig
+from stars_bench.models.mamp import pretrain
+from stars_bench.models.nnclr import tune
+from stars_bench.training.loop import Stage, train
+from stars_bench.training.run import StageRun
+
+NTU60 = 40_091, 16_487
+"""Clips of NTU RGB+D 60 cross-subject: training, test."""
+GOAL_MINUTES = 60
+WARM_UP = 3
+
+
+def whole_row(bench: Bench, console: Console, sizes: tuple[int, int] = NTU60) -> dict[str, float]:
+    """Prints seconds measured and seconds of the full row; returns the latter by part."""
+    c, precision = bench.config, bench.precisions[-1]
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    started = time.perf_counter()
+    everything, store = made_up(sum(sizes), device=bench.device)
+    labels = everything.labels.cpu().numpy()
+    ids = everything.ids.cpu().numpy()
+    part = ClipPart(store, ids[: sizes[0]], labels[: sizes[0]], CLASSES)
+    bench.wait()
+    full = {"clips on the device": time.perf_counter() - started}
+    measured = dict(full)
+
+    def measure(stage: Stage) -> None:
+        kept_before = run_steps(bench, stage, WARM_UP, precision)  # of stage 2: fills in the frozen half
+        seconds = run_steps(bench, stage, bench.steps, precision)
+        measured[stage.name] = kept_before + seconds
+        full[stage.name] = kept_before + seconds / bench.steps * stage.epochs * stage.steps_per_epoch
+
+    run = Timed(c, bench.device, measure)
+    encoder = tune(part, run, pretrain(part, run, c), c)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, evaluation, config in (("kNN", KNN, KNNConfig()), ("linear", Linear, LinearConfig(epochs=1))):
+            subject = Subject(
+                encoder=encoder,
+                train=part,
+                test=ClipPart(store, ids[sizes[0] :]),
+                num_classes=CLASSES,
+                run=StageRun(config, 0, bench.device, Path(folder) / name, {}, precision),
+                names={"train": ids[: sizes[0]].astype(str), "test": ids[sizes[0] :].astype(str)},
+                key=name,
+            )
+            measured[name] = full[name] = bench.seconds(lambda e=evaluation, s=subject: e().run(s), precision)
+            if name == "linear":
+                full[name] *= LinearConfig().epochs  # test features, which are extracted once, counted a hundred times
+    table = Table("", "seconds measured", "seconds of the full row (extrapolated)", title=f"{precision}, {sizes} clips")
+    for name, seconds in full.items():
+        table.add_row(name, f"{measured[name]:,.1f}", f"{seconds:,.0f}")
+    minutes = sum(full.values()) / 60
+    console.print(table)
+    console.print(f"full row, extrapolated: {minutes:,.1f} minutes (goal on one H100: {GOAL_MINUTES})")
+    return full
+
+
+def run_steps(bench: Bench, stage: Stage, steps: int, precision: str) -> float:
+    """Seconds of some steps of a stage at its own batch size."""
+    short = replace(stage, samples=min(stage.samples, steps * stage.batch_size), epochs=1, lr_factor=None)
+    short = replace(short, epochs=-(-steps // short.steps_per_epoch))
+    return bench.seconds(lambda: train(short, seed=0, device=bench.device, precision=precision), precision) * (
+        steps / (short.epochs * short.steps_per_epoch)
+    )
