@@ -228,7 +228,7 @@ def masked_stage(
         name=name,
         config=config,
         module=module,
-        optimizer=torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.95)),
+        optimizer=torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.95), fused=True),
         step=step,
         samples=samples,
         epochs=settings.epochs,

@@ -104,7 +104,7 @@ def tuning_optimizer(model: Tuned, lr: float, layer_decay: float, weight_decay: 
     for name, rate in model.learning_rates(lr, layer_decay).items():
         by_rate.setdefault(rate, []).append(parameters[name])
     groups = [{"params": group, "lr": rate} for rate, group in by_rate.items()]
-    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay)
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay, fused=True)
 
 
 def tune_stages(

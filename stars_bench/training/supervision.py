@@ -114,7 +114,7 @@ def supervised_stage(
         name=name,
         config=config,
         module=module,
-        optimizer=torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999)),
+        optimizer=torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.999), fused=True),
         step=SplitStep(logits, loss),
         samples=len(labels),
         epochs=settings.epochs,

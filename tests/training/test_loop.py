@@ -91,6 +91,12 @@ def test_each_parameter_is_clipped_by_its_own_norm() -> None:
     clip_each([a, b], 3.0)
     assert a.grad.norm().item() == pytest.approx(3.0, rel=1e-5)
     assert b.grad.tolist() == [0.5] * 4
+    alone = nn.Parameter(torch.zeros(4))
+    alone.grad = torch.full((4,), 10.0)
+    nn.utils.clip_grad_norm_(alone, 3.0)
+    assert torch.equal(a.grad, alone.grad)
+    clip_each([alone, nn.Parameter(torch.zeros(1))], 100.0)  # what has no gradient is passed over
+    assert torch.equal(a.grad, alone.grad)
 
 
 def stage_run(folder: Path, seed: int = 0, **context: str) -> StageRun:
