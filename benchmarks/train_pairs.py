@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from stars_bench.batches import ClipPart
 from stars_bench.evaluation.features import extract
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.models.mamp import pretrain
-from stars_bench.models.nnclr import OFFICIAL_GRADIENT_SCALE, NeighbourTuning, tune
+from stars_bench.models.nnclr import tune
 from stars_bench.models.stars import StarsConfig
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.optim import decay_matrices_only
@@ -175,27 +176,17 @@ def heads(bench: Bench) -> Iterator[Times]:
     c, plain_seconds = bench.config, plain_tuning(bench)
     part = made_up(bench.clips, device=bench.device)[0]
 
-    def whole_stage(precision: str) -> None:
-        model = NeighbourTuning(bench.encoder(), c.queue_size, c.temperature, c.predictor_hidden).to(bench.device)
-        features = extract(model.encoder, part, 1.0, precision)
-        optimizer = torch.optim.AdamW(model.head.parameters(), lr=1e-4, betas=(0.9, 0.95), fused=True)
-        stage = Stage(
-            name="heads",
-            config={},
-            module=model.head,
-            optimizer=optimizer,
-            step=lambda rows: model.loss(features[rows], part.ids[rows]),
-            samples=len(part),
-            epochs=HEAD_EPOCHS,
-            batch_size=bench.batch,
-            gradient_scale=OFFICIAL_GRADIENT_SCALE,
-        )
-        train(stage, seed=0, device=bench.device, precision=precision)
+    def whole_stage(stage: Stage, precision: str, times: Times) -> None:
+        if stage.name == "heads":
+            all_epochs = replace(stage, samples=len(part), batch_size=bench.batch)
+            work = bench.seconds(lambda: train(all_epochs, seed=0, device=bench.device, precision=precision), precision)
+            times[precision] = [work / len(part)]
 
     while True:
         times = {"baseline": [HEAD_EPOCHS * plain_seconds()]}
         for precision in bench.precisions:
-            times[precision] = [bench.seconds(lambda p=precision: whole_stage(p), precision) / len(part)]
+            timed = Timed(c, bench.device, partial(whole_stage, precision=precision, times=times))
+            tune(part, timed, bench.encoder(), c, HEAD_EPOCHS)
         yield times
 
 

@@ -137,14 +137,27 @@ class SkeletonEncoder(nn.Module):
         return self.features_from(*self.lower(x, frozen), frozen)
 
     def lower(self, x: Tensor, frozen: int) -> tuple[Tensor, Tensor]:
-        """Tokens (K, L, D) in front of block `frozen`, without gradient unless that is 0, and each body's, (B, M)."""
+        """Tokens (K, L, D) in front of block `frozen`, without gradient unless that is 0, and each body's, (B, M).
+
+        Where nothing above learns either, one token of each body: the mean after the last norm.
+        """
         bodies, which = self.bodies_to_encode(x)
+        return self.lower_of(bodies, frozen), which
+
+    def lower_of(self, bodies: Tensor, frozen: int) -> Tensor:
+        """`lower` of bodies (K, T, V, 3)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            return self.blocks_from(self.embed(bodies), last=frozen), which
+            tokens = self.blocks_from(self.embed(bodies), last=frozen)
+            return cast(Tensor, self.norm(tokens)).mean(1, keepdim=True) if self._nothing_learns(frozen) else tokens
 
     def features_from(self, tokens: Tensor, which: Tensor, first: int) -> Tensor:
-        """Features (B, D) from tokens (K, L, D) in front of block `first`; `which` (B, M): each body's sequence."""
-        return self.blocks_from(tokens, first=first).mean(1)[which].mean(1)
+        """Features (B, D) from the `lower` tokens of block `first`; `which` (B, M): each body's sequence."""
+        if not self._nothing_learns(first):
+            tokens = self.blocks_from(tokens, first=first)
+        return tokens.mean(1)[which].mean(1)
+
+    def _nothing_learns(self, frozen: int) -> bool:
+        return frozen == len(self.blocks) and not self.norm.weight.requires_grad
 
     def tokens(self, x: Tensor) -> Tensor:
         """Encoded tokens (B, M, T/4, V, D) of clips (B, 3, T, V, M)."""

@@ -2,7 +2,7 @@
 
 In stage 2 the embeddings and the lower half of the blocks no longer change, and clips are whole, without augmentation:
 the tokens between the halves are the same in every epoch. Kept as computed (float32, 0.77 MB a body at the paper's
-size), so features and gradients are those of a plain forward.
+size), so features and gradients are those of a plain forward. Where heads learn alone, features are kept (1 KB a body).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class FrozenHalf:
         return self.clips.whole(rows, self.encoder.frames)
 
     def _tokens(self, bodies: Tensor) -> Tensor:
-        return self.encoder.blocks_from(self.encoder.embed(bodies), last=self.frozen)
+        return self.encoder.lower_of(bodies, self.frozen)
 
 
 def _present(bodies: Tensor) -> Tensor:

@@ -45,6 +45,23 @@ def test_kept_tokens_give_equal_features_and_gradients() -> None:
             torch.testing.assert_close(gradient, wanted[name], rtol=1e-12, atol=1e-9, msg=name)
 
 
+def test_where_the_heads_learn_alone_features_are_kept() -> None:
+    half, rows = half_of(None, frozen=2), torch.tensor([3, 70, 3, 1])
+    half.encoder.requires_grad_(False)
+    expected = half.encoder(half.clips.whole(rows, FRAMES))
+    torch.testing.assert_close(half.features(rows), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(half.encoder.features(half.clips.whole(rows, FRAMES), 2), expected, rtol=0, atol=1e-12)
+    assert half.kept is not None
+    assert half.kept[0].shape == (int(half.clips.store.bodies.sum()) + 1, 1, 16)
+
+
+def test_a_last_norm_that_learns_is_not_kept() -> None:
+    half, rows = half_of(None, frozen=2), torch.tensor([3, 1])
+    features, gradients = features_and_gradients(half, rows)
+    assert gradients.keys() == {"norm.weight", "norm.bias"}
+    torch.testing.assert_close(features, half.encoder(half.clips.whole(rows, FRAMES)).detach(), rtol=0, atol=1e-12)
+
+
 def test_the_frozen_part_is_computed_once_for_every_distinct_body() -> None:
     half = half_of(None)
     seen: list[int] = []
