@@ -6,7 +6,7 @@ long as the generators were seeded alike. Without a share these are torch's own 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,11 +52,28 @@ def rand(
     *size: int, dim: int = 0, dtype: torch.dtype | None = None, device: torch.device | str | None = None
 ) -> Tensor:
     """torch.rand of `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
+    return _drawn(torch.rand, size, dim, dtype, device)
+
+
+def randn(
+    *size: int, dim: int = 0, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> Tensor:
+    """torch.randn of `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
+    return _drawn(torch.randn, size, dim, dtype, device)
+
+
+def _drawn(
+    draw: Callable[..., Tensor],
+    size: tuple[int, ...],
+    dim: int,
+    dtype: torch.dtype | None,
+    device: torch.device | str | None,
+) -> Tensor:
     part = _current
     if part is None:
-        return torch.rand(*size, dtype=dtype, device=device)
+        return draw(*size, dtype=dtype, device=device)
     each = part.per_clip(size[dim])
-    drawn = torch.rand(*size[:dim], each * part.total, *size[dim + 1 :], dtype=dtype, device=device)
+    drawn = draw(*size[:dim], each * part.total, *size[dim + 1 :], dtype=dtype, device=device)
     return drawn.narrow(dim, each * part.first, size[dim])
 
 

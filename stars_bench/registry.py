@@ -44,6 +44,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dino-tuning": "stars_bench.models.dino_tuning:DinoTuning",
         "mamp+nnclr": "stars_bench.models.mamp_nnclr:MampNnclr",
         "nnclr-scratch": "stars_bench.models.nnclr_scratch:NnclrScratch",
+        "stgcn": "stars_bench.models.stgcn:Stgcn",
+        "skeletonclr": "stars_bench.models.skeletonclr:SkeletonClr",
+        "aimclr": "stars_bench.models.aimclr:AimClr",
+        "raw": "stars_bench.models.raw:Raw",
     },
     "evaluations": {
         "knn": "stars_bench.evaluation.knn:KNN",

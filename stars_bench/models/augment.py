@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from stars_bench import draws
+
 AXES = 3
 NOISE = 0.01
 """Standard deviation of AimCLR's noise, in metres."""
@@ -103,18 +105,18 @@ def flip_time(x: Tensor, which: Tensor) -> Tensor:
 
 
 class Draws:
-    """Random draws for a batch of B clips, on its device."""
+    """Random draws for a batch of B clips, on its device; clip by clip, so that a divided batch draws the same."""
 
     def __init__(self, x: Tensor) -> None:
         self.count, self.device = len(x), x.device
 
     def uniform(self, *shape: int) -> Tensor:
         """(B, *shape) from [0, 1), float64."""
-        return torch.rand(self.count, *shape, dtype=torch.float64, device=self.device)
+        return draws.rand(self.count, *shape, dtype=torch.float64, device=self.device)
 
     def whole(self, limit: int) -> Tensor:
         """(B,) int64 from 0 .. limit - 1."""
-        return torch.randint(limit, (self.count,), device=self.device)
+        return (self.uniform() * limit).long()
 
     def coin(self) -> Tensor:
         """(B,) bool, true with probability 1/2."""
@@ -123,9 +125,9 @@ class Draws:
 
 def normal_view(x: Tensor, shear: float = 0.5, ratio: int = 6) -> Tensor:
     """The augmentation of CrosSCLR and the normal one of AimCLR: temporal crop, then shear."""
-    draws = Draws(x)
-    x = temporal_crop(x, draws.whole(2 * (x.shape[2] // ratio) + 1), ratio)
-    return linear_map(x, shear_matrices(draws.uniform(6), shear))
+    drawn = Draws(x)
+    x = temporal_crop(x, drawn.whole(2 * (x.shape[2] // ratio) + 1), ratio)
+    return linear_map(x, shear_matrices(drawn.uniform(6), shear))
 
 
 def extreme_view(
@@ -135,12 +137,12 @@ def extreme_view(
 
     Each but crop, shear and rotation with probability 1/2; the time flip only if asked.
     """
-    x, draws = normal_view(x, shear, ratio), Draws(x)
-    x = swap_sides(x, mirrored, draws.coin())
-    x = linear_map(x, rotation_matrices(draws.whole(AXES), draws.uniform(AXES)))
-    noise = NOISE * torch.randn(x.shape, dtype=x.dtype, device=x.device)
-    x = torch.where(draws.coin().view(-1, 1, 1, 1, 1), x + noise, x)
+    x, drawn = normal_view(x, shear, ratio), Draws(x)
+    x = swap_sides(x, mirrored, drawn.coin())
+    x = linear_map(x, rotation_matrices(drawn.whole(AXES), drawn.uniform(AXES)))
+    noise = NOISE * draws.randn(*x.shape, dtype=x.dtype, device=x.device)
+    x = torch.where(drawn.coin().view(-1, 1, 1, 1, 1), x + noise, x)
     low, high = BLUR_SIGMA
-    x = blur(x, low + (high - low) * draws.uniform(), draws.coin())
-    x = mask_axis(x, draws.whole(AXES), draws.coin())
-    return flip_time(x, draws.coin()) if time_flip else x
+    x = blur(x, low + (high - low) * drawn.uniform(), drawn.coin())
+    x = mask_axis(x, drawn.whole(AXES), drawn.coin())
+    return flip_time(x, drawn.coin()) if time_flip else x

@@ -58,6 +58,11 @@ def hops_from(joint: int, parents: Sequence[int]) -> np.ndarray:
     return hops
 
 
+def root_of(skeleton: Skeleton) -> int:
+    """The joint that is its own parent."""
+    return next(joint for joint, parent in enumerate(skeleton.parents) if joint == parent)
+
+
 def spatial_partitions(skeleton: Skeleton) -> np.ndarray:
     """ST-GCN's spatial partitions as its official program (github yysijie/st-gcn) makes them: (3, V, V) float32.
 
@@ -68,12 +73,11 @@ def spatial_partitions(skeleton: Skeleton) -> np.ndarray:
     Kinect v2 is the published one, the spine at the shoulders.
     """
     parents = skeleton.parents
-    root = next(joint for joint, parent in enumerate(parents) if joint == parent)
     own = np.eye(len(parents), dtype=bool)
     neighbours = np.zeros_like(own)
     for a, b in bones(parents):
         neighbours[a, b] = neighbours[b, a] = True
-    distance = np.minimum(hops_from(root, parents), 2)
+    distance = np.minimum(hops_from(root_of(skeleton), parents), 2)
     nearer = distance[:, None] < distance[None, :]
     weight = 1 / (own | neighbours).sum(0)
     return np.stack([part * weight for part in (own, neighbours & ~nearer, neighbours & nearer)]).astype(np.float32)

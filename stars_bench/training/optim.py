@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,15 @@ def warmup_cosine(epochs: float, warmup: float, final: float) -> Schedule:
         return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
 
     return factor
+
+
+def step_decay(milestones: Sequence[float], factor: float = 0.1) -> Schedule:
+    """1, times `factor` from each of the epochs `milestones` on."""
+
+    def at(epoch: float) -> float:
+        return float(factor ** sum(int(epoch) >= milestone for milestone in milestones))
+
+    return at
 
 
 def decay_matrices_only(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:

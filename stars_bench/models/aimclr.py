@@ -1,0 +1,137 @@
+"""AimCLR (arXiv:2112.03590; github Levigty/AimCLR): SkeletonCLR that also learns from extremely augmented views.
+
+An extreme view, and the same view after its network has dropped what it attends to most (EADM), must give the normal
+view's distribution over key and queue (D3M). From the middle on, the nearest entry of the queue for each of the three
+counts as a positive too (NNM). Settings: the released `pretext_aimclr_*_joint.yaml`: those of SkeletonCLR, the extreme
+view without the temporal flip that the paper has (`time_flip`), nearest neighbours from epoch 150 of 300.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self, cast
+
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor
+
+from stars_bench.api import Run, Skeleton, TrainingClips
+from stars_bench.models.augment import extreme_view
+from stars_bench.models.contrast import enqueue
+from stars_bench.models.encoder import bodies_of
+from stars_bench.models.skeleton_graph import mirrored_joints
+from stars_bench.models.skeletonclr import QUICK, ContrastConfig, MomentumContrast, contrast
+from stars_bench.models.stgcn_net import STGCN
+
+ENERGY_FLOOR = 1e-4
+
+
+class AimClrConfig(ContrastConfig):
+    """Settings of SkeletonCLR and of what AimCLR adds."""
+
+    keep: float = Field(0.7, gt=0, lt=1, description="attention from which on features are dropped")
+    mine_after: int = Field(150, ge=0, description="epochs before nearest neighbours count as positives")
+    time_flip: bool = Field(False, description="flip extreme views in time, as in the paper's text")
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
+        """`paper`: the released settings. `quick`: those of `skeletonclr`, neighbours after the same half."""
+        quick: dict[str, Any] = QUICK | {"mine_after": QUICK["epochs"] // 2}
+        return cls(**quick) if name == "quick" else cls()
+
+
+def attention(maps: Tensor) -> Tensor:
+    """SimAM's attention (N, C, T, V) of feature maps (N, C, T, V), in (0, 1): the farther from the mean the larger."""
+    away = (maps - maps.mean((2, 3), keepdim=True)).square()
+    spread = away.sum((2, 3), keepdim=True) / (maps[0, 0].numel() - 1)
+    return (away / (4 * (spread + ENERGY_FLOOR)) + 0.5).sigmoid()
+
+
+class ExtremeContrast(MomentumContrast):
+    """SkeletonCLR's model with extreme views.
+
+    Args:
+        mine_from: steps after which nearest neighbours count.
+    """
+
+    done: Tensor
+
+    def __init__(self, config: AimClrConfig, skeleton: Skeleton, mine_from: int) -> None:
+        super().__init__(config, skeleton)
+        self.keep, self.time_flip, self.mine_from = config.keep, config.time_flip, mine_from
+        self.mirrored = mirrored_joints(skeleton)
+        self.register_buffer("done", torch.zeros((), dtype=torch.long))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, 4 D + 2): features of the normal view, the extreme one, the same after dropping, and of the key.
+
+        The last two are the parts of joints and of values that were kept: by them the batch is enlarged again.
+        """
+        x = self.encoder.placed(x)
+        extreme = extreme_view(x, self.mirrored, self.config.shear, self.config.crop_ratio, self.time_flip)
+        normal, key = self.view(x), self.view(x)
+        with torch.no_grad():
+            keys = self.key_encoder.features(key)
+        pooled, dropped, kept = self.attended(extreme)
+        return torch.cat([self.encoder.features(normal), pooled, dropped, keys, kept], 1)
+
+    def attended(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of clips (B, 3, T, V, M): features (B, D), features without what is attended to (B, D), parts kept (B, 2)."""
+        clips, bodies = x.shape[0], x.shape[4]
+        maps = self.encoder.maps(bodies_of(x))
+        with torch.no_grad():
+            attended = attention(maps)
+            joints = attended.mean((1, 2)) < self.keep  # (B * M, V)
+            values = attended < self.keep  # (B * M, D, T, V)
+            kept = torch.stack([part.view(clips, -1).to(maps.dtype).mean(1) for part in (joints, values)], 1)
+        dropped = maps * joints[:, None, None] * values
+        pooled, rest = (each.mean((2, 3)).view(clips, bodies, -1).mean(1) for each in (maps, dropped))
+        return pooled, rest, kept
+
+    def loss(self, features: Tensor) -> Tensor:
+        """The loss of a whole batch (B, 4 D + 2); the keys are then enqueued."""
+        features = features.to(self.queue.dtype)
+        with torch.autocast(features.device.type, enabled=False):
+            normal, extreme, dropped, key, kept = torch.split(features, [self.config.dim] * 4 + [2], 1)
+            dropped = dropped / kept.mean(0).prod()
+            key = self.key_of(key)
+            logits = [self.logits(self.head(view), key) for view in (normal, extreme, dropped)]
+            target = logits[0].detach().softmax(1)
+            alike = [-(one.log_softmax(1) * target).sum(1).mean() for one in logits[1:]]
+            loss = self.positives_loss(logits) + (alike[0] + alike[1]) / 2
+            enqueue(self.queue, self.queue_ptr, key)
+        return loss
+
+    def positives_loss(self, logits: list[Tensor]) -> Tensor:
+        """Cross entropy of the normal view's logits, shared among its key and, later, the three nearest neighbours."""
+        positive = torch.zeros_like(logits[0])
+        for one in logits:
+            positive.scatter_(1, 1 + one[:, 1:].argmax(1, keepdim=True), 1.0)
+        positive = positive * (self.done >= self.mine_from)
+        positive[:, 0] = 1.0
+        return -((logits[0].log_softmax(1) * positive).sum(1) / positive.sum(1)).mean()
+
+    def after_step(self) -> None:
+        """Counts the step; the copies follow."""
+        self.done += 1
+        super().after_step()
+
+
+class AimClr:
+    """SkeletonCLR with extreme augmentation, attention-guided dropping and neighbours as positives."""
+
+    name: ClassVar[str] = "aimclr"
+    Config: ClassVar[type[BaseModel]] = AimClrConfig
+
+    def fit(self, clips: TrainingClips, run: Run) -> STGCN:
+        """Pre-trains on the training part without labels.
+
+        Raises:
+            UsageError: the dataset's joints are not named in pairs of left and right.
+        """
+        config = cast(AimClrConfig, run.config)
+        mine_from = config.mine_after * (len(clips) // config.batch_size)
+        return contrast("contrast", clips, run, ExtremeContrast(config, clips.skeleton, mine_from))
+
+    def build(self, config: AimClrConfig, num_joints: int) -> STGCN:
+        """The network without weights and graph, for a checkpoint."""
+        return config.blank(num_joints)

@@ -1,0 +1,58 @@
+"""The coordinates themselves as features: no network, no training.
+
+Clips are resized to 120 frames, the length that STARS (arXiv:2407.10935) works on, and moved so that the first body's
+centre joint begins at the origin. Nearest neighbours on them are a strong floor where few clips train.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from stars_bench.api import Run, TrainingClips
+
+BODIES = 2
+
+
+class RawConfig(BaseModel):
+    """Settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frames: int = Field(120, ge=1)
+
+
+class Coordinates(nn.Module):
+    """Centred coordinates as a vector: (B, 3, T, V, M) -> (B, 3 * T * V * M)."""
+
+    centre: Tensor
+
+    def __init__(self, frames: int, joints: int, centre: int = 0) -> None:
+        super().__init__()
+        self.frames, self.dim = frames, 3 * frames * joints * BODIES
+        self.register_buffer("centre", torch.tensor(centre))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """An absent body stays where it is, at zero."""
+        present = (x != 0).any(3, keepdim=True).any(2, keepdim=True).any(1, keepdim=True)
+        origin = x[:, :, :1, self.centre.view(1), :1]
+        return ((x - origin) * present).flatten(1)
+
+
+class Raw:
+    """Centred joints, resized to 120 frames: coordinates alone, nothing is trained."""
+
+    name: ClassVar[str] = "raw"
+    Config: ClassVar[type[BaseModel]] = RawConfig
+
+    def fit(self, clips: TrainingClips, run: Run) -> Coordinates:
+        """Returns the features; the training part is not looked at."""
+        config = cast(RawConfig, run.config)
+        return Coordinates(config.frames, clips.num_joints, clips.skeleton.centre).to(run.device)
+
+    def build(self, config: RawConfig, num_joints: int) -> Coordinates:
+        """The same for a checkpoint, which holds the centre joint."""
+        return Coordinates(config.frames, num_joints)

@@ -1,0 +1,155 @@
+"""SkeletonCLR, the base of CrosSCLR (arXiv:2104.14544; github LinguoLi/CrosSCLR): MoCo on two augmented views.
+
+An ST-GCN of a quarter of the width; keys come from a copy that follows by momentum, negatives from a queue. Settings:
+the released `crossclr_3views_xview.yaml`, whose single-stream part this is: 300 epochs, SGD 0.1, a tenth after 250,
+weight decay 1e-4, batch 128, shear 0.5, temporal crop 1/6, queue 32,768, momentum 0.999, temperature 0.07. As in its
+data, clips have 50 frames and every body stands with its root joint at the origin in every frame; its turning of every
+body to the camera is not repeated. The copy starts equal, as in the paper; the official program initialises it apart.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from stars_bench.api import Run, Skeleton, TrainingClips
+from stars_bench.models.augment import normal_view
+from stars_bench.models.contrast import enqueue, follow, momentum_logits, new_queue, own_key_loss
+from stars_bench.models.mamp import QUICK_STAGE1
+from stars_bench.models.nnclr import QUICK_STAGE2
+from stars_bench.models.skeleton_graph import root_of, spatial_partitions
+from stars_bench.models.stgcn import SgdConfig
+from stars_bench.models.stgcn_net import STGCN, initialise
+from stars_bench.training.step import SplitStep
+
+
+class ContrastConfig(SgdConfig):
+    """Settings of contrastive learning with a momentum encoder."""
+
+    frames: int = Field(50, ge=4)
+    channels: int = Field(16, ge=1, description="width of the first blocks")
+    epochs: int = Field(300, ge=1)
+    milestones: tuple[int, ...] = Field((250,), description="epochs from which the rate is a tenth of what it was")
+    batch_size: int = Field(128, ge=2)
+    nesterov: bool = False
+    feature_dim: int = Field(128, ge=2, description="of the vectors that are compared")
+    queue_size: int = Field(32_768, ge=2)
+    momentum: float = Field(0.999, ge=0, lt=1, description="of the copy that gives the keys")
+    temperature: float = Field(0.07, gt=0)
+    shear: float = Field(0.5, ge=0, description="largest entry of a shear off its diagonal")
+    crop_ratio: int = Field(6, ge=1, description="a clip is continued by 1 / crop_ratio at each end, then cropped")
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
+        """`paper`: the released settings. `quick`: frames, epochs, batch and queue of the other quick presets."""
+        return cls(**QUICK) if name == "quick" else cls()
+
+
+QUICK: dict[str, Any] = {
+    "frames": QUICK_STAGE1["frames"],
+    "epochs": QUICK_STAGE1["epochs"],
+    "milestones": (83,),  # after the same part of the whole
+    "batch_size": QUICK_STAGE2["tune_batch_size"],
+    "queue_size": QUICK_STAGE2["queue_size"],
+    "lr": 0.025,  # as much lower as the batch is smaller
+}
+
+
+class MomentumContrast(nn.Module):
+    """Network and projection, their copies that follow, queue and loss."""
+
+    queue: Tensor
+    queue_ptr: Tensor
+
+    def __init__(self, config: ContrastConfig, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = STGCN(
+            config.frames,
+            spatial_partitions(skeleton),
+            config.channels,
+            config.dim,
+            config.dropout,
+            root=root_of(skeleton),
+        )
+        self.head = nn.Sequential(
+            nn.Linear(config.dim, config.dim), nn.ReLU(), nn.Linear(config.dim, config.feature_dim)
+        )
+        initialise(self.head)
+        self.key_encoder = deepcopy(self.encoder).requires_grad_(False)
+        self.key_head = deepcopy(self.head).requires_grad_(False)
+        self.register_buffer("queue", new_queue(config.feature_dim, config.queue_size))
+        self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
+
+    def view(self, x: Tensor) -> Tensor:
+        """A normally augmented view of clips (B, 3, T, V, M)."""
+        return normal_view(x, self.config.shear, self.config.crop_ratio)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Features (B, 2, D) of two views: of the query, and, without gradient, of the key."""
+        x = self.encoder.placed(x)
+        query, key = self.view(x), self.view(x)
+        with torch.no_grad():
+            keys = self.key_encoder.features(key)
+        return torch.stack([self.encoder.features(query), keys], 1)
+
+    def loss(self, features: Tensor) -> Tensor:
+        """InfoNCE of a whole batch's (B, 2, D); the keys are then enqueued."""
+        query, key = features.to(self.queue.dtype).unbind(1)
+        with torch.autocast(features.device.type, enabled=False):
+            key = self.key_of(key)
+            loss = own_key_loss(self.logits(self.head(query), key))
+            enqueue(self.queue, self.queue_ptr, key)
+        return loss
+
+    @torch.no_grad()
+    def key_of(self, features: Tensor) -> Tensor:
+        """Unit keys (B, F) of the copy's features (B, D)."""
+        return F.normalize(self.key_head(features), dim=1)
+
+    def logits(self, projected: Tensor, key: Tensor) -> Tensor:
+        """(B, 1 + K) of projected queries (B, F), and unit keys (B, F), with the queue as it is now."""
+        return momentum_logits(F.normalize(projected, dim=1), key, self.queue.clone(), self.config.temperature)
+
+    def after_step(self) -> None:
+        """Moves the copies towards network and projection, once for the coming step."""
+        follow(self.key_encoder, self.encoder, self.config.momentum)
+        follow(self.key_head, self.head, self.config.momentum)
+
+
+def contrast(name: str, clips: TrainingClips, run: Run, model: MomentumContrast) -> STGCN:
+    """Trains a model on whole clips of the training part; returns its network."""
+    config = model.config
+    model.to(run.device)
+
+    def encode(rows: Tensor) -> Tensor:
+        return model.encode(clips.whole(rows, config.frames))
+
+    def loss(features: Tensor, rows: Tensor) -> Tensor:  # noqa: ARG001 - every clip is its own class
+        return model.loss(features)
+
+    stage = config.stage(name, model, SplitStep(encode, loss), len(clips))
+    stage.optimizer.register_step_post_hook(lambda *_: model.after_step())
+    run.train(stage)
+    return model.encoder
+
+
+class SkeletonClr:
+    """Momentum contrast of sheared and cropped views, with an ST-GCN."""
+
+    name: ClassVar[str] = "skeletonclr"
+    Config: ClassVar[type[BaseModel]] = ContrastConfig
+
+    def fit(self, clips: TrainingClips, run: Run) -> STGCN:
+        """Pre-trains on the training part without labels."""
+        config = cast(ContrastConfig, run.config)
+        return contrast("contrast", clips, run, MomentumContrast(config, clips.skeleton))
+
+    def build(self, config: ContrastConfig, num_joints: int) -> STGCN:
+        """The network without weights and graph, for a checkpoint."""
+        return config.blank(num_joints)

@@ -1,0 +1,132 @@
+"""ST-GCN (arXiv:1801.07455; github yysijie/st-gcn), supervised: where the field's graph networks begin.
+
+Settings: the released `config/st_gcn/ntu-xsub/train.yaml` and the defaults of its program (SGD with Nesterov momentum
+0.9, lr 0.1, a tenth after 10 and 50 of 80 epochs, weight decay 1e-4, batch 64, dropout 0.5, no augmentation). Clips
+are resized to its 300 frames; the official program fills up with zeros. 3.10 M parameters with 60 classes and 25
+joints, as EfficientGCN (arXiv:2106.15125) lists it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.models.mamp import QUICK_STAGE1
+from stars_bench.models.skeleton_graph import spatial_partitions
+from stars_bench.models.stgcn_net import STGCN, blank, initialise
+from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
+from stars_bench.training.loop import Stage
+from stars_bench.training.optim import step_decay
+from stars_bench.training.step import SplitStep
+
+
+class SgdConfig(BaseModel):
+    """Settings of training by SGD with a rate that falls to a tenth at certain epochs, and the network's size."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frames: int = Field(300, ge=4)
+    channels: int = Field(64, ge=1, description="width of the first blocks")
+    dim: int = Field(256, ge=1, description="width of the last block: of the features")
+    dropout: float = Field(0.5, ge=0, lt=1)
+    epochs: int = Field(80, ge=1)
+    milestones: tuple[int, ...] = Field((10, 50), description="epochs from which the rate is a tenth of what it was")
+    batch_size: int = Field(64, ge=2)
+    lr: float = Field(0.1, gt=0)
+    sgd_momentum: float = Field(0.9, ge=0, lt=1)
+    nesterov: bool = True
+    weight_decay: float = Field(1e-4, ge=0)
+
+    def blank(self, joints: int) -> STGCN:
+        """The network without its weights and its graph, for a checkpoint."""
+        return STGCN(self.frames, blank(joints), self.channels, self.dim, self.dropout)
+
+    def stage(self, name: str, module: nn.Module, step: SplitStep, samples: int) -> Stage:
+        """The stage that trains `module`."""
+        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        return Stage(
+            name=name,
+            config=self.model_dump(),
+            module=module,
+            optimizer=torch.optim.SGD(
+                parameters, self.lr, self.sgd_momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
+            ),
+            step=step,
+            samples=samples,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr_factor=step_decay(self.milestones),
+        )
+
+
+class StgcnConfig(SgdConfig):
+    """Settings of the supervised network."""
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for both datasets
+        """`paper`: the released settings. `quick`: frames, epochs and batch of the other quick presets."""
+        return cls(**QUICK) if name == "quick" else cls()
+
+
+QUICK: dict[str, Any] = {
+    "frames": QUICK_STAGE1["frames"],
+    "channels": 16,
+    "epochs": QUICK_SUPERVISED["epochs"],
+    "milestones": (5, 25),  # after the same parts of the whole
+    "batch_size": QUICK_SUPERVISED["batch_size"],
+    "lr": 0.025,  # as much lower as the batch is smaller
+}
+
+
+class ClassifyingSTGCN(STGCN):
+    """The network with its last layer."""
+
+    def __init__(self, config: StgcnConfig, partitions: Any, num_classes: int) -> None:
+        super().__init__(config.frames, partitions, config.channels, config.dim, config.dropout)
+        self.fc = nn.Linear(config.dim, num_classes)
+        initialise(self.fc)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logits (B, classes) of clips (B, 3, T, V, M)."""
+        return cast(Tensor, self.fc(self(x)))
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Loads weights; the last layer takes their number of classes, which `build` cannot know."""
+        bias = state_dict.get("fc.bias")
+        if bias is not None and len(bias) != self.fc.out_features:
+            self.fc = nn.Linear(self.dim, len(bias)).to(self.fc.weight)
+        return super().load_state_dict(state_dict, strict, assign)
+
+
+class Stgcn:
+    """Spatial temporal graph convolutional network, trained with labels."""
+
+    name: ClassVar[str] = "stgcn"
+    Config: ClassVar[type[BaseModel]] = StgcnConfig
+    needs_labels: ClassVar[bool] = True
+    evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
+
+    def fit(self, clips: TrainingClips, run: Run) -> ClassifyingSTGCN:
+        """Trains on the labelled training part."""
+        config = cast(StgcnConfig, run.config)
+        model = ClassifyingSTGCN(config, spatial_partitions(clips.skeleton), clips.num_classes).to(run.device)
+        labels = clips.labels
+
+        def logits(rows: Tensor) -> Tensor:
+            return model.classify(clips.whole(rows, config.frames))
+
+        def loss(encoded: Tensor, rows: Tensor) -> Tensor:
+            return F.cross_entropy(encoded, labels[rows])
+
+        run.train(config.stage("supervised", model, SplitStep(logits, loss), len(clips)))
+        return model
+
+    def build(self, config: StgcnConfig, num_joints: int) -> ClassifyingSTGCN:
+        """The network without weights and graph, for a checkpoint; loading tells it its number of classes."""
+        return ClassifyingSTGCN(config, blank(num_joints), num_classes=1)
