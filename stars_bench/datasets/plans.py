@@ -32,7 +32,7 @@ class Conversion:
     profile: Profile
     folder: Path
     compression: str = packing.DEFAULT
-    num_bytes: int = 0  # of all raw files that are to be read: much is read otherwise than little
+    num_bytes: int = 0  # of all raw files, or what made-up clips count: much is converted otherwise than little
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ShardPlan:
 
     number: int
     count: int  # of items
-    num_bytes: int  # of their raw files
+    num_bytes: int  # of their raw files, or what made-up ones count
     digest: str
     pickled: bytes
 
@@ -76,9 +76,8 @@ def make_plans(conversion: Conversion, items: Sequence[RawItem], shard_bytes: in
     for first, behind in _groups(sizes, target):
         mine = list(zip(items[first:behind], places[first:behind], strict=True))
         digest = provenance.digest_lines([settings, *(_line(item, where) for item, where in mine)])
-        num_bytes = sum(place.size for _, where in mine for place in where)
         pickled = pickle.dumps(mine, pickle.HIGHEST_PROTOCOL)
-        plans.append(ShardPlan(len(plans), len(mine), num_bytes, digest, pickled))
+        plans.append(ShardPlan(len(plans), len(mine), sum(sizes[first:behind]), digest, pickled))
     return plans
 
 

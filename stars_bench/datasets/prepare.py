@@ -144,7 +144,7 @@ def convert_shard(
     conversion: Conversion, plan: ShardPlan, tick: Callable[[int, int], None] | None = None
 ) -> tuple[ShardFacts, int]:
     """One task: reads, converts and writes one shard. Its facts, and how many items it had."""
-    scan_choice.expect(conversion.num_bytes)
+    _expect(conversion)
     content = ShardContent()
     with _undisturbed():
         for done, (item, places) in enumerate(plan.items()):
@@ -157,6 +157,10 @@ def convert_shard(
     path = conversion.folder / plan.file
     facts = shards.write_shard(path, conversion.spec, conversion.profile, plan.digest, content, conversion.compression)
     return facts, plan.count
+
+
+def _expect(conversion: Conversion) -> None:
+    scan_choice.expect(conversion.num_bytes, text=conversion.spec.convert is not _generate)
 
 
 @contextmanager
@@ -226,7 +230,7 @@ def _run(
             yield convert_shard(conversion, plan, tell)
         return
     if backend is None and workers.CAN_FORK:
-        scan_choice.expect(conversion.num_bytes)  # what this loads or compiles is then there in every worker
+        _expect(conversion)  # what this loads or compiles is then there in every worker
     yield from workers.run(partial(convert_shard, conversion), plans, jobs, backend, scheduler)
 
 

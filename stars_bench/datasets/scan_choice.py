@@ -23,16 +23,18 @@ class _State:
     numba: bool | None = None  # whether compiled code is used; None: not decided
 
 
-def expect(num_bytes: int) -> None:
-    """Says how much text this process is about to read, and each process that will be forked from it.
+def expect(num_bytes: int, text: bool = True) -> None:
+    """Says how much this process is about to read, and each process that will be forked from it.
 
-    Much: everything is compiled, or loaded, now and here.
+    Much: everything is compiled, or loaded, now and here. `text`: False where clips come from elsewhere, and compiled
+    code is for cleaning alone.
     """
     if num_bytes <= WORTH_COMPILING:
         return
     scan = scanner(num_bytes)
-    scan.scan_ntu(b"1\n0\n")
-    scan.scan_video(b"0\n")
+    if text:
+        scan.scan_ntu(b"1\n0\n")
+        scan.scan_video(b"0\n")
     if (motion := compiled("scan_motion")) is not None:
         body = np.zeros((1, 25, 3), np.float32)
         motion.rows_by_body(np.zeros(1, np.int64), np.zeros(1, np.int64))
