@@ -216,6 +216,14 @@ def distinct_bodies(x: Tensor) -> tuple[Tensor, Tensor]:
     return flat.reshape(batch * bodies, *x.shape[2:4], 3)[kept], which
 
 
+def present_bodies(x: Tensor) -> Tensor:
+    """Which bodies of clips (B, 3, T, V, M) are there, (B, M): not zeros, not a copy of the first; the first always."""
+    flat = bodies_of(x).reshape(x.shape[0], x.shape[4], -1)
+    present = (flat != 0).any(2) & (flat != flat[:, :1]).any(2)
+    present[:, 0] = True
+    return present
+
+
 def patchify(x: Tensor) -> Tensor:
     """Cuts (B, T, V, 3) into tokens (B, T/4, V, 12); the 12 values are frame-major, then x y z."""
     batch, frames, joints, channels = x.shape

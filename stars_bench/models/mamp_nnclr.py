@@ -41,7 +41,9 @@ class Joint(nn.Module):
 
     def __init__(self, encoder: SkeletonEncoder, config: MampNnclrConfig) -> None:
         super().__init__()
-        self.masked = MaskedPrediction(encoder, config.decoder_depth, config.mask_ratio, config.mask_tau)
+        self.masked = MaskedPrediction(
+            encoder, config.decoder_depth, config.mask_ratio, config.mask_tau, skip_absent=config.skip_absent
+        )
         self.contrast = NeighbourTuning(
             encoder, config.queue_size, config.temperature, config.predictor_hidden, part="all"
         )

@@ -102,8 +102,9 @@ class NeighbourTuning(Tuned):
         temperature: float = 0.07,
         predictor_hidden: int = PREDICTOR_HIDDEN,
         part: Part = "half",
+        share: float = 0.5,
     ) -> None:
-        super().__init__(encoder, part)
+        super().__init__(encoder, part, share)
         self.head = ContrastiveHead(encoder.dim, predictor_hidden)
         self.temperature = temperature
         # Stored (D, K) and with these names, as in official checkpoints.
@@ -145,14 +146,20 @@ class NeighbourTuning(Tuned):
 
 
 def tune(
-    clips: TrainingClips, run: Run, encoder: SkeletonEncoder, config: TuningConfig, head_epochs: int = 0
+    clips: TrainingClips,
+    run: Run,
+    encoder: SkeletonEncoder,
+    config: TuningConfig,
+    head_epochs: int = 0,
+    share: float = 0.5,
 ) -> SkeletonEncoder:
     """Stage 2 on the training part, from a pre-trained encoder; returns it after the last epoch.
 
     Args:
-        head_epochs: epochs of the heads alone before it, whose heads and queue it then starts from.
+        head_epochs: epochs of the heads alone before it, whose heads and queue it then starts from. share: of the
+        blocks, from the last, that is tuned.
     """
-    model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden)
+    model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden, share=share)
     return tune_by_neighbours(clips, run, model.to(run.device), config, head_epochs)
 
 

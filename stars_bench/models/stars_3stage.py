@@ -16,11 +16,15 @@ from stars_bench.api import Run, TrainingClips
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MampConfig, stage1_preset
 from stars_bench.models.nnclr import TuningConfig, stage2_preset, tune
-from stars_bench.models.tuning import HeadsFirst, first_stage
+from stars_bench.models.tuning import HeadsFirst, UpperPart, first_stage
 
 
-class Stars3StageConfig(MampConfig, TuningConfig, HeadsFirst):
-    """Settings of all three stages."""
+class Stars3StageConfig(MampConfig, TuningConfig, HeadsFirst, UpperPart):
+    """Settings of all three stages.
+
+    `paper` costs stage 1 of `MampConfig`, one pass of the encoder over the training part for the heads (their 20 epochs
+    learn on kept features), and 10 epochs of tuning: half of the stage 2 of `StarsConfig`. `quick`: as that of `stars`.
+    """
 
     tune_epochs: int = Field(10, ge=1)
 
@@ -44,7 +48,7 @@ class Stars3Stage:
             UsageError: the encoder to start from is not of the size that the config says.
         """
         config = cast(Stars3StageConfig, run.config)
-        return tune(clips, run, first_stage(self, clips, run), config, config.head_epochs)
+        return tune(clips, run, first_stage(self, clips, run), config, config.head_epochs, config.tune_share)
 
     def build(self, config: Stars3StageConfig, num_joints: int) -> SkeletonEncoder:
         """The encoder without its weights, for a checkpoint."""

@@ -36,8 +36,11 @@ class FlipTuning(NeighbourTuning):
         mirrored: (V,) the joint that takes the place of each in a mirror.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, mirrored: Sequence[int], config: TuningConfig) -> None:
-        super().__init__(encoder, config.queue_size, config.temperature, config.predictor_hidden)
+    def __init__(
+        self, encoder: SkeletonEncoder, mirrored: Sequence[int], config: TuningConfig, share: float = 0.5
+    ) -> None:
+        sizes = config.queue_size, config.temperature, config.predictor_hidden
+        super().__init__(encoder, *sizes, share=share)
         self.mirrored = list(mirrored)
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
@@ -82,7 +85,7 @@ class StarsFlip(Stars):
         """
         config = cast(StarsConfig, run.config)
         mirrored = mirrored_joints(clips.skeleton)
-        model = FlipTuning(first_stage(self, clips, run), mirrored, config).to(run.device)
+        model = FlipTuning(first_stage(self, clips, run), mirrored, config, config.tune_share).to(run.device)
 
         step = SplitStep(
             lambda rows: model.views(clips.whole(rows, config.frames)),

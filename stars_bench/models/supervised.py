@@ -19,7 +19,11 @@ from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, Supe
 
 
 class SupervisedConfig(EncoderConfig, SupervisionConfig):
-    """The encoder's size and the settings of training with labels."""
+    """The encoder's size and the settings of training with labels.
+
+    `paper` on NTU-60 x-sub: 100 epochs of 84 GFLOP a clip and step, 3.4e17 FLOP, 56 % of MAMP's stage 1.
+    `quick`: about a minute on two CPU cores for some 200 clips.
+    """
 
     layer_decay: float = Field(1.0, gt=0, le=1, description="factor on the rate per layer towards the input")
 

@@ -38,6 +38,12 @@ class TuningSettings(BaseModel):
     tune_clip: float = Field(3.0, gt=0, description="largest gradient norm of each parameter")
 
 
+class UpperPart(BaseModel):
+    """How much of the encoder is tuned."""
+
+    tune_share: float = Field(0.5, ge=0, le=1, description="share of the blocks, from the last, that is tuned")
+
+
 class HeadsFirst(BaseModel):
     """Settings of tunings that train their heads alone before."""
 
@@ -48,13 +54,14 @@ class Tuned(nn.Module):
     """An encoder under a tuning objective, of which only a part learns; objectives add their heads and their loss.
 
     Args:
-        encoder: pre-trained. part: what of it learns.
+        encoder: pre-trained. part: what of it learns. share: how many of its blocks count as the upper half; officially
+        half, so that block i is tuned when i >= depth / 2.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, part: Part = "half") -> None:
+    def __init__(self, encoder: SkeletonEncoder, part: Part = "half", share: float = 0.5) -> None:
         super().__init__()
         self.encoder = encoder
-        self.first_tuned = (len(encoder.blocks) + 1) // 2  # block i is tuned when i >= depth / 2
+        self.first_tuned = len(encoder.blocks) - int(len(encoder.blocks) * share + 1e-9)
         self.train_only(part)
 
     def train_only(self, part: Part) -> None:
@@ -133,7 +140,7 @@ def tune_stages(
         run.train(
             Stage(
                 name=name,
-                config=settings | {"part": learns},
+                config=settings | {"part": learns, "first_tuned": model.first_tuned},
                 module=model,
                 optimizer=optimizer,
                 step=step_of(FrozenHalf(model.encoder, clips, model.frozen)),
