@@ -25,6 +25,9 @@ AbsentBody = Literal["zero", "duplicate"]
 class StarsBenchError(Exception):
     """A fault of the input or of how a command was used: one line that says what, where, and what to do."""
 
+    is_consequence: ClassVar[bool] = False
+    """Whether another process's fault, which that tells the user itself, has led to it."""
+
 
 class UsageError(StarsBenchError):
     """The command was used wrongly (exit code 2 on the command line)."""

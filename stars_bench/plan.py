@@ -20,6 +20,7 @@ from stars_bench.models.mamp import EncoderConfig
 from stars_bench.pretrained import Pretrained
 from stars_bench.protocols.standard import make_split
 from stars_bench.provenance import digest_json
+from stars_bench.training import distributed
 
 PRECISIONS = ("float32", "tf32", "bf16")
 DEFAULT_PRESETS = ("paper", "quick")
@@ -39,7 +40,8 @@ class Request:
         taken instead of training (the same method) or instead of the first stage. trained_on: what such a checkpoint
         was trained on, `DATASET:PROTOCOL`; None: unknown. stream: joint, bone or motion. validation:
         None (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the
-        seed).
+        seed). grad_accum: into how many parts each process divides its share of a batch; it decides nothing but memory
+        and time.
     """
 
     method: str
@@ -59,6 +61,7 @@ class Request:
     trained_on: str | None = None
     stream: str = "joint"
     checkpoint_seconds: float = 60.0
+    grad_accum: int = 1
     command: str = ""
 
 
@@ -273,7 +276,17 @@ def choose_device(name: str | None) -> torch.device:
         raise UsageError(f"--device {name}: only cpu and cuda are supported")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"--device {name}: torch sees no CUDA device here; leave --device out to use the CPU")
-    return device
+    return own_gpu(device) if device.type == "cuda" and distributed.launched() else device
+
+
+def own_gpu(device: torch.device) -> torch.device:
+    """The GPU of this one of several processes on a machine."""
+    count = torch.cuda.device_count()
+    if device.index is not None:
+        raise UsageError(f"--device {device}: each of several processes has a GPU of its own; say --device cuda")
+    if distributed.local_rank() >= count:
+        raise UsageError(f"more processes on this machine than its GPUs: torchrun --nproc-per-node {count}")
+    return torch.device("cuda", distributed.local_rank())
 
 
 def choose_precision(name: str | None, device: torch.device) -> str:

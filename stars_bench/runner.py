@@ -6,7 +6,7 @@ so the same call again goes on where the last one stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -50,12 +50,15 @@ from stars_bench.results.record import (
     Record,
     StagePart,
 )
-from stars_bench.training.loop import Progress
+from stars_bench.training import distributed
+from stars_bench.training.loop import Progress, Tell
 from stars_bench.training.run import StageResult, StageRun, code_digest
 
 
-def run(request: Request, progress: Progress | None = None, tell: Callable[[str], None] | None = None) -> list[Record]:
+def run(request: Request, progress: Progress | None = None, tell: Tell | None = None) -> list[Record]:
     """Trains and evaluates a method under every seed; returns the records, new or already there.
+
+    Several processes (torchrun) train as one; all return the records, the first alone writes and calls back.
 
     Args:
         tell: called with a line for each thing that the user must know before it starts.
@@ -63,13 +66,18 @@ def run(request: Request, progress: Progress | None = None, tell: Callable[[str]
     Raises:
         UsageError, StarsBenchError: one line that says what is wrong and what to do.
     """
+    distributed.start()
     plan = resolve(request)
+    if not distributed.is_first():
+        progress = tell = None
+    if plan.device.type == "cuda":
+        torch.cuda.set_device(plan.device)
     if tell is not None:
         for notice in plan.notices:
             tell(notice)
     torch.set_float32_matmul_precision("high" if plan.precision == "tf32" else "highest")
     clips = ClipStore.of(plan.dataset, plan.device, request.stream)
-    return [record for seed in request.seeds for record in _run_seed(plan, clips, seed, progress)]
+    return [record for seed in request.seeds for record in _run_seed(plan, clips, seed, progress, tell)]
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ class _Seed:
     store: ClipStore
     start: Pretrained | None
     progress: Progress | None
+    tell: Tell | None
     started: str
 
     def names(self, ids: np.ndarray) -> np.ndarray:
@@ -126,10 +135,12 @@ class _Seed:
             checkpoint_seconds=request.checkpoint_seconds,
             progress=self.progress,
             start=start,
+            micro_batches=request.grad_accum,
+            tell=self.tell,
         )
 
 
-def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None) -> list[Record]:
+def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None, tell: Tell | None) -> list[Record]:
     held_out = plan.request.validation is not None
     this = _Seed(
         plan=plan,
@@ -141,16 +152,19 @@ def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None
         store=clips,
         start=plan.starts.get(seed),
         progress=progress,
+        tell=tell,
         started=utc_now(),
     )
     check_batch_sizes(plan, this.split)
-    write_text(this.folder / "config.toml", to_toml(plan))
+    if distributed.is_first():
+        write_text(this.folder / "config.toml", to_toml(plan))
     encoder, stages, key = _encoder(this)
     records = []
     for name, (evaluation, config) in plan.evaluations.items():
         subject = _subject(this, encoder, key, config)
         for outcome in evaluation().run(subject):
-            records.append(_keep(this, outcome, name, config, encoder, stages))
+            keep = partial(_keep, this, outcome, name, config, encoder, stages)
+            records.append(distributed.from_first(keep))
     return records
 
 
@@ -200,7 +214,8 @@ def _encoder(this: _Seed) -> tuple[nn.Module, Sequence[StageResult], str]:
         "train": _together(set(this.names(this.split.train)), start.train if start else set()),
         "classes": _together(this.class_names(this.split.train), start.classes if start else set()),
     }
-    pretrained.save(this.folder / pretrained.FILE, encoder, facts)
+    if distributed.is_first():
+        pretrained.save(this.folder / pretrained.FILE, encoder, facts)
     return encoder, fit.stages, key
 
 
@@ -232,7 +247,7 @@ def _keep(
         **measured(outcome, labels, len(this.plan.dataset.spec.classes)),
         stages=tuple(StagePart(**asdict(stage)) for stage in (*stages, *outcome.stages)),
         code=CodePart(**code_state()),
-        environment=EnvironmentPart(**environment(device_name(this.plan.device)), precision=this.plan.precision),
+        environment=_environment_part(this.plan),
         command=this.plan.request.command,
         started=this.started,
         finished=utc_now(),
@@ -306,6 +321,11 @@ def _init_part(this: _Seed) -> InitPart | None:
         novel_classes_seen=None if start.classes is None else len(novel & start.classes),
         notes=start.notes,
     )
+
+
+def _environment_part(plan: Plan) -> EnvironmentPart:
+    machine = environment(device_name(plan.device))
+    return EnvironmentPart(**machine, precision=plan.precision, processes=distributed.world_size())
 
 
 def _dataset_part(plan: Plan) -> DatasetPart:

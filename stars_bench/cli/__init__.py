@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.markup import escape
@@ -68,21 +69,57 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
+        if SEVERAL:
+            _join_the_others()
         app()
+    except SystemExit as done:
+        if SEVERAL and not done.code:
+            _part_from_the_others()
+        raise
     except Stopped as stopped:
-        errors.print("stopped; nothing finished is lost: the same command goes on from here")
-        sys.exit(128 + stopped.args[0])
+        why = "stopped (as are all processes when one is lost)" if SEVERAL else "stopped"
+        _end(f"{why}; nothing finished is lost: the same command goes on from here", 128 + stopped.args[0], None)
     except StarsBenchError as error:
         if debug:
             raise
-        errors.print("[bold red]error:[/]", escape(str(error)), soft_wrap=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        told = None if error.is_consequence else str(error)
+        _end(f"[bold red]error:[/] {escape(str(error))}", 2 if isinstance(error, UsageError) else 1, told)
     except Exception as error:
         if debug:
             raise
         first = escape((str(error).splitlines() or [""])[0])
-        errors.print(f"[bold red]error:[/] {type(error).__name__}: {first} (--debug shows where)", soft_wrap=True)
-        sys.exit(1)
+        _end(f"[bold red]error:[/] {type(error).__name__}: {first} (--debug shows where)", 1, first)
+
+
+SEVERAL = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+"""Whether this is one of several processes (torchrun)."""
+
+
+def _join_the_others() -> None:
+    from stars_bench.training import distributed
+
+    distributed.start()
+    console.quiet = not distributed.is_first()
+
+
+def _part_from_the_others() -> None:
+    from stars_bench.training import distributed
+
+    distributed.stop()
+
+
+def _end(line: str, code: int, told: str | None) -> NoReturn:
+    """Says why and ends. Of several processes one says it, and ends without waiting for the others."""
+    if not SEVERAL:
+        errors.print(line, soft_wrap=True)
+        sys.exit(code)
+    from stars_bench.training import distributed
+
+    if distributed.is_first_to_say(told):
+        errors.print(line, soft_wrap=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 class Stopped(BaseException):

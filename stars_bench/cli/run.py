@@ -54,6 +54,12 @@ TrainedOn = Annotated[
 Stream = Annotated[str, typer.Option(metavar="NAME", help="joint, bone or motion, made from the joints.")]
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")]
 Precision = Annotated[str | None, typer.Option(metavar="NAME", help="float32, tf32 (default on a GPU) or bf16.")]
+GradAccum = Annotated[
+    int,
+    typer.Option(
+        min=1, metavar="K", help="Micro-batches: the same result in less memory and more time, for small GPUs."
+    ),
+]
 CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")]
 
 
@@ -83,6 +89,7 @@ def run(
     ] = None,
     device: Device = None,
     precision: Precision = None,
+    grad_accum: GradAccum = 1,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
@@ -95,6 +102,8 @@ def run(
     **The whole row of a paper:** `stars-bench run stars --dataset ntu60 --protocol xsub --eval all`
 
     **Transfer:** `stars-bench run stars --dataset pku2 --protocol xsub --eval finetune --init RUN_FOLDER_ON_NTU60`
+
+    **Several GPUs:** `torchrun --nproc-per-node 4 -m stars_bench run stars --protocol xsub` gives the result of one.
 
     **From published weights:** `stars-bench run stars --protocol xsub --init mamp.pth --trained-on ntu60:xsub`
     """
@@ -117,6 +126,7 @@ def run(
             device=device,
             precision=precision,
             checkpoint_seconds=checkpoint_seconds,
+            grad_accum=grad_accum,
             data_dir=data_dir,
             runs_dir=runs_dir,
             command=shlex.join(["stars-bench", *sys.argv[1:]]),
@@ -142,6 +152,7 @@ def evaluate(
     novel_classes: Novel = None,
     device: Device = None,
     precision: Precision = None,
+    grad_accum: GradAccum = 1,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
@@ -174,6 +185,7 @@ def evaluate(
             device=device,
             precision=precision,
             checkpoint_seconds=checkpoint_seconds,
+            grad_accum=grad_accum,
             data_dir=data_dir,
             runs_dir=runs_dir,
             command=shlex.join(["stars-bench", *sys.argv[1:]]),

@@ -18,6 +18,7 @@ from stars_bench.batches import ClipPart
 from stars_bench.evaluation.feature_files import FeatureFiles
 from stars_bench.protocols.episodes import Episodes
 from stars_bench.provenance import digest_json
+from stars_bench.training import distributed
 from stars_bench.training.loop import Progress, autocast
 from stars_bench.training.run import StageResult, StageRun, code_digest
 
@@ -100,12 +101,13 @@ class Subject:
             "device": run.device.type,
         }
         files = FeatureFiles(run.folder, f"crop{keep:g}-{digest_json(depends_on)[:16]}", run.reuse_from)
-        found, there = files.find(names)
+        found, there = distributed.from_first(lambda: files.find(names))
         if not there.all():
             missing = ClipPart(clips.store, clips.ids.cpu().numpy()[~there])
             new = extract(self.encoder, missing, keep, run.precision, run.progress, f"{part} features").cpu().numpy()
             _check_finite(new, names[~there], run.precision)
-            files.add(names[~there], new)
+            if distributed.is_first():
+                files.add(names[~there], new)
             found = found if found.shape[1] else np.zeros((len(names), new.shape[1]), np.float32)
             found[~there] = new
         return torch.from_numpy(found).to(run.device)
@@ -129,14 +131,23 @@ def extract(
     progress: Progress | None = None,
     task: str = "features",
 ) -> Tensor:
-    """Features (N, D) float32 of every clip of a part, encoder in eval mode, centre crop `keep`."""
+    """Features (N, D) float32 of every clip of a part, encoder in eval mode, centre crop `keep`.
+
+    Several processes share the work, in the batches that one would make.
+    """
     encoder.eval()
     frames = int(encoder.frames)  # type: ignore[arg-type]
+    batches = torch.split(torch.arange(len(clips), device=clips.ids.device), BATCH)
+    shares = distributed.shares(len(batches))
+    first, count = shares[distributed.rank()]
     out = []
-    for first in range(0, len(clips), BATCH):
-        rows = torch.arange(first, min(first + BATCH, len(clips)), device=clips.ids.device)
+    for number, rows in enumerate(batches[first : first + count]):
         with autocast(clips.ids.device, precision):
             out.append(encoder(clips.whole(rows, frames, keep)).float())
         if progress:
-            progress(task, int(rows[-1]) + 1, len(clips), "")
-    return torch.cat(out)
+            done = sum(len(rows) for rows in batches[: sum(min(share[1], number + 1) for share in shares)])
+            progress(task, done, len(clips), "")
+    width = distributed.from_first(lambda: out[0].shape[1])
+    own = torch.cat(out) if out else torch.empty(0, width, device=clips.ids.device)
+    sizes = [sum(len(rows) for rows in batches[start : start + size]) for start, size in shares]
+    return distributed.gather_rows(own, sizes)

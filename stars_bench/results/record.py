@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stars_bench.api import AbsentBody, StarsBenchError
 from stars_bench.provenance import digest_json
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 LAST_EPOCH = "last epoch"
 UNMARKED_PRESETS = ("paper", "default")
 """`default` is for methods that have no presets: their Config as it stands."""
@@ -150,7 +150,11 @@ class Metric(_Part):
 
 
 class StagePart(_Part):
-    """One stage of training: its cache key, what it cost, and the checkpoint that it left."""
+    """One stage of training: its cache key, what it cost, and the checkpoint that it left.
+
+    Seconds and peak bytes (the largest of the processes') are those of so many processes and micro-batches, which
+    decide nothing else.
+    """
 
     name: str
     key: str
@@ -159,6 +163,8 @@ class StagePart(_Part):
     peak_bytes: int | None
     checkpoint_digest: str
     reused: bool
+    processes: int = Field(default=1, ge=1)
+    micro_batches: int = Field(default=1, ge=1)
 
 
 class CodePart(_Part):
@@ -178,6 +184,7 @@ class EnvironmentPart(_Part):
     packages: dict[str, str]
     device: str
     precision: str
+    processes: int = Field(default=1, ge=1)
 
 
 class PredictionsPart(_Part):
@@ -190,7 +197,7 @@ class PredictionsPart(_Part):
 class Record(_Part):
     """One result. Times are ISO 8601 in UTC."""
 
-    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
     status: Literal["done"] = "done"
     method: MethodPart
     dataset: DatasetPart

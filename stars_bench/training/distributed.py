@@ -7,8 +7,9 @@ process alone writes files and talks to the user.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -16,6 +17,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from stars_bench.api import StarsBenchError
 
@@ -23,10 +25,14 @@ PATIENCE = timedelta(minutes=30)
 """How long a process waits for another; the longest that the first works alone (files, metrics) is a minute or two."""
 
 T = TypeVar("T")
+_store: Any = None
+"""Where the processes leave word for one another; it outlives each of them (torchrun keeps it)."""
 
 
 class LostProcess(StarsBenchError):
     """Another process of the run has ended or cannot be reached."""
+
+    is_consequence = True
 
 
 def launched() -> bool:
@@ -42,9 +48,12 @@ def start() -> None:
     """
     if not launched() or dist.is_initialized():
         return
+    global _store
     with_gpus = torch.cuda.is_available() and dist.is_nccl_available()
+    backend = "cpu:gloo,cuda:nccl" if with_gpus else "gloo"
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if with_gpus else "gloo", timeout=PATIENCE)
+        _store, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
+        dist.init_process_group(backend, store=_store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise LostProcess(
             f"the {os.environ['WORLD_SIZE']} processes do not find one another ({_line(error)})"
@@ -74,6 +83,19 @@ def is_first() -> bool:
     return rank() == 0
 
 
+def is_first_to_say(text: str | None) -> bool:
+    """Whether this process is the one that tells the user; None: what need not be told once any reason has been."""
+    if _store is None:
+        return True
+    try:
+        number: int = _store.add("told", 1)
+        if text is not None:
+            number = _store.add(f"told/{hashlib.sha256(text.encode()).hexdigest()}", 1)
+        return number == 1
+    except RuntimeError:  # whoever kept the store has ended as well
+        return True
+
+
 def local_rank() -> int:
     """The number of this process on its machine, which is that of its GPU."""
     return int(os.environ.get("LOCAL_RANK", "0")) if launched() else 0
@@ -85,21 +107,28 @@ def divide(count: int, parts: int, number: int) -> tuple[int, int]:
     return number * size + min(number, more), size + (number < more)
 
 
+def shares(count: int) -> list[tuple[int, int]]:
+    """The first and the number of the things, out of `count`, that are each process's; maybe none."""
+    return [divide(count, world_size(), number) for number in range(world_size())]
+
+
 def own_share(count: int) -> tuple[int, int]:
-    """The first and the number of the things, out of `count`, that are this process's; maybe none."""
-    return divide(count, world_size(), rank())
+    """This process's of `shares`."""
+    return shares(count)[rank()]
 
 
-def gather_rows(own: Tensor, count: int) -> Tensor:
-    """All `count` rows, in order, of which every process has its share (b, ...); no gradient passes."""
-    processes = world_size()
-    if processes == 1:
+def gather_rows(own: Tensor, sizes: Sequence[int]) -> Tensor:
+    """All rows (B, ...), process after process, of which each has its own (b, ...); no gradient passes.
+
+    Args:
+        sizes: how many rows each process has.
+    """
+    if len(sizes) == 1:
         return own.detach()
-    sizes = [divide(count, processes, number)[1] for number in range(processes)]
     padded = own.new_zeros(max(sizes), *own.shape[1:])
     padded[: len(own)] = own.detach()
-    flat = padded.view(torch.uint8).flatten() if padded.ndim else padded  # bytes: gloo does not know every type
-    everyone = [torch.empty_like(flat) for _ in range(processes)]
+    flat = padded.view(torch.uint8).flatten()  # bytes: gloo does not know every type
+    everyone = [torch.empty_like(flat) for _ in sizes]
     with _lost_is_an_error():
         dist.all_gather(everyone, flat)
     rows = [part.view(own.dtype).view(padded.shape)[:size] for part, size in zip(everyone, sizes, strict=True)]
@@ -180,9 +209,11 @@ def _lost_is_an_error() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # dist.DistError and its kin are RuntimeErrors
-        others = f"process {rank()} of {world_size()} waits for the others in vain"
+        late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
+        how = f"heard nothing for {PATIENCE.seconds // 60} minutes" if late else "the connection broke"
         raise LostProcess(
-            f"{others}: one of them was lost ({_line(error)}); the same command goes on from the last checkpoint"
+            f"process {rank()} of {world_size()}: another one was lost ({how}); "
+            "the same command goes on from the last checkpoint"
         ) from error
 
 

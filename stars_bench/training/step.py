@@ -107,7 +107,8 @@ class _Shares:
 
     def whole(self, encoded: list[Tensor]) -> Tensor:
         """(B, ...) of the whole batch, from the micro-batches of every process."""
-        return distributed.gather_rows(torch.cat(encoded), len(self.rows))
+        sizes = [count for _, count in distributed.shares(len(self.rows))]
+        return distributed.gather_rows(torch.cat(encoded), sizes)
 
 
 def _mean(shares: _Shares, scale: float) -> Tensor:

@@ -30,7 +30,7 @@ def everything() -> dict[str, Any]:
     return {
         "steps": steps,
         "norms": [norm(shape, momentum) for shape in (*SHAPES, FEW) for momentum in (0.1, None)],
-        "rows": distributed.gather_rows(own(torch.arange(10.0).view(5, 2).bfloat16()), 5),
+        "rows": gathered(own(torch.arange(10.0).view(5, 2).bfloat16()), 5),
         "told": told(),
         "largest": distributed.largest(10 + distributed.rank()),
         "ranks": (distributed.rank(), distributed.world_size(), distributed.is_first()),
@@ -40,6 +40,10 @@ def everything() -> dict[str, Any]:
 def own(x: Tensor) -> Tensor:
     first, count = distributed.own_share(len(x))
     return x[first : first + count]
+
+
+def gathered(x: Tensor, count: int) -> Tensor:
+    return distributed.gather_rows(x, [size for _, size in distributed.shares(count)])
 
 
 def over_processes(layer: nn.Module, count: int) -> AbstractContextManager[None]:
@@ -68,9 +72,9 @@ def norm(shape: tuple[int, ...], momentum: float | None) -> dict[str, Tensor]:
         evaluated = layer(part)[:count]
     gradient = part.grad[:count]
     rows = {"out": outs[-1], "gradient": gradient, "evaluated": evaluated}
-    gathered = {name: distributed.gather_rows(value, len(x)) for name, value in rows.items()}
+    all_rows = {name: gathered(value, len(x)) for name, value in rows.items()}
     parameters = {name: value.grad for name, value in layer.named_parameters()}
-    return gathered | parameters | {name: value.clone() for name, value in layer.named_buffers()}
+    return all_rows | parameters | {name: value.clone() for name, value in layer.named_buffers()}
 
 
 def told() -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from stars_bench.training import checkpoint
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.optim import clip_each, warmup_cosine
 from stars_bench.training.run import StageRun
+from tests.training.small_steps import outcome
 
 CPU = torch.device("cpu")
 
@@ -53,6 +55,34 @@ def test_a_killed_stage_goes_on_to_the_same_weights(tmp_path: Path, stop_at: int
     for name, value in undisturbed.module.state_dict().items():
         assert torch.equal(value, again.module.state_dict()[name]), name
     assert resumed.log == log
+
+
+@pytest.mark.parametrize("kind", ["stage1", "stage2", "finetune", "undivided"])
+@pytest.mark.parametrize("micro_batches", [1, 2])
+def test_a_killed_stage_goes_on_to_the_same_bits_and_says_from_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, micro_batches: int
+) -> None:
+    micro_batches = 1 if kind == "undivided" else micro_batches
+    undisturbed = outcome(kind, 7, micro_batches=micro_batches)
+    save, said = checkpoint.save, []
+
+    def save_and_die(path: Path, state: dict[str, Any]) -> None:
+        save(path, state)
+        raise Stopped
+
+    monkeypatch.setattr(checkpoint, "save", save_and_die)
+    how = {"resume_file": tmp_path / "killed.resume.pt", "checkpoint_seconds": 0, "tell": said.append}
+    for _ in range(3):  # one step, and all but the file is forgotten
+        with pytest.raises(Stopped):
+            outcome(kind, 7, micro_batches=micro_batches, **how)
+        torch.rand(3)
+    resumed = outcome(kind, 7, micro_batches=micro_batches, **how)
+    assert undisturbed.keys() == resumed.keys()  # weights, queue, statistics, optimiser, losses
+    assert all(torch.equal(value, resumed[name]) for name, value in undisturbed.items())
+    places = ((1, 1), (2, 2), (3, 2))
+    assert [line.split(",")[0] for line in said] == [
+        f"{kind}: goes on from its checkpoint after step {step} of 4 (epoch {epoch} of 2" for step, epoch in places
+    ]
 
 
 def test_the_seed_decides_the_result() -> None:
