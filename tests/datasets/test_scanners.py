@@ -135,9 +135,24 @@ def exponent_tokens(count: int, seed: int = 0) -> list[bytes]:
     return tokens
 
 
+def near_ties(count: int, digits: int) -> list[bytes]:
+    """Numbers so near the middle of two float32 that one wrong bit in float64 gives the other."""
+    rng = np.random.default_rng(digits)
+    tokens: list[bytes] = []
+    while len(tokens) < count:
+        low = np.float32(10.0 ** rng.uniform(-15, 15))
+        middle = (float(low) + float(np.nextafter(low, np.float32(np.inf)))) / 2
+        token = f"{middle:.{digits - 1}e}"
+        if abs(float(token) - middle) <= np.spacing(middle):
+            tokens.append(token.encode())
+    return tokens
+
+
 def test_numbers_with_exponents_come_out_the_same() -> None:
     """By Clinger's rule where it holds, else by the exact reading: never another float32."""
-    tokens = exponent_tokens(7_500)
+    tokens = exponent_tokens(4_500)
+    for digits in (15, 16, 17):
+        tokens += near_ties(1_000, digits)
     body = b"72057594037931738 0 1 1 1 1 0 0.02764709 0.05745083 2"
     rest = b" 277.419 191.8218 1036.233 519.1677 -0.2059419 0.05349901 0.9692109 -0.1239193 2"
     frames = []
@@ -148,6 +163,21 @@ def test_numbers_with_exponents_come_out_the_same() -> None:
     bodies, _, _ = assert_all_agree(ntu_raw.parse, data)
     expected = np.array([np.float32(float(token)) for token in tokens])
     assert np.frombuffer(bodies[0][3], np.float32).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    "token", [b"2x", b"2e", b"2e+", b"2.", b"2..3", b"-", b"2 3", b" 2", b"2e1000", b"2\r\r", b"2e5 "]
+)
+@pytest.mark.parametrize("place", [0, 3, 11])
+def test_what_follows_a_number_with_an_exponent_is_looked_at(token: bytes, place: int) -> None:
+    lines = NTU.split(b"\n")
+    fields = lines[9].split()
+    fields[1], fields[place] = b"2.5e-01", token
+    assert_all_agree(ntu_raw.parse, b"\n".join([*lines[:9], b" ".join(fields) + b"\r", *lines[10:]]))
+    row = VIDEO.split(b"\n")
+    fields = row[1].split()
+    fields[1], fields[place * 149 // 11] = b"2.5e-01", token
+    assert_all_agree(pku_raw.parse_video, b"\n".join([row[0], b" ".join(fields), *row[2:]]))
 
 
 @given(st.lists(st.tuples(st.sampled_from((*IDS, -4)), st.integers(0, 9)), min_size=1, max_size=40))

@@ -152,6 +152,15 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
         names(tmp_path / "raw")
 
 
+def test_a_file_that_comes_in_pieces_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from a network's file system."""
+    (tmp_path / "a.txt").write_bytes(b"0123456789" * 9)
+    [(_, source)] = walk([tmp_path])
+    whole = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, size: whole(descriptor, min(size, 40)))
+    assert read(source) == b"0123456789" * 9
+
+
 def test_a_file_that_changed_since_it_was_found_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_bytes(b"before")
