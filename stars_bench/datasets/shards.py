@@ -193,7 +193,8 @@ def write_index(
         "code": provenance.code_state(),
         "written": provenance.utc_now(),
     }
-    provenance.write_json(folder / INDEX, index)
+    index = json.loads(json.dumps(index, default=str))  # as it will be read, whatever it was made of
+    provenance.write_json(folder / INDEX, index | {"checksum": provenance.digest_json(index)})
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
