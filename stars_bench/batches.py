@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stars_bench import draws
+from stars_bench import coordinates, draws
 from stars_bench.api import AbsentBody, Skeleton, StarsBenchError
 
 if TYPE_CHECKING:
@@ -50,11 +50,13 @@ class ClipStore:
         self.stream, self.skeleton = stream, skeleton
         parents = () if skeleton is None else skeleton.parents
         self.parents = torch.tensor(parents, dtype=torch.int64, device=self.device)
-        self.joints = torch.from_numpy(joints).to(self.device)
+        rows = np.asarray(frames, dtype=np.int64) * np.asarray(bodies, dtype=np.int64)
+        self.num_joints = int(joints.shape[1])
+        self.coordinates = coordinates.place(joints, offset, rows, self.device)
         self.valid = torch.from_numpy(valid_frames(joints, offset, frames, bodies)).to(self.device)
-        self.offset, self.frames, self.bodies = (
+        self.frames, self.bodies = (
             torch.from_numpy(np.array(column, dtype=np.int64)).to(self.device)  # a copy: pandas' columns are read-only
-            for column in (offset, frames, bodies)
+            for column in (frames, bodies)
         )
         self.absent: AbsentBody = absent
 
@@ -67,13 +69,15 @@ class ClipStore:
         return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device, stream, skeleton)
 
     def __len__(self) -> int:
-        return len(self.offset)
+        return len(self.frames)
 
-    def resized(self, ids: Tensor, start: Tensor, length: Tensor, frames: int) -> Tensor:
+    def resized(
+        self, ids: Tensor, start: Tensor, length: Tensor, frames: int, host_ids: Tensor | None = None
+    ) -> Tensor:
         """Rows start .. start + length of each clip, linearly resized (two taps): (B, 3, frames, V, 2).
 
         Args:
-            ids: (B,) clip numbers. start, length: (B,) int64, in frames.
+            ids: (B,) clip numbers. start, length: (B,) int64, in frames. host_ids: ids on the CPU, where known.
         """
         # float32 throughout, as torch's own interpolation computes it: the published programs' numbers.
         scale = length.float() / frames
@@ -81,22 +85,18 @@ class ClipStore:
         position = ((steps + 0.5) * scale[:, None] - 0.5).clamp_min(0)
         lower = position.long()
         upper = torch.minimum(lower + 1, length[:, None] - 1)
-        weight = (position - lower).to(self.joints.dtype)[:, None, :, None, None]
-        first = (self.offset[ids] + start)[:, None, None]
+        joints, offset = self.coordinates.of(ids, host_ids)
+        weight = (position - lower).to(joints.dtype)[:, None, :, None, None]
+        first = (offset + start)[:, None, None]
         body = torch.arange(BODIES, device=self.device)[None, :, None]
         present = body < self.bodies[ids][:, None, None]
         base = first + torch.where(present, body, 0) * self.frames[ids][:, None, None]
         out = torch.lerp(
-            self._rows(base + lower[:, None]), self._rows(base + upper[:, None]), weight
+            _rows(joints, base + lower[:, None]), _rows(joints, base + upper[:, None]), weight
         )  # (B, M, T, V, 3)
         if self.absent == "zero":
             out *= present[..., None, None]
         return as_stream(out, self.stream, self.parents).permute(0, 4, 2, 3, 1).contiguous()
-
-    def _rows(self, numbers: Tensor) -> Tensor:
-        """Rows (..., V, 3) of the store by their numbers (...): whole rows are copied, several times faster than []."""
-        found = self.joints.flatten(1).index_select(0, numbers.flatten())
-        return found.view(*numbers.shape, *self.joints.shape[1:])
 
 
 class ClipPart:
@@ -112,7 +112,8 @@ class ClipPart:
     ) -> None:
         self.store, self.num_classes = store, num_classes
         self.ids = torch.from_numpy(np.array(ids, dtype=np.int64)).to(store.device)
-        self.num_joints = int(store.joints.shape[1])
+        self.num_joints = store.num_joints
+        self._host_ids = torch.from_numpy(np.array(ids, dtype=np.int64))
         self._labels = None if labels is None else torch.from_numpy(np.array(labels, dtype=np.int64)).to(store.device)
 
     def __len__(self) -> int:
@@ -140,12 +141,17 @@ class ClipPart:
             raise StarsBenchError("these clips have no joint layout: give ClipStore its skeleton=Skeleton(...)")
         return self.store.skeleton
 
+    def _on_host(self, rows: Tensor) -> Tensor | None:
+        """Clip numbers of rows on the CPU, where the coordinates are looked up there."""
+        in_ram = isinstance(self.store.coordinates, coordinates.InMemory)
+        return self._host_ids[coordinates.on_host(rows)] if in_ram else None
+
     def whole(self, rows: Tensor, frames: int, keep: float = 1.0) -> Tensor:
         """Centre crop: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
         ids = self.ids[rows]
         valid = self.store.valid[ids]
         start = ((1 - keep) * valid.double() / 2).long()
-        return self.store.resized(ids, start, valid - 2 * start, frames)
+        return self.store.resized(ids, start, valid - 2 * start, frames, self._on_host(rows))
 
     def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
         """Random crop of half to all of the frames (at least 64), resized, turned: (B, 3, frames, V, 2)."""
@@ -154,7 +160,13 @@ class ClipPart:
         crop = draws.rand(2, len(rows), dim=1, dtype=torch.float64, device=self.store.device)
         start, length = random_crop(valid, crop[0], crop[1])
         angles = (2 * draws.rand(len(rows), 3, device=self.store.device) - 1) * max_angle
-        return rotate(self.store.resized(ids, start, length, frames), angles)
+        return rotate(self.store.resized(ids, start, length, frames, self._on_host(rows)), angles)
+
+
+def _rows(joints: Tensor, numbers: Tensor) -> Tensor:
+    """Rows (..., V, 3) of joints (R, V, 3) by number (...): whole rows are copied, several times faster than []."""
+    found = joints.flatten(1).index_select(0, numbers.flatten())
+    return found.view(*numbers.shape, *joints.shape[1:])
 
 
 def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:

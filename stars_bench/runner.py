@@ -188,7 +188,7 @@ def _subject(this: _Seed, encoder: nn.Module, key: str, config: BaseModel) -> Su
 def _encoder(this: _Seed) -> tuple[nn.Module, Sequence[StageResult], str]:
     """The encoder to be evaluated, trained or taken from --init; the stages that were run, and its key."""
     plan, start = this.plan, this.start
-    loaded = None if start is None else rebuild(start, this.store.joints.shape[1]).to(plan.device)
+    loaded = None if start is None else rebuild(start, this.store.num_joints).to(plan.device)
     if start is not None and loaded is not None and plan.is_trained:
         return loaded, (), start.key
     context = {} if start is None else {"started_from": start.key}

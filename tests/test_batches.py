@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stars_bench import coordinates
 from stars_bench.api import StarsBenchError
 from stars_bench.batches import ClipPart, ClipStore, as_stream, random_crop, rotate, valid_frames
 from stars_bench.training.loop import autocast
@@ -120,3 +121,41 @@ def test_a_stream_of_a_turned_clip_is_the_turned_stream(stream: str) -> None:
         return as_stream(x.permute(0, 4, 2, 3, 1), stream, parents).permute(0, 4, 2, 3, 1)
 
     assert torch.allclose(of(rotate(clip, angles)), rotate(of(clip), angles))
+
+
+def test_coordinates_in_ram_give_the_same_batches() -> None:
+    store, clips = ragged_store()
+    part, rows = ClipPart(store, np.array([4, 1, 3, 0])), torch.tensor([2, 0, 3, 2])
+    torch.manual_seed(0)
+    expected = part.whole(rows, 16), part.cropped(rows, 16)
+    size = np.array([len(clip) * clip.shape[1] for clip in clips])
+    assert isinstance(store.coordinates, coordinates.OnDevice)
+    joints = store.coordinates.joints.numpy()
+    store.coordinates = coordinates.InMemory(joints, np.cumsum(size) - size, size, store.device)
+    torch.manual_seed(0)
+    assert torch.equal(part.whole(rows, 16), expected[0])
+    assert torch.equal(part.cropped(rows, 16), expected[1])
+    staged, first = store.coordinates.of(torch.tensor([3, 0]), None)
+    assert (len(staged), first.tolist()) == (size[3] + size[0], [0, size[3]])  # no more than the batch needs
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_what_does_not_fit_on_the_gpu_stays_in_ram_and_is_the_same_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, clips = ragged_store()
+    columns = [np.cumsum([0, *(len(clip) * clip.shape[1] for clip in clips)])[:-1]]
+    columns += [np.array([clip.shape[axis] for clip in clips]) for axis in (1, 0)]
+    assert isinstance(store.coordinates, coordinates.OnDevice)
+    joints = store.coordinates.joints.numpy()
+    order = torch.randperm(5)
+    batches = []
+    for share in (1.0, 0.0):
+        monkeypatch.setattr(coordinates, "SHARE", share)
+        there = ClipStore(joints, *columns, absent="zero", device="cuda")
+        assert isinstance(there.coordinates, coordinates.InMemory) == (share == 0)
+        rows = order.cuda()
+        coordinates.remember(rows, order)
+        assert coordinates.on_host(rows[1:4]).tolist() == order[1:4].tolist()
+        assert coordinates.on_host(rows[1:4] + 0).tolist() == order[1:4].tolist()
+        batches.append([ClipPart(there, np.arange(5)).whole(rows[i : i + 2], 16).cpu() for i in range(4)])
+    assert all(torch.equal(a, b) for a, b in zip(*batches, strict=True))

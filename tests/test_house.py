@@ -32,6 +32,7 @@ FLOORS = {
     "training": 3,
     "batches": 3,
     "draws": 2.5,
+    "coordinates": 2.5,
     "exchange": 2.5,
     "protocols": 2,
     "datasets": 1,

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stars_bench import coordinates
 from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.optim import Schedule, clip_each
@@ -166,7 +167,9 @@ def train(
 
 def _batches(stage: Stage, seed: int, done: int, device: torch.device) -> Iterator[tuple[int, int, Tensor]]:
     for epoch in range(done // stage.steps_per_epoch, stage.epochs):
-        order = epoch_order(seed, stage.name, epoch, stage.samples).to(device)
+        here = epoch_order(seed, stage.name, epoch, stage.samples)
+        order = here.to(device)
+        coordinates.remember(order, here)
         first = done - epoch * stage.steps_per_epoch if done > epoch * stage.steps_per_epoch else 0
         for index in range(first, stage.steps_per_epoch):
             yield epoch, index, order[index * stage.batch_size : (index + 1) * stage.batch_size]

@@ -15,7 +15,7 @@ from stars_bench.provenance import digest_file, digest_json, digest_package, dig
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
 
-CODE_PARTS = ("batches.py", "draws.py", "models", "training", "evaluation")
+CODE_PARTS = ("batches.py", "coordinates.py", "draws.py", "models", "training", "evaluation")
 """The parts of the package whose source decides what a stage computes."""
 
 

@@ -1,0 +1,101 @@
+"""Where the coordinates of all clips lie: on the device where they fit, else in RAM, from where each batch is copied.
+
+From RAM the rows of a batch are gathered into pinned memory and copied on a stream of their own, while the device is
+still busy with the step before. For that the row numbers must be known without asking the device: `remember`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SHARE = 0.25
+"""The largest part of a GPU's memory that coordinates may take: NTU RGB+D 120 (4 GB) on a card of 24 GB."""
+
+
+class Coordinates(Protocol):
+    """Coordinates of clips, of which `of` gives those of a batch."""
+
+    def of(self, ids: Tensor, host_ids: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Rows (R, V, 3) on the device that hold the clips `ids` (B,), and the first row of each, (B,).
+
+        Args:
+            host_ids: the same numbers on the CPU, where they are known there.
+        """
+        ...
+
+
+class OnDevice:
+    """All rows (R, V, 3) on the device, clips from row `offset` (N,) on."""
+
+    def __init__(self, joints: np.ndarray, offset: np.ndarray, device: torch.device) -> None:
+        self.joints = torch.from_numpy(joints).to(device)
+        self.offset = torch.from_numpy(np.array(offset, dtype=np.int64)).to(device)
+
+    def of(self, ids: Tensor, host_ids: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - needs no host
+        """See `Coordinates`."""
+        return self.joints, self.offset[ids]
+
+
+class InMemory:
+    """All rows (R, V, 3) in RAM; clips of `rows` (N,) rows each, from row `offset` (N,) on."""
+
+    def __init__(self, joints: np.ndarray, offset: np.ndarray, rows: np.ndarray, device: torch.device) -> None:
+        self.device, self.shape = device, joints.shape[1:]
+        self.joints = torch.from_numpy(joints).flatten(1)
+        self.offset, self.rows = (torch.from_numpy(np.array(column, dtype=np.int64)) for column in (offset, rows))
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def of(self, ids: Tensor, host_ids: Tensor | None) -> tuple[Tensor, Tensor]:
+        """See `Coordinates`."""
+        known = ids.cpu() if host_ids is None else host_ids
+        rows = self.rows[known]
+        first = rows.cumsum(0) - rows
+        numbers = torch.repeat_interleave(self.offset[known] - first, rows) + torch.arange(int(rows.sum()))
+        pinned = self.stream is not None
+        staged = torch.empty(len(numbers), self.joints.shape[1], dtype=self.joints.dtype, pin_memory=pinned)
+        torch.index_select(self.joints, 0, numbers, out=staged)
+        joints, first = self._copy(staged), self._copy(first.pin_memory() if pinned else first)
+        return joints.view(-1, *self.shape), first
+
+    def _copy(self, pinned: Tensor) -> Tensor:
+        """On the device, as soon as what is computed there next needs it; the caller does not wait."""
+        if self.stream is None:
+            return pinned.to(self.device)
+        with torch.cuda.stream(self.stream):
+            there = pinned.to(self.device, non_blocking=True)
+        current = torch.cuda.current_stream(self.device)
+        current.wait_stream(self.stream)
+        there.record_stream(current)
+        return there
+
+
+def place(joints: np.ndarray, offset: np.ndarray, rows: np.ndarray, device: torch.device) -> Coordinates:
+    """Coordinates on the device where they fit, else in RAM."""
+    if device.type == "cuda" and joints.nbytes > SHARE * torch.cuda.get_device_properties(device).total_memory:
+        return InMemory(joints, offset, rows, device)
+    return OnDevice(joints, offset, device)
+
+
+_remembered: tuple[Tensor, Tensor] | None = None
+
+
+def remember(there: Tensor, here: Tensor) -> None:
+    """Says that `there`, on the device, holds the numbers of `here`, on the CPU, and will not be changed."""
+    global _remembered
+    _remembered = there, here
+
+
+def on_host(numbers: Tensor) -> Tensor:
+    """Whole numbers (B,) on the CPU: without waiting for the device where they are a slice of what was remembered."""
+    if numbers.device.type == "cpu":
+        return numbers
+    if _remembered is not None and numbers.is_contiguous():
+        there, here = _remembered
+        if numbers.untyped_storage().data_ptr() == there.untyped_storage().data_ptr():
+            start = numbers.storage_offset() - there.storage_offset()
+            return here[start : start + len(numbers)]
+    return numbers.cpu()
