@@ -37,7 +37,7 @@ def padded(store: ClipStore) -> np.ndarray:
     """The same clips as the public npz files hold them: (N, 300, 150) float32."""
     out = np.zeros((len(store), PADDED, 2, JOINTS * 3), np.float32)
     joints = store.coordinates.joints.cpu().numpy().reshape(-1, JOINTS * 3)
-    columns = (store.offset.tolist(), store.frames.tolist(), store.bodies.tolist())
+    columns = (store.coordinates.offset.tolist(), store.frames.tolist(), store.bodies.tolist())
     for number, (first, frames, bodies) in enumerate(zip(*columns, strict=True)):
         for body in range(bodies):
             out[number, :frames, body] = joints[first + body * frames : first + (body + 1) * frames]

@@ -101,7 +101,7 @@ def test_made_up_clips_have_the_share_of_two_body_clips() -> None:
     _, store = made_up(400, two_bodies=0.24, seed=0)
     assert int((store.bodies == 2).sum()) == 96
     assert 60 < float(store.frames.double().mean()) < 110
-    assert np.isfinite(store.joints.numpy()).all()
+    assert np.isfinite(store.coordinates.joints.numpy()).all()
 
 
 def test_the_counts_are_those_of_the_paper_preset() -> None:

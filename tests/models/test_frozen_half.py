@@ -21,7 +21,7 @@ CONFIG = TuningConfig(tune_epochs=2, tune_batch_size=16, queue_size=40, predicto
 
 def half_of(limit: int | None, frozen: int = 1) -> FrozenHalf:
     clips = parts(CLIPS, 0)[0]
-    clips.store.joints = clips.store.joints.double()
+    clips.store.coordinates.joints = clips.store.coordinates.joints.double()
     torch.manual_seed(0)
     encoder = SkeletonEncoder(FRAMES, JOINTS, dim=16, depth=2, heads=2).double()
     return FrozenHalf(encoder, clips, frozen, limit)
@@ -113,7 +113,7 @@ def tuned(
         encoder = SkeletonEncoder(FRAMES, JOINTS, dim=16, depth=2, heads=2)
         run = StageRun(CONFIG, 0, torch.device("cpu"), folder, {}, checkpoint_seconds=0)
         clips = parts(CLIPS, 0)[0]
-        clips.store.joints = clips.store.joints.to(torch.get_default_dtype())
+        clips.store.coordinates.joints = clips.store.coordinates.joints.to(torch.get_default_dtype())
         return tune(clips, run, encoder, CONFIG).blocks[1].mlp.fc1.weight.detach()
 
     if stop_at is not None:
