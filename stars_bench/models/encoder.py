@@ -27,11 +27,19 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        batch, length, dim = x.shape
-        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v)
-        return cast(Tensor, self.proj(out.transpose(1, 2).reshape(batch, length, dim)))
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """Of all tokens x (B, L, D), the outputs of those from `first` on."""
+        if not first:
+            return self.attend(*self.qkv(x).chunk(3, -1))
+        dim = x.shape[-1]
+        q = F.linear(x[:, first:], self.qkv.weight[:dim], self.qkv.bias[:dim])
+        k, v = F.linear(x, self.qkv.weight[dim:], self.qkv.bias[dim:]).chunk(2, -1)
+        return self.attend(q, k, v)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Outputs (B, Q, D) of queries (B, Q, D) over keys and values (B, L, D), heads side by side in each."""
+        q, k, v = (x.view(*x.shape[:2], self.heads, -1).transpose(1, 2) for x in (q, k, v))
+        return cast(Tensor, self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)))
 
 
 class MLP(nn.Module):
@@ -57,9 +65,14 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = MLP(dim, int(dim * mlp_ratio))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """Of all tokens x (B, L, D), the outputs of those from `first` on."""
+        return self.after_attention(x[:, first:], self.attn(self.norm1(x), first))
+
+    def after_attention(self, x: Tensor, attended: Tensor) -> Tensor:
+        """The rest of the block, which treats every token on its own."""
         rate = self.drop_path if self.training else 0.0
-        x = x + stochastic_depth(self.attn(self.norm1(x)), rate)
+        x = x + stochastic_depth(attended, rate)
         return x + stochastic_depth(self.mlp(self.norm2(x)), rate)
 
 
