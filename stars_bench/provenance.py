@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from stars_bench import __version__
+from stars_bench.api import UsageError
 
 PACKAGE = Path(__file__).parent
 REPORTED_PACKAGES = ("numpy", "torch", "h5py", "pandas", "numba", "pydantic")
@@ -78,6 +79,49 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Holds a folder for this process, which is about to write there, until the block ends or the process is killed.
+
+    Beside the folder lie `.NAME.lock` and `.NAME.holder` meanwhile. Where the file system knows no locks, or cannot be
+    written, nothing is held.
+
+    Raises:
+        UsageError: another process holds it; says which.
+    """
+    from filelock import FileLock, Timeout
+
+    place = folder.with_name(f".{folder.name}")
+    file, holder = Path(f"{place}.lock"), Path(f"{place}.holder")
+    lock = FileLock(file, timeout=0)
+    with ExitStack() as at_the_end:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout as error:
+            who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+            raise UsageError(f"{folder}: {who} is writing there; run the same again when it has ended") from error
+        except (NotImplementedError, OSError):
+            pass
+        else:
+            at_the_end.callback(_removed_if_empty, folder.parent)
+            at_the_end.callback(lock.release)
+            at_the_end.callback(_unlinked, file, holder)
+            holder.write_text(f"process {os.getpid()} on {platform.node()} (since {utc_now()})", encoding="utf-8")
+        yield
+
+
+def _removed_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _unlinked(*paths: Path) -> None:
+    for path in paths:
+        with suppress(OSError):  # Windows removes no open file
+            path.unlink()
 
 
 @cache

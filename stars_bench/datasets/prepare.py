@@ -90,54 +90,62 @@ def prepare(
         find_progress: called while archives are unpacked or files of one name compared: task, done, total.
 
     Raises:
-        UsageError: unknown profile, parameter, compression or backend, no raw files, or something else is in the way.
+        UsageError: unknown profile, parameter, compression or backend, no raw files, or something else, or somebody
+            else, is in the way.
         StarsBenchError: nothing to convert, everything set aside, one name with two contents.
     """
     started = time.perf_counter()
     chosen = _profile(spec, profile, parameters or {})
     _check_choices(compression, on_duplicate)
     workers.check_backend(backend, scheduler)
-    folder = data_dir / spec.name / chosen.name
-    if spec.name == MADE_UP and not raw:
-        spec, found = _made_up(spec, clips or limit)
-        limit = None
-    elif clips is not None:
+    made_up = spec.name == MADE_UP and not raw
+    if clips is not None and not made_up:
         raise UsageError(f"--clips is for made-up data that is generated: prepare {MADE_UP} without --raw")
-    else:
-        options = {"on_duplicate": on_duplicate, "scratch": folder / UNPACKED, "progress": find_progress}
-        found = _find(spec, sources.raw_folders(raw, data_dir, spec.name, spec.where), options)
-    conversion = Conversion(spec, chosen, folder, compression)
-    plans = make_plans(conversion, sorted(found.items, key=lambda item: item.name)[:limit], shard_bytes)
-    if spec.expected_clips is not None:  # else the report asks for them
-        found = replace(found, items=())  # large, and inherited by every forked worker
-    whole = provenance.digest_json(
-        [[plan.digest for plan in plans], [(item.name, item.kind) for item in found.set_aside], found.official_splits]
-    )
-    index = None if overwrite else shards.read_index(folder)
-    if index is not None and index["plan"] == whole and all((folder / plan.file).exists() for plan in plans):
-        sources.remove_unpacked(folder / UNPACKED)
-        quality = QualityReport.from_json(index["quality"])
+    places = [] if made_up else sources.raw_folders(raw, data_dir, spec.name, spec.where)
+    folder = data_dir / spec.name / chosen.name
+    with provenance.alone_in(folder):
+        if made_up:
+            spec, found = _made_up(spec, clips or limit)
+            limit = None
+        else:
+            options = {"on_duplicate": on_duplicate, "scratch": folder / UNPACKED, "progress": find_progress}
+            found = _find(spec, places, options)
+        conversion = Conversion(spec, chosen, folder, compression)
+        plans = make_plans(conversion, sorted(found.items, key=lambda item: item.name)[:limit], shard_bytes)
+        if spec.expected_clips is not None:  # else the report asks for them
+            found = replace(found, items=())  # large, and inherited by every forked worker
+        whole = provenance.digest_json(
+            [
+                [plan.digest for plan in plans],
+                [(item.name, item.kind) for item in found.set_aside],
+                found.official_splits,
+            ]
+        )
+        index = None if overwrite else shards.read_index(folder)
+        if index is not None and index["plan"] == whole and all((folder / plan.file).exists() for plan in plans):
+            sources.remove_unpacked(folder / UNPACKED)
+            quality = QualityReport.from_json(index["quality"])
+            seconds = time.perf_counter() - started
+            return PrepareReport(
+                folder, quality, index["digest"], len(plans), len(plans), quality.faults, seconds, unchanged=True
+            )
+        there = {} if overwrite else {path.name: shards.read_facts(path) for path in folder.glob("shard-*.h5")}
+        _refuse_others(folder, index is not None and index["plan"] != whole, plans, there)
+        try:
+            _clear_leftovers(folder)
+            facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
+            reused = len(facts)
+            run = partial(_run, jobs=jobs or workers.cores(), backend=backend, scheduler=scheduler)
+            _convert_all(conversion, plans, facts, run, progress, _faults(found.set_aside))
+            quality = _finish(
+                conversion, found, sum(plan.count for plan in plans), whole, [facts[plan.file] for plan in plans]
+            )
+            sources.remove_unpacked(folder / UNPACKED)
+        except OSError as error:
+            raise StarsBenchError(f"{folder}: cannot be written ({error})") from error
+        digest = shards.dataset_digest(list(facts.values()))
         seconds = time.perf_counter() - started
-        return PrepareReport(
-            folder, quality, index["digest"], len(plans), len(plans), quality.faults, seconds, unchanged=True
-        )
-    there = {} if overwrite else {path.name: shards.read_facts(path) for path in folder.glob("shard-*.h5")}
-    _refuse_others(folder, index is not None and index["plan"] != whole, plans, there)
-    try:
-        _clear_leftovers(folder)
-        facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
-        reused = len(facts)
-        run = partial(_run, jobs=jobs or workers.cores(), backend=backend, scheduler=scheduler)
-        _convert_all(conversion, plans, facts, run, progress, _faults(found.set_aside))
-        quality = _finish(
-            conversion, found, sum(plan.count for plan in plans), whole, [facts[plan.file] for plan in plans]
-        )
-        sources.remove_unpacked(folder / UNPACKED)
-    except OSError as error:
-        raise StarsBenchError(f"{folder}: cannot be written ({error})") from error
-    digest = shards.dataset_digest(list(facts.values()))
-    seconds = time.perf_counter() - started
-    return PrepareReport(folder, quality, digest, len(plans), reused, quality.faults, seconds, unchanged=False)
+        return PrepareReport(folder, quality, digest, len(plans), reused, quality.faults, seconds, unchanged=False)
 
 
 def convert_shard(

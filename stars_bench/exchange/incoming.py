@@ -49,7 +49,7 @@ def import_file(
         overwrite: replace what was imported before.
 
     Raises:
-        UsageError: unknown names, nothing there, or something else was imported before.
+        UsageError: unknown names, nothing there, something else was imported before, or another process imports it.
         StarsBenchError: the file is damaged, of another dataset, or refused.
     """
     started = time.perf_counter()
@@ -68,7 +68,8 @@ def import_file(
     notes = tuple(incoming.notes)
     if index is None:
         try:
-            intake = _convert(spec, path, profile, folder, plan, incoming, progress)
+            with provenance.alone_in(folder):
+                intake = _convert(spec, path, profile, folder, plan, incoming, progress)
         except OSError as error:
             raise StarsBenchError(f"{folder}: cannot be written ({error})") from error
         notes, warnings = (*notes, *intake.notes), tuple(intake.warnings)
