@@ -316,6 +316,9 @@ def _difference_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> l
             if not labels[id(entry)].endswith(f"[{entry.key}]"):
                 continue
             differing = [name for name in names if len(values[name]) > 1 and _told(entry, name) is not None]
+            # What few rows share comes first: among ablations that is what the row is there for.
+            told_alike = {name: sum(_told(other, name) == _told(entry, name) for other in same) for name in differing}
+            differing.sort(key=told_alike.__getitem__)
             told = [f"{_plain(name)} {_told(entry, name)}" for name in differing[:4]]
             rest = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
             notes.append(f"[{entry.key}]: {', '.join(told)}{rest}.")

@@ -56,6 +56,14 @@ def test_a_short_key_and_a_note_say_what_differs(make_record: MakeRecord) -> Non
         assert f"{key}: dim {width}." in board.notes
 
 
+def test_of_many_differences_a_row_tells_its_own_first(make_record: MakeRecord) -> None:
+    usual = {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}
+    ablations = [usual, *(usual | {name: 2} for name in usual)]
+    (board,) = leaderboard([make_record(method__config=config) for config in ablations])
+    for row, name in zip(board.rows[1:], usual, strict=True):
+        assert any(note.startswith(f"{row.label.removeprefix('stars ')}: {name} 2, ") for note in board.notes)
+
+
 def test_an_evaluation_run_with_two_configs_takes_a_second_row(make_record: MakeRecord) -> None:
     linear = {"evaluation__name": "linear", "evaluation__settings": {}}
     records = [
