@@ -7,6 +7,7 @@ so the same call again goes on where the last one stopped.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from stars_bench.pretrained import Pretrained, rebuild
 from stars_bench.protocols.episodes import draw_episodes
 from stars_bench.protocols.validation import hold_out_subjects
 from stars_bench.provenance import (
+    alone_in,
     code_state,
     digest_file,
     digest_json,
@@ -156,11 +158,16 @@ def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None
         started=utc_now(),
     )
     check_batch_sizes(plan, this.split)
+    with alone_in(this.folder) if distributed.is_first() else nullcontext():
+        return _records(this)
+
+
+def _records(this: _Seed) -> list[Record]:
     if distributed.is_first():
-        write_text(this.folder / "config.toml", to_toml(plan))
+        write_text(this.folder / "config.toml", to_toml(this.plan))
     encoder, stages, key = _encoder(this)
     records = []
-    for name, (evaluation, config) in plan.evaluations.items():
+    for name, (evaluation, config) in this.plan.evaluations.items():
         subject = _subject(this, encoder, key, config)
         for outcome in evaluation().run(subject):
             keep = partial(_keep, this, outcome, name, config, encoder, stages)

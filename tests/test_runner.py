@@ -289,3 +289,18 @@ def test_the_road_on_a_gpu(request_for, precision: str) -> None:
     assert len(records) == 5
     assert records[0].environment.precision == precision
     assert all(stage.peak_bytes for stage in records[0].stages)
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(request_for) -> None:
+    request = request_for("untrained")
+    (record, *_) = runner.run(request)
+    folder = next(request.runs_dir.glob("synthetic/xsub/untrained/*/seed0"))
+    hold = "import sys; from pathlib import Path; from stars_bench.provenance import alone_in\n"
+    hold += "with alone_in(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(UsageError, match=rf"seed0: process {other.pid} .* is writing there"):
+            runner.run(request)
+    assert runner.run(request)[0] == record

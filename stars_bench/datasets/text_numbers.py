@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 
-BLANKS = b" \t\r"  # between tokens; line feeds end lines
 LARGEST_INTEGER = 2**63 - 1
 
-TOKEN = re.compile(rb"[^ \t\r]+")
+TOKEN = re.compile(rb"[^ \t\r]+")  # blanks lie between tokens; line feeds end lines
 # Possessive (++): a megabyte of digits is refused in one pass.
 NUMBER = rb"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?"
 ALLOWED = re.compile(NUMBER + rb"|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)

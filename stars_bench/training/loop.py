@@ -11,7 +11,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -209,18 +209,6 @@ def _one_step(stage: Stage, rows: Tensor, how: Division) -> Tensor:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """bf16 autocast for precision "bf16", nothing otherwise."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-
-
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Neither autocast nor TF32 inside: for neighbour searches, whose answer a rounded product would change."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _set_rates(stage: Stage, base_rates: list[float], epoch: float) -> None:
