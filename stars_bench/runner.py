@@ -21,6 +21,7 @@ from torch import nn
 from stars_bench import pretrained
 from stars_bench.api import Split, StarsBenchError
 from stars_bench.batches import ClipPart, ClipStore
+from stars_bench.evaluation.cost import multiply_adds
 from stars_bench.evaluation.features import Outcome, Subject
 from stars_bench.evaluation.metrics import measure, per_class
 from stars_bench.evaluation.predictions import save_predictions
@@ -166,11 +167,12 @@ def _records(this: _Seed) -> list[Record]:
     if distributed.is_first():
         write_text(this.folder / "config.toml", to_toml(this.plan))
     encoder, stages, key = _encoder(this)
+    method = _method_part(this, encoder)
     records = []
     for name, (evaluation, config) in this.plan.evaluations.items():
         subject = _subject(this, encoder, key, config)
         for outcome in evaluation().run(subject):
-            keep = partial(_keep, this, outcome, name, config, encoder, stages)
+            keep = partial(_keep, this, outcome, name, config, method, stages)
             records.append(distributed.from_first(keep))
     return records
 
@@ -232,7 +234,7 @@ def _together(own: set[str], before: Set[str] | None) -> set[str] | None:
 
 
 def _keep(
-    this: _Seed, outcome: Outcome, name: str, config: BaseModel, encoder: nn.Module, stages: Sequence[StageResult]
+    this: _Seed, outcome: Outcome, name: str, config: BaseModel, method: MethodPart, stages: Sequence[StageResult]
 ) -> Record:
     """Saves predictions, measures them and writes the record; an equal result that is already there stays."""
     evaluation = EvaluationPart(
@@ -246,7 +248,7 @@ def _keep(
     file = this.folder / "predictions" / f"{evaluation.name}{settings}-{evaluation.digest[:8]}.npz"
     save_predictions(file, outcome, this.names(this.split.test), labels)
     record = Record(
-        method=_method_part(this, encoder),
+        method=method,
         dataset=_dataset_part(this.plan),
         protocol=_protocol_part(this),
         evaluation=evaluation,
@@ -305,6 +307,7 @@ def _method_part(this: _Seed, encoder: nn.Module) -> MethodPart:
         config=plan.config.model_dump(mode="json"),
         preset=preset,
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        multiply_adds=multiply_adds(encoder, this.store.num_joints, plan.device),
         target=plan.target,
     )
 

@@ -21,6 +21,7 @@ FLOORS = {
     "quickstart": 7,
     "runner": 6,
     "saved": 6.5,
+    "several": 6.2,
     "maps": 6.7,
     "plan": 5.5,
     "pretrained": 5.2,

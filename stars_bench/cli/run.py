@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stars_bench.cli.options import DataDir, RunsDir, console
+from stars_bench.api import StarsBenchError
+from stars_bench.cli.options import DataDir, RunsDir, console, errors
 from stars_bench.console import Bars
 
 if TYPE_CHECKING:
     from stars_bench.plan import Request
+    from stars_bench.results.record import Record
 
 Protocol = Annotated[str, typer.Option(metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot.")]
 Dataset = Annotated[
@@ -64,7 +66,10 @@ CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="SECONDS", help
 
 
 def run(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="A registered method, or package.module:Class.")],
+    methods: Annotated[
+        list[str],
+        typer.Argument(metavar="METHOD...", help="Registered methods, or package.module:Class; one after another."),
+    ],
     protocol: Protocol,
     dataset: Dataset = None,
     profile: Profile = None,
@@ -94,7 +99,7 @@ def run(
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Train and evaluate a method under a protocol.
+    """Train and evaluate a method under a protocol, or several: what fails does not keep the others from running.
 
     Resumes by itself: the same command again goes on from the last checkpoint, and takes over every stage that was
     finished under the same settings. The last epoch counts; test labels are read only to compute metrics.
@@ -105,31 +110,36 @@ def run(
 
     **Several GPUs:** `torchrun --nproc-per-node 4 -m stars_bench run stars --protocol xsub` gives the result of one.
 
+    **A table:** `stars-bench run untrained mamp stars --protocol xsub`
+
     **From published weights:** `stars-bench run stars --protocol xsub --init mamp.pth --trained-on ntu60:xsub`
     """
     from stars_bench.plan import Request
 
     _run(
-        Request(
-            method=method,
-            protocol=protocol,
-            dataset=dataset,
-            profile=profile,
-            evaluations=tuple(evaluation or ()),
-            preset=preset,
-            overrides=_overrides(overrides, novel_classes),
-            seeds=tuple(seed or (0,)),
-            init=init,
-            trained_on=trained_on,
-            stream=stream,
-            validation=validation,
-            device=device,
-            precision=precision,
-            checkpoint_seconds=checkpoint_seconds,
-            grad_accum=grad_accum,
-            data_dir=data_dir,
-            runs_dir=runs_dir,
-            command=shlex.join(["stars-bench", *sys.argv[1:]]),
+        *(
+            Request(
+                method=method,
+                protocol=protocol,
+                dataset=dataset,
+                profile=profile,
+                evaluations=tuple(evaluation or ()),
+                preset=preset,
+                overrides=_overrides(overrides, novel_classes),
+                seeds=tuple(seed or (0,)),
+                init=init,
+                trained_on=trained_on,
+                stream=stream,
+                validation=validation,
+                device=device,
+                precision=precision,
+                checkpoint_seconds=checkpoint_seconds,
+                grad_accum=grad_accum,
+                data_dir=data_dir,
+                runs_dir=runs_dir,
+                command=shlex.join(["stars-bench", *sys.argv[1:]]),
+            )
+            for method in methods
         )
     )
 
@@ -216,12 +226,26 @@ def _overrides(overrides: list[str] | None, novel_classes: str | None) -> tuple[
     return (*(overrides or ()), *novel)
 
 
-def _run(request: Request) -> None:
-    from stars_bench import runner
+def _run(*requests: Request) -> None:
+    from stars_bench import runner, several
     from stars_bench.results import render, tables
 
+    def run_one(request: Request) -> list[Record]:
+        with Bars(console) as bars:
+            return runner.run(request, bars, lambda line: console.print(line, markup=False, soft_wrap=True))
+
+    def failed(failure: several.Failure) -> None:
+        line = f"{failure.method} failed: {failure.reason}"
+        errors.print(line, markup=False, soft_wrap=True)
+
     started = time.monotonic()
-    with Bars(console) as bars:
-        records = runner.run(request, bars, lambda line: console.print(line, markup=False, soft_wrap=True))
-    console.print(render.to_rich(tables.leaderboard(records), console.width))
-    console.print(f"{len(records)} records under {request.runs_dir}  ({time.monotonic() - started:.1f} s)")
+    failures: list[several.Failure] = []
+    if len(requests) == 1:
+        records = run_one(requests[0])
+    else:
+        records, failures = several.run_each(requests, run_one, failed)
+    if records:
+        console.print(render.to_rich(tables.leaderboard(records), console.width))
+    console.print(f"{len(records)} records under {requests[0].runs_dir}  ({time.monotonic() - started:.1f} s)")
+    if failures:
+        raise StarsBenchError(several.summary(failures, len(requests)))

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stars_bench.api import AbsentBody, StarsBenchError
 from stars_bench.provenance import digest_json
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 LAST_EPOCH = "last epoch"
 UNMARKED_PRESETS = ("paper", "default")
 """`default` is for methods that have no presets: their Config as it stands."""
@@ -34,12 +34,16 @@ class _Part(BaseModel):
 
 
 class MethodPart(_Part):
-    """What was trained. `preset` names where the config came from; anything but paper or default is marked."""
+    """What was trained. `preset` names where the config came from; anything but paper or default is marked.
+
+    Multiply-adds are those of the encoder's matrix products for one clip of two bodies; None before schema 4.
+    """
 
     name: str
     config: dict[str, Any]
     preset: str
     parameters: int = Field(ge=0)
+    multiply_adds: int | None = Field(default=None, ge=0)
     target: str = Field(description="module:Class")
 
 
@@ -197,7 +201,7 @@ class PredictionsPart(_Part):
 class Record(_Part):
     """One result. Times are ISO 8601 in UTC."""
 
-    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
     status: Literal["done"] = "done"
     method: MethodPart
     dataset: DatasetPart
