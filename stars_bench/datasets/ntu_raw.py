@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +101,8 @@ def _bodies(data: bytes, scan: NtuScan) -> tuple[RawBody, ...]:
     if len(starts) == 1:  # every frame is empty
         return ()
     joints, firsts = scan.joints[order], order[starts[:-1]]
-    heads = zip(scan.ids[firsts].tolist(), scan.frames[firsts].tolist(), np.split(joints, starts[1:-1]), strict=True)
-    return tuple(RawBody(*head) for head in heads)
+    bodies = zip(scan.ids[firsts].tolist(), scan.frames[firsts].tolist(), pairwise(starts.tolist()), strict=True)
+    return tuple(RawBody(body, first, joints[start:behind]) for body, first, (start, behind) in bodies)
 
 
 def _rows_by_body(ids: Longs, frames: Longs) -> tuple[Longs, Longs, int]:

@@ -20,6 +20,7 @@ from stars_bench.datasets.scan_results import MOST_DECIMALS, NtuScan, VideoScan
 
 LF, CR, SPACE, MINUS, PLUS, POINT, ZERO, SMALL_E, LARGE_E = b"\n\r -+.0eE"
 BLOCK = 64
+FILLED = np.full(BLOCK, ZERO, np.uint8)
 SHORTEST_LINE = 8  # bytes, on average: a text of shorter lines is not usual
 JOINTS, COLUMNS = 25, 150
 BODY_BLANKS, JOINT_BLANKS = 9, 11  # between the tokens of a body's first line, and of a joint's
@@ -52,7 +53,7 @@ def scan_video(data: bytes) -> VideoScan | None:
 def padded(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The text, and what is behind its last whole block once more, ended by a line feed and filled up."""
     text = np.frombuffer(data, np.uint8)
-    tail = np.full(BLOCK, ZERO, np.uint8)
+    tail = FILLED.copy()
     rest = len(data) % BLOCK
     tail[:rest] = text[len(data) - rest :]
     if not data.endswith(b"\n"):
