@@ -95,8 +95,8 @@ def test_parameters_are_those_of_the_published_networks() -> None:
         sum(parameter.numel() for parameter in model.parameters())
         for model in (ClassifyingSTGCN(StgcnConfig(), partitions, 60), STGCN(50, partitions, channels=16))
     ]
-    # The official programs' networks, counted: st_gcn.Model of yysijie/st-gcn (60 classes) and, without its last
-    # layer, that of LinguoLi/CrosSCLR and Levigty/AimCLR with hidden_channels 16.
+    # The first was counted in the official program, st_gcn.Model of yysijie/st-gcn with 60 classes; the second is ours
+    # (hidden_channels 16 as in LinguoLi/CrosSCLR, without the last layer) and guards against changes.
     assert counted == [3_098_832, 821_380]
 
 
