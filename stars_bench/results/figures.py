@@ -53,7 +53,8 @@ def _panel(axes: Any, panel: Map, colours: Mapping[int, Any]) -> None:
     axes.scatter(*panel.coordinates.T, s=5, c=points, linewidths=0)
     axes.set_title(panel.title, fontsize=10)
     axes.set_xlabel(panel.caption, fontsize=7)
-    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set(xticks=[], yticks=[])
+    axes.set_aspect("equal", adjustable="datalim")  # one scale across and up, and panels of one size
     axes.spines[:].set_color("0.8")
 
 
