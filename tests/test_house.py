@@ -20,6 +20,7 @@ FLOORS = {
     "__main__": 9,
     "quickstart": 7,
     "runner": 6,
+    "testing": 6,
     "saved": 6.5,
     "several": 6.2,
     "maps": 6.7,

@@ -109,7 +109,7 @@ def prepare(
             limit = None
         else:
             options = {"on_duplicate": on_duplicate, "scratch": folder / UNPACKED, "progress": find_progress}
-            found = _find(spec, places, options)
+            found = find_items(spec, places, options)
         conversion = Conversion(spec, chosen, folder, compression)
         plans = make_plans(conversion, sorted(found.items, key=lambda item: item.name)[:limit], shard_bytes)
         if spec.expected_clips is not None:  # else the report asks for them
@@ -327,7 +327,7 @@ def _generate(item: RawItem, _data: Mapping[str, bytes], profile: Profile) -> li
     return generate(item, profile)
 
 
-def _find(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, Any]) -> Found:
+def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, Any]) -> Found:
     """What there is to convert. `options`: of `spec.find`; a plug-in's may not have them all.
 
     Raises:

@@ -87,7 +87,7 @@ def make_split(
     Raises:
         StarsBenchError: a part is empty, or a complete dataset does not give the published counts.
     """
-    split = _computed(spec, table, config)
+    split = compute_split(spec, table, config)
     column = f"official_{spec.name}"
     if column in table and not (table[column] != "").any():
         raise StarsBenchError(
@@ -111,7 +111,8 @@ def make_split(
     return split
 
 
-def _computed(spec: ProtocolSpec, table: pd.DataFrame, config: BaseModel | None) -> Split:
+def compute_split(spec: ProtocolSpec, table: pd.DataFrame, config: BaseModel | None = None) -> Split:
+    """The split that a protocol gives, unchecked; `config` None for its defaults."""
     return spec.split(table) if spec.Config is None else spec.split(table, config or spec.Config())
 
 

@@ -1,0 +1,39 @@
+"""What a check finds: faults of one line each, raised together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from stars_bench.api import StarsBenchError
+
+
+class NotConforming(StarsBenchError):
+    """A plug-in does not keep to its contract. `faults`: one line each; as text all of them, on one line."""
+
+    def __init__(self, name: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"{name}: {'; '.join(self.faults)}")
+
+
+Tell = Callable[[str], None]
+"""Takes a fault."""
+
+
+@contextmanager
+def collected(name: str) -> Iterator[Tell]:
+    """Gives a function that takes faults; raises them together at the end.
+
+    Raises:
+        NotConforming: there were some.
+    """
+    faults: list[str] = []
+    yield faults.append
+    if faults:
+        raise NotConforming(name, faults)
+
+
+def first_line(error: BaseException) -> str:
+    """An exception in one line: ours by its text, others with their type."""
+    text = (str(error).splitlines() or [""])[0]
+    return text if isinstance(error, StarsBenchError) else f"{type(error).__name__}: {text}"

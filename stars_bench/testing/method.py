@@ -1,0 +1,285 @@
+"""check_method: whether a method keeps to its contract, on tiny made-up clips, in seconds on a CPU."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+from torch import Tensor, nn
+
+from stars_bench import registry
+from stars_bench.api import Method, Skeleton
+from stars_bench.datasets.kinect import KINECT_V2
+from stars_bench.testing.clips import CLASSES, training_part
+from stars_bench.testing.faults import Tell, collected, first_line
+from stars_bench.training.loop import Stage
+from stars_bench.training.run import StageRun
+
+PRESETS = ("paper", "quick")  # where a Config does not list its own
+SMALL: Mapping[str, Any] = {
+    "frames": 16,
+    "dim": 16,
+    "depth": 2,
+    "heads": 2,
+    "decoder_depth": 1,
+    "mask_ratio": 0.5,
+    "drop_path": 0.0,
+    "epochs": 2,
+    "warmup_epochs": 1,
+    "head_epochs": 1,
+    "tune_epochs": 2,
+    "batch_size": 16,
+    "tune_batch_size": 16,
+    "queue_size": 40,
+    "predictor_hidden": 16,
+    "head_hidden": 16,
+    "out_dim": 8,
+    "feature_dim": 8,
+    "channels": 2,
+    "milestones": (1,),
+    "mine_after": 1,
+}
+"""Settings of these names are made small where a method has them; `check_method(settings=...)` says otherwise."""
+CLIPS = 6  # whose features are looked at
+CLOSE = 1e-4  # features of one clip, alone and in a batch: relative to the largest
+
+
+class Killed(BaseException):
+    """Stands for a kill: no method can catch it by accident."""
+
+
+class KilledRun(StageRun):
+    """A run that is killed once in every stage, between two checkpoints.
+
+    Args:
+        killed: names of the stages that were killed before; the next one is added.
+    """
+
+    killed: set[str]
+
+    def train(self, stage: Stage) -> None:
+        """Trains half of a stage that has not been killed yet, then is killed."""
+        if stage.name not in self.killed:
+            steps, advance, done = stage.epochs * stage.steps_per_epoch, stage.optimizer.step, 0
+
+            def step(*args: Any, **options: Any) -> Any:
+                nonlocal done
+                done += 1
+                if done > steps // 2:
+                    self.killed.add(stage.name)
+                    raise Killed
+                return advance(*args, **options)
+
+            stage.optimizer.step = step  # type: ignore[method-assign]
+        super().train(stage)
+
+
+def check_method(
+    method: type[Method] | str, settings: Mapping[str, Any] | None = None, skeleton: Skeleton = KINECT_V2
+) -> None:
+    """Checks a method: its names and presets, its features, and that its training is honest, repeatable and resumable.
+
+    Args:
+        method: the class, a registered name or "module:Class". settings: of its Config, over the preset `quick` made
+        small (`SMALL`); needed where that takes long or does not validate. skeleton: of the made-up clips.
+
+    Raises:
+        NotConforming: its `faults` are one line each.
+    """
+    found: Any = registry.load("methods", method) if isinstance(method, str) else method
+    with collected(str(getattr(found, "name", None) or getattr(found, "__name__", found))) as tell:
+        config = _configured(found, settings or {}, tell)
+        if config is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                _check_fit(_Subject(found, config, skeleton, Path(folder)), tell)
+
+
+class _Subject:
+    """A method with a small config; fits it in one folder a try."""
+
+    def __init__(self, method: Any, config: BaseModel, skeleton: Skeleton, folder: Path) -> None:
+        self.method, self.config, self.skeleton, self.folder = method, config, skeleton, folder
+        self.needs_labels = bool(getattr(method, "needs_labels", False))
+        self.labels_read = False
+        self.stages: list[str] = []
+
+    def run(self, name: str) -> StageRun:
+        return StageRun(self.config, 0, torch.device("cpu"), self.folder / name, {}, checkpoint_seconds=0.0)
+
+    def fit(self, run: StageRun, other_test_clips: bool = False) -> nn.Module:
+        clips = training_part(self.skeleton, self.needs_labels, other_test_clips)
+        try:
+            encoder: nn.Module = self.method().fit(clips, run)
+        finally:
+            self.labels_read = clips.labels_read
+        self.stages = [stage.name for stage in run.stages]
+        return encoder
+
+    def fit_killed(self) -> nn.Module:
+        """Killed once in every stage, and continued each time."""
+        killed: set[str] = set()
+        while True:
+            run = KilledRun(self.config, 0, torch.device("cpu"), self.folder / "killed", {}, checkpoint_seconds=0.0)
+            run.killed = killed
+            before = len(killed)
+            try:
+                return self.fit(run)
+            except Killed:
+                if len(killed) == before:
+                    raise
+
+
+def _configured(method: Any, settings: Mapping[str, Any], tell: Tell) -> BaseModel | None:
+    """The small config to check with; None where there can be none."""
+    name = getattr(method, "name", None)
+    if not isinstance(name, str) or not name or name != name.strip():
+        tell("has no `name` (a string)")
+    if not callable(getattr(method, "fit", None)):
+        tell("has no `fit(clips, run)`")
+        return None
+    config = getattr(method, "Config", None)
+    if not (isinstance(config, type) and issubclass(config, BaseModel)):
+        tell("Config is not a pydantic model (class MyConfig(BaseModel): ...)")
+        return None
+    values: dict[str, Any] = {}
+    for preset in getattr(config, "presets", PRESETS):
+        try:
+            made = config.preset(preset, "ntu60") if hasattr(config, "preset") else config()
+            again = config.model_validate(made.model_dump(mode="json"))
+        except Exception as error:
+            tell(f"preset {preset!r} cannot be made ({first_line(error)})")
+            return None
+        if again != made:
+            tell(f"preset {preset!r} does not survive JSON, in which records keep it")
+        values = made.model_dump()
+    if unknown := set(settings) - set(config.model_fields):
+        tell(f"settings: there is no {sorted(unknown)[0]!r}; Config has {', '.join(config.model_fields)}")
+        return None
+    values |= {key: value for key, value in SMALL.items() if key in values and not isinstance(values[key], str)}
+    try:
+        return config.model_validate(values | dict(settings))
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        tell(f"settings: {place or 'Config'}: {error.errors()[0]['msg']}: give check_method small settings that fit")
+        return None
+
+
+def _check_fit(subject: _Subject, tell: Tell) -> None:
+    try:
+        encoder = subject.fit(subject.run("first"))
+    except Exception as error:
+        if subject.labels_read and not subject.needs_labels:
+            tell("reads labels: say `needs_labels = True`")
+        else:
+            tell(f"fit failed ({first_line(error)})")
+        return
+    if subject.labels_read and not subject.needs_labels:
+        tell("reads labels: say `needs_labels = True`")
+    if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
+        tell("fit must return an nn.Module with `dim` and `frames`")
+        return
+    state = copy.deepcopy(encoder.state_dict())
+    if bad := [key for key, value in state.items() if not value.isfinite().all()]:
+        tell(f"returns NaN: {bad[0]} is not finite after training")
+        return
+    _check_features(subject, encoder, tell)
+    _check_build(subject, encoder, tell)
+    _check_honest(subject, state, tell)
+    if subject.stages:
+        _check_resumed(subject, state, tell)
+
+
+@torch.no_grad()
+def _check_features(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
+    clips = training_part(subject.skeleton, labelled=False).whole(torch.arange(CLIPS), int(encoder.frames))  # type: ignore[arg-type]
+    encoder.eval()
+    try:
+        features = encoder(clips)
+        alone = encoder(clips[:1])
+    except Exception as error:
+        tell(f"the encoder fails on clips {tuple(clips.shape)} ({first_line(error)})")
+        return
+    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != CLIPS:
+        shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        tell(f"features of {CLIPS} clips have shape {shape}, not ({CLIPS}, dim)")
+        return
+    if features.shape[1] != encoder.dim:
+        tell(f"dim is {encoder.dim}, but features have {features.shape[1]} columns")
+    if not features.isfinite().all():
+        tell("returns NaN: features are not finite")
+    elif (alone - features[:1]).abs().max() > CLOSE * features.abs().max():
+        tell("features of a clip depend on the other clips of its batch (in eval mode)")
+    _check_more(subject, encoder, clips, tell)
+
+
+def _check_more(subject: _Subject, encoder: nn.Module, clips: Tensor, tell: Tell) -> None:
+    """What an encoder may have beside its features."""
+    if callable(tokens := getattr(encoder, "tokens", None)):
+        shape = tuple(tokens(clips).shape)
+        bodies, joints = clips.shape[4], clips.shape[3]
+        if len(shape) != 5 or (shape[0], shape[1], shape[3]) != (CLIPS, bodies, joints):
+            tell(f"tokens have shape {shape}, not ({CLIPS}, {bodies}, segments, {joints}, D)")
+    if "classifier" in getattr(subject.method, "evaluations", ()):
+        if not callable(classify := getattr(encoder, "classify", None)):
+            tell("names the evaluation classifier, but the encoder has no classify(x)")
+        elif (shape := tuple(classify(clips).shape)) != (CLIPS, CLASSES):
+            tell(f"classify gives shape {shape}, not ({CLIPS}, {CLASSES})")
+
+
+@torch.no_grad()
+def _check_build(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
+    """That a checkpoint can be loaded, where the method says how."""
+    if not hasattr(subject.method, "build"):
+        return
+    clips = training_part(subject.skeleton, labelled=False).whole(torch.arange(2), int(encoder.frames))  # type: ignore[arg-type]
+    try:
+        built = subject.method().build(subject.config, len(subject.skeleton.joints))
+        built.load_state_dict(encoder.state_dict())
+        same = torch.equal(built.eval()(clips), encoder.eval()(clips))
+    except Exception as error:
+        tell(f"build(config, num_joints) does not give an encoder that loads a checkpoint ({first_line(error)})")
+        return
+    if not same:
+        tell("build(config, num_joints) gives other features than the encoder whose weights it was given")
+
+
+def _check_honest(subject: _Subject, state: Mapping[str, Tensor], tell: Tell) -> None:
+    """That the seed alone decides, and no test clip."""
+    torch.rand(7)  # whatever ran before must not matter
+    other = _state(subject, "other-test-clips", other_test_clips=True)
+    if (differs := _difference(state, other)) is None:
+        return
+    if again := _difference(state, _state(subject, "again")):
+        tell(f"not reproducible under its seed: {again} differs between two runs; draw from torch's generators alone")
+    else:
+        tell(f"sees test clips: {differs} depends on clips that are not in the training part")
+
+
+def _check_resumed(subject: _Subject, state: Mapping[str, Tensor], tell: Tell) -> None:
+    try:
+        resumed = subject.fit_killed().state_dict()
+    except Exception as error:
+        tell(f"cannot resume: killed between checkpoints and continued, fit failed ({first_line(error)})")
+        return
+    if differs := _difference(state, resumed):
+        tell(
+            f"cannot resume: {differs} differs when it is killed between checkpoints and continued; what a step "
+            "changes must be in Stage.module or its optimizer"
+        )
+
+
+def _state(subject: _Subject, name: str, other_test_clips: bool = False) -> Mapping[str, Tensor]:
+    state: Mapping[str, Tensor] = subject.fit(subject.run(name), other_test_clips).state_dict()
+    return state
+
+
+def _difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
+    """The first tensor that two state dicts do not share."""
+    if one.keys() != other.keys():
+        return sorted(one.keys() ^ other.keys())[0]
+    return next((key for key in one if not torch.equal(one[key], other[key])), None)
