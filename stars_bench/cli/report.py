@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.cli.options import RunsDir, console, errors
+
+if TYPE_CHECKING:
+    from stars_bench.results.tables import Board
 
 
 class Format(StrEnum):
@@ -18,48 +22,89 @@ class Format(StrEnum):
     table = "table"
     md = "md"
     csv = "csv"
+    latex = "latex"
 
 
-class Published(StrEnum):
-    """Which published numbers stand beside the measured ones."""
+SUFFIXES = {".md": Format.md, ".csv": Format.csv, ".tex": Format.latex}
+"""Files that say their format by their name."""
 
-    own = "own"
-    all = "all"
-    none = "none"
+
+class By(StrEnum):
+    """What the tables of a report are."""
+
+    dataset = "dataset"
+    evaluation = "evaluation"
+    method = "method"
 
 
 def report(
-    form: Annotated[Format, typer.Option("--format", help="table, md or csv.")] = Format.table,
+    form: Annotated[Format, typer.Option("--format", help="table, md, csv or latex.")] = Format.table,
+    by: Annotated[
+        By, typer.Option(help="One table for each dataset and protocol, each evaluation, or each method.")
+    ] = By.dataset,
+    methods: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Only these measured methods: stars,'*clr'.")
+    ] = None,
     published: Annotated[
-        Published, typer.Option(help="own: of the methods measured; all: every joint-stream method; none.")
-    ] = Published.own,
+        str,
+        typer.Option(
+            metavar="own|all|PATTERN|none",
+            help="own: of the methods measured; all: every joint-stream method; a PATTERN of names: mamp,'*CLR'; none.",
+        ),
+    ] = "own",
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write to this file instead of the terminal.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write to this file; LaTeX gets a .bib file with its citations beside it."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Measured results beside published ones: mean, deviation and number of seeds, marks explained underneath."""
+    """Measured results beside published ones: mean, deviation and number of seeds, marks explained underneath.
+
+    `stars-bench report --format latex --by evaluation --out table.tex`
+    """
     from stars_bench.provenance import write_text
     from stars_bench.results import render, store, tables
+    from stars_bench.results.patterns import by_patterns
 
     stored = store.read_records(runs_dir)
     for warning in stored.warnings:
         errors.print(f"[yellow]left out:[/] {warning}")
-    if not stored.records:
+    records = stored.records
+    if not records:
         raise StarsBenchError(
             f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)"
         )
-    boards = tables.leaderboard(stored.records, published.value)
+    if methods is not None:
+        chosen = by_patterns((record.method.name for record in records), methods, "--methods", "measured methods")
+        records = [record for record in records if record.method.name in chosen]
+    boards = tables.leaderboard(records, published)
     if form is Format.table and out is None:
-        console.print(render.to_rich(boards, console.width))
+        console.print(render.to_rich(boards, console.width, by.value))
         return
     if form is Format.table and out is not None:
-        if out.suffix not in (".md", ".csv"):
-            raise UsageError(f"--out {out}: choose --format md or csv, or a name that ends in .md or .csv")
-        form = Format(out.suffix.removeprefix("."))
-    text = {Format.md: render.to_markdown, Format.csv: render.to_csv}[form](boards)
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
-        write_text(out, text)
-        console.print(f"written: {out}")
+        if out.suffix not in SUFFIXES:
+            raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
+        form = SUFFIXES[out.suffix]
+    for path, text in _texts(form, boards, by, out).items():
+        if path is None:
+            typer.echo(text, nl=False)
+        else:
+            write_text(path, text)
+            console.print(f"written: {path}")
+
+
+def _texts(form: Format, boards: Sequence[Board], by: By, out: Path | None) -> dict[Path | None, str]:
+    """The report in its format by the file that it goes to; None is the terminal."""
+    from stars_bench.results import latex, render, tidy
+
+    if form is Format.latex:
+        if out is None:  # nowhere to put a .bib file: sources are named under the tables
+            return {None: latex.to_latex(boards, by.value).tables}
+        if out.suffix == ".bib":
+            raise UsageError(f"--out {out}: the tables need another name; their citations go into {out.name}")
+        tables, bibliography = latex.to_latex(boards, by.value, out.stem)
+        texts: dict[Path | None, str] = {out: tables}
+        if bibliography:
+            texts[out.with_suffix(".bib")] = bibliography
+        return texts
+    return {out: (render.to_markdown if form is Format.md else tidy.to_csv)(boards, by.value)}

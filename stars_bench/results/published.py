@@ -16,6 +16,7 @@ from typing import Literal, cast
 
 import pandas as pd
 
+from stars_bench.results.patterns import by_patterns
 from stars_bench.results.record import Scalar
 
 DATASETS = {"NTU60": "ntu60", "NTU120": "ntu120", "PKU-MMD I": "pku1", "PKU-MMD II": "pku2"}
@@ -96,6 +97,16 @@ def published_for(
             by_method.setdefault(row.method, []).append(row)
     best = [_best(rows) for rows in by_method.values()]
     return sorted(best, key=lambda row: (row.year or 9999, row.method.casefold()))
+
+
+def matching(patterns: str) -> set[str]:
+    """Names of published methods that one of several patterns (`MAMP,*CLR`, whatever the case) fits.
+
+    Raises:
+        UsageError: a pattern that fits none.
+    """
+    names = {row.method for row in published_numbers()}
+    return set(by_patterns(names, patterns, "--published", "published methods"))
 
 
 def _best(rows: list[Published]) -> Published:

@@ -259,6 +259,14 @@ class Record(_Part):
             marks.append(f"unexpected split ({self.protocol.train_clips:,} train, {self.protocol.test_clips:,} test)")
         if self.protocol.validation is not None:
             marks.append("validation part, not the test part")
+        if self.evaluation.settings.get("drawing") == "published":
+            marks.append("training clips drawn as published (not class-balanced)")
+        return [*marks, *self.advantages]
+
+    @property
+    def advantages(self) -> list[str]:
+        """Those of the marks that say that the result has, or may have, seen what it was tested on."""
+        marks = []
         if self.init is not None and self.init.test_clips_seen:
             marks.append(f"encoder saw {self.init.test_clips_seen:,} of the {self.protocol.test_clips:,} test clips")
         if self.init is not None and self.init.test_clips_seen is None:
@@ -266,8 +274,6 @@ class Record(_Part):
         if self.init is not None and self.init.novel_classes_seen:
             seen, novel = self.init.novel_classes_seen, self.init.novel_classes
             marks.append(f"encoder saw {seen} of the {novel} novel classes")
-        if self.evaluation.settings.get("drawing") == "published":
-            marks.append("training clips drawn as published (not class-balanced)")
         if self.evaluation.checkpoint_rule != LAST_EPOCH:
             marks.append(f"checkpoint: {self.evaluation.checkpoint_rule}")
         return marks

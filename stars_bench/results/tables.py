@@ -1,6 +1,6 @@
 """From records to boards: one leaderboard per dataset, protocol and profile, measured rows and published rows apart.
 
-A board holds numbers and reasons, no typography: `render` turns it into a terminal table, Markdown or CSV. Records are
+A board holds numbers and reasons, no typography: `arrange` and `sheet` make tables of it. Records are
 averaged over seeds (and over the lists of semi-supervised clips) only when everything else is identical (method and
 evaluation settings, precision, data, lists of clips, what the encoder started from); otherwise they stand in rows of
 their own, named by what differs or by a short key.
@@ -12,11 +12,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from stars_bench import registry
 from stars_bench.provenance import digest_json
-from stars_bench.results.published import Published, published_for, published_numbers
+from stars_bench.results.published import Published, matching, published_for, published_numbers
 from stars_bench.results.record import REPLICATES, Record, Scalar
 from stars_bench.results.seeds import Estimate, estimate
 
@@ -32,7 +32,9 @@ PUBLISHED_PROFILES = ("mamp", "imported-mamp")
 PUBLISHED_AS = {"classifier": "supervised"}
 """Evaluations that published tables call otherwise."""
 
-PublishedChoice = Literal["own", "all", "none"]
+OWN, ALL, NONE = "own", "all", "none"
+"""Choices of published rows that are no patterns of names."""
+
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -49,11 +51,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """The metrics of one row and column over its seeds, and the marks that not all cells of the row share."""
+    """The metrics of one row and column over its seeds, and the marks that not all cells of the row share.
+
+    `records`: what the numbers are from, one per seed (and list).
+    """
 
     metrics: Mapping[str, Estimate]
     marks: tuple[str, ...]
+    records: tuple[Record, ...]
     shown: str = MAIN_METRIC
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether no result has seen what it was tested on: others are not ranked."""
+        return not any(record.advantages for record in self.records)
 
     @property
     def main(self) -> Estimate:
@@ -99,33 +110,24 @@ class Board:
         part = f", validation part ({self.validation})" if self.validation is not None else ""
         return f"{self.dataset} {self.protocol}, profile {self.profile}{part}"
 
-    @property
-    def subtitle(self) -> str:
-        """What the numbers are and over how many clips."""
-        measured = [cell.main for row in self.rows for cell in row.cells.values() if cell.main.unit == "%"]
-        if not measured:
-            return "agreement of clusters with classes"
-        clips = sorted({n for number in measured for n in (number.clips, number.most_clips)})
-        several = any(cell.main.n > 1 for row in self.rows for cell in row.cells.values())
-        number = f"{clips[0]:,}" if len(clips) == 1 else f"{clips[0]:,} to {clips[-1]:,}"
-        tested = "test" if self.validation is None else "validation"
-        lists = any("percent" in column.settings for column in self.columns)
-        over = "seeds and lists" if lists else "seeds"
-        spread = f", mean ± standard deviation over {over}" if several else ""
-        return f"top-1 accuracy in %{spread}; {number} {tested} clips"
 
-
-def leaderboard(records: Iterable[Record], published: PublishedChoice = "own") -> list[Board]:
+def leaderboard(records: Iterable[Record], published: str = OWN) -> list[Board]:
     """One board per dataset, protocol, profile and part, in the registry's order.
 
     Args:
         records: those without a top-1 accuracy are left to `store.to_frame`.
         published: "own": published rows of the methods that were measured; "all": of every method that uses joints
-            alone; "none". Only numbers of the same dataset, protocol, evaluation and settings stand beside a column.
+            alone; "none"; else patterns of names, as "MAMP,*CLR". Only numbers of the same dataset, protocol,
+            evaluation and settings stand beside a column.
+
+    Raises:
+        UsageError: a pattern that no published method has.
     """
+    if published not in (OWN, ALL, NONE):
+        matching(published)
     ranked = [record for record in records if shown_metrics(record)]
     boards = _group(ranked, _place)
-    datasets, protocols = _by_registry("datasets"), _by_registry("protocols")
+    datasets, protocols = by_registry("datasets"), by_registry("protocols")
 
     def order(place: _Place) -> tuple[object, ...]:
         other_profile = place.profile not in PUBLISHED_PROFILES
@@ -235,7 +237,7 @@ def _place(record: Record) -> _Place:
     return _Place(record.dataset.name, record.protocol.name, record.dataset.profile, record.protocol.validation)
 
 
-def _board(place: _Place, records: Sequence[Record], choice: PublishedChoice) -> Board:
+def _board(place: _Place, records: Sequence[Record], choice: str) -> Board:
     kept = _newest(records)
     entries = _entries(kept)
     columns = _columns(kept)
@@ -244,7 +246,7 @@ def _board(place: _Place, records: Sequence[Record], choice: PublishedChoice) ->
         for same in _group(entries, lambda entry: entry.name).values()
         for entry, label in zip(same, _labels(same), strict=True)
     }
-    method_order = _by_registry("methods")
+    method_order = by_registry("methods")
     rows = [_row(entry, labels[id(entry)]) for entry in sorted(entries, key=lambda entry: method_order(entry.name))]
     beside = _published_rows(place, columns, choice, {entry.name for entry in entries})
     notes = [
@@ -255,13 +257,13 @@ def _board(place: _Place, records: Sequence[Record], choice: PublishedChoice) ->
     ]
     if superseded := len(records) - len(kept):
         notes.append(f"{superseded} older results left out: the same settings and seed were run again.")
-    if choice != "none" and not beside:
+    if choice != NONE and not beside:
         notes.append(_nothing_published(place, choice))
     return Board(*place, tuple(columns), tuple(rows), tuple(beside), tuple(notes))
 
 
 def _columns(records: Iterable[Record]) -> list[Column]:
-    order = _by_registry("evaluations")
+    order = by_registry("evaluations")
     found = {record.evaluation.title: record for record in records}
     in_order = sorted(found.values(), key=lambda record: (order(record.evaluation.name), record.evaluation.order))
     return [
@@ -287,7 +289,7 @@ def _row(entry: _Entry, label: str) -> Row:
         marks = dict.fromkeys(mark for record in seeds for mark in record.marks if mark not in shared)
         estimates = {name: estimate(same) for name, same in by_name.items()}
         for metric in shown_metrics(seeds[0]):
-            cells[_title(seeds[0], metric)] = Cell(estimates, tuple(marks), metric)
+            cells[_title(seeds[0], metric)] = Cell(estimates, tuple(marks), tuple(seeds), metric)
     first = entry.records[0]
     return Row(first.method.name, label, first.method.preset, cells, tuple(shared))
 
@@ -356,12 +358,10 @@ def _best_on_test_notes(rows: Iterable[Row], beside: Iterable[PublishedRow]) -> 
     ]
 
 
-def _published_rows(
-    place: _Place, columns: Iterable[Column], choice: PublishedChoice, methods: set[str]
-) -> list[PublishedRow]:
-    if choice == "none" or place.profile not in PUBLISHED_PROFILES or place.validation is not None:
+def _published_rows(place: _Place, columns: Iterable[Column], choice: str, methods: set[str]) -> list[PublishedRow]:
+    if choice == NONE or place.profile not in PUBLISHED_PROFILES or place.validation is not None:
         return []
-    wanted = methods if choice == "own" else None
+    wanted = methods if choice == OWN else None if choice == ALL else matching(choice)
     found = [
         (column.title, number)
         for column in columns
@@ -382,21 +382,21 @@ def _as_published(place: _Place, column: Column) -> tuple[str, Mapping[str, Scal
     return name, {"auxiliary_classes": 100} if one_shot else column.settings
 
 
-def _nothing_published(place: _Place, choice: PublishedChoice) -> str:
+def _nothing_published(place: _Place, choice: str) -> str:
     if place.validation is not None:
         return "Published numbers are over the test part: none stand beside a validation part."
     if place.profile not in PUBLISHED_PROFILES and any(
         number.dataset == place.dataset for number in published_numbers()
     ):
         return f"Published numbers rest on profile {PUBLISHED_PROFILES[0]}: none stand beside {place.profile}."
-    whose = "" if choice == "all" else " of these methods"
+    whose = {ALL: "", OWN: " of these methods"}.get(choice, f" of {choice}")
     return f"No published numbers{whose} for {place.dataset} {place.protocol} with these evaluations."
 
 
 # ------------------------------------------------------------------------------------------------ small tools
 
 
-def _by_registry(kind: str) -> Callable[[str], tuple[int, str]]:
+def by_registry(kind: str) -> Callable[[str], tuple[int, str]]:
     """A sort key: registered names in their order, then the others by name."""
     places = {name: place for place, name in enumerate(registry.names(kind))}
     return lambda name: (places.get(name, len(places)), name)

@@ -12,8 +12,10 @@ import pytest
 from rich.console import Console
 
 from stars_bench.results.record import Record
-from stars_bench.results.render import sheet, to_csv, to_markdown, to_rich
-from stars_bench.results.tables import PublishedChoice, leaderboard
+from stars_bench.results.render import to_markdown, to_rich
+from stars_bench.results.sheet import sheets
+from stars_bench.results.tables import leaderboard
+from stars_bench.results.tidy import to_csv
 
 MakeRecord = Callable[..., Record]
 VARIANTS = [*(("knn", {"k": k}) for k in (1, 2, 5, 10)), ("linear", {})]
@@ -40,7 +42,7 @@ def records(make_record: MakeRecord) -> list[Record]:
     ]
 
 
-def printed(records: list[Record], published: PublishedChoice = "own", width: int = 80) -> str:
+def printed(records: list[Record], published: str = "own", width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width)
     console.print(to_rich(leaderboard(records, published), width))
     assert isinstance(console.file, io.StringIO)
@@ -49,7 +51,7 @@ def printed(records: list[Record], published: PublishedChoice = "own", width: in
 
 @pytest.mark.parametrize("published", ["own", "all", "none"])
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_no_line_is_wider_than_the_terminal(records: list[Record], published: PublishedChoice, width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(records: list[Record], published: str, width: int) -> None:
     lines = printed(records, published, width).splitlines()
     assert max(map(len, lines)) <= width
     assert not any("…" in line for line in lines), "a cell was cut off"
@@ -90,7 +92,7 @@ def test_markdown_is_a_table_of_even_rows(records: list[Record]) -> None:
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if line.startswith("|")]
     assert {len(row) for row in rows} == {7}
     assert [cell.strip() for cell in rows[1]] == [":---", *["---:"] * 6]
-    assert [cell.strip() for cell in rows[4]] == [r"stars\*†", "3", *["61.0 ±1.0"] * 5]
+    assert [cell.strip() for cell in rows[4]] == [r"stars\*†", "3", *["**61.0 ±1.0**"] * 5]
     assert [cell.strip() for cell in rows[-1]] == [r"*STARS \[2\]*", "", "*79.9*", "–", "–", "–", "*87.1*"]
 
 
@@ -129,8 +131,8 @@ def _below_zero() -> dict[str, object]:
 
 
 def test_a_source_is_numbered_once(records: list[Record]) -> None:
-    content = sheet(leaderboard(records, "all")[0])
-    texts = [text for sign, text in content.notes if sign.startswith("[")]
+    (content,) = sheets(leaderboard(records, "all"))
+    texts = [text for _, text in content.sources]
     assert len(set(texts)) == len(texts)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from stars_bench.results.arrange import arrange
 from stars_bench.results.record import Metric, Record
 from stars_bench.results.seeds import estimate
 from stars_bench.results.tables import leaderboard
@@ -167,7 +168,7 @@ def test_clusters_have_a_column_a_metric(make_record: MakeRecord) -> None:
     (board,) = leaderboard([make_record(seed=seed, **clusters) for seed in (0, 1)])
     assert [column.title for column in board.columns] == ["clusters nmi", "clusters silhouette"]
     assert [cell.main.mean for cell in board.rows[0].cells.values()] == [0.4, 0.1]
-    assert board.subtitle == "agreement of clusters with classes"
+    assert arrange([board])[0].subtitle == "agreement of clusters with classes"
 
 
 def test_lists_of_training_clips_are_averaged_like_seeds(make_record: MakeRecord) -> None:
@@ -182,7 +183,7 @@ def test_lists_of_training_clips_are_averaged_like_seeds(make_record: MakeRecord
     assert [column.title for column in board.columns] == ["semi percent=1"]
     cell = board.rows[0].cells["semi percent=1"]
     assert (cell.main.n, cell.main.mean) == (10, 52.0)
-    assert "over seeds and lists" in board.subtitle
+    assert "over seeds and lists" in arrange([board])[0].subtitle
     assert leaderboard(records, published="all")[0].published
 
 
