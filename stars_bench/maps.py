@@ -11,12 +11,16 @@ from stars_bench import registry, saved
 from stars_bench.api import UsageError
 from stars_bench.evaluation.clusters import tsne_map
 from stars_bench.evaluation.feature_files import FOLDER, FeatureFiles
+from stars_bench.provenance import write_json
 from stars_bench.results.figures import Map, draw_maps
+from stars_bench.results.page_data import MapPoints, map_file
 from stars_bench.saved import Saved
 
 
 def draw(runs: Sequence[Path], seed: int, out: Path) -> list[Path]:
     """Draws the test clips of runs under one seed; returns the files written (PNG and SVG).
+
+    The places of the clips are kept beside each record, for the HTML report.
 
     Raises:
         UsageError: a run has no `clusters` result under the seed, the runs are of different data, features are gone.
@@ -28,8 +32,14 @@ def draw(runs: Sequence[Path], seed: int, out: Path) -> list[Path]:
             f"map: the runs are of different data ({', '.join(' '.join(place) for place in sorted(places))})"
         )
     dataset, protocol = places.pop()
-    maps = [_map(one) for one in results]
-    classes = dict(enumerate(registry.load("datasets", dataset).classes))
+    names = registry.load("datasets", dataset).classes
+    maps = []
+    for one in results:
+        panel, points = _map(one, names)
+        maps.append(panel)
+        # Beside the record, where `report --format html` looks for it.
+        write_json(map_file(one.path), points.model_dump())
+    classes = dict(enumerate(names))
     count = len({int(label) for panel in maps for label in panel.labels})
     return draw_maps(maps, classes, out, f"{dataset} {protocol}, test clips of {count} classes, t-SNE of features")
 
@@ -42,14 +52,22 @@ def _clusters(run: Path, seed: int) -> Saved:
     return saved.read_one(found[-1])
 
 
-def _map(one: Saved) -> Map:
+def _map(one: Saved, classes: Sequence[str]) -> tuple[Map, MapPoints]:
     features = _features(one)
     coordinates, rows = tsne_map(features, one.labels)
     numbers = {metric.name: metric.value for metric in one.record.metrics}
     caption = ", ".join(f"{name} {numbers[name]:.2f}" for name in ("nmi", "silhouette") if name in numbers)
     name = one.record.method.name
     title = f"{name} ({one.record.origin})" if one.record.origin else name
-    return Map(title, coordinates, one.labels[rows], caption)
+    points = MapPoints(
+        title=f"{title}, seed {one.record.seed}",
+        caption=caption,
+        points=[(round(float(x), 3), round(float(y), 3)) for x, y in coordinates],
+        names=one.names[rows].astype(str).tolist(),
+        labels=one.labels[rows].tolist(),
+        classes=list(classes),
+    )
+    return Map(title, coordinates, one.labels[rows], caption), points
 
 
 def _features(one: Saved) -> np.ndarray:

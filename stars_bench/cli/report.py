@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,9 +23,10 @@ class Format(StrEnum):
     md = "md"
     csv = "csv"
     latex = "latex"
+    html = "html"
 
 
-SUFFIXES = {".md": Format.md, ".csv": Format.csv, ".tex": Format.latex}
+SUFFIXES = {".md": Format.md, ".csv": Format.csv, ".tex": Format.latex, ".html": Format.html}
 """Files that say their format by their name."""
 
 
@@ -38,7 +39,9 @@ class By(StrEnum):
 
 
 def report(
-    form: Annotated[Format, typer.Option("--format", help="table, md, csv or latex.")] = Format.table,
+    form: Annotated[
+        Format, typer.Option("--format", help="table, md, csv, latex or html (one file, with curves and maps).")
+    ] = Format.table,
     by: Annotated[
         By, typer.Option(help="One table for each dataset and protocol, each evaluation, or each method.")
     ] = By.dataset,
@@ -61,6 +64,8 @@ def report(
     """Measured results beside published ones: mean, deviation and number of seeds, marks explained underneath.
 
     `stars-bench report --format latex --by evaluation --out table.tex`
+
+    `stars-bench report --format html --out page.html`
     """
     from stars_bench.provenance import write_text
     from stars_bench.results import render, store, tables
@@ -85,7 +90,7 @@ def report(
         if out.suffix not in SUFFIXES:
             raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
         form = SUFFIXES[out.suffix]
-    for path, text in _texts(form, boards, by, out).items():
+    for path, text in _texts(form, boards, by, out, stored.paths).items():
         if path is None:
             typer.echo(text, nl=False)
         else:
@@ -93,10 +98,16 @@ def report(
             console.print(f"written: {path}")
 
 
-def _texts(form: Format, boards: Sequence[Board], by: By, out: Path | None) -> dict[Path | None, str]:
+def _texts(
+    form: Format, boards: Sequence[Board], by: By, out: Path | None, paths: Mapping[int, Path]
+) -> dict[Path | None, str]:
     """The report in its format by the file that it goes to; None is the terminal."""
     from stars_bench.results import latex, render, tidy
 
+    if form is Format.html:
+        from stars_bench.results.page import to_html
+
+        return {out: to_html(boards, by.value, paths)}
     if form is Format.latex:
         if out is None:  # nowhere to put a .bib file: sources are named under the tables
             return {None: latex.to_latex(boards, by.value).tables}

@@ -142,10 +142,10 @@ def _places(grid: Grid) -> dict[int, int]:
     for title in grid.columns if grid.stub == "method" else ():
         items = [line.items[title] for line in grid.measured if title in line.items]
         items = [item for item in items if item.cell.is_fair]
-        if len(items) < 2:
-            continue
         shown = {id(item): float(f"{item.cell.main.mean:.{digits(item.cell)}f}") for item in items}
         ranked = sorted(set(shown.values()), reverse=True)[:SECOND]
+        if len(ranked) < SECOND:  # one number, or all alike: nothing is best
+            continue
         places |= {one: ranked.index(value) + BEST for one, value in shown.items() if value in ranked}
     return places
 

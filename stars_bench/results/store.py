@@ -23,10 +23,14 @@ RECORDS_PATTERN = "*/*/*/*/seed*/records/*.json"
 
 
 class StoredRecords(NamedTuple):
-    """All records below a runs folder, sorted, and one line for each file that could not be read."""
+    """All records below a runs folder, sorted, and one line for each file that could not be read.
+
+    `paths`: files of the records, by the id of each.
+    """
 
     records: list[Record]
     warnings: list[str]
+    paths: dict[int, Path]
 
 
 def run_folder(runs_dir: Path, dataset: str, protocol: str, method: str, key: str, seed: int) -> Path:
@@ -56,10 +60,12 @@ def read_record(path: Path) -> Record:
 
 def read_records(runs_dir: Path) -> StoredRecords:
     """All records below `runs_dir` (none when it does not exist). A bad file becomes a warning, not a failure."""
-    stored = StoredRecords([], [])
+    stored = StoredRecords([], [], {})
     for path in sorted(runs_dir.glob(RECORDS_PATTERN)):
         try:
-            stored.records.append(read_record(path))
+            record = read_record(path)
+            stored.records.append(record)
+            stored.paths[id(record)] = path
         except StarsBenchError as error:
             stored.warnings.append(str(error))
     stored.records.sort(key=_order)

@@ -45,5 +45,5 @@ def test_tables_can_be_of_methods(report: Callable[..., Result]) -> None:
 
 
 def test_a_name_that_says_no_format_is_refused(report: Callable[..., Result], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"choose a --format, or a name that ends in \.md, \.csv, \.tex"):
+    with pytest.raises(UsageError, match=r"choose a --format, or a name that ends in \.md, \.csv, \.tex, \.html"):
         raise report("--out", tmp_path / "report.doc").exception or AssertionError("no error")

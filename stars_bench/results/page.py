@@ -1,0 +1,134 @@
+"""A report as one HTML file that needs nothing else: tables, curves, confusions, maps, and where each number is from.
+
+The tables are there without JavaScript; page/ has the template, the style and the script that are put into the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from stars_bench import __version__
+from stars_bench.results import page_data
+from stars_bench.results.arrange import By, Measured, Told
+from stars_bench.results.record import Record
+from stars_bench.results.sheet import Entry, Sheet, sheets
+from stars_bench.results.tables import Board
+
+
+def to_html(boards: Sequence[Board], by: By = "dataset", paths: Mapping[int, Path] | None = None) -> str:
+    """The page.
+
+    Args:
+        paths: files of the records by their id; what lies beside them is shown, too.
+    """
+    tables = sheets(boards, by)
+    content = _content(tables, paths or {})
+    script, style = _part("page.js"), _part("page.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _environment().get_template("page.html").render(
+        tables=tables,
+        places={1: "best", 2: "second"},
+        keys=content.pop("keys"),
+        data=Markup(_embedded(content)),
+        has={name: bool(content[name]) for name in ("curves", "confusions", "maps", "shots")},
+        script=Markup(script),
+        style=Markup(style),
+        digest=digest,
+        version=__version__,
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    # Everything that is not Markup is escaped; a name that is missing is a fault, not an empty string.
+    environment = Environment(
+        loader=PackageLoader("stars_bench.results", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["id"] = id
+    return environment
+
+
+def _part(name: str) -> str:
+    return resources("stars_bench.results").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _embedded(content: Any) -> str:
+    """JSON that no text in it can end or leave: a parser of HTML sees no tag and no entity."""
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _content(tables: Sequence[Sheet], paths: Mapping[int, Path]) -> dict[str, Any]:
+    """The data of the page; `keys`: by id of an entry's item its number among `cells`."""
+    keys: dict[int, int] = {}
+    cells: list[dict[str, Any]] = []
+    measured: list[Measured] = []
+    for entry in _entries(tables):
+        item = entry.item
+        if isinstance(item, Measured):
+            measured.append(item)
+            cell: dict[str, Any] = {"records": [page_data.provenance(record) for record in item.cell.records]}
+        elif isinstance(item, Told):
+            cell = {"records": [_source(item)]}
+        else:
+            continue
+        keys[id(item)] = len(cells)
+        cells.append(cell | {"title": f"{item.row.method}, {item.column.title}, {item.board.title}: {entry.text}"})
+    records: dict[str, list[Record]] = {}
+    confusions, used = [], set()
+    for item in measured:
+        title = f"{item.row.label}, {item.board.title}"
+        records.setdefault(title, []).extend(item.cell.records)
+        if (found := page_data.confusion(item, paths)) is not None:
+            used.add(item.board.dataset)
+            confusions.append(found | {"title": f"{item.column.title}: {title}", "dataset": item.board.dataset})
+    return {
+        "keys": keys,
+        "cells": cells,
+        "classes": {dataset: page_data.classes(dataset) for dataset in sorted(used)},
+        "confusions": confusions,
+        "curves": _once([curve for title, own in records.items() for curve in page_data.curves(own, paths, title)]),
+        "maps": page_data.maps([record for own in records.values() for record in own], paths),
+        "shots": page_data.shots(measured),
+    }
+
+
+def _once(curves: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A stage that several runs share (it has one key) is one curve."""
+    shared: dict[str, list[dict[str, Any]]] = {}
+    for curve in curves:
+        shared.setdefault(curve["key"], []).append(curve)
+    return [
+        same[0] | ({"title": f"{same[0]['title']}; shared by {len(same)} runs"} if len(same) > 1 else {})
+        for same in shared.values()
+    ]
+
+
+def _entries(tables: Sequence[Sheet]) -> list[Entry]:
+    return [entry for table in tables for row in (*table.measured, *table.published) for entry in row.entries]
+
+
+def _source(item: Told) -> list[list[str]]:
+    number = item.number
+    told = [
+        ["published", f"{number.value:g} % as {number.stated_as}"],
+        ["read in", number.source],
+        ["how", "the authors' own" if number.confidence == "direct" else "second-hand: as somebody else quotes it"],
+    ]
+    return told + [
+        ["another source", f"{other.value:g} as {other.stated_as}, {other.source}"] for other in number.others
+    ]

@@ -1,0 +1,195 @@
+"""The page: one file that asks for nothing, where no name becomes markup; its script is tried in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stars_bench.provenance import write_json
+from stars_bench.results.page import to_html
+from stars_bench.results.page_data import MapPoints, map_file
+from stars_bench.results.record import Record
+from stars_bench.results.store import read_records, run_folder, write_record
+from stars_bench.results.tables import leaderboard
+
+HOSTILE = "</script><script>document.title='run'</script><b onclick=x>&amp;"
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+VOID = {"meta", "input"}
+
+
+class Parsed(HTMLParser):
+    """Tags and attributes of a page; `open` ends empty when all tags are closed in order. `texts` by tag."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self.open[-1], data.strip()))
+
+    @property
+    def data(self) -> dict[str, list[dict[str, object]]]:
+        """The JSON in the page."""
+        (text,) = [text for tag, text in self.texts if tag == "script" and text.startswith("{")]
+        return dict(json.loads(text))
+
+
+@pytest.fixture
+def page(make_record: Callable[..., Record], tmp_path: Path) -> str:
+    """Two methods, one of a hostile name, with logs, predictions, a map and few-shot results beside the records."""
+    stage = {
+        "name": "stage1",
+        "seconds": 1,
+        "samples": 9,
+        "peak_bytes": None,
+        "checkpoint_digest": "c",
+        "reused": False,
+    }
+    for place, method in enumerate(("mamp", HOSTILE)):
+        folder = run_folder(tmp_path, "ntu60", "xsub", f"method{place}", "key", 0)
+        stages = [stage | {"key": f"{place}" * 64}]
+        record = make_record(50.0 + place, method__name=method, per_class=[50.0] * 60, stages=stages)
+        path = write_record(folder, record)
+        file = folder / record.predictions.file
+        file.parent.mkdir()
+        np.savez(file, labels=np.array([0, 0, 1]), predictions=np.array([0, 1, 1]))
+        log = [{"stage": "stage1", "epoch": n, "step": n, "loss": 3.0 - n, "key": f"{place}" * 16} for n in (1, 2)]
+        (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+        names = [f"clip{n}" for n in range(3)]
+        points = MapPoints(
+            title=method, caption="", points=[(0, 0), (1, 1), (2, 0)], names=names, labels=[0, 0, 1], classes=["a", "b"]
+        )
+        write_json(map_file(path), points.model_dump())
+        for shots in (1, 5):
+            settings = {"ways": 5, "shots": shots}
+            few = {"evaluation__name": "fewshot", "evaluation__settings": settings}
+            write_record(folder, make_record(60.0 + shots, method__name=method, stages=stages, **few))
+    stored = read_records(tmp_path)
+    return to_html(leaderboard(stored.records, "own"), paths=stored.paths)
+
+
+def test_it_is_one_sound_file_that_asks_for_nothing(page: str) -> None:
+    parsed = Parsed(page)
+    assert not parsed.open
+    assert not [attributes for _, attributes in parsed.tags if attributes.keys() & {"src", "href", "action", "srcset"}]
+    assert "url(" not in page
+    assert "@import" not in page
+    (policy,) = [a["content"] for _, a in parsed.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_no_name_becomes_markup(page: str) -> None:
+    parsed = Parsed(page)
+    assert [tag for tag, _ in parsed.tags].count("script") == 2
+    assert "b" not in [tag for tag, attributes in parsed.tags if attributes]
+    assert ("th", HOSTILE) in [(tag, text) for tag, text in parsed.texts if tag == "th"]
+    assert parsed.data["maps"][1]["title"] == HOSTILE
+
+
+def test_every_number_says_where_it_comes_from(page: str) -> None:
+    parsed = Parsed(page)
+    cells = parsed.data["cells"]
+    numbers = [int(a["data-cell"] or "") for tag, a in parsed.tags if tag == "button" and "data-cell" in a]
+    assert sorted(numbers) == list(range(len(cells)))
+    told = [dict(records[0]) for cell in cells if isinstance(records := cell["records"], list)]  # type: ignore[arg-type]
+    measured = [one for one in told if "command" in one]
+    assert len(measured) == 6
+    assert {"command", "commit", "data", "seed", "environment", "packages"} - measured[0].keys() <= {"packages"}
+    assert any(one.get("read in", "").startswith("github:") for one in told)
+
+
+def test_what_lies_beside_the_records_is_shown(page: str) -> None:
+    data = Parsed(page).data
+    assert [one["counts"] for one in data["confusions"]] == [[0, 0, 1, 0, 1, 1, 1, 1, 1]] * 2
+    assert [(curve["epochs"], curve["values"]) for curve in data["curves"]] == [([1, 2], {"loss": [2.0, 1.0]})] * 2
+    assert [[point[:2] for point in one["points"]] for one in data["shots"]] == [[[1, 61.0], [5, 65.0]]] * 2  # type: ignore[attr-defined]
+    assert data["maps"][0]["names"] == ["clip0", "clip1", "clip2"]
+
+
+def test_without_predictions_classes_come_from_the_record(make_record: Callable[..., Record]) -> None:
+    page = to_html(
+        leaderboard([make_record(per_class=[25.0, None]), make_record(seed=1, per_class=[75.0, None])], "none")
+    )
+    assert [one["perClass"] for one in Parsed(page).data["confusions"]] == [[50.0, None]]
+
+
+TRIAL = """
+const out = [];
+const shown = () => [...document.querySelectorAll(".measured tr")].filter((row) => !row.hidden);
+const rows = () => shown().map((row) => row.cells[2].textContent);
+const sort = document.querySelectorAll("thead button")[2];
+sort.click(); out.push(rows()); sort.click(); out.push(rows());
+const search = document.querySelector("input[type=search]");
+search.value = "mam"; search.dispatchEvent(new Event("input")); out.push(rows());
+document.querySelector(".measured .cell").click();
+out.push([dialog.open, dialog.querySelectorAll("dt").length > 8]);
+document.querySelector("#maps circle").dispatchEvent(new PointerEvent("pointerenter"));
+out.push(document.querySelector("#maps .told").textContent);
+document.querySelector("#maps svg").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+out.push(document.querySelector("#maps .told").textContent);
+out.push(["curves", "confusions", "maps", "shots"].map((name) => document.querySelectorAll(`#${name} svg`).length));
+document.getElementById("theme").click(); out.push(document.documentElement.dataset.theme !== undefined);
+out.push(document.title);
+document.body.append(make("pre", { id: "trial" }, JSON.stringify(out)));
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_in_a_browser_it_sorts_filters_and_tells(page: str, tmp_path: Path) -> None:
+    def browse(name: str, content: str) -> subprocess.CompletedProcess[str]:
+        file = tmp_path / name
+        file.write_text(content, encoding="utf-8")
+        command = [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--dump-dom",
+        ]
+        profile = f"--user-data-dir={tmp_path / 'profile'}"
+        return subprocess.run(
+            [*command, profile, file.as_uri()], capture_output=True, text=True, check=True, timeout=120
+        )
+
+    assert "CONSOLE" not in browse("page.html", page).stderr  # errors, and what the policy would block
+    # The policy lets no other script run: for the trial it is taken out.
+    tried = re.sub(r"<meta http-equiv[^>]*>", "", page).replace("</body>", f"<script>{TRIAL}</script></body>")
+    shown = browse("tried.html", tried)
+    assert "CONSOLE" not in shown.stderr
+    parsed = Parsed(shown.stdout)
+    (trial,) = [text for tag, text in parsed.texts if tag == "pre"]
+    assert json.loads(trial) == [
+        ["51.0", "50.0"],
+        ["50.0", "51.0"],
+        ["50.0"],
+        [True, True],
+        "clip0: 1 a",
+        "clip1: 1 a",
+        [1, 1, 1, 1],
+        True,
+        "stars-bench report",
+    ]
