@@ -49,7 +49,7 @@ FLOORS = {
 WITHOUT_TORCH = [
     "api", "registry", "provenance", "datasets.prepare", "datasets.ntu", "datasets.pku_mmd", "datasets.synthetic",
     "datasets.verify", "datasets.raw_report", "datasets.overview", "protocols.novel", "protocols.episodes",
-    "protocols.semi", "protocols.standard", "protocols.validation", "exchange", "results.tables",
+    "protocols.semi", "protocols.standard", "protocols.validation", "exchange", "results.tables", "results.page",
     "results.store", "cli",
 ]  # fmt: skip
 
