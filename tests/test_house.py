@@ -40,6 +40,7 @@ FLOORS = {
     "datasets": 1,
     "api": 0,
     "registry": 0.5,
+    "plugins": 0.7,
     "provenance": 0.5,
     "compiling": 0.5,
     "__init__": -1,

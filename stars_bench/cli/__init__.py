@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from stars_bench import __version__
 from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.cli import exchange, look, prepare, report, run, saved
+from stars_bench.cli import exchange, look, plugins, prepare, report, run, saved
 from stars_bench.cli.options import console, errors
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app = typer.Typer(
     """,
 )
 
-DATA, RUNS, LOOK = "Data", "Runs and results", "What there is"
+DATA, RUNS, PLUGINS, LOOK = "Data", "Runs and results", "Something of your own", "What there is"
 app.command(rich_help_panel=DATA)(prepare.quickstart)
 app.command(rich_help_panel=DATA)(prepare.prepare)
 app.command(rich_help_panel=DATA)(exchange.export)
@@ -41,6 +41,9 @@ app.command(rich_help_panel=RUNS)(report.report)
 app.command(rich_help_panel=RUNS)(saved.rescore)
 app.command(rich_help_panel=RUNS)(saved.fuse)
 app.command("map", rich_help_panel=RUNS)(saved.map_features)
+app.command("new-method", rich_help_panel=PLUGINS)(plugins.new_method)
+app.command("new-dataset", rich_help_panel=PLUGINS)(plugins.new_dataset)
+app.command("new-protocol", rich_help_panel=PLUGINS)(plugins.new_protocol)
 app.command("list", rich_help_panel=LOOK)(look.list_names)
 app.command(rich_help_panel=LOOK)(look.inspect)
 app.command(rich_help_panel=LOOK)(look.verify)
