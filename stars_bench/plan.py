@@ -122,8 +122,9 @@ def resolve(request: Request) -> Plan:
     method = registry.load("methods", request.method)
     protocol = registry.load("protocols", request.protocol)
     names = _evaluations(request, protocol, getattr(method, "evaluations", ()))
-    evaluations = {name: registry.load("evaluations", name) for name in names}
-    _check_options(request, names)
+    targets = [registry.load("evaluations", name) for name in names]
+    evaluations = {target.name: target for target in targets}
+    _check_options(request, list(evaluations))
     dataset = find_dataset(request, protocol)
     device = choose_device(request.device)
     starts = {seed: _start(request, request.init, seed) for seed in request.seeds} if request.init else {}
