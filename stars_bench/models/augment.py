@@ -1,6 +1,6 @@
 """Augmentations of contrastive skeleton learning, for whole batches of clips (B, C, T, V, M) on the device.
 
-As in the official programs of CrosSCLR (arXiv:2104.14544, github LinguoLi/CrosSCLR) and AimCLR (arXiv:2112.03590,
+As in the official programs of CrosSCLR (arXiv:2104.14466, github LinguoLi/CrosSCLR) and AimCLR (arXiv:2112.03590,
 github Levigty/AimCLR). Each of the first functions says what happens to a batch under given draws; `Draws` makes them
 from torch's generators alone, so that a run that was interrupted draws the same.
 """

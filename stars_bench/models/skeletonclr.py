@@ -1,4 +1,4 @@
-"""SkeletonCLR, the base of CrosSCLR (arXiv:2104.14544; github LinguoLi/CrosSCLR): MoCo on two augmented views.
+"""SkeletonCLR, the base of CrosSCLR (arXiv:2104.14466; github LinguoLi/CrosSCLR): MoCo on two augmented views.
 
 An ST-GCN of a quarter of the width; keys come from a copy that follows by momentum, negatives from a queue. Settings:
 the released `crossclr_3views_xview.yaml`, whose single-stream part this is: 300 epochs, SGD 0.1, a tenth after 250,

@@ -58,7 +58,7 @@ CROSSCLR = Paper(
     "3D Human Action Representation Learning via Cross-View Consistency Pursuit",
     "CVPR",
     2021,
-    "2104.14087",
+    "2104.14466",
 )
 AIMCLR = Paper(
     "guo2022aimclr",
