@@ -103,7 +103,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         except Timeout as error:
             who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
             raise UsageError(f"{folder}: {who} is writing there; run the same again when it has ended") from error
-        except (NotImplementedError, OSError):
+        except (NotImplementedError, OSError):  # both are filelock's for a file system that has no locks
             pass
         else:
             at_the_end.callback(_removed_if_empty, folder.parent)

@@ -5,6 +5,7 @@ What does not learn is the same in both, so it is computed once and has no copy.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from copy import deepcopy
 
 import torch
@@ -17,7 +18,7 @@ from stars_bench.models.tuning import Tuned
 from stars_bench.training.step import SplitStep
 
 
-class TeacherTuned(Tuned):
+class TeacherTuned(Tuned, ABC):
     """Encoder and head (the student), and a teacher's upper half and head.
 
     Args:
@@ -35,9 +36,9 @@ class TeacherTuned(Tuned):
         """The loss of clips (B, 3, T, V, M)."""
         return self.loss(self.features_of_both(*self.encoder.lower(x, self.frozen)))
 
+    @abstractmethod
     def loss(self, features: Tensor) -> Tensor:
         """The loss of the student's and the teacher's features (B, 2, D) of a whole batch."""
-        raise NotImplementedError
 
     def features_of_both(self, tokens: Tensor, which: Tensor) -> Tensor:
         """Features (B, 2, D) of `FrozenHalf.tokens`: under the student and, without gradient, under the teacher."""
@@ -50,9 +51,9 @@ class TeacherTuned(Tuned):
             teacher = self.teacher_norm(tokens).mean(1)[which].mean(1)
         return torch.stack([student, teacher], 1)
 
+    @abstractmethod
     def momentum(self) -> float | Tensor:
         """How much of the teacher stays in the coming step."""
-        raise NotImplementedError
 
     def after_step(self) -> None:
         """Moves the teacher towards the student, once for the coming step."""

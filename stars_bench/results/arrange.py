@@ -83,15 +83,22 @@ class Grid:
             return "published top-1 accuracy in %"
         if not accuracies:
             return "agreement of clusters with classes"
-        counts = [item.cell.main for item in accuracies]
-        clips = sorted({n for number in counts for n in (number.clips, number.most_clips)})
         several = any(item.cell.main.n > 1 for item in self.items)
-        number = f"{clips[0]:,}" if len(clips) == 1 else f"{clips[0]:,} to {clips[-1]:,}"
         validated = {item.board.validation is not None for item in self.items}
         tested = " and ".join("validation" if validation else "test" for validation in sorted(validated))
         lists = any("percent" in item.column.settings for item in self.items)
         spread = f", mean ± standard deviation over {'seeds and lists' if lists else 'seeds'}" if several else ""
-        return f"top-1 accuracy in %{spread}; {number} {tested} clips"
+        episodes = [item for item in accuracies if "ways" in item.column.settings]
+        clips = [item for item in accuracies if "ways" not in item.column.settings]
+        groups = ((clips, f"{tested} clips"), (episodes, "episodes"))
+        counts = [f"{_counts(items)} {name}" for items, name in groups if items]
+        return f"top-1 accuracy in %{spread}; {', '.join(counts)}"
+
+
+def _counts(items: Sequence[Measured]) -> str:
+    """How many clips, or episodes, numbers rest on: the fewest and the most."""
+    numbers = sorted({n for item in items for n in (item.cell.main.clips, item.cell.main.most_clips)})
+    return f"{numbers[0]:,}" if len(numbers) == 1 else f"{numbers[0]:,} to {numbers[-1]:,}"
 
 
 def arrange(boards: Sequence[Board], by: By = "dataset") -> list[Grid]:

@@ -17,16 +17,9 @@ from stars_bench.training.optim import step_decay
 from tests.evaluation.small_subject import SIX
 from tests.models import plain
 
+pytestmark = pytest.mark.usefixtures("float64")
 SMALL = {"frames": 12, "channels": 2, "dim": 5, "dropout": 0.0}
 CONTRAST = SMALL | {"feature_dim": 4, "queue_size": 11}
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def clips(count: int = 4) -> Tensor:

@@ -23,14 +23,6 @@ T = 0.07
 UPPER = ("encoder.blocks.1.", "encoder.norm.", "head.")
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 def encoder() -> SkeletonEncoder:
     return SkeletonEncoder(frames=8, joints=6, dim=8, depth=2, heads=2)
 

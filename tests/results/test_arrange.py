@@ -91,3 +91,14 @@ def test_published_rows_are_chosen_by_pattern(records: list[Record]) -> None:
     assert {row.method for row in board.published} == {"AimCLR", "MAMP"}
     with pytest.raises(UsageError, match=r"'mampf': fits none of the published methods; did you mean MAMP"):
         leaderboard(records, "mampf")
+
+
+def test_episodes_are_not_called_clips(make_record: MakeRecord) -> None:
+    settings = {"ways": 2, "shots": 1, "classifier": "nearest"}
+    few = make_record(55.0, evaluation__name="fewshot", evaluation__settings=settings)
+    (clips,) = (number.n for number in make_record(50.0).metrics[:1])
+    (episodes,) = (number.n for number in few.metrics[:1])
+    (alone,) = arrange(leaderboard([few], "none"))
+    assert alone.subtitle == f"top-1 accuracy in %; {episodes:,} episodes"
+    (both,) = arrange(leaderboard([few, make_record(50.0)], "none"))
+    assert both.subtitle == f"top-1 accuracy in %; {clips:,} test clips, {episodes:,} episodes"
