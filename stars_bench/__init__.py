@@ -9,6 +9,7 @@ The command line is `stars-bench` (see `stars-bench --help`). From Python:
     dataset.table                         # pandas: one row a clip
     dataset.clip("S001C001P001R001A001")  # (M, F, V, 3) float32, metres
     stars_bench.verify(dataset).ok
+    stars_bench.load("ntu60", "xsub")     # .train and .test: PyTorch Datasets of clips (C, T, V, M)
     stars_bench.results("runs")           # pandas: one row a measured number
 
 Importing this package imports nothing heavy: what a name needs is loaded when it is used.
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from stars_bench.datasets.prepare import PrepareReport
     from stars_bench.datasets.shards import PreparedDataset
     from stars_bench.datasets.verify import VerifyReport
+    from stars_bench.loading import ClipDataset, Parts
 
     def results(runs_dir: str | Path | None = None) -> pd.DataFrame:  # at run time: the package of that name, called
         """All records below a folder of runs: one row per record and metric."""
@@ -37,13 +39,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClipDataset",
     "DatasetSpec",
+    "Parts",
     "PrepareReport",
     "PreparedDataset",
     "StarsBenchError",
     "UsageError",
     "VerifyReport",
     "__version__",
+    "load",
     "open_dataset",
     "prepare",
     "results",
@@ -51,7 +56,9 @@ __all__ = [
 ]
 
 _LAZY = {
+    "ClipDataset": "stars_bench.loading",
     "DatasetSpec": "stars_bench.api",
+    "Parts": "stars_bench.loading",
     "PrepareReport": "stars_bench.datasets.prepare",
     "PreparedDataset": "stars_bench.datasets.shards",
     "StarsBenchError": "stars_bench.api",
@@ -120,6 +127,57 @@ def open_dataset(name: str, data_dir: str | Path | None = None, profile: str | N
         _data_dir(data_dir), name, profile
     )
     return dataset
+
+
+def load(
+    dataset: str | PreparedDataset,
+    protocol: str,
+    data_dir: str | Path | None = None,
+    profile: str | None = None,
+    *,
+    frames: int | None = 120,
+    keep: float = 0.95,
+    augment: bool = False,
+    max_angle: float = 0.3,
+    stream: str = "joint",
+    validation: str | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> Parts:
+    """A prepared dataset under a protocol: `.train` and `.test`, PyTorch Datasets for a training program of your own.
+
+    An item is (clip (C, T, V, M) float32 in metres, label, name); `.arrays()` gives everything at once. Clips are in
+    memory, so a DataLoader needs no workers, but may have some. Without `augment` clips are those of evaluations here.
+
+    Args:
+        dataset: a name, opened as `open_dataset` does, or an open dataset. protocol: xsub, xview, xset, ...
+        frames: T, to which every crop is resized; None: clips as they are, each of its own length (batch_size=1, or a
+        collate_fn of your own).
+        keep: share of each clip's frames that the centre crop keeps.
+        augment: training clips are random crops of half to all frames, turned at random by up to `max_angle` radians
+        about each axis, as in stage 1 of MAMP and STARS. The test part never is.
+        stream: joint, bone or motion.
+        validation: "subjects": a part of the training subjects, drawn by `seed`, takes the test part's place, so that
+        settings can be chosen without reading it.
+        settings: of a protocol that has some ({"novel_classes": [3, 17]}).
+
+    Raises:
+        UsageError: not prepared, no such protocol of this dataset, or an option that does not fit.
+    """
+    opened = open_dataset(dataset, data_dir, profile) if isinstance(dataset, str) else dataset
+    parts: Parts = import_module("stars_bench.loading").load(
+        opened,
+        protocol,
+        frames=frames,
+        keep=keep,
+        augment=augment,
+        max_angle=max_angle,
+        stream=stream,
+        validation=validation,
+        seed=seed,
+        settings=settings,
+    )
+    return parts
 
 
 def verify(

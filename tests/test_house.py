@@ -32,6 +32,7 @@ FLOORS = {
     "evaluation": 4,
     "models": 4,
     "training": 3,
+    "loading": 3.5,
     "batches": 3,
     "draws": 2.5,
     "coordinates": 2.5,

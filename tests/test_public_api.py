@@ -17,6 +17,7 @@ from stars_bench.datasets.ntu import NTU60
 from stars_bench.datasets.prepare import PrepareReport
 from stars_bench.datasets.shards import PreparedDataset
 from stars_bench.datasets.verify import VerifyReport
+from stars_bench.loading import ClipDataset, Parts
 from tests.datasets.raw_files import write_ntu
 
 NAMES = ["S001C001P001R001A001", "S001C002P001R001A001", "S002C003P008R002A060"]
@@ -31,13 +32,16 @@ def raw(tmp_path: Path) -> Path:
 
 def test_the_public_names_are_these() -> None:
     assert stars_bench.__all__ == [
+        "ClipDataset",
         "DatasetSpec",
+        "Parts",
         "PrepareReport",
         "PreparedDataset",
         "StarsBenchError",
         "UsageError",
         "VerifyReport",
         "__version__",
+        "load",
         "open_dataset",
         "prepare",
         "results",
@@ -52,8 +56,11 @@ def test_every_public_name_is_there_and_is_what_it_says() -> None:
     assert stars_bench.DatasetSpec is api.DatasetSpec
     assert stars_bench.PreparedDataset is PreparedDataset
     assert stars_bench.PrepareReport is PrepareReport
+    assert (stars_bench.ClipDataset, stars_bench.Parts) == (ClipDataset, Parts)
     assert stars_bench.VerifyReport is VerifyReport
-    assert all(callable(getattr(stars_bench, name)) for name in ("open_dataset", "prepare", "results", "verify"))
+    assert all(
+        callable(getattr(stars_bench, name)) for name in ("load", "open_dataset", "prepare", "results", "verify")
+    )
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         stars_bench.nothing  # type: ignore[attr-defined]  # noqa: B018
 
