@@ -41,7 +41,7 @@ class Request:
         was trained on, `DATASET:PROTOCOL`; None: unknown. stream: joint, bone or motion. validation:
         None (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the
         seed). grad_accum: into how many parts each process divides its share of a batch; it decides nothing but memory
-        and time.
+        and time. fit_batch: whether these are doubled where memory does not suffice.
     """
 
     method: str
@@ -62,6 +62,7 @@ class Request:
     stream: str = "joint"
     checkpoint_seconds: float = 60.0
     grad_accum: int = 1
+    fit_batch: bool = False
     command: str = ""
 
 

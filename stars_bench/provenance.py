@@ -81,6 +81,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Removes what kills have left of `atomic_path` below a folder, which no other process may be writing to."""
+    for file in folder.rglob(".*.partial"):
+        file.unlink(missing_ok=True)
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Holds a folder for this process, which is about to write there, until the block ends or the process is killed.

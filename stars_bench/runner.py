@@ -36,6 +36,7 @@ from stars_bench.provenance import (
     digest_json,
     digest_lines,
     environment,
+    remove_partial,
     utc_now,
     write_text,
 )
@@ -139,6 +140,7 @@ class _Seed:
             progress=self.progress,
             start=start,
             micro_batches=request.grad_accum,
+            fit_batch=request.fit_batch,
             tell=self.tell,
         )
 
@@ -165,6 +167,7 @@ def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None
 
 def _records(this: _Seed) -> list[Record]:
     if distributed.is_first():
+        remove_partial(this.folder)
         write_text(this.folder / "config.toml", to_toml(this.plan))
     encoder, stages, key = _encoder(this)
     method = _method_part(this, encoder)

@@ -44,6 +44,7 @@ FLOORS = {
     "plugins": 0.7,
     "provenance": 0.5,
     "compiling": 0.5,
+    "disk": 0.5,
     "__init__": -1,
 }
 """Rooms of the house (folders, or files of the top level) and their floors."""

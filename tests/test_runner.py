@@ -80,6 +80,8 @@ def test_the_same_command_again_changes_nothing(request_for) -> None:
     request = request_for()
     first = runner.run(request)
     files = {path: digest_file(path) for path in request.runs_dir.rglob("*") if path.is_file()}
+    for folder in {path.parent for path in files}:  # as a kill in the middle of writing leaves it
+        (folder / ".half.npz.x7.partial").write_bytes(b"half")
     assert runner.run(request) == first
     assert {path: digest_file(path) for path in request.runs_dir.rglob("*") if path.is_file()} == files
 

@@ -62,6 +62,10 @@ GradAccum = Annotated[
         min=1, metavar="K", help="Micro-batches: the same result in less memory and more time, for small GPUs."
     ),
 ]
+FitBatch = Annotated[
+    bool,
+    typer.Option("--fit-batch", help="Where memory does not suffice, double --grad-accum and go on. One process only."),
+]
 CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")]
 
 
@@ -95,6 +99,7 @@ def run(
     device: Device = None,
     precision: Precision = None,
     grad_accum: GradAccum = 1,
+    fit_batch: FitBatch = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
@@ -135,6 +140,7 @@ def run(
                 precision=precision,
                 checkpoint_seconds=checkpoint_seconds,
                 grad_accum=grad_accum,
+                fit_batch=fit_batch,
                 data_dir=data_dir,
                 runs_dir=runs_dir,
                 command=shlex.join(["stars-bench", *sys.argv[1:]]),
@@ -163,6 +169,7 @@ def evaluate(
     device: Device = None,
     precision: Precision = None,
     grad_accum: GradAccum = 1,
+    fit_batch: FitBatch = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
@@ -196,6 +203,7 @@ def evaluate(
             precision=precision,
             checkpoint_seconds=checkpoint_seconds,
             grad_accum=grad_accum,
+            fit_batch=fit_batch,
             data_dir=data_dir,
             runs_dir=runs_dir,
             command=shlex.join(["stars-bench", *sys.argv[1:]]),

@@ -18,11 +18,12 @@ from stars_bench.batches import ClipPart
 from stars_bench.evaluation.feature_files import FeatureFiles
 from stars_bench.protocols.episodes import Episodes
 from stars_bench.provenance import digest_json
-from stars_bench.training import distributed
+from stars_bench.training import distributed, memory
 from stars_bench.training.loop import Progress, autocast
 from stars_bench.training.run import StageResult, StageRun, code_digest
 
 BATCH = 256
+FREE_SOME = "end what else uses the device, or take another (--device cpu)"
 PartName = Literal["train", "test"]
 Kind = Literal["classes", "episodes", "clusters"]
 
@@ -104,7 +105,9 @@ class Subject:
         found, there = distributed.from_first(lambda: files.find(names))
         if not there.all():
             missing = ClipPart(clips.store, clips.ids.cpu().numpy()[~there])
-            new = extract(self.encoder, missing, keep, run.precision, run.progress, f"{part} features").cpu().numpy()
+            with memory.refused(f"{part} features: out of memory with {BATCH} clips at once: {FREE_SOME}"):
+                extracted = extract(self.encoder, missing, keep, run.precision, run.progress, f"{part} features")
+            new = extracted.cpu().numpy()
             _check_finite(new, names[~there], run.precision)
             if distributed.is_first():
                 files.add(names[~there], new)

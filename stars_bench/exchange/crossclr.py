@@ -17,9 +17,9 @@ import numpy as np
 from stars_bench import provenance
 from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside, StarsBenchError
 from stars_bench.datasets.shards import PreparedDataset
+from stars_bench.disk import check_room
 from stars_bench.exchange import fixed, npy, unpickle
 from stars_bench.exchange.contract import Incoming, NamedClip, Parts, Tick
-from stars_bench.exchange.disk import check_room
 
 FILES = {"train": "train", "test": "val"}
 SUFFIX = ".skeleton"

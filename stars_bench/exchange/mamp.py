@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from stars_bench import provenance
 from stars_bench.api import AbsentBody, DatasetSpec, ProtocolSpec, SetAside, StarsBenchError, UsageError
 from stars_bench.datasets.shards import PreparedDataset
+from stars_bench.disk import check_room
 from stars_bench.exchange import fixed, npy
 from stars_bench.exchange.contract import PARTS, Incoming, NamedClip, Parts, Tick
-from stars_bench.exchange.disk import check_room
 from stars_bench.exchange.order import published_names, two_part_protocols
 
 KEYS = tuple(f"{kind}_{part}" for part in PARTS for kind in ("x", "y"))

@@ -1,23 +1,39 @@
-"""Checkpoints: written under another name and renamed, read with weights_only, never half there."""
+"""Checkpoints: written under another name and renamed, read with weights_only, never half there, never many.
+
+Schema 1, the only one so far. Of every kind of file `tests/historic` has one, which must stay readable.
+"""
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
 from stars_bench.api import StarsBenchError
+from stars_bench.disk import check_room, full_is_told
 from stars_bench.provenance import atomic_path
 
 SCHEMA_VERSION = 1
+MARGIN = 1.1
+"""Bytes asked for, as a multiple of the tensors' own."""
+UNFINISHED = ".resume.pt"
+"""What the file of a stage that is not finished ends in."""
+KEPT = 3
+"""Files of unfinished stages that a run's folder keeps: settings or code may have changed since they were written."""
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes tensors and plain values atomically."""
+    """Writes tensors and plain values atomically.
+
+    Raises:
+        NoRoom: the disk is full; what was at `path` before is still there.
+    """
+    check_room(path, int(MARGIN * num_bytes(state)))
     # A stream, not a path: torch writes a path's (temporary) name into the file.
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+    with full_is_told(path), atomic_path(path) as temporary, temporary.open("wb") as stream:
         torch.save(state | {"schema_version": SCHEMA_VERSION}, stream)
 
 
@@ -25,13 +41,43 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Reads a checkpoint; nothing but tensors and plain containers is ever unpickled.
 
     Raises:
-        StarsBenchError: the file is no checkpoint, holds code, or is of a newer schema.
+        StarsBenchError: the file is no checkpoint, holds code, or is of another schema.
     """
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({reason}); delete it and run again") from error
-    if not isinstance(state, dict) or state.get("schema_version") != SCHEMA_VERSION:
-        raise StarsBenchError(f"{path}: not a checkpoint of this version of stars-bench; delete it and run again")
+    version = state.get("schema_version") if isinstance(state, dict) else None
+    if type(version) is int and version > SCHEMA_VERSION:
+        raise StarsBenchError(
+            f"{path}: checkpoint schema {version} is newer than this stars-bench reads ({SCHEMA_VERSION}): update it"
+        )
+    if version != SCHEMA_VERSION:
+        raise StarsBenchError(f"{path}: not a checkpoint of stars-bench (no schema_version); delete it and run again")
     return cast(dict[str, Any], state)
+
+
+def num_bytes(state: Any) -> int:
+    """Bytes of all tensors in nested containers."""
+    if isinstance(state, torch.Tensor):
+        return state.numel() * state.element_size()
+    if isinstance(state, Mapping):
+        return sum(map(num_bytes, state.values()))
+    return sum(map(num_bytes, state)) if isinstance(state, (list, tuple)) else 0
+
+
+def unfinished(file: Path) -> Path:
+    """Where the stage whose result will be `file` keeps its last checkpoint until then."""
+    return file.with_suffix(UNFINISHED)
+
+
+def tidy(file: Path, keep: int = KEPT) -> None:
+    """Removes from a folder of stages all but the newest unfinished ones, before the stage of `file` begins.
+
+    Its own stays, and so do finished stages, which records name. To be called by the only process that writes there.
+    """
+    others = [found for found in file.parent.glob(f"*{UNFINISHED}") if found != unfinished(file)]
+    others.sort(key=lambda found: (found.stat().st_mtime_ns, found.name))
+    for old in others[: max(len(others) + 1 - keep, 0)]:
+        old.unlink(missing_ok=True)

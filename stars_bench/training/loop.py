@@ -8,9 +8,8 @@ Where several processes train, all of them run this loop over the same global ba
 from __future__ import annotations
 
 import hashlib
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stars_bench import coordinates
-from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.training import checkpoint, distributed
-from stars_bench.training.optim import Schedule, clip_each
-from stars_bench.training.step import Division, SplitStep, Step, back_propagate
+from stars_bench.api import UsageError
+from stars_bench.disk import NoRoom
+from stars_bench.training import checkpoint, distributed, memory
+from stars_bench.training.divergence import Watch
+from stars_bench.training.optim import clip_each
+from stars_bench.training.stage import Stage as Stage  # methods, plug-ins too, import it from here
+from stars_bench.training.step import Division, SplitStep, back_propagate
 
 Progress = Callable[[str, int, int, str], None]
 """Called with (what runs, clips done, clips in all, a note such as the loss)."""
@@ -36,50 +38,16 @@ SHOW_SECONDS = 0.5
 
 
 @dataclass
-class Stage:
-    """What is trained, by what step, for how long.
-
-    Args:
-        name: names the stage's files. config: everything that decides the outcome (hashed into the stage's key).
-        module: all that is trained or updated, queues and statistics included. step: from row numbers (B,) int64 on
-        the device to the loss; a `SplitStep` can be divided among processes and into micro-batches. samples: training
-        clips. batch_size: of all processes together. lr_factor: factor on the learning rates by fractional epoch.
-        gradient_scale: what the loss is multiplied with before back-propagation. clip_each: largest gradient norm of
-        each parameter. after_epoch: called with the number of epochs done, before the checkpoint.
-    """
-
-    name: str
-    config: Mapping[str, Any]
-    module: nn.Module
-    optimizer: torch.optim.Optimizer
-    step: Step
-    samples: int
-    epochs: int
-    batch_size: int
-    lr_factor: Schedule | None = None
-    gradient_scale: float = 1.0
-    clip_each: float | None = None
-    after_epoch: Callable[[int], None] | None = None
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches in an epoch; the incomplete last one is dropped."""
-        return self.samples // self.batch_size
-
-    @property
-    def sources(self) -> list[str]:
-        """`module:function` of the code that computes the step."""
-        parts: tuple[Any, ...] = self.step.parts if isinstance(self.step, SplitStep) else (self.step,)
-        return [f"{part.__module__}:{part.__qualname__}" for part in parts]
-
-
-@dataclass
 class Position:
-    """Where a stage stands: steps done, seconds spent, the sum of the losses since the epoch began, the log."""
+    """Where a stage stands: steps done, seconds spent, the sum of the losses since the epoch began, the log.
+
+    `micro_batches`: into how many each process divides its share, once memory was found to be short.
+    """
 
     step: int = 0
     seconds: float = 0.0
     loss_sum: float = 0.0
+    micro_batches: int = 1
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -111,18 +79,20 @@ def train(
     progress: Progress | None = None,
     after_epoch: Callable[[Position], None] | None = None,
     micro_batches: int = 1,
+    fit_batch: bool = False,
     tell: Tell | None = None,
 ) -> Position:
     """Trains a stage to its end, going on from `resume_file` where that exists.
 
     Args:
         after_epoch: called with the position after every epoch, its log included. micro_batches: into how many parts
-        each process divides its share of a batch, which takes less memory and gives the same result. tell: called with
-        where the stage goes on from.
+        each process divides its share of a batch, which takes less memory and gives the same result. fit_batch:
+        doubles them where memory does not suffice, and goes on from the last checkpoint. tell: called with where the
+        stage goes on from.
 
     Raises:
         UsageError: the batch is larger than the training part, or cannot be divided as asked for. StarsBenchError: the
-        loss is no longer a number.
+        loss is no longer a number, memory does not suffice, or a checkpoint cannot be written.
     """
     if not stage.steps_per_epoch:
         raise UsageError(
@@ -130,38 +100,79 @@ def train(
             "lower it with --set (batch_size, tune_batch_size, linear.batch_size)"
         )
     _check_division(stage, micro_batches, tell)
+    memory.check_fit(fit_batch)
+    how = _How(seed, device, precision, resume_file, checkpoint_seconds, progress, after_epoch, tell)
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
-    at = _resume(stage, resume_file)
-    if tell and at.step:
-        tell(_where(stage, at))
+    start = memory.snapshot(stage) if fit_batch else None
+    while True:
+        at = _resume(stage, resume_file)
+        if tell and at.step:
+            tell(_where(stage, at))
+        at.micro_batches = micro_batches = max(micro_batches, at.micro_batches if fit_batch else 1)
+        try:
+            return _train(stage, at, base_rates, how)
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            micro_batches = memory.more_micro_batches(stage, device, micro_batches, fit_batch)
+        # Out of the except: the error's traceback held all that the broken step had on the device.
+        assert start is not None
+        memory.restore(stage, start)
+        if tell:
+            tell(f"{stage.name}: out of memory; goes on in {micro_batches} micro-batches")
+
+
+@dataclass(frozen=True)
+class _How:
+    """What `train` was asked for, beside the stage."""
+
+    seed: int
+    device: torch.device
+    precision: str
+    resume_file: Path | None
+    checkpoint_seconds: float
+    progress: Progress | None
+    after_epoch: Callable[[Position], None] | None
+    tell: Tell | None
+
+
+def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Position:
     total = stage.epochs * stage.steps_per_epoch
     stage.module.train()
+    watch = Watch(stage, how.device, how.precision, how.resume_file)
     started = saved = shown = time.monotonic()
-    before, loss_sum = at.seconds, torch.tensor(at.loss_sum, dtype=torch.float64, device=device)
-    for epoch, index, rows in _batches(stage, seed, at.step, device):
+    before, loss_sum = at.seconds, torch.tensor(at.loss_sum, dtype=torch.float64, device=how.device)
+    for epoch, index, rows in _batches(stage, how.seed, at.step, how.device):
         _set_rates(stage, base_rates, epoch + index / stage.steps_per_epoch)
-        how = Division(
-            partial(seed_step, seed, stage.name, at.step), partial(autocast, device, precision), micro_batches
+        division = Division(
+            partial(seed_step, how.seed, stage.name, at.step),
+            partial(autocast, how.device, how.precision),
+            at.micro_batches,
         )
-        loss_sum += _one_step(stage, rows, how)
+        loss = _one_step(stage, rows, division)
+        loss_sum += loss
         at.step += 1
+        watch.note(loss, at.step)
         now = time.monotonic()
         at.seconds = before + now - started
         if at.step % stage.steps_per_epoch == 0:
+            watch.look(at.step)
             _end_epoch(stage, at, epoch, loss_sum)
             loss_sum.zero_()
-            if after_epoch:
-                after_epoch(at)
-        if progress and (now - shown > SHOW_SECONDS or at.step == total):
+            if how.after_epoch:
+                how.after_epoch(at)
+        if how.progress and (now - shown > SHOW_SECONDS or at.step == total):
             shown = now
-            loss = float(loss_sum) / (index + 1) if at.step % stage.steps_per_epoch else at.log[-1]["loss"]
+            mean = float(loss_sum) / (index + 1) if at.step % stage.steps_per_epoch else at.log[-1]["loss"]
             clips = stage.batch_size * at.step, stage.batch_size * total
-            progress(stage.name, *clips, f"epoch {epoch + 1}/{stage.epochs}  loss {loss:.3f}")
-        if resume_file and now - saved >= checkpoint_seconds and at.step < total and distributed.is_first():
+            how.progress(stage.name, *clips, f"epoch {epoch + 1}/{stage.epochs}  loss {mean:.3f}")
+        due = now - saved >= how.checkpoint_seconds and at.step < total
+        if how.resume_file and due and distributed.is_first():
             at.loss_sum = float(loss_sum)
-            if math.isfinite(at.loss_sum):  # else the last good checkpoint is kept
-                _save(stage, resume_file, at)
+            watch.check_state(at.step)
+            _save(stage, how.resume_file, at, how.tell)
             saved = time.monotonic()
+    watch.check_state(at.step)
     return at
 
 
@@ -220,11 +231,6 @@ def _set_rates(stage: Stage, base_rates: list[float], epoch: float) -> None:
 
 def _end_epoch(stage: Stage, at: Position, epoch: int, loss_sum: Tensor) -> None:
     loss = float(loss_sum) / stage.steps_per_epoch
-    if not math.isfinite(loss):
-        raise StarsBenchError(
-            f"{stage.name}: the loss is {loss} in epoch {epoch + 1}; the last good checkpoint is kept: "
-            "lower the learning rate or use --precision float32"
-        )
     rate = max(group["lr"] for group in stage.optimizer.param_groups)
     at.log.append({"stage": stage.name, "epoch": epoch + 1, "step": at.step, "loss": loss, "lr": rate})
     if stage.after_epoch:
@@ -232,9 +238,13 @@ def _end_epoch(stage: Stage, at: Position, epoch: int, loss_sum: Tensor) -> None
         stage.module.train()
 
 
-def _save(stage: Stage, path: Path, at: Position) -> None:
+def _save(stage: Stage, path: Path, at: Position, tell: Tell | None) -> None:
     state = {"module": stage.module.state_dict(), "optimizer": stage.optimizer.state_dict(), "position": vars(at)}
-    checkpoint.save(path, state)
+    try:
+        checkpoint.save(path, state)
+    except NoRoom as error:  # training is worth more than its checkpoint: the one before is still there
+        if tell:
+            tell(f"{stage.name}: goes on without a checkpoint of step {at.step:,}: {error}")
 
 
 def _resume(stage: Stage, path: Path | None) -> Position:

@@ -47,8 +47,8 @@ class StageRun:
         config: the validated config of the method (or evaluation). folder: the seed's folder. context: everything
         beside config and code that decides the outcome: data digest, ids digest, precision, the encoder's key.
         reuse_from: the runs folder of the dataset; stages finished there under the same key are taken over. start: an
-        encoder to start from. micro_batches: as `train` has them; they decide nothing. tell: called with where a stage
-        goes on from.
+        encoder to start from. micro_batches, fit_batch: as `train` has them; they decide nothing. tell: called with
+        where a stage goes on from.
     """
 
     def __init__(
@@ -65,9 +65,10 @@ class StageRun:
         start: nn.Module | None = None,
         micro_batches: int = 1,
         tell: Tell | None = None,
+        fit_batch: bool = False,
     ) -> None:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
-        self.start, self.micro_batches, self.tell = start, micro_batches, tell
+        self.start, self.micro_batches, self.fit_batch, self.tell = start, micro_batches, fit_batch, tell
         self.folder, self.reuse_from = folder, reuse_from
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
@@ -120,12 +121,15 @@ class StageRun:
         """A file of the stage, of this run or another, and what is in it."""
         elsewhere = self.reuse_from.glob(f"*/*/*/*/stages/{file.name}") if self.reuse_from else ()
         for found in [file] if file.exists() else sorted(elsewhere)[:1]:
-            _resume_file(file).unlink(missing_ok=True)  # there if a kill came between the last two things of a stage
+            # Still there if a kill came between the last two things of a stage.
+            checkpoint.unfinished(file).unlink(missing_ok=True)
             return found, checkpoint.load(found)
         return None
 
     def _train(self, stage: Stage, file: Path) -> tuple[Position, int | None]:
         on_gpu = self.device.type == "cuda"
+        if distributed.is_first():
+            checkpoint.tidy(file)
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
         at = train(
@@ -133,11 +137,12 @@ class StageRun:
             seed=self.seed,
             device=self.device,
             precision=self.precision,
-            resume_file=_resume_file(file),
+            resume_file=checkpoint.unfinished(file),
             checkpoint_seconds=self.checkpoint_seconds,
             progress=self.progress,
             after_epoch=lambda at: self._log(at.log),
             micro_batches=self.micro_batches,
+            fit_batch=self.fit_batch,
             tell=self.tell,
         )
         peak = torch.cuda.max_memory_allocated(self.device) if on_gpu else 0
@@ -153,11 +158,11 @@ class StageRun:
             "samples": at.step * stage.batch_size,
             "peak_bytes": peak_bytes,
             "processes": distributed.world_size(),
-            "micro_batches": self.micro_batches,
+            "micro_batches": at.micro_batches,
             "log": at.log,
         }
         checkpoint.save(file, state)
-        _resume_file(file).unlink(missing_ok=True)
+        checkpoint.unfinished(file).unlink(missing_ok=True)
         return state
 
     def _log(self, lines: list[dict[str, Any]]) -> None:
@@ -170,8 +175,3 @@ class StageRun:
         kept = [line for line in old if line["key"] != key]
         new = [line | {"key": key} for line in lines]
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept + new))
-
-
-def _resume_file(file: Path) -> Path:
-    """Where a stage that is not finished keeps its last checkpoint."""
-    return file.with_suffix(".resume.pt")

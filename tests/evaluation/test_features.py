@@ -14,6 +14,7 @@ from stars_bench.api import StarsBenchError
 from stars_bench.evaluation.feature_files import FeatureFiles
 from stars_bench.evaluation.features import Subject
 from stars_bench.evaluation.knn import KNNConfig
+from stars_bench.training.memory import OutOfMemory
 from tests.evaluation.still_clips import Reader, still_subject
 
 RNG = np.random.default_rng(0)
@@ -117,3 +118,16 @@ def test_features_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     ):
         of.features("train")
     assert not list(tmp_path.rglob("*.npz"))
+
+
+class TooLarge(Reader):
+    """An encoder that the device has no memory for."""
+
+    def forward(self, _: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_features_that_find_no_memory_say_so(tmp_path: Path) -> None:
+    of = replace(subject(tmp_path, slice(0, 30), slice(30, 40)), encoder=TooLarge(6))
+    with pytest.raises(OutOfMemory, match="test features: out of memory with 256 clips at once: end what else uses"):
+        of.features("test")

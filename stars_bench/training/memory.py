@@ -1,0 +1,99 @@
+"""Out of memory in training: told with the setting to lower, or gone round by micro-batches (`--fit-batch`)."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from stars_bench.api import StarsBenchError, UsageError
+from stars_bench.training import distributed
+from stars_bench.training.advice import settings_named
+from stars_bench.training.step import SplitStep
+
+if TYPE_CHECKING:
+    from stars_bench.training.stage import Stage
+
+
+class OutOfMemory(StarsBenchError):
+    """The machine or its GPU has too little memory for what was asked; says which setting to lower."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was refused, by a GPU or by the machine."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # torch, of the machine's
+    )
+
+
+@contextmanager
+def refused(line: str) -> Iterator[None]:
+    """Inside, memory that is refused becomes an `OutOfMemory` that says `line`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(line) from error
+
+
+def check_fit(fit_batch: bool) -> None:
+    """That `--fit-batch` can work: one of several processes cannot start a stage again while the others go on.
+
+    Raises:
+        UsageError: there are several.
+    """
+    if fit_batch and distributed.world_size() > 1:
+        raise UsageError("--fit-batch is for one process; of several, give all the same --grad-accum K")
+
+
+def more_micro_batches(stage: Stage, device: torch.device, micro_batches: int, fit_batch: bool) -> int:
+    """Twice as many micro-batches, after a step has found no memory.
+
+    Raises:
+        OutOfMemory: that is not allowed, or would not help.
+    """
+    where = "GPU memory" if device.type == "cuda" else "memory"
+    what = f"{stage.name}: out of {where} with a batch of {stage.batch_size}"
+    lower = f"a smaller one, {settings_named(stage, 'batch_size')}, is another experiment"
+    if not isinstance(stage.step, SplitStep):
+        raise OutOfMemory(f"{what}; it cannot be divided (its step is no SplitStep): {lower}")
+    share = distributed.own_share(stage.batch_size)[1]
+    if micro_batches >= share:
+        raise OutOfMemory(f"{what}, clip by clip; {lower}; --set of a smaller encoder, or a larger device")
+    if not fit_batch:
+        divided = f" in {micro_batches} micro-batches" if micro_batches > 1 else ""
+        raise OutOfMemory(
+            f"{what}{divided}: --grad-accum {2 * micro_batches} gives the same result in less memory "
+            f"(--fit-batch finds the number); {lower}"
+        )
+    return min(2 * micro_batches, share)
+
+
+def snapshot(stage: Stage) -> dict[str, Any]:
+    """What a stage starts from, on the CPU: `restore` puts it back after a step that broke off half-way."""
+    return {"module": _on_cpu(stage.module.state_dict()), "optimizer": _on_cpu(stage.optimizer.state_dict())}
+
+
+def restore(stage: Stage, before: dict[str, Any]) -> None:
+    """Puts a snapshot back, and gives the memory of the broken step back to the device."""
+    stage.optimizer.zero_grad(set_to_none=True)
+    stage.module.load_state_dict(before["module"])
+    stage.optimizer.load_state_dict(before["optimizer"])
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _on_cpu(value: Any) -> Any:
+    """A copy of nested state with every tensor on the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _on_cpu(part) for key, part in value.items()}
+    return [_on_cpu(part) for part in value] if isinstance(value, list) else copy.copy(value)

@@ -1,0 +1,51 @@
+"""What is trained, by what step, for how long: what a method gives to the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from stars_bench.training.optim import Schedule
+from stars_bench.training.step import SplitStep, Step
+
+
+@dataclass
+class Stage:
+    """What is trained, by what step, for how long.
+
+    Args:
+        name: names the stage's files. config: everything that decides the outcome (hashed into the stage's key).
+        module: all that is trained or updated, queues and statistics included. step: from row numbers (B,) int64 on
+        the device to the loss; a `SplitStep` can be divided among processes and into micro-batches. samples: training
+        clips. batch_size: of all processes together. lr_factor: factor on the learning rates by fractional epoch.
+        gradient_scale: what the loss is multiplied with before back-propagation. clip_each: largest gradient norm of
+        each parameter. after_epoch: called with the number of epochs done, before the checkpoint.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    step: Step
+    samples: int
+    epochs: int
+    batch_size: int
+    lr_factor: Schedule | None = None
+    gradient_scale: float = 1.0
+    clip_each: float | None = None
+    after_epoch: Callable[[int], None] | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in an epoch; the incomplete last one is dropped."""
+        return self.samples // self.batch_size
+
+    @property
+    def sources(self) -> list[str]:
+        """`module:function` of the code that computes the step."""
+        parts: tuple[Any, ...] = self.step.parts if isinstance(self.step, SplitStep) else (self.step,)
+        return [f"{part.__module__}:{part.__qualname__}" for part in parts]
