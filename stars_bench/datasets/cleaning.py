@@ -30,7 +30,7 @@ MAMP_PARAMETERS: Mapping[str, Any] = {
 
 
 class NothingLeft(ValueError):
-    """A clip in which no actor is left to be seen."""
+    """A clip in which no actor is left to be seen, or none whose coordinates are numbers."""
 
 
 class Track(NamedTuple):
@@ -46,23 +46,39 @@ class Track(NamedTuple):
         return self.first + len(self.joints) - 1
 
 
+@np.errstate(over="ignore", invalid="ignore")  # absurd coordinates are judged when all is done
 def clean(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tuple[NDArray[np.float32], Counter[str]]:
     """All steps of the profile `mamp`: bodies (M, F, 25, 3), M = 1 when one actor is left after step 2, and the log.
 
     Raises:
-        NothingLeft: no frame holds a body, or the first actor is zero throughout.
+        NothingLeft: no frame holds a body, the first actor is zero throughout, or a difference is infinite.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # absurd coordinates are the caller's to set aside
-        joints, log = denoise(raw, parameters)
-        joints = centre(joints, parameters["centre_joint"])
-    if len(joints) > parameters["max_frames"]:
-        log["frames_past_the_limit"] += len(joints) - parameters["max_frames"]
-        joints = joints[: parameters["max_frames"]]
+    joints, several, log = actors(raw, parameters)
+    origin, most = parameters["centre_joint"], parameters["max_frames"]
+    if (compiled := scan_choice.compiled("scan_motion")) is not None:
+        sure, bodies, dropped = compiled.finished(np.ascontiguousarray(joints), origin, most, several)
+        if sure:
+            _count(log, zero_frames=dropped, frames_past_the_limit=len(joints) - dropped - bodies.shape[1])
+            return bodies, log
+    joints = centre(_seen(joints, log) if several else joints, origin)
+    _count(log, frames_past_the_limit=max(len(joints) - most, 0))
+    if not np.isfinite(joints := joints[:most]).all():
+        raise NothingLeft("coordinates so large that their differences are infinite")
     return as_bodies(joints), log
 
 
 def denoise(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tuple[NDArray[np.float32], Counter[str]]:
-    """Steps 1 to 3: which bodies are actors, and where they are in which frame.
+    """Steps 1 to 3: which bodies are actors, and where they are in which frame that shows one.
+
+    Raises:
+        NothingLeft: no frame holds a body.
+    """
+    joints, several, log = actors(raw, parameters)
+    return (_seen(joints, log) if several else joints), log
+
+
+def actors(raw: RawClip, parameters: Mapping[str, Any]) -> tuple[NDArray[np.float32], bool, Counter[str]]:
+    """Joints (F, 75) or (F, 150) of who is an actor, in all frames; whether there were several bodies; the log.
 
     Raises:
         NothingLeft: no frame holds a body.
@@ -72,14 +88,24 @@ def denoise(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tu
         raise NothingLeft("no frame holds a body")
     if len(raw.bodies) == 1:
         body = raw.bodies[0]
-        return _place(raw.num_frames, Track(body.first, body.joints, 0.0)), log
+        return _place(raw.num_frames, Track(body.first, body.joints, 0.0)), False, log
     tracks = _drop_noise(raw.bodies, parameters, log)
     joints = _place(raw.num_frames, tracks[0]) if len(tracks) == 1 else _two_actors(raw.num_frames, tracks, log)
+    return joints, True, log
+
+
+def _seen(joints: NDArray[np.float32], log: Counter[str]) -> NDArray[np.float32]:
+    """The frames that do not sum to zero: dropping bodies may leave some in which nobody is."""
     seen = joints.sum(axis=1) != 0
     if not seen.all():
-        log["zero_frames"] += int((~seen).sum())
+        _count(log, zero_frames=int((~seen).sum()))
         joints = joints[seen]
-    return joints, log
+    return joints
+
+
+def _count(log: Counter[str], **counts: int) -> None:
+    """Adds what happened at all: a rule that did nothing is not in a log."""
+    log.update({rule: count for rule, count in counts.items() if count})
 
 
 def centre(joints: NDArray[np.float32], joint: int = 1) -> NDArray[np.float32]:
@@ -99,20 +125,14 @@ def centre(joints: NDArray[np.float32], joint: int = 1) -> NDArray[np.float32]:
         if not seen.any():
             raise NothingLeft("the first actor is zero in every frame")
         first = int(seen.argmax())
-    moved = _moved(joints, joints[first, 3 * joint : 3 * joint + 3])
+    wide = np.empty((columns // 3, 3), np.float32)  # rows of three would be subtracted slowly
+    wide[:] = joints[first, 3 * joint : 3 * joint + 3]
+    moved = joints - wide.reshape(-1)
     if columns > ACTOR:
         unseen = joints.reshape(frames, -1, ACTOR).sum(axis=2) == 0
         if unseen.any():
             moved.reshape(frames, -1, ACTOR)[unseen] = 0
     return moved
-
-
-def _moved(joints: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.float32]:
-    if (compiled := scan_choice.compiled("scan_motion")) is not None:
-        return np.asarray(compiled.moved(np.ascontiguousarray(joints), origin))
-    wide = np.empty((joints.shape[1] // 3, 3), np.float32)  # rows of three would be subtracted slowly
-    wide[:] = origin
-    return joints - wide.reshape(-1)
 
 
 def as_bodies(joints: NDArray[np.float32]) -> NDArray[np.float32]:

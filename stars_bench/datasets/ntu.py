@@ -154,8 +154,6 @@ def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[
         return [SetAside(item.name, f"{source}:{error.line}", error.reason)]
     except NothingLeft as error:
         return [SetAside(item.name, str(source), str(error))]
-    if not (np.isfinite(bodies.max()) and np.isfinite(bodies.min())):  # a NaN is the largest and the smallest
-        return [SetAside(item.name, str(source), "coordinates so large that their differences are infinite")]
     digest = source_digest(data["skeleton"])
     return [Clip(item.name, action - 1, performer, camera, setup, replication, bodies, digest, log)]
 

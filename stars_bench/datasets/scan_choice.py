@@ -39,7 +39,7 @@ def expect(num_bytes: int, text: bool = True) -> None:
         body = np.zeros((1, 25, 3), np.float32)
         motion.rows_by_body(np.zeros(1, np.int64), np.zeros(1, np.int64))
         motion.motion_of(body[0])
-        motion.moved(body.reshape(1, -1), body[0, 0])
+        motion.finished(body.reshape(1, -1), 1, 300, False)
         motion.noisy_frames(body, 1.0)
 
 

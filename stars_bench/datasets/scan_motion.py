@@ -5,10 +5,16 @@ Loaded by `scan_choice` together with the compiled scanner. Sums are float32 and
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.compiling import kept
+from stars_bench.compiling import ANY_ORDER, kept
+
+JOINTS = 25
+WIDTH = 3 * JOINTS  # columns of one actor
+CLEAR = 1e-4  # of its numbers' sizes: a sum above that is not zero in float32 either, in whichever order it is taken
 
 
 @kept
@@ -53,17 +59,59 @@ def motion_of(points: NDArray[np.float32]) -> float:
     return float(across / count + up / count + away / count)
 
 
-@kept
-def moved(joints: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Coordinates (F, 75 M), each row x y z x y z ..., seen from `origin` (3,)."""
-    out = np.empty_like(joints)
-    x, y, z = origin
-    for frame in range(len(joints)):
-        for column in range(0, joints.shape[1], 3):
-            out[frame, column] = joints[frame, column] - x
-            out[frame, column + 1] = joints[frame, column + 1] - y
-            out[frame, column + 2] = joints[frame, column + 2] - z
-    return out
+@partial(kept, options=ANY_ORDER)
+def finished(
+    joints: NDArray[np.float32], centre_joint: int, most: int, drop: bool
+) -> tuple[bool, NDArray[np.float32], int]:
+    """What `cleaning` does with the joints (F, 75 M) of one or two actors when it knows them: bodies (M, F', 25, 3).
+
+    Frames that sum to zero are dropped (if `drop`), the first actor's `centre_joint` becomes the origin in the first
+    frame that shows it, actors that sum to zero stay zero, and `most` frames are kept. First whether all this is
+    beyond doubt; not where a sum is so near to zero that its float32 rounding decides, no frame shows the first actor,
+    or a difference is infinite. Last how many frames were dropped.
+    """
+    frames, actors = len(joints), joints.shape[1] // WIDTH
+    kept_frames = 0
+    seen = np.empty((frames, actors), np.bool_)
+    places = np.empty(frames, np.int64)  # of the frames that are left
+    start = -1  # the first of them that shows the first actor
+    sure = True
+    for frame in range(frames):
+        total, size = np.float32(0), np.float32(0)
+        for actor in range(actors):
+            part, part_size = np.float32(0), np.float32(0)
+            for column in range(actor * WIDTH, (actor + 1) * WIDTH):
+                part += joints[frame, column]
+                part_size += abs(joints[frame, column])
+            if part_size != 0 and not abs(part) > np.float32(CLEAR) * part_size:
+                sure = False
+            seen[kept_frames, actor] = part_size > 0
+            total, size = total + part, size + part_size
+            if actor == 0 and start < 0 and part_size > 0:
+                start = kept_frames
+        if size != 0 and not abs(total) > np.float32(CLEAR) * size:
+            sure = False
+        places[kept_frames] = frame
+        if size > 0 or not drop:
+            kept_frames += 1
+    bodies = np.empty((actors, min(kept_frames, most), JOINTS, 3), np.float32)
+    if not sure or start < 0:
+        return False, bodies, 0
+    flat = bodies.reshape(-1)
+    first = joints[places[start]]
+    x, y, z = first[3 * centre_joint], first[3 * centre_joint + 1], first[3 * centre_joint + 2]
+    at, check = 0, np.float32(0)
+    for actor in range(actors):
+        for place in range(bodies.shape[1]):
+            row = joints[places[place]]
+            shown = actors == 1 or seen[place, actor]
+            for column in range(actor * WIDTH, (actor + 1) * WIDTH, 3):
+                flat[at] = row[column] - x if shown else np.float32(0)
+                flat[at + 1] = row[column + 1] - y if shown else np.float32(0)
+                flat[at + 2] = row[column + 2] - z if shown else np.float32(0)
+                check += (flat[at] + flat[at + 1] + flat[at + 2]) * np.float32(0)  # NaN from the first infinity on
+                at += 3
+    return check == 0, bodies, frames - kept_frames
 
 
 @kept
