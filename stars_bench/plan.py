@@ -20,7 +20,7 @@ from stars_bench.models.mamp import EncoderConfig
 from stars_bench.pretrained import Pretrained
 from stars_bench.protocols.standard import make_split
 from stars_bench.provenance import digest_json
-from stars_bench.training import distributed
+from stars_bench.training import board, distributed
 
 PRECISIONS = ("float32", "tf32", "bf16")
 DEFAULT_PRESETS = ("paper", "quick")
@@ -41,7 +41,8 @@ class Request:
         was trained on, `DATASET:PROTOCOL`; None: unknown. stream: joint, bone or motion. validation:
         None (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the
         seed). grad_accum: into how many parts each process divides its share of a batch; it decides nothing but memory
-        and time. fit_batch: whether these are doubled where memory does not suffice.
+        and time. fit_batch: whether these are doubled where memory does not suffice. tensorboard: whether event
+        files are written, too.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Request:
     checkpoint_seconds: float = 60.0
     grad_accum: int = 1
     fit_batch: bool = False
+    tensorboard: bool = False
     command: str = ""
 
 
@@ -166,6 +168,8 @@ def _check_options(request: Request, evaluations: Sequence[str]) -> None:
         raise UsageError(f"--validation {request.validation}: there is {', '.join(VALIDATIONS)}")
     if request.stream not in STREAMS:
         raise UsageError(f"--stream {request.stream}: there are {', '.join(STREAMS)}")
+    if request.tensorboard:
+        board.check()
     if request.trained_on is not None and request.init is None:
         raise UsageError(f"--trained-on {request.trained_on}: is said of a checkpoint: give --init FILE")
     for item in request.overrides:

@@ -12,9 +12,11 @@ from stars_bench.console import Bars
 from stars_bench.datasets.ntu import SYNTHETIC
 from stars_bench.datasets.prepare import prepare
 from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.panel import RunPanel
 from stars_bench.plan import Request
 from stars_bench.results import render, tables
 from stars_bench.results.record import Record
+from stars_bench.training import usage
 
 CLIPS = 360
 METHODS = ("untrained", "mamp", "stars")
@@ -53,8 +55,9 @@ def quickstart(folder: Path, console: Console, jobs: int | None = None, seed: in
             runs_dir=folder / "runs",
             command=f"stars-bench quickstart --dir {folder} --seed {seed}",
         )
-        with Bars(console) as bars:
-            records += runner.run(request, lambda task, *rest, name=method, bars=bars: bars(f"{name} {task}", *rest))
+        console.print(f"[bold]{method}[/]")
+        with RunPanel(console, f"{method} · {SYNTHETIC.name} {PROTOCOL}", usage.peak) as panel:
+            records += runner.run(request, panel)
     console.print()
     console.print(render.to_rich(tables.leaderboard(records), console.width))
     console.print(f"\n{time.monotonic() - started:.0f} s in all. Records and features: {folder / 'runs'}\n")

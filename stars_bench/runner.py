@@ -142,6 +142,7 @@ class _Seed:
             micro_batches=request.grad_accum,
             fit_batch=request.fit_batch,
             tell=self.tell,
+            tensorboard=request.tensorboard,
         )
 
 

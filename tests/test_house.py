@@ -29,6 +29,7 @@ FLOORS = {
     "official": 5.1,
     "results": 5,
     "console": 5,
+    "panel": 5,
     "evaluation": 4,
     "models": 4,
     "training": 3,

@@ -12,7 +12,7 @@ import typer
 
 from stars_bench.api import StarsBenchError
 from stars_bench.cli.options import DataDir, RunsDir, console, errors
-from stars_bench.console import Bars
+from stars_bench.panel import LINE_SECONDS, RunPanel
 
 if TYPE_CHECKING:
     from stars_bench.plan import Request
@@ -66,6 +66,12 @@ FitBatch = Annotated[
     bool,
     typer.Option("--fit-batch", help="Where memory does not suffice, double --grad-accum and go on. One process only."),
 ]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write TensorBoard files (the extra `tensorboard`): RUN/tensorboard.")
+]
+LineSeconds = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Time between two lines where the output is no terminal.")
+]
 CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")]
 
 
@@ -101,6 +107,8 @@ def run(
     grad_accum: GradAccum = 1,
     fit_batch: FitBatch = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
+    tensorboard: TensorBoard = False,
+    line_seconds: LineSeconds = LINE_SECONDS,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
@@ -139,6 +147,7 @@ def run(
                 device=device,
                 precision=precision,
                 checkpoint_seconds=checkpoint_seconds,
+                tensorboard=tensorboard,
                 grad_accum=grad_accum,
                 fit_batch=fit_batch,
                 data_dir=data_dir,
@@ -146,7 +155,8 @@ def run(
                 command=shlex.join(["stars-bench", *sys.argv[1:]]),
             )
             for method in methods
-        )
+        ),
+        line_seconds=line_seconds,
     )
 
 
@@ -171,6 +181,8 @@ def evaluate(
     grad_accum: GradAccum = 1,
     fit_batch: FitBatch = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
+    tensorboard: TensorBoard = False,
+    line_seconds: LineSeconds = LINE_SECONDS,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
@@ -202,12 +214,14 @@ def evaluate(
             device=device,
             precision=precision,
             checkpoint_seconds=checkpoint_seconds,
+            tensorboard=tensorboard,
             grad_accum=grad_accum,
             fit_batch=fit_batch,
             data_dir=data_dir,
             runs_dir=runs_dir,
             command=shlex.join(["stars-bench", *sys.argv[1:]]),
-        )
+        ),
+        line_seconds=line_seconds,
     )
 
 
@@ -234,13 +248,15 @@ def _overrides(overrides: list[str] | None, novel_classes: str | None) -> tuple[
     return (*(overrides or ()), *novel)
 
 
-def _run(*requests: Request) -> None:
+def _run(*requests: Request, line_seconds: float) -> None:
     from stars_bench import runner, several
     from stars_bench.results import render, tables
+    from stars_bench.training import usage
 
     def run_one(request: Request) -> list[Record]:
-        with Bars(console) as bars:
-            return runner.run(request, bars, lambda line: console.print(line, markup=False, soft_wrap=True))
+        title = " ".join(filter(None, (request.method, "·", request.dataset, request.protocol)))
+        with RunPanel(console, title, usage.peak, line_seconds) as panel:
+            return runner.run(request, panel, lambda line: console.print(line, markup=False, soft_wrap=True))
 
     def failed(failure: several.Failure) -> None:
         line = f"{failure.method} failed: {failure.reason}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 
 from stars_bench.provenance import digest_file, digest_json, digest_package, digest_source, write_text
 from stars_bench.training import checkpoint, distributed
+from stars_bench.training.board import Board
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
 
 CODE_PARTS = ("batches.py", "coordinates.py", "draws.py", "models", "training", "evaluation")
@@ -48,7 +50,7 @@ class StageRun:
         beside config and code that decides the outcome: data digest, ids digest, precision, the encoder's key.
         reuse_from: the runs folder of the dataset; stages finished there under the same key are taken over. start: an
         encoder to start from. micro_batches, fit_batch: as `train` has them; they decide nothing. tell: called with
-        where a stage goes on from.
+        where a stage goes on from. tensorboard: whether event files are written beside the log.
     """
 
     def __init__(
@@ -66,22 +68,30 @@ class StageRun:
         micro_batches: int = 1,
         tell: Tell | None = None,
         fit_batch: bool = False,
+        tensorboard: bool = False,
     ) -> None:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
         self.start, self.micro_batches, self.fit_batch, self.tell = start, micro_batches, fit_batch, tell
         self.folder, self.reuse_from = folder, reuse_from
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
+        self.tensorboard = tensorboard and distributed.is_first()
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
         self.stages: list[StageResult] = []
         seed_step(seed, "start", 0)
 
     def train(self, stage: Stage) -> None:
         """Trains a stage to its end; its module then holds the result."""
+        with Board(self.folder, stage.name) if self.tensorboard else nullcontext() as board:
+            self._run(stage, board)
+        # What follows draws the same numbers whether the stage was trained or taken over.
+        seed_step(self.seed, stage.name, "end")
+
+    def _run(self, stage: Stage, board: Board | None) -> None:
         self.key = self._stage_key(stage)
         file = self.folder / "stages" / f"{stage.name}-{self.key[:16]}.pt"
         found, state = distributed.from_first(lambda: self._finished(file)) or (None, None)
         if state is None:
-            at, peak_bytes = self._train(stage, file)
+            at, peak_bytes = self._train(stage, file, board)
             state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes))
         elif self.tell:
             self.tell(f"{stage.name}: was finished before, {found}")
@@ -99,9 +109,7 @@ class StageRun:
                 micro_batches=state["micro_batches"],
             )
         )
-        self._log(state["log"])
-        # What follows draws the same numbers whether the stage was trained or taken over.
-        seed_step(self.seed, stage.name, "end")
+        self._log(state["log"], board)
 
     def _stage_key(self, stage: Stage) -> str:
         groups = [{k: v for k, v in group.items() if k != "params"} for group in stage.optimizer.param_groups]
@@ -126,7 +134,7 @@ class StageRun:
             return found, checkpoint.load(found)
         return None
 
-    def _train(self, stage: Stage, file: Path) -> tuple[Position, int | None]:
+    def _train(self, stage: Stage, file: Path, board: Board | None) -> tuple[Position, int | None]:
         on_gpu = self.device.type == "cuda"
         if distributed.is_first():
             checkpoint.tidy(file)
@@ -140,7 +148,7 @@ class StageRun:
             resume_file=checkpoint.unfinished(file),
             checkpoint_seconds=self.checkpoint_seconds,
             progress=self.progress,
-            after_epoch=lambda at: self._log(at.log),
+            after_epoch=lambda at: self._log(at.log, board),
             micro_batches=self.micro_batches,
             fit_batch=self.fit_batch,
             tell=self.tell,
@@ -165,10 +173,12 @@ class StageRun:
         checkpoint.unfinished(file).unlink(missing_ok=True)
         return state
 
-    def _log(self, lines: list[dict[str, Any]]) -> None:
+    def _log(self, lines: list[dict[str, Any]], board: Board | None) -> None:
         """Puts a stage's lines, marked with its key, into log.jsonl in place of those that are there of it."""
         if not distributed.is_first():
             return
+        if board is not None:
+            board.write(lines)
         path = self.folder / "log.jsonl"
         old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         key = self.key[:16]

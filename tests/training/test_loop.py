@@ -169,3 +169,21 @@ def test_checkpoints_hold_no_code(tmp_path: Path) -> None:
     (tmp_path / "cut.pt").write_bytes((tmp_path / "bad.pt").read_bytes()[:100])
     with pytest.raises(StarsBenchError, match="cut"):
         checkpoint.load(tmp_path / "cut.pt")
+
+
+def test_the_loss_is_read_from_the_device_once_an_epoch_and_when_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = 0
+
+    def counted(tensor: Tensor) -> float:
+        nonlocal reads
+        reads += 1
+        return tensor.tolist()  # type: ignore[no-any-return]
+
+    for name in ("item", "__float__"):
+        monkeypatch.setattr(Tensor, name, counted)
+    shown: list[str] = []
+    stage = small_stage(samples=20, epochs=4)
+    stage.optimizer = torch.optim.SGD(stage.module.parameters(), lr=1e-3)  # AdamW reads its counters, which lie in RAM
+    train(stage, seed=0, device=CPU, progress=lambda *call: shown.append(call[3]))
+    assert shown[-1].startswith("epoch 4/4  loss ")
+    assert reads <= 4 + len(shown) < 4 * 5
