@@ -5,7 +5,8 @@ times whole commands in turn (baseline, folder, zip, with one process and two, a
 baseline (`baseline_prepare.py`) gets the first files only, since its time per file does not depend on their number.
 
 Usage, at the top of a checkout:
-    python -m benchmarks.prepare [--work DIR] [--files N] [--baseline-files N] [--rounds N] [--compression] [--startup]
+    python -m benchmarks.prepare [--work DIR] [--files N] [--baseline-files N] [--rounds N]
+        [--compression] [--startup] [--core]
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import shard_packing, startup
+from benchmarks import prepare_core, shard_packing, startup
 
 HERE = Path(__file__).parent
 PUBLISHED_MS = 14.3  # a file: the public pipeline's own scripts, measured on two such cores
@@ -179,13 +180,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--compression", action="store_true", help="only: how shards can be packed")
     parser.add_argument("--startup", action="store_true", help="only: how long workers and small jobs take to start")
+    parser.add_argument("--core", action="store_true", help="only: the steps in memory, by one thread")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if options.compression:
         shard_packing.compare(raw_files(options.work, options.files)[0], options.work, console)
     if options.startup:
         startup.compare(raw_files(options.work, options.files)[0], console)
-    if not (options.compression or options.startup):
+    if options.core:
+        prepare_core.compare(raw_files(options.work, options.files)[0], console)
+    if not (options.compression or options.startup or options.core):
         compare(options.work, options.files, min(options.baseline_files, options.files), options.rounds)
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from benchmarks import baseline_prepare, shard_packing, startup
+from benchmarks import baseline_prepare, prepare_core, shard_packing, startup
 from benchmarks import prepare as prepare_benchmark
-from stars_bench.datasets import cleaning, ntu_raw
+from stars_bench.datasets import cleaning, ntu_raw, scan_choice
 from stars_bench.datasets.synthetic import clip_names, write_raw
 
 GOLDEN = Path(os.environ.get("STARS_BENCH_GOLDEN") or Path(__file__).parent / "golden")
@@ -75,3 +76,16 @@ def test_start_up_is_measured_for_every_kind_of_workers(tmp_path: Path) -> None:
     for pool in startup.POOLS.values():
         assert startup.pool_seconds(pool, files[0].parent) > 0
     assert startup.command_seconds(files[0].parent, cold=True) > 0
+
+
+def test_every_step_is_measured_on_the_same_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_choice._State, "numba", None)  # as it was, afterwards
+    monkeypatch.delenv("STARS_BENCH_REAL", raising=False)
+    write_raw(tmp_path, clip_names(limit=2))
+    prepare_core.compare(tmp_path, Console(file=sys.stdout, width=100), count=2, rounds=1)
+    printed = capsys.readouterr().out
+    assert "made-up files: 2 of" in printed
+    for step in ("scan, compiled", "scan, NumPy", "clean", "inflate", "CRC-32"):
+        assert step in printed

@@ -154,7 +154,7 @@ def convert_shard(
     """One task: reads, converts and writes one shard. Its facts, and how many items it had."""
     _expect(conversion)
     content = ShardContent()
-    with _undisturbed():
+    with undisturbed():
         for done, (item, places) in enumerate(plan.items()):
             if tick is not None and done % TICK == 0:
                 tick(done, _faults(content.set_aside))
@@ -172,7 +172,7 @@ def _expect(conversion: Conversion) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """For the time of many small steps: no search for cycles, which no step makes, and memory that stays at hand.
 
     The search looks at every object again and again, a twelfth of the time. And a large block, once it was freed, keeps
