@@ -53,7 +53,7 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("command", ["list", "inspect", "verify"])
+@pytest.mark.parametrize("command", ["list", "inspect", "verify", "view"])
 def test_help_fits_80_columns(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ FLOORS = {
     "batches": 3,
     "draws": 2.5,
     "coordinates": 2.5,
+    "views": 2.7,
     "exchange": 2.5,
     "protocols": 2,
     "datasets": 1,
@@ -44,6 +45,7 @@ FLOORS = {
     "registry": 0.5,
     "plugins": 0.7,
     "provenance": 0.5,
+    "pages": 0.6,
     "compiling": 0.5,
     "disk": 0.5,
     "__init__": -1,
@@ -53,8 +55,8 @@ FLOORS = {
 WITHOUT_TORCH = [
     "api", "registry", "provenance", "datasets.prepare", "datasets.ntu", "datasets.pku_mmd", "datasets.synthetic",
     "datasets.verify", "datasets.raw_report", "datasets.overview", "protocols.novel", "protocols.episodes",
-    "protocols.semi", "protocols.standard", "protocols.validation", "exchange", "results.tables", "results.page",
-    "results.store", "cli",
+    "protocols.semi", "protocols.standard", "protocols.validation", "exchange", "views.clips", "views.pictures",
+    "views.page", "results.tables", "results.page", "results.store", "cli",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from stars_bench import __version__
 from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.cli import exchange, look, plugins, prepare, report, run, saved
+from stars_bench.cli import exchange, look, plugins, prepare, report, run, saved, view
 from stars_bench.cli.options import console, errors
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command("new-dataset", rich_help_panel=PLUGINS)(plugins.new_dataset)
 app.command("new-protocol", rich_help_panel=PLUGINS)(plugins.new_protocol)
 app.command("list", rich_help_panel=LOOK)(look.list_names)
 app.command(rich_help_panel=LOOK)(look.inspect)
+app.command(rich_help_panel=LOOK)(view.view)
 app.command(rich_help_panel=LOOK)(look.verify)
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MEMBER = re.compile(r"(.+?\.zip):(.+)", re.IGNORECASE)
 NOT_FINITE = re.compile(rb"nan|inf|#ind|#qnan", re.IGNORECASE)
 SUFFIXES = (".skeleton", ".txt", ".zip")
+NTU_CLIP, VIDEO = "NTU RGB+D clip", "PKU-MMD video"
+LABEL_FILE, SPLIT_FILE = "PKU-MMD label file", "PKU-MMD split file"
 PKU_NUMBERS = 20  # more numbers than this in the first line: a frame of a video
 WHY = {
     "bodies_too_short": "bodies of at most 11 frames",
@@ -142,18 +144,29 @@ def inspect_raw(source: Source) -> RawReport:
         StarsBenchError: it cannot be read, or is not what its format says: names the line.
     """
     data = sources.read(source)
-    first = next((line for line in data[:65536].splitlines() if line.strip()), b"")
+    readers = {SPLIT_FILE: _split, LABEL_FILE: _labels, VIDEO: _video, NTU_CLIP: _clip}
+    reader = readers[kind_of(source, data)]
     try:
-        if SPLIT_HEAD.match(first):
-            return _split(source, data)
-        if LABEL_HEAD.match(first):
-            return _labels(source, data)
-        if len(first.split()) > PKU_NUMBERS:
-            return _video(source, data)
-        if len(first.split()) == 1 or str(source).lower().endswith(".skeleton"):
-            return _clip(source, data)
+        return reader(source, data)
     except ParseError as error:
         raise StarsBenchError(f"{source}:{error.line}: {error.reason}") from error
+
+
+def kind_of(source: Source, data: bytes) -> str:
+    """What a raw file is, by its content: NTU_CLIP, VIDEO, LABEL_FILE or SPLIT_FILE.
+
+    Raises:
+        StarsBenchError: none of these.
+    """
+    first = next((line for line in data[:65536].splitlines() if line.strip()), b"")
+    if SPLIT_HEAD.match(first):
+        return SPLIT_FILE
+    if LABEL_HEAD.match(first):
+        return LABEL_FILE
+    if len(first.split()) > PKU_NUMBERS:
+        return VIDEO
+    if len(first.split()) == 1 or str(source).lower().endswith(".skeleton"):
+        return NTU_CLIP
     raise StarsBenchError(f"{source}:1: neither a .skeleton file nor a video, label or split file of PKU-MMD")
 
 
@@ -177,7 +190,7 @@ def _clip(source: Source, data: bytes) -> RawReport:
     }
     warnings = [*_warnings_of_name(source.stem), *_warnings_of_clip(data, frames, facts), *_shared(raw, seen)]
     outcomes = [_outcome(name, data) for name in NTU120.profiles]
-    return RawReport(str(source), "NTU RGB+D clip", totals, tuple(facts), tuple(warnings), tuple(outcomes))
+    return RawReport(str(source), NTU_CLIP, totals, tuple(facts), tuple(warnings), tuple(outcomes))
 
 
 def _name_in_words(name: str) -> dict[str, str]:
@@ -279,7 +292,7 @@ def _video(source: Source, data: bytes) -> RawReport:
             warnings.append(f"body {body.name}: frames with a coordinate that is not finite: {body.not_finite}")
     warnings += [] if facts else ["nobody is seen"]
     outcomes = [Outcome(name, profile.summary, ()) for name, profile in PKU1.profiles.items()]
-    return RawReport(str(source), "PKU-MMD video", totals, tuple(facts), tuple(warnings), tuple(outcomes))
+    return RawReport(str(source), VIDEO, totals, tuple(facts), tuple(warnings), tuple(outcomes))
 
 
 def _labels(source: Source, data: bytes) -> RawReport:
@@ -289,7 +302,7 @@ def _labels(source: Source, data: bytes) -> RawReport:
         if reason := fault_of(row, sys.maxsize, len(CLASSES)):
             warnings.append(f"line {row.line}: {reason}")
     totals = {"clips": str(len(rows)), "classes": str(len({row.action for row in rows}))}
-    return RawReport(str(source), "PKU-MMD label file", totals, warnings=tuple(warnings), rows=tuple(rows))
+    return RawReport(str(source), LABEL_FILE, totals, warnings=tuple(warnings), rows=tuple(rows))
 
 
 def _split(source: Source, data: bytes) -> RawReport:
@@ -297,7 +310,7 @@ def _split(source: Source, data: bytes) -> RawReport:
     both = sorted(set(train) & set(test))
     warnings = [f"in both parts: {', '.join(both)}"] if both else []
     totals = {"training videos": _by_camera(train), "validation videos": _by_camera(test)}
-    return RawReport(str(source), "PKU-MMD split file", totals, warnings=tuple(warnings))
+    return RawReport(str(source), SPLIT_FILE, totals, warnings=tuple(warnings))
 
 
 def _by_camera(videos: Sequence[str]) -> str:

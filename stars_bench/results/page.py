@@ -1,28 +1,22 @@
 """A report as one HTML file that needs nothing else: tables, curves, confusions, maps, and where each number is from.
 
-The tables are there without JavaScript; page/ has the template, the style and the script that are put into the file.
+The tables are there without JavaScript; page/ has the template and the script, `pages` what all pages share.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from stars_bench import __version__
+from stars_bench.pages.document import document
 from stars_bench.results import page_data
 from stars_bench.results.arrange import By, Measured, Told
 from stars_bench.results.record import Record
 from stars_bench.results.sheet import Entry, Sheet, sheets
 from stars_bench.results.tables import Board
+
+FOLDER = ("stars_bench.results", "page")
 
 
 def to_html(boards: Sequence[Board], by: By = "dataset", paths: Mapping[int, Path] | None = None) -> str:
@@ -33,43 +27,16 @@ def to_html(boards: Sequence[Board], by: By = "dataset", paths: Mapping[int, Pat
     """
     tables = sheets(boards, by)
     content = _content(tables, paths or {})
-    script, style = _part("page.js"), _part("page.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _environment().get_template("page.html").render(
+    return document(
+        FOLDER,
+        "page.html",
+        ("page.js",),
+        content,
         tables=tables,
         places={1: "best", 2: "second"},
         keys=content.pop("keys"),
-        data=Markup(_embedded(content)),
         has={name: bool(content[name]) for name in ("curves", "confusions", "maps", "shots")},
-        script=Markup(script),
-        style=Markup(style),
-        digest=digest,
-        version=__version__,
-    )  # fmt: skip
-
-
-@cache
-def _environment() -> Environment:
-    # Everything that is not Markup is escaped; a name that is missing is a fault, not an empty string.
-    environment = Environment(
-        loader=PackageLoader("stars_bench.results", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
-    environment.filters["id"] = id
-    return environment
-
-
-def _part(name: str) -> str:
-    return resources("stars_bench.results").joinpath("page", name).read_text(encoding="utf-8")
-
-
-def _embedded(content: Any) -> str:
-    """JSON that no text in it can end or leave: a parser of HTML sees no tag and no entity."""
-    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _content(tables: Sequence[Sheet], paths: Mapping[int, Path]) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""The command that draws: view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stars_bench.api import UsageError
+from stars_bench.cli.options import DataDir, console
+
+if TYPE_CHECKING:
+    from stars_bench.views.scene import Scene
+
+
+def view(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="A prepared dataset, a shard (.h5), a raw file (also ARCHIVE.zip:MEMBER), or an export (npz, pickle, "
+            "CrosSCLR folder).",
+        ),
+    ],
+    clip: Annotated[
+        str | None, typer.Argument(metavar="[CLIP]", help="Of a dataset or an export: a name, or a number from 0.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Default: the clip's name, here. Its suffix says the format.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="html|gif|png", help="html turns and plays; png: a film strip.")
+    ] = None,
+    random: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="A contact sheet of N clips drawn at random.")
+    ] = None,
+    action: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="Only of this class: number from 1, or part of name.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw: the same seed, the same clips.")] = 0,
+    frames: Annotated[str | None, typer.Option(metavar="A:B", help="Only frames A to B - 1, counted from 0.")] = None,
+    raw: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="Raw files of a prepared NTU dataset, to be drawn beside; may be repeated."),
+    ] = None,
+    not_mirrored: Annotated[
+        bool, typer.Option("--not-mirrored", help="As an eye sees it, not as the Kinect's mirrored picture.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is not of this command.")] = False,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a dataset prepared twice; of the cleaning of a raw file.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Whose clips an export holds.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose parts an export holds, where it does not tell.")
+    ] = None,
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Draw skeletons: a page that turns and plays, an animation, a film strip, a contact sheet.
+
+    A raw file is drawn beside what the cleaning leaves of it.
+
+    `stars-bench view ntu60 S001C001P001R001A001 --out clip.gif`
+
+    `stars-bench view ntu60 --random 12 --class 23 --out sheet.png`
+    """
+    from stars_bench.views import clips, files
+
+    wanted = clips.Wanted(clip, random, action, seed, profile, tuple(raw or ()), dataset, protocol)
+    found = clips.scenes(what, wanted, data_dir)
+    if frames is not None:
+        found = [scene.cut(_slice(frames)) for scene in found]
+    told = f"{len(found)} clips of {Path(what).name}" + (f", class {action}" if action else "") + f", seed {seed}"
+    title = found[0].name if random is None else told
+    path, chosen = files.target(out, form, title, "html" if random is None else "png")
+    if not force:
+        files.check_ours(path)
+    _write(found, path, chosen, title, not_mirrored, is_sheet=random is not None)
+    console.print(f"written: {path}", soft_wrap=True)
+
+
+def _slice(text: str) -> slice:
+    first, _, behind = text.partition(":")
+    if not (first.isdecimal() and behind.isdecimal()) or int(first) >= int(behind):
+        raise UsageError(f"--frames {text}: two numbers A:B, A below B, as in 0:60")
+    return slice(int(first), int(behind))
+
+
+def _write(scenes: list[Scene], path: Path, form: str, title: str, eye: bool, is_sheet: bool) -> None:
+    from stars_bench.provenance import write_text
+    from stars_bench.views import page, pictures
+
+    if form == "html":
+        write_text(path, page.to_html(scenes, title, eye))
+    elif form == "gif":
+        pictures.animation(scenes, path, eye)
+    elif is_sheet:
+        pictures.sheet(scenes, path, title, eye)
+    else:
+        pictures.strip(scenes[0], path, eye)

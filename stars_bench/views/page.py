@@ -1,0 +1,35 @@
+"""Scenes as one interactive HTML file: turn by dragging, scrub, play; takes of a clip side by side, or a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stars_bench.pages.document import document
+from stars_bench.views.scene import FRAMES_A_SECOND, Scene, Take, layout, packed
+
+FOLDER = ("stars_bench.views", "page")
+
+
+def to_html(scenes: Sequence[Scene], title: str, eye: bool = False, licence: str = "") -> str:
+    """The page. Of several scenes the last take of each is shown.
+
+    Args:
+        eye: whether to start not mirrored. licence: of the clips, for the foot.
+    """
+    shown = [(scene, scene.takes if len(scenes) == 1 else scene.takes[-1:]) for scene in scenes]
+    data = {
+        "rate": FRAMES_A_SECOND,
+        "scenes": [
+            {"layout": layout(scene.skeleton), "takes": [_take(take) for take in takes]} for scene, takes in shown
+        ],
+    }
+    told = [{"name": scene.name, "facts": scene.facts, "takes": takes} for scene, takes in shown]
+    return document(
+        FOLDER, "view.html", ("skeleton.js", "view.js"), data, title=title, scenes=told, eye=eye, licence=licence
+    )
+
+
+def _take(take: Take) -> dict[str, Any]:
+    frames = take.bodies.shape[1]
+    return packed(take.bodies) | {"numbers": list(take.numbers) or None, "last": take.number(frames - 1)}
