@@ -42,7 +42,7 @@ class Request:
         None (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the
         seed). grad_accum: into how many parts each process divides its share of a batch; it decides nothing but memory
         and time. fit_batch: whether these are doubled where memory does not suffice. tensorboard: whether event
-        files are written, too.
+        files are written, too. deterministic: whether a GPU may use deterministic kernels alone.
     """
 
     method: str
@@ -65,6 +65,7 @@ class Request:
     grad_accum: int = 1
     fit_batch: bool = False
     tensorboard: bool = False
+    deterministic: bool = False
     command: str = ""
 
 
@@ -102,6 +103,8 @@ class Plan:
         }
         if self.request.stream != "joint":
             parts["stream"] = self.request.stream
+        if self.request.deterministic:
+            parts["deterministic"] = True
         if self.protocol_config is not None:
             parts["protocol_config"] = self.protocol_config.model_dump(mode="json")
         if self.starts:

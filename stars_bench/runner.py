@@ -54,7 +54,8 @@ from stars_bench.results.record import (
     Record,
     StagePart,
 )
-from stars_bench.training import distributed
+from stars_bench.training import checkpoint, distributed
+from stars_bench.training.deterministic import deterministic
 from stars_bench.training.loop import Progress, Tell
 from stars_bench.training.run import StageResult, StageRun, code_digest
 
@@ -70,6 +71,11 @@ def run(request: Request, progress: Progress | None = None, tell: Tell | None = 
     Raises:
         UsageError, StarsBenchError: one line that says what is wrong and what to do.
     """
+    with deterministic(request.deterministic):
+        return _run(request, progress, tell)
+
+
+def _run(request: Request, progress: Progress | None, tell: Tell | None) -> list[Record]:
     distributed.start()
     plan = resolve(request)
     if not distributed.is_first():
@@ -120,7 +126,8 @@ class _Seed:
     def data(self) -> dict[str, str]:
         """What the clips of a batch depend on beside their names."""
         dataset, stream = self.plan.dataset, self.plan.request.stream
-        return {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream}
+        kernels = {"kernels": "deterministic"} if self.plan.request.deterministic else {}
+        return {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream} | kernels
 
     def stage_run(
         self, config: BaseModel, train: np.ndarray, start: nn.Module | None = None, **context: str
@@ -172,11 +179,12 @@ def _records(this: _Seed) -> list[Record]:
         write_text(this.folder / "config.toml", to_toml(this.plan))
     encoder, stages, key = _encoder(this)
     method = _method_part(this, encoder)
+    weights = checkpoint.digest_tensors(encoder.state_dict())
     records = []
     for name, (evaluation, config) in this.plan.evaluations.items():
         subject = _subject(this, encoder, key, config)
         for outcome in evaluation().run(subject):
-            keep = partial(_keep, this, outcome, name, config, method, stages)
+            keep = partial(_keep, this, outcome, name, config, method, stages, weights)
             records.append(distributed.from_first(keep))
     return records
 
@@ -238,7 +246,13 @@ def _together(own: set[str], before: Set[str] | None) -> set[str] | None:
 
 
 def _keep(
-    this: _Seed, outcome: Outcome, name: str, config: BaseModel, method: MethodPart, stages: Sequence[StageResult]
+    this: _Seed,
+    outcome: Outcome,
+    name: str,
+    config: BaseModel,
+    method: MethodPart,
+    stages: Sequence[StageResult],
+    weights: str,
 ) -> Record:
     """Saves predictions, measures them and writes the record; an equal result that is already there stays."""
     evaluation = EvaluationPart(
@@ -266,11 +280,12 @@ def _keep(
         finished=utc_now(),
         predictions=PredictionsPart(file=file.relative_to(this.folder).as_posix(), digest=digest_file(file)),
         init=_init_part(this),
+        weights=weights,
     )
     path = this.folder / "records" / record.file_name
     if path.exists():
         old = store.read_record(path)
-        unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init")
+        unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init", "weights")
         if all(getattr(old, part) == getattr(record, part) for part in unchanged):
             return old
     store.write_record(this.folder, record)
@@ -339,7 +354,13 @@ def _init_part(this: _Seed) -> InitPart | None:
 
 def _environment_part(plan: Plan) -> EnvironmentPart:
     machine = environment(device_name(plan.device))
-    return EnvironmentPart(**machine, precision=plan.precision, processes=distributed.world_size())
+    return EnvironmentPart(
+        **machine,
+        precision=plan.precision,
+        processes=distributed.world_size(),
+        threads=torch.get_num_threads(),
+        deterministic=plan.request.deterministic,
+    )
 
 
 def _dataset_part(plan: Plan) -> DatasetPart:

@@ -44,10 +44,19 @@ def read(runs: Path) -> list[Saved]:
     Raises:
         UsageError: there are none. StarsBenchError: predictions are gone, or are not those that the record names.
     """
-    paths = sorted(runs.rglob("records/*.json"))
+    return [read_one(path) for path in record_paths(runs)]
+
+
+def record_paths(runs: Path) -> list[Path]:
+    """The files of all records below a folder (runs, a run, a seed); of a record, itself.
+
+    Raises:
+        UsageError: there are none.
+    """
+    paths = [runs] if runs.suffix == ".json" and runs.is_file() else sorted(runs.rglob("records/*.json"))
     if not paths:
         raise UsageError(f"{runs}: no records below it; give runs/DATASET/PROTOCOL/METHOD/KEY or a folder above")
-    return [read_one(path) for path in paths]
+    return paths
 
 
 def read_one(path: Path) -> Saved:
@@ -167,6 +176,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
             "started": now,
             "finished": now,
             "predictions": PredictionsPart(file=file.relative_to(folder).as_posix(), digest=digest_file(file)),
+            "weights": None,
             "fused": tuple(part.record.predictions.digest for part in parts),
             **measured(outcome, parts[0].labels, summed.shape[1]),
         }

@@ -22,6 +22,8 @@ FLOORS = {
     "runner": 6,
     "testing": 6,
     "saved": 6.5,
+    "audit": 6.6,
+    "rerun": 6.65,
     "several": 6.2,
     "maps": 6.7,
     "plan": 5.5,

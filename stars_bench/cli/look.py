@@ -12,6 +12,7 @@ from rich.table import Table
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile, StarsBenchError, UsageError
 from stars_bench.cli.options import DataDir, console
+from stars_bench.cli.saved import verify_run
 from stars_bench.console import Bars
 
 PROFILES = "profiles"
@@ -96,7 +97,7 @@ def inspect(
 
 
 def verify(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A prepared dataset.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="A prepared dataset; or a run's folder.")],
     data_dir: DataDir = Path("data"),
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
     raw: Annotated[
@@ -106,18 +107,36 @@ def verify(
     names: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the names of what is missing to this file.")
     ] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Of a run: train and evaluate again, and compare weights and metrics.")
+    ] = False,
+    scratch: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where --rerun works, and may go on; default: removed after.")
+    ] = None,
 ) -> None:
-    """Whether a prepared dataset is whole and unchanged, and what a complete one also has.
+    """Whether a prepared dataset, or a run, is whole and unchanged.
 
-    Reads every shard again: digests of files, clips and the whole, offsets, finite values. Exit code 1 when something
-    is wrong; a partial dataset is not wrong.
+    **A dataset:** reads every shard again: digests of files, clips and the whole, offsets, finite values; says what a
+    complete one also has. A partial dataset is not wrong.
+
+    **A run's folder**, or one above several: every metric computed again from the saved predictions; every digest
+    (predictions, checkpoints, encoder, lists of clips, data); features.
+
+    Exit code 1 when something is wrong.
     """
+    if what not in registry.names("datasets") and Path(what).is_dir():
+        if profile is not None or raw or names is not None:
+            raise UsageError(f"{what}: --profile, --raw and --names are for prepared datasets")
+        verify_run(Path(what), data_dir, rerun, scratch)
+        return
+    if rerun or scratch is not None:
+        raise UsageError(f"{what}: --rerun and --scratch are for a run's folder")
     from stars_bench.datasets import verify as checks
     from stars_bench.datasets.shards import open_dataset
     from stars_bench.provenance import write_text
 
     with Bars(console) as bars:
-        report = checks.verify(open_dataset(data_dir, dataset, profile), raw or [], bars)
+        report = checks.verify(open_dataset(data_dir, what, profile), raw or [], bars)
     console.print(checks.render(report))
     if names is not None:
         write_text(names, "".join(f"{name}\n" for name in report.missing))

@@ -72,6 +72,13 @@ TensorBoard = Annotated[
 LineSeconds = Annotated[
     float, typer.Option(min=0, metavar="SECONDS", help="Time between two lines where the output is no terminal.")
 ]
+Deterministic = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        help="On a GPU: the same bits every time; costs time and memory (not measured). A CPU gives them without.",
+    ),
+]
 CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")]
 
 
@@ -106,6 +113,7 @@ def run(
     precision: Precision = None,
     grad_accum: GradAccum = 1,
     fit_batch: FitBatch = False,
+    deterministic: Deterministic = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     tensorboard: TensorBoard = False,
     line_seconds: LineSeconds = LINE_SECONDS,
@@ -150,6 +158,7 @@ def run(
                 tensorboard=tensorboard,
                 grad_accum=grad_accum,
                 fit_batch=fit_batch,
+                deterministic=deterministic,
                 data_dir=data_dir,
                 runs_dir=runs_dir,
                 command=shlex.join(["stars-bench", *sys.argv[1:]]),
@@ -180,6 +189,7 @@ def evaluate(
     precision: Precision = None,
     grad_accum: GradAccum = 1,
     fit_batch: FitBatch = False,
+    deterministic: Deterministic = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     tensorboard: TensorBoard = False,
     line_seconds: LineSeconds = LINE_SECONDS,
@@ -217,6 +227,7 @@ def evaluate(
             tensorboard=tensorboard,
             grad_accum=grad_accum,
             fit_batch=fit_batch,
+            deterministic=deterministic,
             data_dir=data_dir,
             runs_dir=runs_dir,
             command=shlex.join(["stars-bench", *sys.argv[1:]]),

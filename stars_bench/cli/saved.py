@@ -1,17 +1,21 @@
-"""Commands on saved results: rescore, fuse, map."""
+"""Commands on saved results: rescore, compare, fuse, map; and how `verify` looks at a run."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from stars_bench.api import StarsBenchError
+from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.cli.options import RunsDir, console
+from stars_bench.console import Bars
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders: runs/DATASET/PROTOCOL/METHOD/KEY.")]
 
@@ -51,6 +55,78 @@ def rescore(
     console.print(table)
     if wrong:
         raise StarsBenchError(f"{wrong} metrics are not what the records say (red): the records were changed by hand")
+
+
+def verify_run(run: Path, data_dir: Path, again: bool, scratch: Path | None) -> None:
+    """Looks at a run's files again, and with `again` repeats it; an error when something does not match."""
+    from stars_bench import audit
+
+    with Bars(console) as bars:
+        result = audit.audit(run, data_dir, bars)
+    counts = ", ".join(f"{count:,} {name if count > 1 else name.removesuffix('s')}" for name, count in result.counts)
+    console.print(f"{run}: looked at {counts}", soft_wrap=True)
+    for line in result.skipped:
+        console.print(f"not looked at: {line}", style="dim", markup=False, soft_wrap=True)
+    for line in result.faults:
+        console.print(f"fault: {line}", style="red", markup=False, soft_wrap=True)
+    if result.faults:
+        number = len(result.faults)
+        what = "1 thing does" if number == 1 else f"{number:,} things do"
+        raise StarsBenchError(f"{what} not match (listed above); the same `run` again makes anew what is gone")
+    console.print("Everything is as it was recorded.", style="green")
+    if again:
+        with TemporaryDirectory() if scratch is None else nullcontext(scratch) as folder:
+            _repeat(run, data_dir, Path(folder))
+
+
+def _repeat(run: Path, data_dir: Path, scratch: Path) -> None:
+    from stars_bench.rerun import rerun
+
+    with Bars(console) as bars:
+        result = rerun(run, data_dir, scratch, bars, lambda line: console.print(line, markup=False, soft_wrap=True))
+    for title, lines, style in (
+        ("the same", result.same, "green"),
+        ("differs", result.differing, "yellow"),
+        ("was not as it had been", result.circumstances, "dim"),
+        ("outside the recorded 95 % interval", result.outside, "red"),
+    ):
+        for line in lines:
+            console.print(f"{title}: {line}", style=style, markup=False, soft_wrap=True)
+    if not result.ok:
+        raise StarsBenchError("repeated, the run gives something else (listed above)")
+    if result.differing:
+        console.print("The repetition is within the recorded intervals; other circumstances round otherwise.")
+    else:
+        console.print("Repeated, the run gives the same bits.", style="green")
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a record's .json.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="Another.")],
+) -> None:
+    """Whether the numbers of two runs are comparable, and if not, why; then what else differs.
+
+    Two results are when both were measured on the same clips by the same rule, after learning from the same clips, and
+    neither has seen what it was tested on. The exit code is 1 when one pair is not.
+    """
+    from stars_bench import saved
+    from stars_bench.results import comparable, store
+
+    both = [[store.read_record(path) for path in saved.record_paths(run)] for run in (first, second)]
+    pairs = comparable.pairs(*both)
+    if not pairs:
+        raise UsageError(f"{first} and {second} have no evaluation in common")
+    apart = 0
+    for ours, theirs in pairs:
+        reasons, more = comparable.why_not(ours, theirs), comparable.to_know(ours, theirs)
+        apart += bool(reasons)
+        verdict = f"[red]not comparable[/]: {escape('; '.join(reasons))}" if reasons else "[green]comparable[/]"
+        title = f"{ours.evaluation.title} seed {ours.seed} / {theirs.seed}"
+        console.print(f"{escape(title)}: {verdict}", soft_wrap=True)
+        if more:
+            console.print(f"  to know: {'; '.join(more)}", style="dim", markup=False, soft_wrap=True)
+    if apart:
+        raise StarsBenchError(f"{apart} of {len(pairs)} pairs {'is' if apart == 1 else 'are'} not comparable")
 
 
 def fuse(

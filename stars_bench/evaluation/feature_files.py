@@ -7,8 +7,11 @@ stands in two files has the same features in both, up to rounding. A file is FOL
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,6 +24,26 @@ from stars_bench.provenance import atomic_path, digest_lines
 FOLDER = "features"
 RUNS = "*/*/*/*"
 """Run folders below the runs of a dataset: PROTOCOL/METHOD/KEY/seedN."""
+
+
+def read(file: Path) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
+    """Names (N,) and features (N, D) of a file.
+
+    Raises:
+        StarsBenchError: it cannot be read.
+    """
+    with _opened(file) as stored:
+        return stored["names"], stored["features"]
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays of a file; members are read, and their CRC-32 compared, as they are asked for."""
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            yield stored
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise StarsBenchError(f"{file}: damaged ({error}); delete it, and it is made again") from error
 
 
 class FeatureFiles:
@@ -44,17 +67,14 @@ class FeatureFiles:
         for file in self._files():
             if there.all():
                 break
-            try:
-                with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                    rows = pd.Index(stored["names"]).get_indexer(pd.Index(names))
-                    new = (rows >= 0) & ~there
-                    if new.any():
-                        features = stored["features"]
-                        if not found.shape[1]:
-                            found = np.zeros((len(names), features.shape[1]), np.float32)
-                        found[new] = features[rows[new]]
-            except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-                raise StarsBenchError(f"{file}: damaged ({error}); delete it, and it is made again") from error
+            with _opened(file) as stored:
+                rows = pd.Index(stored["names"]).get_indexer(pd.Index(names))
+                new = (rows >= 0) & ~there
+                if new.any():
+                    features = stored["features"]
+                    if not found.shape[1]:
+                        found = np.zeros((len(names), features.shape[1]), np.float32)
+                    found[new] = features[rows[new]]
             there |= new
         return found, there
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stars_bench.api import AbsentBody, StarsBenchError
 from stars_bench.provenance import digest_json
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 LAST_EPOCH = "last epoch"
 UNMARKED_PRESETS = ("paper", "default")
 """`default` is for methods that have no presets: their Config as it stands."""
@@ -180,7 +180,10 @@ class CodePart(_Part):
 
 
 class EnvironmentPart(_Part):
-    """The machine, as `provenance.environment` gives it, and the precision of the arithmetic."""
+    """The machine, as `provenance.environment` gives it, and how it did the arithmetic.
+
+    `threads`: of each process on the CPU, on which the last bits depend; None before schema 5.
+    """
 
     python: str
     platform: str
@@ -189,6 +192,8 @@ class EnvironmentPart(_Part):
     device: str
     precision: str
     processes: int = Field(default=1, ge=1)
+    threads: int | None = None
+    deterministic: bool = False
 
 
 class PredictionsPart(_Part):
@@ -201,7 +206,7 @@ class PredictionsPart(_Part):
 class Record(_Part):
     """One result. Times are ISO 8601 in UTC."""
 
-    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4, 5] = SCHEMA_VERSION
     status: Literal["done"] = "done"
     method: MethodPart
     dataset: DatasetPart
@@ -218,6 +223,9 @@ class Record(_Part):
     predictions: PredictionsPart
     init: InitPart | None = None
     fused: tuple[str, ...] = Field(default=(), description="digests of the saved predictions whose scores were summed")
+    weights: str | None = Field(
+        default=None, description="SHA-256 of the encoder's tensors; None before schema 5 and of fused results"
+    )
     per_class: tuple[float | None, ...] | None = Field(
         default=None, description="top-1 accuracy in % of each class; None for classes without test clips"
     )
@@ -266,6 +274,12 @@ class Record(_Part):
     @property
     def advantages(self) -> list[str]:
         """Those of the marks that say that the result has, or may have, seen what it was tested on."""
+        rule = self.evaluation.checkpoint_rule
+        return [*self.leaks, *([f"checkpoint: {rule}"] if rule != LAST_EPOCH else [])]
+
+    @property
+    def leaks(self) -> list[str]:
+        """Those of the marks that say what of the tested part the encoder has, or may have, been trained on."""
         marks = []
         if self.init is not None and self.init.test_clips_seen:
             marks.append(f"encoder saw {self.init.test_clips_seen:,} of the {self.protocol.test_clips:,} test clips")
@@ -274,8 +288,6 @@ class Record(_Part):
         if self.init is not None and self.init.novel_classes_seen:
             seen, novel = self.init.novel_classes_seen, self.init.novel_classes
             marks.append(f"encoder saw {seen} of the {novel} novel classes")
-        if self.evaluation.checkpoint_rule != LAST_EPOCH:
-            marks.append(f"checkpoint: {self.evaluation.checkpoint_rule}")
         return marks
 
     @property

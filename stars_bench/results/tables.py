@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from stars_bench import registry
 from stars_bench.provenance import digest_json
+from stars_bench.results import comparable
 from stars_bench.results.published import Published, matching, published_for, published_numbers
 from stars_bench.results.record import REPLICATES, Record, Scalar
 from stars_bench.results.seeds import Estimate, estimate
@@ -252,6 +253,7 @@ def _board(place: _Place, records: Sequence[Record], choice: str) -> Board:
     notes = [
         *_difference_notes(entries, labels),
         *_mixture_notes(entries, labels),
+        *_apart_notes(entries, labels),
         *dict.fromkeys(note for record in kept for note in record.protocol.notes),
         *_best_on_test_notes(rows, beside),
     ]
@@ -338,6 +340,19 @@ def _mixture_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list
         told = [f"{name} ({', '.join(sorted(values))})" for name, values in facts.items() if len(values) > 1]
         if told:
             notes.append(f"{labels[id(entry)]}: its results come from different {' and '.join(told)}.")
+    return notes
+
+
+def _apart_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list[str]:
+    """For every column whose numbers are not all comparable: which stand apart, and why."""
+    notes = []
+    for title in dict.fromkeys(title for entry in entries for title in entry.cells):
+        there = [entry for entry in entries if title in entry.cells]
+        (rest, _), *others = comparable.apart([entry.cells[title][0] for entry in there])
+        for group, reasons in others:
+            names, others_named = (", ".join(labels[id(there[place])] for place in part) for part in (group, rest))
+            why = "; ".join(reasons[:4]) + (f" and {len(reasons) - 4} more" if len(reasons) > 4 else "")
+            notes.append(f"{title}: not comparable: {others_named} / {names}: {why}.")
     return notes
 
 

@@ -5,6 +5,7 @@ Schema 1, the only one so far. Of every kind of file `tests/historic` has one, w
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,6 +66,16 @@ def num_bytes(state: Any) -> int:
     if isinstance(state, Mapping):
         return sum(map(num_bytes, state.values()))
     return sum(map(num_bytes, state)) if isinstance(state, (list, tuple)) else 0
+
+
+def digest_tensors(state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 (hex) of named tensors: names, types, shapes and bits, on whatever device they are."""
+    hasher = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        hasher.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        hasher.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return hasher.hexdigest()
 
 
 def unfinished(file: Path) -> Path:
