@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,12 @@ def digest_package(module: str) -> str:
     else:
         files = [Path(top.__file__)] if top.__file__ else []  # none: typed into an interpreter
     return digest_lines(f"{file.name} {digest_file(file)}" for file in files)
+
+
+def path_part(name: str) -> str:
+    """A name as one part of a path, whatever stands in it: it leads to no other folder, and is never hidden."""
+    part = re.sub(r"[^\w.-]+", "_", name)
+    return f"_{part}" if not part or part.startswith(".") else part
 
 
 @contextmanager
@@ -160,7 +167,7 @@ def code_state() -> dict[str, Any]:
     def git(*arguments: str) -> str | None:
         command = ["git", "-C", str(PACKAGE), *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
         except (OSError, subprocess.SubprocessError):
             return None
         return done.stdout.strip()

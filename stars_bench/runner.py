@@ -36,6 +36,7 @@ from stars_bench.provenance import (
     digest_json,
     digest_lines,
     environment,
+    path_part,
     remove_partial,
     utc_now,
     write_text,
@@ -263,7 +264,7 @@ def _keep(
     )
     labels = this.labels(this.split.test)
     settings = "".join(f"-{key}{value}" for key, value in evaluation.settings.items())
-    file = this.folder / "predictions" / f"{evaluation.name}{settings}-{evaluation.digest[:8]}.npz"
+    file = this.folder / "predictions" / f"{path_part(evaluation.name + settings)}-{evaluation.digest[:8]}.npz"
     save_predictions(file, outcome, this.names(this.split.test), labels)
     record = Record(
         method=method,

@@ -98,7 +98,7 @@ def write_confusion(one: Saved, folder: Path) -> Path | None:
         f"seed{record.seed}",
         Path(record.file_name).stem,
     )
-    path = folder / ("-".join(parts) + ".csv")
+    path = folder / (provenance.path_part("-".join(parts)) + ".csv")
     provenance.write_text(path, counts.rename_axis("true").to_csv())
     return path
 
@@ -164,7 +164,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
     evaluation = first.evaluation.model_copy(update={"config": first.evaluation.config | {"weights": streams}})
     key = digest_json([first.method.config, streams, first.evaluation.name, first.dataset.digest])[:10]
     folder = store.run_folder(runs_dir, dataset.name, first.protocol.name, first.method.name, key, first.seed)
-    file = folder / "predictions" / f"{evaluation.name}-{evaluation.digest[:8]}.npz"
+    file = folder / "predictions" / f"{provenance.path_part(evaluation.name)}-{evaluation.digest[:8]}.npz"
     save_predictions(file, outcome, parts[0].names, parts[0].labels)
     now = utc_now()
     record = first.model_copy(

@@ -31,6 +31,7 @@ FLOORS = {
     "official": 5.1,
     "results": 5,
     "console": 5,
+    "terminal": 0,
     "panel": 5,
     "evaluation": 4,
     "models": 4,

@@ -88,7 +88,8 @@ def main() -> None:
         if debug:
             raise
         told = None if error.is_consequence else str(error)
-        _end(f"[bold red]error:[/] {escape(str(error))}", 2 if isinstance(error, UsageError) else 1, told)
+        line = " ".join(str(error).splitlines())  # a file's name may have several
+        _end(f"[bold red]error:[/] {escape(line)}", 2 if isinstance(error, UsageError) else 1, told)
     except Exception as error:
         if debug:
             raise

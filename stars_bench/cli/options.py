@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+from stars_bench.terminal import CarefulConsole
+
+console = CarefulConsole(highlight=False)
+errors = CarefulConsole(stderr=True, highlight=False)
 
 DataDir = Annotated[Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Prepared datasets.")]
 RunsDir = Annotated[Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_RUNS", help="Runs and records.")]

@@ -8,13 +8,13 @@ tests/historic holds a file of every version.
 from __future__ import annotations
 
 import json
-import re
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stars_bench.api import AbsentBody, StarsBenchError
-from stars_bench.provenance import digest_json
+from stars_bench.provenance import digest_json, path_part
 
 SCHEMA_VERSION: Final = 5
 LAST_EPOCH = "last epoch"
@@ -197,10 +197,18 @@ class EnvironmentPart(_Part):
 
 
 class PredictionsPart(_Part):
-    """The saved predictions: a path relative to the seed's folder, and the digest of the file."""
+    """The saved predictions: a path relative to the seed's folder, in it, and the digest of the file."""
 
     file: str
     digest: str
+
+    @field_validator("file")
+    @classmethod
+    def _in_the_folder(cls, file: str) -> str:
+        path = PurePosixPath(file)
+        if path.is_absolute() or PureWindowsPath(file).drive or ".." in path.parts or "\\" in file:
+            raise ValueError("it must be a path in the seed's folder")
+        return file
 
 
 class Record(_Part):
@@ -295,7 +303,7 @@ class Record(_Part):
         """The record's own file name, the same for the same evaluation and settings: `knn-k1-3f9a1c02.json`."""
         settings = [f"{key}{value}" for key, value in sorted(self.evaluation.settings.items())]
         name = "-".join([self.evaluation.name, *settings, self.evaluation.digest[:8]])
-        return re.sub(r"[^A-Za-z0-9._-]+", "_", name) + ".json"
+        return path_part(name) + ".json"
 
     @property
     def _has_expected_split(self) -> bool:

@@ -8,7 +8,6 @@ KEY is a short digest of what decides the run; one record lies in records/ for e
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from stars_bench.api import StarsBenchError
-from stars_bench.provenance import write_json
+from stars_bench.provenance import path_part, write_json
 from stars_bench.results.record import Metric, Record, VariantOrder, parse
 
 RECORDS_PATTERN = "*/*/*/*/seed*/records/*.json"
@@ -34,8 +33,8 @@ class StoredRecords(NamedTuple):
 
 
 def run_folder(runs_dir: Path, dataset: str, protocol: str, method: str, key: str, seed: int) -> Path:
-    """The folder of one seed of one run; a method given as `module:Class` is made a folder name."""
-    return runs_dir / dataset / protocol / re.sub(r"[^A-Za-z0-9._-]+", "_", method) / key / f"seed{seed}"
+    """The folder of one seed of one run; names, as `module:Class` of a method, are made folder names."""
+    return runs_dir.joinpath(*map(path_part, (dataset, protocol, method, key)), f"seed{seed}")
 
 
 def write_record(folder: Path, record: Record) -> Path:
