@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from stars_bench import registry, saved
 from stars_bench.api import UsageError
+from stars_bench.datasets.shards import open_dataset
 from stars_bench.evaluation.clusters import tsne_map
 from stars_bench.evaluation.feature_files import FOLDER, FeatureFiles
-from stars_bench.provenance import write_json
+from stars_bench.provenance import write_json, write_text
 from stars_bench.results.figures import Map, draw_maps
-from stars_bench.results.page_data import MapPoints, map_file
+from stars_bench.results.page_data import MapPoints, map_file, skeleton_file
 from stars_bench.saved import Saved
+from stars_bench.views.kept import KeptSkeletons, small_skeletons
 
 
-def draw(runs: Sequence[Path], seed: int, out: Path) -> list[Path]:
-    """Draws the test clips of runs under one seed; returns the files written (PNG and SVG).
+@dataclass(frozen=True)
+class Drawn:
+    """The files of a map: pictures; and, where no skeletons were kept beside it, why."""
 
-    The places of the clips are kept beside each record, for the HTML report.
+    pictures: tuple[Path, ...]
+    without_skeletons: str = ""
+
+
+def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = None) -> Drawn:
+    """Draws the test clips of runs under one seed, PNG and SVG.
+
+    The places of the clips are kept beside each record, for the HTML report, and small skeletons of the clips where
+    their data is prepared in `data_dir` (None: no skeletons).
 
     Raises:
         UsageError: a run has no `clusters` result under the seed, the runs are of different data, features are gone.
@@ -33,15 +45,33 @@ def draw(runs: Sequence[Path], seed: int, out: Path) -> list[Path]:
         )
     dataset, protocol = places.pop()
     names = registry.load("datasets", dataset).classes
-    maps = []
+    maps, why = [], ""
     for one in results:
         panel, points = _map(one, names)
         maps.append(panel)
         # Beside the record, where `report --format html` looks for it.
         write_json(map_file(one.path), points.model_dump())
+        skeletons, why = _skeletons(one, points.names, data_dir)
+        if skeletons is not None:
+            write_text(skeleton_file(one.path), skeletons.model_dump_json())
     classes = dict(enumerate(names))
     count = len({int(label) for panel in maps for label in panel.labels})
-    return draw_maps(maps, classes, out, f"{dataset} {protocol}, test clips of {count} classes, t-SNE of features")
+    title = f"{dataset} {protocol}, test clips of {count} classes, t-SNE of features"
+    return Drawn(tuple(draw_maps(maps, classes, out, title)), why)
+
+
+def _skeletons(one: Saved, names: Sequence[str], data_dir: Path | None) -> tuple[KeptSkeletons | None, str]:
+    """Skeletons of the clips that a record was measured on, or why there are none."""
+    if data_dir is None:
+        return None, ""
+    data = one.record.dataset
+    try:
+        dataset = open_dataset(data_dir, data.name, data.profile)
+    except UsageError as error:
+        return None, str(error)
+    if dataset.digest != data.digest:
+        return None, f"{dataset.folder} is not the data that {one.path.name} was measured on (its digest differs)"
+    return small_skeletons(dataset, names), ""
 
 
 def _clusters(run: Path, seed: int) -> Saved:

@@ -59,6 +59,14 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Write to this file; LaTeX gets a .bib file with its citations beside it."),
     ] = None,
+    skeletons: Annotated[
+        bool,
+        typer.Option(
+            "--skeletons",
+            help="html: the dots of the maps play their clips. The page then holds coordinates of the dataset; NTU "
+            "RGB+D and PKU-MMD may not be redistributed.",
+        ),
+    ] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     """Measured results beside published ones: mean, deviation and number of seeds, marks explained underneath.
@@ -82,15 +90,17 @@ def report(
     if methods is not None:
         chosen = by_patterns((record.method.name for record in records), methods, "--methods", "measured methods")
         records = [record for record in records if record.method.name in chosen]
-    boards = tables.leaderboard(records, published)
-    if form is Format.table and out is None:
-        console.print(render.to_rich(boards, console.width, by.value))
-        return
     if form is Format.table and out is not None:
         if out.suffix not in SUFFIXES:
             raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
         form = SUFFIXES[out.suffix]
-    for path, text in _texts(form, boards, by, out, stored.paths).items():
+    if skeletons and form is not Format.html:
+        raise UsageError("--skeletons: only a page (--format html) has skeletons")
+    boards = tables.leaderboard(records, published)
+    if form is Format.table:
+        console.print(render.to_rich(boards, console.width, by.value))
+        return
+    for path, text in _texts(form, boards, by, out, stored.paths, skeletons).items():
         if path is None:
             typer.echo(text, nl=False)
         else:
@@ -99,7 +109,7 @@ def report(
 
 
 def _texts(
-    form: Format, boards: Sequence[Board], by: By, out: Path | None, paths: Mapping[int, Path]
+    form: Format, boards: Sequence[Board], by: By, out: Path | None, paths: Mapping[int, Path], skeletons: bool
 ) -> dict[Path | None, str]:
     """The report in its format by the file that it goes to; None is the terminal."""
     from stars_bench.results import latex, render, tidy
@@ -107,7 +117,7 @@ def _texts(
     if form is Format.html:
         from stars_bench.results.page import to_html
 
-        return {out: to_html(boards, by.value, paths)}
+        return {out: to_html(boards, by.value, paths, skeletons)}
     if form is Format.latex:
         if out is None:  # nowhere to put a .bib file: sources are named under the tables
             return {None: latex.to_latex(boards, by.value).tables}

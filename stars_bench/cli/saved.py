@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.cli.options import RunsDir, console
+from stars_bench.cli.options import DataDir, RunsDir, console
 from stars_bench.console import Bars
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders: runs/DATASET/PROTOCOL/METHOD/KEY.")]
@@ -156,6 +156,10 @@ def map_features(
     runs: Runs,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Written with the suffixes .png and .svg.")] = Path("map"),
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which seed of each run.")] = 0,
+    no_skeletons: Annotated[
+        bool, typer.Option("--no-skeletons", help="Keep no small skeletons of the clips for the HTML report.")
+    ] = False,
+    data_dir: DataDir = Path("data"),
 ) -> None:
     """Draw the features of test clips by t-SNE, one panel a run, with the paper's recipe: PNG and SVG.
 
@@ -166,5 +170,8 @@ def map_features(
     """
     from stars_bench import maps
 
-    for path in maps.draw(runs, seed, out):
-        console.print(f"written: {path}")
+    drawn = maps.draw(runs, seed, out, None if no_skeletons else data_dir)
+    for path in drawn.pictures:
+        console.print(f"written: {path}", soft_wrap=True)
+    if drawn.without_skeletons:
+        console.print(f"kept without skeletons: {drawn.without_skeletons}", markup=False, soft_wrap=True)

@@ -24,7 +24,7 @@ def view(
         ),
     ],
     clip: Annotated[
-        str | None, typer.Argument(metavar="[CLIP]", help="Of a dataset or an export: a name, or a number from 0.")
+        str | None, typer.Argument(metavar="CLIP", help="Of a dataset or an export: a name, or a number from 0.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Default: the clip's name, here. Its suffix says the format.")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stars_bench.api import UsageError
 from stars_bench.pages.document import document
 from stars_bench.results import page_data
 from stars_bench.results.arrange import By, Measured, Told
@@ -19,27 +20,36 @@ from stars_bench.results.tables import Board
 FOLDER = ("stars_bench.results", "page")
 
 
-def to_html(boards: Sequence[Board], by: By = "dataset", paths: Mapping[int, Path] | None = None) -> str:
+def to_html(
+    boards: Sequence[Board], by: By = "dataset", paths: Mapping[int, Path] | None = None, skeletons: bool = False
+) -> str:
     """The page.
 
     Args:
-        paths: files of the records by their id; what lies beside them is shown, too.
+        paths: files of the records by their id; what lies beside them is shown, too. skeletons: put the clips of the
+            maps into the page, which their licence may not let you hand on.
+
+    Raises:
+        UsageError: skeletons were asked for, and `map` kept none.
     """
     tables = sheets(boards, by)
-    content = _content(tables, paths or {})
+    content = _content(tables, paths or {}, skeletons)
+    if skeletons and not content["skeletons"]:
+        raise UsageError("--skeletons: no map of these results has any; run `stars-bench map RUN...` where the data is")
     return document(
         FOLDER,
         "page.html",
-        ("page.js",),
+        ("skeleton.js", "page.js"),
         content,
         tables=tables,
         places={1: "best", 2: "second"},
         keys=content.pop("keys"),
+        licences=sorted({kept["licence"] for kept in content["skeletons"].values()}),
         has={name: bool(content[name]) for name in ("curves", "confusions", "maps", "shots")},
     )
 
 
-def _content(tables: Sequence[Sheet], paths: Mapping[int, Path]) -> dict[str, Any]:
+def _content(tables: Sequence[Sheet], paths: Mapping[int, Path], skeletons: bool) -> dict[str, Any]:
     """The data of the page; `keys`: by id of an entry's item its number among `cells`."""
     keys: dict[int, int] = {}
     cells: list[dict[str, Any]] = []
@@ -63,13 +73,15 @@ def _content(tables: Sequence[Sheet], paths: Mapping[int, Path]) -> dict[str, An
         if (found := page_data.confusion(item, paths)) is not None:
             used.add(item.board.dataset)
             confusions.append(found | {"title": f"{item.column.title}: {title}", "dataset": item.board.dataset})
+    every = [record for own in records.values() for record in own]
     return {
         "keys": keys,
         "cells": cells,
         "classes": {dataset: page_data.classes(dataset) for dataset in sorted(used)},
         "confusions": confusions,
         "curves": _once([curve for title, own in records.items() for curve in page_data.curves(own, paths, title)]),
-        "maps": page_data.maps([record for own in records.values() for record in own], paths),
+        "maps": page_data.maps(every, paths),
+        "skeletons": page_data.skeletons(every, paths) if skeletons else {},
         "shots": page_data.shots(measured),
     }
 

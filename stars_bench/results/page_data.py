@@ -19,6 +19,7 @@ from stars_bench import registry
 from stars_bench.results.arrange import Measured
 from stars_bench.results.record import Record
 from stars_bench.results.tables import MAIN_METRIC
+from stars_bench.views.kept import KeptSkeletons
 
 POINTS_PER_CURVE = 400
 
@@ -37,6 +38,11 @@ class MapPoints(BaseModel):
 def map_file(record: Path) -> Path:
     """Where the places of clips lie that belong to a record's file."""
     return record.parent.parent / "maps" / record.name
+
+
+def skeleton_file(record: Path) -> Path:
+    """Where small skeletons of those clips lie (`views.kept`)."""
+    return map_file(record).with_suffix(".skeletons.json")
 
 
 def provenance(record: Record) -> list[list[str]]:
@@ -165,15 +171,29 @@ def _finite(value: object) -> float | None:
 
 
 def maps(records: Sequence[Record], files: Mapping[int, Path]) -> list[dict[str, Any]]:
-    """Places of clips that `map` kept for these records."""
-    kept = dict.fromkeys(files[id(record)] for record in records if id(record) in files)
+    """Places of clips that `map` kept for these records; `data` is the digest of the clips' data."""
+    kept = {files[id(record)]: record for record in records if id(record) in files}
     found = []
-    for path in kept:
+    for path, record in kept.items():
         try:
             text = map_file(path).read_text(encoding="utf-8")
         except OSError:
             continue
-        found.append(MapPoints.model_validate_json(text).model_dump())
+        found.append(MapPoints.model_validate_json(text).model_dump() | {"data": record.dataset.digest})
+    return found
+
+
+def skeletons(records: Sequence[Record], files: Mapping[int, Path]) -> dict[str, dict[str, Any]]:
+    """Small skeletons that `map` kept for these records, by the digest of their data: {layout, licence, clips}."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in dict.fromkeys(files[id(record)] for record in records if id(record) in files):
+        try:
+            text = skeleton_file(path).read_text(encoding="utf-8")
+        except OSError:
+            continue
+        kept = KeptSkeletons.model_validate_json(text)
+        own = found.setdefault(kept.digest, {"layout": kept.layout, "licence": kept.licence, "clips": {}})
+        own["clips"] |= kept.clips
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from stars_bench.datasets.text_numbers import ParseError
 from stars_bench.exchange.formats import FORMATS
 from stars_bench.views import exported
 from stars_bench.views.raw import in_order_of, raw_scene, recorded
-from stars_bench.views.scene import Scene, Take, seen
+from stars_bench.views.scene import Scene, Take, licence_of, seen
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _prepared(dataset: PreparedDataset, row: int) -> Scene:
     )
     told = (f"{label + 1} {dataset.spec.classes[label]}", f"{where}; {parts}")
     take = Take(f"profile {dataset.profile.name}", seen(dataset.clip(row)))
-    return Scene(str(facts["name"]), told, dataset.spec.skeleton, (take,))
+    return Scene(str(facts["name"]), told, dataset.spec.skeleton, (take,), licence_of(dataset.spec))
 
 
 def _beside(scene: Scene, dataset: PreparedDataset, item: RawItem | None, raw: Sequence[Path]) -> Scene:
@@ -109,7 +109,7 @@ def _beside(scene: Scene, dataset: PreparedDataset, item: RawItem | None, raw: S
         take = in_order_of(recorded(sources.read(source)), scene.takes[0])
     except ParseError as error:
         raise StarsBenchError(f"{source}:{error.line}: {error.reason}") from error
-    return Scene(scene.name, scene.facts, scene.skeleton, (take, *scene.takes))
+    return replace(scene, takes=(take, *scene.takes))
 
 
 def _chosen(names: Sequence[str], labels: Sequence[int], spec: DatasetSpec, where: str, wanted: Wanted) -> list[int]:

@@ -9,7 +9,7 @@ from stars_bench import registry
 from stars_bench.api import DatasetSpec, ProtocolSpec, StarsBenchError, UsageError
 from stars_bench.exchange.contract import NamedClip
 from stars_bench.exchange.formats import recognise
-from stars_bench.views.scene import Scene, Take, seen
+from stars_bench.views.scene import Scene, Take, licence_of, seen
 
 Choice = Callable[[Sequence[str], Sequence[int], DatasetSpec, str], list[int]]
 """From names, labels, the dataset and the place to the numbers of the clips that are meant."""
@@ -40,6 +40,7 @@ def scenes(path: Path, dataset: str | None, protocol: str | None, choose: Choice
             (f"{clip.label + 1} {spec.classes[clip.label]}", about),
             spec.skeleton,
             (Take(form.name, seen(clip.bodies)),),
+            licence_of(spec),
         )
         for row, clip in enumerate(_clips(path, spec, of))
         if row in rows

@@ -11,11 +11,11 @@ from stars_bench.views.scene import FRAMES_A_SECOND, Scene, Take, layout, packed
 FOLDER = ("stars_bench.views", "page")
 
 
-def to_html(scenes: Sequence[Scene], title: str, eye: bool = False, licence: str = "") -> str:
+def to_html(scenes: Sequence[Scene], title: str, eye: bool = False) -> str:
     """The page. Of several scenes the last take of each is shown.
 
     Args:
-        eye: whether to start not mirrored. licence: of the clips, for the foot.
+        eye: whether to start not mirrored.
     """
     shown = [(scene, scene.takes if len(scenes) == 1 else scene.takes[-1:]) for scene in scenes]
     data = {
@@ -25,8 +25,9 @@ def to_html(scenes: Sequence[Scene], title: str, eye: bool = False, licence: str
         ],
     }
     told = [{"name": scene.name, "facts": scene.facts, "takes": takes} for scene, takes in shown]
+    licences = sorted({scene.licence for scene in scenes} - {""})
     return document(
-        FOLDER, "view.html", ("skeleton.js", "view.js"), data, title=title, scenes=told, eye=eye, licence=licence
+        FOLDER, "view.html", ("skeleton.js", "view.js"), data, title=title, scenes=told, eye=eye, licences=licences
     )
 
 

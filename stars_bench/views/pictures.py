@@ -72,7 +72,9 @@ def sheet(scenes: Sequence[Scene], path: Path, title: str, eye: bool = False) ->
 
     abreast = min(3, len(scenes))
     down = -(-len(scenes) // abreast)
-    figure = Figure(figsize=(4.1 * abreast, 1.75 * down + 0.45), layout="constrained")
+    tallest = max(float(window.half[1] / window.half[0]) for scene in scenes for window in windows(scene)[-1:])
+    height = min(tallest, 1.35) + 0.4  # inches: a pose is about one wide
+    figure = Figure(figsize=(4.1 * abreast, height * down + 0.45), layout="constrained")
     figure.suptitle(title, fontsize=10)
     for part, scene in zip(figure.subfigures(down, abreast, squeeze=False).flat, scenes, strict=False):
         part.suptitle(f"{scene.name}\n{scene.facts[0]}", fontsize=7)

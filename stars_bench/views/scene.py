@@ -1,8 +1,8 @@
 """What is drawn: a clip as one or more takes (as recorded, as cleaned), each with bodies that may be out of sight.
 
 Coordinates are those of the sensor: x grows to its left, y up, z away from it, metres. Drawn with x to the right they
-are where the sensor's own colour picture has them (`colorX` of an NTU file grows with x): that picture, and with it the
-videos of NTU RGB+D and PKU-MMD, is a mirror image, as the Kinect v2's are.
+are where the sensor's own colour picture has them: `colorX` of an NTU file grows with x. That picture is a mirror
+image, as the Kinect v2 delivers it: somebody who faces the sensor has the right hand on the right.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import Skeleton, UsageError
+from stars_bench.api import DatasetSpec, Skeleton, UsageError
 
 FRAMES_A_SECOND = 30  # Kinect v2
 LEFT = "left"
@@ -43,12 +43,18 @@ class Take:
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip to look at: its name, lines that say what it is, its joint layout, and takes to be seen side by side."""
+    """A clip to look at.
+
+    Args:
+        facts: lines that say what it is, its class first. takes: to be seen side by side. licence: of its dataset,
+            where that is known.
+    """
 
     name: str
     facts: tuple[str, ...]
     skeleton: Skeleton
     takes: tuple[Take, ...]
+    licence: str = ""
 
     def cut(self, frames: slice) -> Scene:
         """Only these frames of every take.
@@ -73,6 +79,11 @@ class Scene:
 
 def _from(first: int, count: int) -> tuple[int, ...]:
     return tuple(range(first + 1, first + count + 1))
+
+
+def licence_of(spec: DatasetSpec) -> str:
+    """Under which terms the clips of a dataset are, for the foot of a page that holds some."""
+    return f"{spec.title}: {spec.licence}"
 
 
 def seen(bodies: NDArray[Any]) -> Bodies:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,18 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stars_bench.api import UsageError
+from stars_bench.datasets.kinect import KINECT_V2
 from stars_bench.provenance import write_json
 from stars_bench.results.page import to_html
-from stars_bench.results.page_data import MapPoints, map_file
+from stars_bench.results.page_data import MapPoints, map_file, skeleton_file
 from stars_bench.results.record import Record
 from stars_bench.results.store import read_records, run_folder, write_record
 from stars_bench.results.tables import leaderboard
+from stars_bench.views.kept import KeptSkeletons
+from stars_bench.views.scene import layout, packed
+from tests.browser import needs_chromium, use
 
 HOSTILE = "</script><script>document.title='run'</script><b onclick=x>&amp;"
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 VOID = {"meta", "input"}
+LICENCE = "not to be handed on <i>"
+BODY = np.linspace(0, 1, 75).reshape(25, 3)
 
 
 class Parsed(HTMLParser):
@@ -57,7 +58,7 @@ class Parsed(HTMLParser):
 
 
 @pytest.fixture
-def page(make_record: Callable[..., Record], tmp_path: Path) -> str:
+def runs(make_record: Callable[..., Record], tmp_path: Path) -> Path:
     """Two methods, one of a hostile name, with logs, predictions, a map and few-shot results beside the records."""
     stage = {
         "name": "stage1",
@@ -82,12 +83,26 @@ def page(make_record: Callable[..., Record], tmp_path: Path) -> str:
             title=method, caption="", points=[(0, 0), (1, 1), (2, 0)], names=names, labels=[0, 0, 1], classes=["a", "b"]
         )
         write_json(map_file(path), points.model_dump())
+        clips = {name: packed(np.full((1, 5, 25, 3), n, np.float32) + BODY, 8) for n, name in enumerate(names[:2])}
+        kept = KeptSkeletons(dataset="ntu60", digest="data", licence=LICENCE, layout=layout(KINECT_V2), clips=clips)
+        write_json(skeleton_file(path), kept.model_dump())
         for shots in (1, 5):
             settings = {"ways": 5, "shots": shots}
             few = {"evaluation__name": "fewshot", "evaluation__settings": settings}
             write_record(folder, make_record(60.0 + shots, method__name=method, stages=stages, **few))
-    stored = read_records(tmp_path)
-    return to_html(leaderboard(stored.records, "own"), paths=stored.paths)
+    return tmp_path
+
+
+def page_of(runs: Path, skeletons: bool = False) -> str:
+    """The page of all records."""
+    stored = read_records(runs)
+    return to_html(leaderboard(stored.records, "own"), paths=stored.paths, skeletons=skeletons)
+
+
+@pytest.fixture
+def page(runs: Path) -> str:
+    """The page without skeletons."""
+    return page_of(runs)
 
 
 def test_it_is_one_sound_file_that_asks_for_nothing(page: str) -> None:
@@ -136,8 +151,22 @@ def test_without_predictions_classes_come_from_the_record(make_record: Callable[
     assert [one["perClass"] for one in Parsed(page).data["confusions"]] == [[50.0, None]]
 
 
+def test_skeletons_are_in_the_page_only_when_they_are_asked_for(page: str, runs: Path) -> None:
+    assert Parsed(page).data["skeletons"] == {}
+    assert LICENCE.removesuffix(" <i>") not in page
+    asked = page_of(runs, skeletons=True)
+    parsed = Parsed(asked)
+    assert set(parsed.data["skeletons"]["data"]["clips"]) == {"clip0", "clip1"}  # type: ignore[call-overload]
+    assert any(LICENCE in text for _, text in parsed.texts)
+    assert parsed.data["maps"][0]["data"] == "data"
+
+
+def test_skeletons_that_nobody_kept_are_an_error(make_record: Callable[..., Record]) -> None:
+    with pytest.raises(UsageError, match="stars-bench map RUN"):
+        to_html(leaderboard([make_record()], "none"), skeletons=True)
+
+
 TRIAL = """
-const out = [];
 const shown = () => [...document.querySelectorAll(".measured tr")].filter((row) => !row.hidden);
 const rows = () => shown().map((row) => row.cells[2].textContent);
 const sort = document.querySelectorAll("thead button")[2];
@@ -151,38 +180,36 @@ out.push(document.querySelector("#maps .told").textContent);
 document.querySelector("#maps svg").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
 out.push(document.querySelector("#maps .told").textContent);
 out.push(["curves", "confusions", "maps", "shots"].map((name) => document.querySelectorAll(`#${name} svg`).length));
+out.push(document.querySelector("#maps .stage") === null);
 document.getElementById("theme").click(); out.push(document.documentElement.dataset.theme !== undefined);
 out.push(document.title);
-document.body.append(make("pre", { id: "trial" }, JSON.stringify(out)));
+"""
+
+PLAYS = """
+const canvas = document.querySelector("#maps .stage canvas");
+const told = () => document.querySelector("#maps .stage figcaption").textContent;
+const dots = document.querySelectorAll("#maps circle");
+const place = () => dots[2].getBoundingClientRect().x;
+const before = place();
+dots[0].dispatchEvent(new PointerEvent("pointerenter"));
+out.push(told(), place() === before);                     // nothing moves away from the pointer
+await wait(200);
+const first = canvas.toDataURL();
+dots[1].dispatchEvent(new MouseEvent("click"));
+out.push(told());
+await wait(200);
+const second = canvas.toDataURL();
+canvas.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+out.push(first.length > 8000, second.length > 8000, canvas.toDataURL() !== second);
+document.querySelector("#maps svg").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+await wait(100);
+out.push(told(), canvas.toDataURL().length < 100);
 """
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@needs_chromium
 def test_in_a_browser_it_sorts_filters_and_tells(page: str, tmp_path: Path) -> None:
-    def browse(name: str, content: str) -> subprocess.CompletedProcess[str]:
-        file = tmp_path / name
-        file.write_text(content, encoding="utf-8")
-        command = [
-            str(CHROMIUM),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--enable-logging=stderr",
-            "--dump-dom",
-        ]
-        profile = f"--user-data-dir={tmp_path / 'profile'}"
-        return subprocess.run(
-            [*command, profile, file.as_uri()], capture_output=True, text=True, check=True, timeout=120
-        )
-
-    assert "CONSOLE" not in browse("page.html", page).stderr  # errors, and what the policy would block
-    # The policy lets no other script run: for the trial it is taken out.
-    tried = re.sub(r"<meta http-equiv[^>]*>", "", page).replace("</body>", f"<script>{TRIAL}</script></body>")
-    shown = browse("tried.html", tried)
-    assert "CONSOLE" not in shown.stderr
-    parsed = Parsed(shown.stdout)
-    (trial,) = [text for tag, text in parsed.texts if tag == "pre"]
-    assert json.loads(trial) == [
+    assert use(page, TRIAL, tmp_path) == [
         ["51.0", "50.0"],
         ["50.0", "51.0"],
         ["50.0"],
@@ -191,5 +218,13 @@ def test_in_a_browser_it_sorts_filters_and_tells(page: str, tmp_path: Path) -> N
         "clip1: 1 a",
         [1, 1, 1, 1],
         True,
+        True,
         "stars-bench report",
     ]
+
+
+@needs_chromium
+def test_in_a_browser_a_dot_plays_its_clip(runs: Path, tmp_path: Path) -> None:
+    # The third clip's skeleton was not kept: it is only named.
+    shown = use(page_of(runs, skeletons=True), PLAYS, tmp_path)
+    assert shown == ["clip0", True, "clip1", True, True, True, "clip2: no skeleton was kept", True]

@@ -31,7 +31,7 @@ def walking(frames: int = 40) -> np.ndarray:
 @pytest.fixture(scope="module")
 def scene() -> Scene:
     takes = (Take("as recorded", walking(), tuple(range(3, 43))), Take(HOSTILE, walking(30)))
-    return Scene(HOSTILE, (HOSTILE, "facts"), KINECT_V2, takes)
+    return Scene(HOSTILE, (HOSTILE, "facts"), KINECT_V2, takes, HOSTILE)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -55,7 +55,7 @@ def test_packing_thins_long_clips_and_keeps_their_pace() -> None:
 
 
 def test_no_name_becomes_markup(scene: Scene) -> None:
-    page = to_html([scene], HOSTILE, licence=HOSTILE)
+    page = to_html([scene], HOSTILE)
     assert "<img" not in page
     assert page.count("<script") == 2
     assert page.count("</script>") == 2

@@ -22,8 +22,12 @@ class Skeletons {
     this.numbers = unpack(take);
     this.size = size ?? Skeletons.size([take]);
     this.left = new Set(layout.left);
-    new ResizeObserver(() => this.draw()).observe(canvas);
+    this.watch = new ResizeObserver(() => this.draw());
+    this.watch.observe(canvas);
   }
+
+  /** Leaves the canvas to another. */
+  forget() { this.watch.disconnect(); }
 
   /** Half the width and height that hold takes however they are turned about y. */
   static size(takes) {
@@ -91,22 +95,23 @@ class Skeletons {
 /** Calls `show(frame)` at `rate` frames a second, over and over, while it plays. */
 class Player {
   constructor(frames, rate, show) {
-    Object.assign(this, { frames, rate, show, at: 0, speed: 1, playing: false });
+    Object.assign(this, { frames, rate, show, at: 0, speed: 1, playing: false, next: 0 });
   }
 
   play(on = true) {
     if (on === this.playing) return;
     this.playing = on;
+    cancelAnimationFrame(this.next);
     if (!on) return;
-    let last = performance.now();
+    let last = null; // a frame's time is that of its beginning, which may be before this
     const step = (now) => {
-      if (!this.playing) return;
+      last ??= now;
       this.at = (this.at + ((now - last) / 1000) * this.rate * this.speed) % this.frames;
       last = now;
       this.show(Math.floor(this.at));
-      requestAnimationFrame(step);
+      this.next = requestAnimationFrame(step);
     };
-    requestAnimationFrame(step);
+    this.next = requestAnimationFrame(step);
   }
 
   go(frame) {

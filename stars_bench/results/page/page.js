@@ -126,30 +126,60 @@ function matrix(rows, total, named) {
   return [svg, told, make("h3", {}, "Most confused"), list];
 }
 
-/** Dots of clips: hovering, or the arrow keys once the map has the focus, name the clip. */
+/** A canvas that plays one clip after another: `play(clip or undefined, layout, name)`. */
+function stage() {
+  const canvas = make("canvas", { tabindex: 0, role: "img", "aria-label": "skeleton: drag or use the arrow keys to turn" });
+  const caption = make("figcaption", {}, "Point at a dot: its clip plays here.");
+  const view = sensorView();
+  let shown = null;
+  const redraw = () => shown?.draw();
+  turnable(canvas, view, redraw);
+  document.addEventListener("theme", redraw);
+  const player = new Player(1, 30, (frame) => { if (shown) { shown.frame = frame; shown.draw(); } });
+  const play = (clip, layout, name) => {
+    player.play(false);
+    shown?.forget();
+    shown = null;
+    caption.textContent = clip ? name : `${name}: no skeleton was kept`;
+    canvas.width = 0; // empties it
+    if (!clip) return;
+    shown = new Skeletons(canvas, layout, clip, view);
+    [player.frames, player.rate] = [clip.frames, clip.rate];
+    player.go(0);
+    player.play(!quiet);
+  };
+  return { figure: make("figure", { class: "stage" }, caption, canvas), play };
+}
+
+/** Dots of clips: hovering, tapping, or the arrow keys once the map has the focus, name the clip and play it. */
 function showMap(section) {
   choose(section, "Map", data.maps.map((map) => map.title), (_, chosen) => {
     const map = data.maps[chosen];
+    const kept = data.skeletons[map.data];
     const [xs, ys] = [map.points.map((point) => point[0]), map.points.map((point) => point[1])];
     const [x0, y1] = [Math.min(...xs), Math.max(...ys)];
-    const scale = 600 / Math.max(Math.max(...xs) - x0, y1 - Math.min(...ys));
+    const [wide, high] = [Math.max(...xs) - x0, y1 - Math.min(...ys)];
+    const scale = 600 / Math.max(wide, high);
     const classes = [...new Set(map.labels)].sort((a, b) => a - b);
-    const svg = draw("svg", { viewBox: "-10 -10 620 620", tabindex: 0, role: "application",
+    const svg = draw("svg", { viewBox: `-10 -10 ${wide * scale + 20} ${high * scale + 20}`, tabindex: 0, role: "application",
       "aria-label": "map of clips; arrow keys go from clip to clip" });
     const told = make("p", { class: "told", "aria-live": "polite" }, map.caption);
+    const { figure, play } = stage();
     let at = -1;
     const dots = map.points.map((point, i) => {
       const dot = draw("circle", { cx: (point[0] - x0) * scale, cy: (y1 - point[1]) * scale, r: 3.5,
         fill: colour(classes.indexOf(map.labels[i])) });
       dot.append(draw("title", {}, map.names[i]));
-      dot.addEventListener("pointerenter", () => point_at(i));
+      for (const name of ["pointerenter", "click"]) dot.addEventListener(name, () => point_at(i));
       return dot;
     });
     const point_at = (i) => {
+      if (i === at) return;
       if (at >= 0) dots[at].setAttribute("r", 3.5);
       at = i;
       dots[i].setAttribute("r", 7);
       told.textContent = `${map.names[i]}: ${map.labels[i] + 1} ${map.classes[map.labels[i]] ?? ""}`;
+      if (kept) play(kept.clips[map.names[i]], kept.layout, map.names[i]);
     };
     svg.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -158,7 +188,8 @@ function showMap(section) {
       point_at((at + step + dots.length) % dots.length);
     });
     svg.append(...dots);
-    section.querySelector(".figure").replaceChildren(svg, told, key(classes.map((one) => `${one + 1} ${map.classes[one] ?? ""}`)));
+    section.querySelector(".figure").replaceChildren(make("div", { class: kept ? "map" : "" }, svg, ...(kept ? [figure] : [])), told,
+      key(classes.map((one) => `${one + 1} ${map.classes[one] ?? ""}`)));
   });
 }
 
