@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stars_bench.datasets import ntu_raw_lines, scan_choice
 from stars_bench.datasets.ntu_raw_lines import JOINTS as JOINTS
 from stars_bench.datasets.scan_results import NtuScan
-from stars_bench.datasets.text_numbers import ParseError
+from stars_bench.datasets.text_numbers import ParseError, check_text
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
@@ -66,11 +66,10 @@ def parse(data: bytes) -> RawClip:
     """Reads one file.
 
     Raises:
-        ParseError: with the line and what is wrong there: empty, truncated, zero frames, a wrong number of joints or
+        ParseError: with the line and what is wrong there: no text, truncated, zero frames, a wrong number of joints or
             fields, not a number, a coordinate that is not finite, a body twice in a frame, text behind the last frame.
     """
-    if not data or data.isspace():
-        raise ParseError(1, "the file is empty")
+    check_text(data)
     scan = _complete(data, scan_choice.scanner(len(data)).scan_ntu(data)) or ntu_raw_lines.read(data)
     return RawClip(_bodies(data, scan), scan.kept, scan.empty)
 

@@ -31,7 +31,7 @@ CLASSES = class_names("pku_actions.txt")
 CAMERAS = {"L": 1, "M": 2, "R": 3}
 VIDEO_1 = re.compile(r"(?P<subject>\d{4})-(?P<camera>[LMR])")
 VIDEO_2 = re.compile(r"A(?P<subject>\d{2})N(?P<replication>\d{2})-(?P<camera>[LMR])")
-LABEL_HEAD = re.compile(rb"\s*\d+\s*,\s*-?\d+\s*,\s*-?\d+\s*(,|\r|\n|$)")
+LABEL_HEAD = re.compile(rb"(\xef\xbb\xbf)?\s*\d+\s*,\s*-?\d+\s*,\s*-?\d+\s*(,|\r|\n|$)")
 SPLIT_NAME = re.compile(r".*(?:subject|view).*", re.IGNORECASE)
 SPLIT_HEAD = re.compile(rb"(\xef\xbb\xbf)?\s*(train|val|test)", re.IGNORECASE)
 SLICES = ("half-open", "aimclr")
@@ -162,7 +162,10 @@ def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[
         frames = parse_video(data["skeleton"])
     except ParseError as error:
         return [SetAside(item.name, f"{skeleton}:{error.line}", error.reason)]
-    rows, faults = parse_labels(data["label"])
+    try:
+        rows, faults = parse_labels(data["label"])
+    except ParseError as error:
+        return [SetAside(item.name, f"{label}:{error.line}", error.reason)]
     results: list[Clip | SetAside] = [SetAside(item.name, f"{label}:{fault.line}", fault.reason) for fault in faults]
     digest = source_digest(data["skeleton"], data["label"])
     for row in rows:

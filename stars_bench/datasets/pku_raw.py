@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from stars_bench.datasets import scan_choice
 from stars_bench.datasets.scan_results import VideoScan
-from stars_bench.datasets.text_numbers import ParseError, read_number, read_numbers, tokens_of
+from stars_bench.datasets.text_numbers import ParseError, check_text, read_number, read_numbers, tokens_of
 
 COLUMNS = 150
 LABEL_FIELDS = 4
+MOST_FAULTS = 1_000  # lines of a label file: what has more is another kind of file, and each takes memory
 
 HEADING = re.compile(r"^\s*(train|val|test)\w*(\s+videos?)?\s*:?\s*$", re.IGNORECASE)
 
@@ -38,10 +39,9 @@ def parse_video(data: bytes) -> NDArray[np.float32]:
     """The frames of a video: (F, 150). Coordinates that are not finite are kept: the clip that holds them is judged.
 
     Raises:
-        ParseError: empty, a line without exactly 150 numbers, not a number.
+        ParseError: no text, a line without exactly 150 numbers, not a number.
     """
-    if not data or data.isspace():
-        raise ParseError(1, "the file is empty")
+    check_text(data)
     scan = scan_choice.scanner(len(data)).scan_video(data)
     rows = _complete(data, scan) if scan is not None else None
     return rows if rows is not None else _read_lines(data)
@@ -80,7 +80,12 @@ def _as_float32(values: list[float]) -> NDArray[np.float32]:
 
 
 def parse_labels(data: bytes) -> tuple[list[LabelRow], list[ParseError]]:
-    """The rows of a label file, and the lines that are none. Blank lines and a trailing comma are let pass."""
+    """The rows of a label file, and the lines that are none. Blank lines and a trailing comma are let pass.
+
+    Raises:
+        ParseError: no text, no label in it, or more than MOST_FAULTS lines that are none.
+    """
+    check_text(data)
     rows: list[LabelRow] = []
     faults: list[ParseError] = []
     index = 0
@@ -94,8 +99,12 @@ def parse_labels(data: bytes) -> tuple[list[LabelRow], list[ParseError]]:
                 raise ValueError
             rows.append(LabelRow(line, index, *numbers[:3]))
         except ValueError:
+            if len(faults) == MOST_FAULTS:
+                raise ParseError(line, f"this and {MOST_FAULTS:,} lines before it are no labels") from None
             faults.append(ParseError(line, f"{content.strip()[:60]!r} is no label (class,start,end,confidence)"))
         index += 1
+    if not index:
+        raise ParseError(1, "there is no label in it")
     return rows, faults
 
 

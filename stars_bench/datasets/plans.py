@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stars_bench import provenance
-from stars_bench.api import DatasetSpec, Profile, RawItem
+from stars_bench.api import DatasetSpec, Profile, RawItem, Source
 from stars_bench.datasets import compression as packing
 from stars_bench.datasets import sources
 from stars_bench.datasets.shards import SCHEMA_VERSION
-from stars_bench.datasets.sources import Place
+from stars_bench.datasets.sources import Place, UnreadableSource
 
 SHARDS = 64  # that many or more, so that progress moves and workers end together ...
 SMALLEST_SHARD, LARGEST_SHARD = 8 << 20, 256 << 20  # ... of raw bytes within these bounds (memory follows them)
@@ -60,12 +60,8 @@ class ShardPlan:
 
 
 def make_plans(conversion: Conversion, items: Sequence[RawItem], shard_bytes: int | None = None) -> list[ShardPlan]:
-    """Spreads the items over shards, in their order. `shard_bytes`: raw bytes a shard; None to choose by the whole.
-
-    Raises:
-        UnreadableSource: a raw file is gone.
-    """
-    places = [tuple(map(sources.place_of, item.sources.values())) for item in items]
+    """Spreads the items over shards, in their order. `shard_bytes`: raw bytes a shard; None to choose by the whole."""
+    places = [tuple(map(_place, item.sources.values())) for item in items]
     sizes = [sum(place.size for place in mine) if mine else MADE_UP_BYTES for mine in places]
     target = shard_bytes or min(max(sum(sizes) // SHARDS, SMALLEST_SHARD), LARGEST_SHARD)
     spec, profile = conversion.spec, asdict(conversion.profile)
@@ -79,6 +75,14 @@ def make_plans(conversion: Conversion, items: Sequence[RawItem], shard_bytes: in
         pickled = pickle.dumps(mine, pickle.HIGHEST_PROTOCOL)
         plans.append(ShardPlan(len(plans), len(mine), sum(sizes[first:behind]), digest, pickled))
     return plans
+
+
+def _place(source: Source) -> Place:
+    """Where a source's bytes are; of one that is gone nowhere: reading it will say so, and only its clip is lost."""
+    try:
+        return sources.place_of(source)
+    except UnreadableSource:
+        return Place(0, 0)
 
 
 def _groups(sizes: Sequence[int], target: int) -> Iterable[tuple[int, int]]:

@@ -116,7 +116,8 @@ def walk(
 ) -> Iterator[tuple[str, Source]]:
     """All files below the paths with their names (without folders), in a fixed order, each once; archives' members too.
 
-    Hidden files are left out; links are followed, but no folder is entered twice.
+    Hidden files are left out; links are followed, but no folder is entered twice. A link that leads nowhere or in a
+    circle, and an empty folder with a name that is wanted, come out as files that cannot be read.
 
     Args:
         wanted: names worth unpacking; of a .7z or .tar the others are left out.
@@ -126,7 +127,7 @@ def walk(
     Raises:
         StarsBenchError: a folder or an archive that cannot be read.
     """
-    for name, text in _files(paths):
+    for name, text in _files(paths, wanted):
         if not name.lower().endswith(ARCHIVES):
             yield name, File(text)
             continue
@@ -172,13 +173,13 @@ def _members(archive: Path, shown: Path) -> Iterator[tuple[str, Source]]:
         yield base_name(member), Member(archive, member, place=Place(packed.size, packed.crc, packed), shown=shown)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+def _files(paths: Iterable[Path], wanted: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     """The files among and below the paths: names and paths."""
     folders: set[str] = set()
     single: set[str] = set()
     for path in paths:
         if not path.is_file():
-            yield from _below(path, folders, single)
+            yield from _below(path, wanted, folders, single)
             continue
         parent = os.path.realpath(path.parent)
         key = os.path.join(parent, path.name)  # noqa: PTH118
@@ -187,7 +188,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
             yield path.name, str(path)
 
 
-def _below(top: Path, seen: set[str], single: set[str]) -> Iterator[tuple[str, str]]:
+def _below(top: Path, wanted: re.Pattern[str], seen: set[str], single: set[str]) -> Iterator[tuple[str, str]]:
     """Files below a folder: first its own, then those of its folders. A folder seen before (a link) is not entered."""
     waiting = [str(top)]
     while waiting:
@@ -198,6 +199,9 @@ def _below(top: Path, seen: set[str], single: set[str]) -> Iterator[tuple[str, s
         seen.add(real)
         files, folders = _listed(folder)
         waiting += [path for _, path in reversed(folders)]
+        name = os.path.basename(folder)  # noqa: PTH119
+        if not files and not folders and wanted is not EVERYTHING and wanted.fullmatch(name):
+            yield name, folder  # some tool made a folder in a file's place: said when it is read
         for name, path in files:
             if not single or os.path.join(real, name) not in single:  # noqa: PTH118
                 yield name, path
@@ -212,16 +216,18 @@ def _listed(folder: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
                 name = entry.name
                 if name.startswith("."):
                     continue
-                if entry.is_file():
+                if _leads_nowhere(entry) or entry.is_file():
                     files.append((name, entry.path))
-                elif entry.is_dir():
-                    if not name.startswith("__MACOSX"):
-                        folders.append((name, entry.path))
-                elif entry.is_symlink():
-                    files.append((name, entry.path))  # leads nowhere: said when it is read
+                elif entry.is_dir() and not name.startswith("__MACOSX"):
+                    folders.append((name, entry.path))
     except OSError as error:
         raise StarsBenchError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
     return sorted(files), sorted(folders)
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a link to nothing or to itself: a file, which is said to be none when it is read."""
+    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
 
 
 # ------------------------------------------------------------------------------------------------- reading

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 LARGEST_INTEGER = 2**63 - 1
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 TOKEN = re.compile(rb"[^ \t\r]+")  # blanks lie between tokens; line feeds end lines
 # Possessive (++): a megabyte of digits is refused in one pass.
@@ -76,4 +77,18 @@ def read_integer(token: bytes) -> int:
 
 def excerpt(token: bytes) -> str:
     """A token as it can be shown in a message: printable and short."""
-    return repr(token[:24].decode("ascii", "backslashreplace") + ("..." if len(token) > 24 else ""))
+    return repr(token[:24] + (b"..." if len(token) > 24 else b"")).removeprefix("b")
+
+
+def check_text(data: bytes) -> None:
+    """That a raw file holds something that may be numbers in text.
+
+    Raises:
+        ParseError: it is empty, nothing but NUL bytes, or UTF-16.
+    """
+    if not data or data.isspace():
+        raise ParseError(1, "the file is empty")
+    if not data.strip(b"\0"):
+        raise ParseError(1, f"the file is {len(data):,} NUL bytes: a copy that was broken off; fetch it again")
+    if data.startswith(UTF_16):
+        raise ParseError(1, "the file is UTF-16 text: save it as ASCII or UTF-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import re
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -22,6 +23,14 @@ def write_zip(path: Path, content: dict[str, bytes] = CONTENT, method: int = zip
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, data in content.items():
             archive.writestr(name, data)
+    return path
+
+
+def with_promise(path: Path, size: int) -> Path:
+    """Has the directory of a zip of one member promise another size."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 24, size)
+    path.write_bytes(data)
     return path
 
 
@@ -60,4 +69,5 @@ def expected(content: dict[str, bytes] = CONTENT) -> dict[str, bytes]:
 
 
 def snapshot(folder: Path) -> list[tuple[str, int, int]]:
-    return sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in [folder, *folder.rglob("*")])
+    paths = [folder, *folder.rglob("*")]
+    return sorted((str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in paths)

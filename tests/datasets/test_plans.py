@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stars_bench.api import RawItem
-from stars_bench.datasets import plans
+from stars_bench.datasets import plans, sources
 from stars_bench.datasets.ntu import NTU60, NTU120
 from stars_bench.datasets.plans import Conversion, make_plans
 from stars_bench.datasets.sources import UnreadableSource
@@ -83,7 +83,11 @@ def test_a_file_that_changed_changes_its_own_shard_only(conversion: Conversion, 
     assert after[1:] == before[1:]
 
 
-def test_a_file_that_is_gone_is_named(conversion: Conversion, items: list[RawItem]) -> None:
+def test_a_file_that_is_gone_costs_its_own_clip_alone(conversion: Conversion, items: list[RawItem]) -> None:
     items[3].sources["skeleton"].path.unlink()
+    [(item, (place,))] = [
+        pair for plan in make_plans(conversion, items) for pair in plan.items() if not pair[1][0].size
+    ]
+    assert item.name == NAMES[3]
     with pytest.raises(UnreadableSource, match=NAMES[3]):
-        make_plans(conversion, items)
+        sources.read(item.sources["skeleton"], place)

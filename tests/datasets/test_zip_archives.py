@@ -24,6 +24,7 @@ from tests.datasets.archive_files import (
     expected,
     result,
     snapshot,
+    with_promise,
     write_zip,
 )
 
@@ -137,14 +138,6 @@ def test_a_long_extra_field_before_the_data_is_skipped(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(entry, b"content")
     assert everything(path) == {"a.txt": b"content"}
-
-
-def with_promise(path: Path, size: int) -> Path:
-    """Has the directory of a zip of one member promise another size."""
-    data = bytearray(path.read_bytes())
-    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 24, size)
-    path.write_bytes(data)
-    return path
 
 
 def test_no_more_is_inflated_than_the_directory_promised(tmp_path: Path) -> None:
