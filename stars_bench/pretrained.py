@@ -120,7 +120,7 @@ def _file(path: Path, seed: int) -> Path:
     if len(there) == 1:
         return there[0]
     seeds = f"seed {seed} is not there ({', '.join(file.parent.name for file in there)} are)" if there else ""
-    raise UsageError(f"--init {path}: {seeds or f'no run folder and no {FILE}: give runs/DATASET/PROTOCOL/METHOD/KEY'}")
+    raise UsageError(f"{path}: {seeds or f'no run folder and no {FILE}: give runs/DATASET/PROTOCOL/METHOD/KEY'}")
 
 
 def _official(file: Path, found: official.OfficialEncoder) -> Pretrained:
@@ -250,13 +250,13 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
     if out.is_dir() or (out.exists() and not overwrite):
         raise UsageError(f"--out {out}: is there already; give another name or, to replace a file, --force")
     form = official.LAYOUTS[layout]
-    file = _stage_file(_file(path, seed).resolve().parent, form.stage)
+    file = stage_file(_file(path, seed).resolve().parent, form.stage)
     if file is None:
         raise UsageError(f"{path}: has trained no {form.stage}, which is what a checkpoint of {form.title} holds")
     return official.write(out, form, checkpoint.load(file)["module"])
 
 
-def _stage_file(folder: Path, stage: str) -> Path | None:
+def stage_file(folder: Path, stage: str) -> Path | None:
     """The last checkpoint of a stage of the run in `folder`; that of another run where it was taken over from there."""
     log = folder / "log.jsonl"
     lines = map(json.loads, log.read_text(encoding="utf-8").splitlines()) if log.exists() else ()

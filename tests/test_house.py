@@ -26,6 +26,8 @@ FLOORS = {
     "rerun": 6.65,
     "several": 6.2,
     "maps": 6.7,
+    "predict": 6.7,
+    "doctor": 6.7,
     "plan": 5.5,
     "pretrained": 5.2,
     "official": 5.1,

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from stars_bench import __version__
 from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.cli import exchange, look, plugins, prepare, report, run, saved, view
+from stars_bench.cli import exchange, look, machine, plugins, prepare, report, run, saved, view
 from stars_bench.cli.options import console, errors
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.command("export-checkpoint", rich_help_panel=RUNS)(run.export_checkpoint)
 app.command(rich_help_panel=RUNS)(report.report)
 app.command(rich_help_panel=RUNS)(saved.rescore)
 app.command(rich_help_panel=RUNS)(saved.compare)
+app.command(rich_help_panel=RUNS)(saved.predict)
 app.command(rich_help_panel=RUNS)(saved.fuse)
 app.command("map", rich_help_panel=RUNS)(saved.map_features)
 app.command("new-method", rich_help_panel=PLUGINS)(plugins.new_method)
@@ -49,6 +50,7 @@ app.command("list", rich_help_panel=LOOK)(look.list_names)
 app.command(rich_help_panel=LOOK)(look.inspect)
 app.command(rich_help_panel=LOOK)(view.view)
 app.command(rich_help_panel=LOOK)(look.verify)
+app.command(rich_help_panel=LOOK)(machine.doctor)
 
 
 def _version(asked: bool) -> None:

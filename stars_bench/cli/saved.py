@@ -175,3 +175,36 @@ def map_features(
         console.print(f"written: {path}", soft_wrap=True)
     if drawn.without_skeletons:
         console.print(f"kept without skeletons: {drawn.without_skeletons}", markup=False, soft_wrap=True)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder: runs/DATASET/PROTOCOL/METHOD/KEY.")],
+    clips: Annotated[
+        list[str],
+        typer.Argument(metavar="CLIP...", help=".skeleton files; or names of clips of the run's prepared dataset."),
+    ],
+    seed: Annotated[int, typer.Option(metavar="N", help="Which seed of the run.")] = 0,
+    top: Annotated[int, typer.Option(min=1, metavar="K", help="How many actions to name.")] = 5,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Say what is done in a clip: the likeliest actions by a finished run.
+
+    By the linear head that the run's evaluation trained on its encoder; a supervised method says it itself. A file is
+    cleaned as the run's data were.
+    """
+    from stars_bench.plan import choose_device
+    from stars_bench.predict import predict as predicted
+
+    table = Table(box=None, pad_edge=False)
+    for column, justify in (("clip", "left"), ("action", "left"), ("probability", "right")):
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for one in predicted(run, clips, data_dir, seed, top, choose_device(device)):
+        name = escape(Path(one.clip).name)
+        for action, share in one.actions:
+            right = " [green](it is)[/]" if action == one.truth else ""
+            table.add_row(name, escape(action) + right, f"{100 * share:.1f} %")
+            name = ""
+        if one.truth is not None and one.truth not in dict(one.actions):
+            table.add_row("", f"[dim]it is: {escape(one.truth)}[/]", "")
+    console.print(table)
