@@ -68,6 +68,8 @@ class RawItem:
 
     name: str
     sources: Mapping[str, Source]
+    facts: tuple[tuple[str, int], ...] = ()
+    """What `find` knows of it that is not in its files (from its path, a table): a change converts it anew."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class DatasetSpec:
     licence: str
     citation: str
     expected_names: Callable[[], Sequence[str]] | None = None  # all clips of the complete dataset, where known
+    frame_rate: float = 30.0  # frames a second
+    description: str | None = None  # the TOML that it was made of; kept beside what is prepared
 
 
 # ----------------------------------------------------------------------------------------------- protocols

@@ -138,7 +138,7 @@ def load(
     """See `stars_bench.load`."""
     _check(frames, keep, augment, stream, validation)
     rule: ProtocolSpec = registry.load("protocols", protocol)
-    if dataset.name not in rule.datasets:
+    if not dataset.has_protocol(rule):
         raise UsageError(f"{dataset.name} has no protocol {rule.name} ({', '.join(rule.datasets)} have it)")
     split = make_split(rule, dataset.name, dataset.table, dataset.complete, _settings(rule, settings))
     if validation is not None:

@@ -226,13 +226,13 @@ def _for(evaluation: str, request: Request) -> list[str]:
 def find_dataset(request: Request, protocol: ProtocolSpec) -> PreparedDataset:
     """The dataset asked for, or the one prepared dataset that has the protocol."""
     if request.dataset is None:
-        names = sorted({found.name for found in prepared_datasets(request.data_dir)} & set(protocol.datasets))
+        names = sorted({found.name for found in prepared_datasets(request.data_dir) if found.has_protocol(protocol)})
         if len(names) != 1:
             there = f"{', '.join(names)} have it: choose with --dataset" if names else "none prepared has it"
             raise UsageError(f"--protocol {protocol.name}: {there} (data folder {request.data_dir})")
         return open_dataset(request.data_dir, names[0], request.profile)
     dataset = open_dataset(request.data_dir, request.dataset, request.profile)
-    if dataset.name not in protocol.datasets:
+    if not dataset.has_protocol(protocol):
         raise UsageError(f"{dataset.name} has no protocol {protocol.name} ({', '.join(protocol.datasets)} have it)")
     return dataset
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
 import sys
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -62,6 +63,19 @@ BUILT_IN: dict[str, dict[str, str]] = {
 }
 
 
+DESCRIBED = ".toml"
+DESCRIPTION = "dataset.toml"
+"""Beside prepared data (DATA_DIR/NAME) of a dataset that a TOML file describes: that file."""
+
+_data_folders: dict[Path, None] = {}
+
+
+def look_in(data_dir: Path) -> None:
+    """From now on the described datasets that were prepared below this data folder are known by name, too."""
+    _data_folders.pop(data_dir.absolute(), None)
+    _data_folders[data_dir.absolute()] = None  # the last one goes before the others
+
+
 def names(kind: str) -> list[str]:
     """All registered names of a kind ("datasets", "protocols", "methods", "evaluations"), built-in ones first."""
     return list(_targets(kind))
@@ -70,14 +84,19 @@ def names(kind: str) -> list[str]:
 def load(kind: str, name: str) -> Any:
     """The object behind a name. `module:attribute` is imported as it stands, also from the current folder.
 
+    A dataset may be a .toml file that describes it.
+
     Raises:
-        UsageError: unknown name (the nearest one is given) or an import that fails.
+        UsageError: unknown name (the nearest one is given), an import that fails, a description that is wrong.
     """
-    target = name if ":" in name else _targets(kind).get(name)
+    described = kind == "datasets" and name.endswith(DESCRIBED)
+    target = name if ":" in name or described else _targets(kind).get(name)
     if target is None:
         close = get_close_matches(name, names(kind), n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint}There are: {', '.join(names(kind))}")
+    if described or target.endswith(DESCRIBED):
+        return importlib.import_module("stars_bench.datasets.described").describe(Path(target))
     module_name, _, attribute = target.partition(":")
     if ":" in name and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -93,6 +112,8 @@ def load(kind: str, name: str) -> Any:
 def summary(kind: str, name: str) -> str:
     """The first line of the docstring of a registered class, read from its source: nothing is imported."""
     module_name, _, attribute = _targets(kind)[name].partition(":")
+    if module_name.endswith(DESCRIBED):
+        return ""
     found = importlib.util.find_spec(module_name)
     if found is None or found.origin is None:
         return ""
@@ -101,6 +122,18 @@ def summary(kind: str, name: str) -> str:
     return (ast.get_docstring(classes[0]) or "").partition("\n")[0] if classes else ""
 
 
-def _targets(kind: str) -> dict[str, str]:
+def installed(kind: str) -> dict[str, str]:
+    """What ships and what is installed: names and where they are defined."""
     plugins = {point.name: point.value for point in entry_points(group=f"stars_bench.{kind}")}
     return BUILT_IN[kind] | {name: value for name, value in plugins.items() if name not in BUILT_IN[kind]}
+
+
+def _targets(kind: str) -> dict[str, str]:
+    return (_described() if kind == "datasets" else {}) | installed(kind)
+
+
+def _described() -> dict[str, str]:
+    """The descriptions below the data folders: names of the datasets and their files."""
+    usual = Path(os.environ.get("STARS_BENCH_DATA") or "data").absolute()
+    found = [path for folder in (usual, *_data_folders) for path in sorted(folder.glob(f"*/{DESCRIPTION}"))]
+    return {path.parent.name: str(path) for path in found}

@@ -16,7 +16,8 @@ import stars_bench
 ROOT = Path(stars_bench.__file__).parents[1]
 PAGE = (ROOT / "docs" / "adding.md").read_text()
 COMMANDS = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
-FILES = dict(re.findall(r"```python file=(\S+)\n(.*?)```", PAGE, re.DOTALL))
+FILES = dict(re.findall(r"```(?:python|toml) file=(\S+)\n(.*?)```", PAGE, re.DOTALL))
+(DESCRIBED,) = re.findall(r"```bash data=own\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture
@@ -24,11 +25,11 @@ def follow(small_data: Path, tmp_path: Path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "STARS_BENCH_DATA": str(small_data)}
     environment["STARS_BENCH_RUNS"] = str(tmp_path / "runs")
 
-    def one(line: str, cwd: Path) -> str:
+    def one(line: str, cwd: Path, **changes: str) -> str:
         words = shlex.split(line)
         words = words[1:] if words[0] == "python" else ["-m", "stars_bench", *words[1:]]
         done = subprocess.run(
-            [sys.executable, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, *words], cwd=cwd, env=environment | changes, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -45,6 +46,18 @@ def test_the_commands_work_in_an_empty_folder(block: str, follow, tmp_path: Path
             where = where / line.removeprefix("cd ")
         else:
             follow(line, where)
+
+
+@pytest.mark.slow
+def test_a_folder_is_described_without_python(follow, tmp_path: Path) -> None:
+    for name in ("write_gym.py", "gym.toml"):
+        (tmp_path / name).write_text(FILES[name])
+    *before, run = DESCRIBED.splitlines()
+    told = [follow(line, tmp_path, STARS_BENCH_DATA=str(tmp_path / "data")) for line in before]
+    assert "Complete: 36 clips" in told[1]
+    assert "xview" in told[3]
+    table = follow(run, tmp_path, STARS_BENCH_DATA=str(tmp_path / "data"))
+    assert all(method in table for method in ("untrained", "mamp", "stgcn"))
 
 
 def test_a_model_that_is_there_comes_into_the_table_in_under_30_lines(follow, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def quickstart(
 
 def prepare(
     dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="ntu60, ntu120, pku1, pku2, synthetic, or module:SPEC.")
+        str, typer.Argument(metavar="DATASET", help="ntu60, ntu120, pku1, pku2, synthetic, module:SPEC, or a .toml.")
     ],
     raw: Annotated[
         list[Path] | None,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
 
-FRAMES_A_SECOND = 30  # Kinect v2
 GROUPS = {"label": "class", "subject": "subject", "camera": "camera", "setup": "setup", "replication": "replication"}
 
 
@@ -39,7 +38,7 @@ def totals(dataset: PreparedDataset) -> dict[str, str]:
     """What holds for the whole dataset: name and value, in words."""
     table = dataset.table
     frames, people = table["num_frames"], table["num_bodies"].value_counts()
-    minutes = frames.sum() / FRAMES_A_SECOND / 60
+    minutes = frames.sum() / dataset.spec.frame_rate / 60
     whole = "complete" if dataset.complete else "partial"
     parameters = ", ".join(f"{key}={value}" for key, value in dataset.profile.parameters.items())
     return {

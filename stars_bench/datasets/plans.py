@@ -98,4 +98,5 @@ def _groups(sizes: Sequence[int], target: int) -> Iterable[tuple[int, int]]:
 
 def _line(item: RawItem, places: Sequence[Place]) -> str:
     parts = (f"{role}\t{place.size}\t{place.stamp}" for role, place in zip(item.sources, places, strict=True))
-    return "\t".join((item.name, *parts))
+    facts = (f"{name}={value}" for name, value in item.facts)
+    return "\t".join((item.name, *parts, *facts))

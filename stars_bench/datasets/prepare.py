@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from stars_bench import provenance
+from stars_bench import provenance, registry
 from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, StarsBenchError, UsageError
 from stars_bench.datasets import compression as packing
 from stars_bench.datasets import scan_choice, shards, sources, workers
@@ -103,6 +103,7 @@ def prepare(
         raise UsageError(f"--clips is for made-up data that is generated: prepare {MADE_UP} without --raw")
     places = [] if made_up else sources.raw_folders(raw, data_dir, spec.name, spec.where)
     folder = data_dir / spec.name / chosen.name
+    _refuse_other_description(folder, chosen)
     with provenance.alone_in(folder):
         if made_up:
             spec, found = _made_up(spec, clips or limit)
@@ -124,6 +125,7 @@ def prepare(
         index = None if overwrite else shards.read_index(folder)
         if index is not None and index["plan"] == whole and all((folder / plan.file).exists() for plan in plans):
             sources.remove_unpacked(folder / UNPACKED)
+            _keep_description(spec, folder)
             quality = QualityReport.from_json(index["quality"])
             seconds = time.perf_counter() - started
             return PrepareReport(
@@ -141,6 +143,7 @@ def prepare(
                 conversion, found, sum(plan.count for plan in plans), whole, [facts[plan.file] for plan in plans]
             )
             sources.remove_unpacked(folder / UNPACKED)
+            _keep_description(spec, folder)
         except OSError as error:
             raise StarsBenchError(f"{folder}: cannot be written ({error})") from error
         digest = shards.dataset_digest(list(facts.values()))
@@ -281,6 +284,24 @@ def _refuse_others(
     own = {plan.digest for plan in plans}
     if any(facts is not None and facts.plan not in own for facts in there.values()):
         raise UsageError(f"{folder} holds an unfinished run with other files or settings; --force replaces it")
+
+
+def _refuse_other_description(folder: Path, chosen: Profile) -> None:
+    """Raises UsageError when another profile of a described dataset was made by another description of that name."""
+    for path in folder.parent.glob(f"*/{shards.INDEX}"):
+        index = shards.read_index(path.parent) if path.parent != folder else None
+        if index and index["profile"]["parameters"].get("description") != chosen.parameters.get("description"):
+            raise UsageError(
+                f"{path.parent} was prepared from another description of the name {index['dataset']}: remove that "
+                "folder, or give this one another name"
+            )
+
+
+def _keep_description(spec: DatasetSpec, folder: Path) -> None:
+    """Puts the description of a described dataset beside its profiles, so that its name is known there."""
+    if spec.description is not None:
+        provenance.write_text(folder.parent / registry.DESCRIPTION, spec.description)
+        registry.look_in(folder.parent.parent)
 
 
 def _clear_leftovers(folder: Path) -> None:

@@ -20,7 +20,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from stars_bench import provenance, registry
-from stars_bench.api import AbsentBody, Clip, DatasetSpec, Profile, SetAside, StarsBenchError, UsageError
+from stars_bench.api import AbsentBody, Clip, DatasetSpec, Profile, ProtocolSpec, SetAside, StarsBenchError, UsageError
 from stars_bench.datasets import compression as packing
 from stars_bench.datasets.quality import QualityReport
 
@@ -227,19 +227,26 @@ class PreparedDataset:
         self.num_clips: int = index["num_clips"]
         self.expected_clips: int | None = index["expected_clips"]
         self._index = index
-        self._spec = spec
+        self._spec: DatasetSpec | None = spec
 
     def __repr__(self) -> str:
         return f"PreparedDataset({self.name}/{self.profile.name}, {self.num_clips:,} clips, {self.folder})"
 
-    @cached_property
+    @property
     def spec(self) -> DatasetSpec:
         """The dataset's spec.
 
         Raises:
             UsageError: no dataset of this name is registered.
         """
-        return self._spec if self._spec is not None else _load_spec(self.name)
+        described = self.folder.parent / registry.DESCRIPTION
+        if self._spec is None:
+            self._spec = _load_spec(str(described) if described.exists() else self.name)
+        return self._spec
+
+    def has_protocol(self, protocol: ProtocolSpec) -> bool:
+        """Whether a protocol is for it: as the protocol says, or because the dataset brings a split for it."""
+        return self.name in protocol.datasets or protocol.name in self._index["official_splits"]
 
     @property
     def quality(self) -> QualityReport:
@@ -353,6 +360,7 @@ def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> Prepa
     Raises:
         UsageError: absent, unfinished, or an unknown name; says what to run.
     """
+    registry.look_in(data_dir)
     spec = _load_spec(name)
     profile = _choose_profile(data_dir, spec, profile)
     folder = data_dir / spec.name / profile
@@ -382,6 +390,7 @@ def _choose_profile(data_dir: Path, spec: DatasetSpec, profile: str | None) -> s
 
 def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
     """All finished datasets below a data folder, by name and profile. Folders that cannot be read are left out."""
+    registry.look_in(data_dir)
     datasets = []
     for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
         try:

@@ -207,7 +207,7 @@ def protocol_counts(dataset: PreparedDataset) -> dict[str, tuple[int, int]]:
 def _protocols(dataset: PreparedDataset) -> Iterator[ProtocolSpec]:
     for name in registry.names("protocols"):
         spec: ProtocolSpec = registry.load("protocols", name)
-        if dataset.name in spec.datasets:
+        if dataset.has_protocol(spec):
             yield spec
 
 
