@@ -88,8 +88,8 @@ def test_parameters_are_those_of_the_published_networks() -> None:
         sum(parameter.numel() for parameter in model.parameters())
         for model in (ClassifyingSTGCN(StgcnConfig(), partitions, 60), STGCN(50, partitions, channels=16))
     ]
-    # Counted in the official programs: st_gcn.Model of yysijie/st-gcn with 60 classes; st_gcn.Model of Levigty/AimCLR with
-    # hidden_channels 16, hidden_dim 256 and num_class 128, without its last layer.
+    # Counted in the official programs: st_gcn.Model of yysijie/st-gcn with 60 classes; st_gcn.Model of Levigty/AimCLR
+    # with hidden_channels 16, hidden_dim 256 and num_class 128, without its last layer.
     assert counted == [3_098_832, 854_276 - (256 * 128 + 128)]
 
 
