@@ -100,7 +100,7 @@ def test_inspect_of_a_dataset_counts_classes_performers_cameras_and_lengths(star
     assert "class 2 2 1 (walking apart from each 2 (drink water) other)" in text  # on two lines of the table
     assert "camera 3 1 1 (1) 1 (1)" in text
     assert "drop_bodies_up_to_frames=11" in text
-    assert "cleaning: bodies seen │ 3" in text
+    assert "cleaning: bodies seen 3" in text
 
 
 def test_inspect_of_a_dataset_without_setups_leaves_them_out(stars_bench: Command, data: Path) -> None:
@@ -117,6 +117,28 @@ def test_inspect_of_a_raw_file_and_of_a_shard(stars_bench: Command, data: Path) 
     assert "3 " in words(stars_bench("inspect", data / "ntu60" / "mamp" / "shard-00000.h5"))
     with pytest.raises(UsageError, match="cannot be read as a shard"):
         stars_bench("inspect", data / "no-shard.h5")
+
+
+def test_inspect_shows_every_class_on_request_and_lengths_as_bars(stars_bench: Command, data: Path) -> None:
+    text = words(stars_bench("inspect", "ntu60", "--data-dir", data, "--all"))
+    assert (
+        "Clips of each class 1 drink water 2 ████████████████████████ 60 walking apart from each other 1 ████" in text
+    )
+    assert "Clips by length 20 frames 3 ████" in text
+    shard = words(stars_bench("inspect", data / "ntu60" / "mamp" / "shard-00000.h5"))
+    assert "Clips of each camera camera 1 1" in shard
+    assert "bodies one in 3 clips, two in 0" in shard
+    assert "Cleaning bodies seen 3" in shard
+
+
+@pytest.mark.parametrize("what", ["ntu60", "raw", "shard"])
+def test_inspect_of_everything_is_a_page_too(stars_bench: Command, data: Path, tmp_path: Path, what: str) -> None:
+    raw = data.parent / "raw" / f"{NAMES[0]}.skeleton"
+    named = {"raw": raw, "shard": data / "ntu60" / "mamp" / "shard-00000.h5"}
+    stars_bench("inspect", named.get(what, what), "--data-dir", data, "--html", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "drink water" in page
+    assert "default-src 'none'" in page
 
 
 def test_inspect_of_what_is_not_there_says_so(stars_bench: Command, data: Path) -> None:

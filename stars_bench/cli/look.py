@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -14,6 +14,9 @@ from stars_bench.api import DatasetSpec, Profile, StarsBenchError, UsageError
 from stars_bench.cli.options import DataDir, console
 from stars_bench.cli.saved import verify_run
 from stars_bench.console import Bars
+
+if TYPE_CHECKING:
+    from stars_bench.pages.blocks import Inspection
 
 PROFILES = "profiles"
 
@@ -74,26 +77,52 @@ def inspect(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="WHAT", help="A prepared dataset; a raw file, also ARCHIVE.zip:MEMBER; or a shard (.h5)."
+            metavar="WHAT",
+            help="A prepared dataset; a raw file, also ARCHIVE.zip:MEMBER; a shard (.h5); or a run's folder.",
         ),
     ],
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it to this file, as a page that needs nothing else.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every class, subject and setup with its clips.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no page of stars-bench.")] = False,
     data_dir: DataDir = Path("data"),
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
 ) -> None:
-    """What is in a prepared dataset, a raw file (.skeleton; PKU-MMD's videos, labels, splits), or a shard.
+    """What is in a prepared dataset, a raw file (.skeleton; PKU-MMD's videos, labels, splits), a shard, or a run.
 
-    Of a raw file: frames, bodies, tracking states, ranges and motion, what looks wrong, and what each profile's
-    cleaning would drop.
+    Of a dataset: clips by class, subject, camera and setup, lengths, bodies, what the cleaning dropped. Of a raw file:
+    frames, bodies, tracking states, ranges and motion, what looks wrong, and what each profile's cleaning would drop.
+    Of a run: stages and what they depend on, learning curves, measured numbers.
     """
+    from stars_bench.pages import inspection, terminal
+    from stars_bench.provenance import write_text
+    from stars_bench.views.files import check_ours
+
+    found = _inspected(what, data_dir, profile)
+    if html is None:
+        console.print(terminal.to_rich(found, everything))
+        return
+    if not force:
+        check_ours(html)
+    write_text(html, inspection.to_html(found))
+    console.print(f"written: {html}", soft_wrap=True)
+
+
+def _inspected(what: str, data_dir: Path, profile: str | None) -> Inspection:
     from stars_bench.datasets import overview, raw_report
     from stars_bench.datasets.shards import open_dataset
+    from stars_bench.results import run_report
 
-    if Path(what).suffix.lower() == ".h5":
-        console.print(overview.shard_overview(Path(what)))
-    elif what not in registry.names("datasets") and raw_report.is_raw(what):
-        console.print(raw_report.render(raw_report.inspect_raw(raw_report.raw_source(what))))
-    else:
-        console.print(overview.overview(open_dataset(data_dir, what, profile)))
+    path = Path(what)
+    if path.suffix.lower() == ".h5":
+        return overview.shard_overview(path)
+    if what not in registry.names("datasets"):
+        if path.is_dir():
+            return run_report.inspect_run(path)
+        if raw_report.is_raw(what):
+            return raw_report.inspection(raw_report.inspect_raw(raw_report.raw_source(what)))
+    return overview.overview(open_dataset(data_dir, what, profile))
 
 
 def verify(

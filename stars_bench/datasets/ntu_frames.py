@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stars_bench.datasets.ntu_raw import JOINTS
 
+FIELDS = 12  # of a joint's line
 TRACKING_STATES = ("not tracked", "inferred", "tracked")  # of Kinect v2: 0, 1, 2
 
 
@@ -31,6 +35,16 @@ def frames_of(data: bytes) -> list[list[Seen]]:
         frames.append([_seen(lines[head]) for head in heads])
         at = heads.stop
     return frames
+
+
+def joint_states(data: bytes) -> NDArray[np.int64]:
+    """How often each joint is not tracked, inferred and tracked in a file, over all bodies and frames: (25, 3)."""
+    rows = (fields for line in data.split(b"\n") if len(fields := line.split()) == FIELDS)
+    counts = np.zeros((JOINTS, len(TRACKING_STATES)), np.int64)
+    for number, fields in enumerate(rows):
+        if fields[-1] in (b"0", b"1", b"2"):
+            counts[number % JOINTS, int(fields[-1])] += 1
+    return counts
 
 
 def _seen(line: bytes) -> Seen:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stars_bench.api import DatasetSpec, Found, SetAside
+from stars_bench.pages.blocks import Block, Facts, Notes, Table
+from stars_bench.pages.terminal import blocks_to_rich
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -113,28 +115,20 @@ def missing_groups(expected: Iterable[str], here: Collection[str]) -> dict[str, 
 
 def render(report: QualityReport) -> RenderableType:
     """The report for the terminal, at most 80 columns wide."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
+    return blocks_to_rich(blocks(report))
 
+
+def blocks(report: QualityReport, shown: int = SHOWN) -> list[Block]:
+    """The report: totals, what was set aside and why (the first `shown`), and the verdict."""
     title = f"{report.dataset}, profile {report.profile}"
-    totals = Table(title=title, title_justify="left", width=78, show_header=False)
-    totals.add_column("what", overflow="fold")
-    totals.add_column("count", justify="right", width=12)
-    for what, count in _totals(report):
-        totals.add_row(what, f"{count:,}")
-    parts: list[RenderableType] = [totals]
+    found: list[Block] = [Facts({what: f"{count:,}" for what, count in _totals(report)}, title)]
     listed = [item for item in report.set_aside if item.kind != "missing-list"]
     if listed:
-        aside = Table(title="Set aside", title_justify="left", width=78)
-        aside.add_column("clip", overflow="fold", max_width=22)
-        aside.add_column("where and why", overflow="fold")
-        for item in listed[:SHOWN]:
-            aside.add_row(Text(item.name), Text(f"{item.where}\n{item.reason}"))
-        parts.append(aside)
-    if len(listed) > SHOWN:
-        parts.append(Text(f"... and {len(listed) - SHOWN:,} more; index.json lists them all"))
-    return Group(*parts, Text(verdict(report)))
+        rows = tuple((item.name, item.where, item.reason) for item in listed[:shown])
+        found.append(Table("Set aside", ("clip", "where", "why"), rows, ("clip", "where", "why")))
+    if len(listed) > shown:
+        found.append(Notes((f"... and {len(listed) - shown:,} more; index.json lists them all",)))
+    return [*found, Notes((verdict(report),))]
 
 
 def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +20,13 @@ from numpy.typing import NDArray
 from stars_bench.api import Source, StarsBenchError, UsageError
 from stars_bench.datasets import ntu_raw, sources
 from stars_bench.datasets.cleaning import NothingLeft, motion_of, noisy_frames
+from stars_bench.datasets.kinect import JOINTS as JOINT_NAMES
 from stars_bench.datasets.ntu import NTU120, cleaned, missing_names
-from stars_bench.datasets.ntu_frames import TRACKING_STATES, Seen, frames_of
+from stars_bench.datasets.ntu_frames import TRACKING_STATES, Seen, frames_of, joint_states
 from stars_bench.datasets.pku_mmd import CLASSES, LABEL_HEAD, PKU1, SPLIT_HEAD
 from stars_bench.datasets.pku_raw import LabelRow, fault_of, parse_labels, parse_split, parse_video
 from stars_bench.datasets.text_numbers import ParseError
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from stars_bench.pages.blocks import Block, Facts, Inspection, Notes, Table
 
 MEMBER = re.compile(r"(.+?\.zip):(.+)", re.IGNORECASE)
 NOT_FINITE = re.compile(rb"nan|inf|#ind|#qnan", re.IGNORECASE)
@@ -187,6 +185,7 @@ def _clip(source: Source, data: bytes) -> RawReport:
         "frames": f"{len(frames):,}",
         "without a body": f"{raw.empty_frames:,}",
         "bodies": f"{len(raw.bodies)}, at most {max(map(len, frames))} in one frame",
+        **_joints_in_words(data),
     }
     warnings = [*_warnings_of_name(source.stem), *_warnings_of_clip(data, frames, facts), *_shared(raw, seen)]
     outcomes = [_outcome(name, data) for name in NTU120.profiles]
@@ -200,6 +199,19 @@ def _name_in_words(name: str) -> dict[str, str]:
         return {}
     where = f"setup {setup}, camera {camera}, performer {performer}, replication {replication}"
     return {"class": f"A{action:03} {NTU120.classes[action - 1]}", "recorded": where}
+
+
+def _joints_in_words(data: bytes) -> dict[str, str]:
+    """How well the sensor saw the joints, and the one that it saw worst."""
+    counts = joint_states(data)
+    if not counts.sum():
+        return {}
+    shares = 100 * counts.sum(axis=0) / counts.sum()
+    tracked = 100 * counts[:, -1] / np.maximum(counts.sum(axis=1), 1)
+    told = ", ".join(f"{state} {share:.1f} %" for state, share in zip(TRACKING_STATES, shares, strict=True) if share)
+    worst = int(tracked.argmin())
+    least = f"; least the {JOINT_NAMES[worst]} ({tracked[worst]:.0f} % tracked)" if tracked[worst] < 100 else ""
+    return {"joints": told + least}
 
 
 def _warnings_of_name(name: str) -> Iterator[str]:
@@ -318,63 +330,47 @@ def _by_camera(videos: Sequence[str]) -> str:
     return f"{len(videos):,} ({', '.join(f'{camera} {count}' for camera, count in sorted(cameras.items()))})"
 
 
-# --------------------------------------------------------------------------------------------- terminal
+# ---------------------------------------------------------------------------------------------- to be shown
 
 
-def render(report: RawReport) -> RenderableType:
-    """The report for the terminal, at most 80 columns wide."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    parts: list[RenderableType] = [Text(report.source, "bold", overflow="fold"), Text(report.kind)]
-    totals = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in report.totals.items():
-        totals.add_row(Text(name, "dim"), Text(value, overflow="fold"))
-    parts.append(totals)
+def inspection(report: RawReport) -> Inspection:
+    """The report for a terminal or a page."""
+    blocks: list[Block] = [Facts(report.totals)]
     if report.bodies:
-        parts += [_bodies_table(report.bodies), _ranges_table(report.bodies)]
+        blocks += [_bodies_table(report.bodies), _ranges_table(report.bodies)]
     if report.rows:
-        parts.append(_rows_table(report.rows))
-    parts += [Text(f"warning: {warning}", "yellow") for warning in report.warnings]
+        blocks.append(_rows_table(report.rows))
+    if report.warnings:
+        blocks.append(Notes(report.warnings, "warning"))
     for outcome in report.outcomes:
-        parts.append(Text.assemble(("profile ", "dim"), (outcome.profile, "bold"), f": {outcome.result}"))
-        parts += [Text(f"  - {line}") for line in outcome.dropped]
-    return Group(*parts)
+        blocks.append(Notes((f"profile {outcome.profile}: {outcome.result}",)))
+        if outcome.dropped:
+            blocks.append(Notes(outcome.dropped, "list"))
+    return Inspection(report.source, report.kind, tuple(blocks))
 
 
-def _bodies_table(bodies: Sequence[BodyFacts]) -> RenderableType:
-    from rich.table import Table
-
-    table = Table(title="Bodies", title_justify="left", box=None, pad_edge=False)
-    for column in ("body", "frames", "first", "last", "wide", "motion m²", "tracking"):
-        table.add_column(column, justify="left" if column in ("body", "tracking") else "right")
+def _bodies_table(bodies: Sequence[BodyFacts]) -> Table:
+    rows = []
     for body in bodies:
         states = ", ".join(f"{state} {count}" for state, count in body.states.items())
         numbers = (f"{body.frames:,}", f"{body.first:,}", f"{body.last:,}", f"{100 * body.wide:.0f} %")
-        table.add_row(body.name, *numbers, f"{body.motion:.3f}", states)
-    return table
+        rows.append((body.name, *numbers, f"{body.motion:.3f}", states))
+    header = ("body", "frames", "first", "last", "wide", "motion m²", "tracking")
+    return Table("Bodies", header, tuple(rows), ("body", "tracking"))
 
 
-def _ranges_table(bodies: Sequence[BodyFacts]) -> RenderableType:
-    from rich.table import Table
-
-    table = Table(title="Ranges, metres", title_justify="left", box=None, pad_edge=False)
-    for column in ("body", "x", "y", "z"):
-        table.add_column(column, justify="left" if column == "body" else "right")
+def _ranges_table(bodies: Sequence[BodyFacts]) -> Table:
+    rows = []
     for body in bodies:
         ranges = (f"{low:.2f} to {high:.2f}" for low, high in zip(body.low, body.high, strict=True))
-        table.add_row(body.name, *ranges)
-    return table
+        rows.append((body.name, *ranges))
+    return Table("Ranges, metres", ("body", "x", "y", "z"), tuple(rows), ("body",))
 
 
-def _rows_table(rows: Sequence[LabelRow]) -> RenderableType:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("line", "start", "end", "frames", "class"):
-        table.add_column(column, justify="left" if column == "class" else "right")
+def _rows_table(rows: Sequence[LabelRow]) -> Table:
+    told = []
     for row in rows:
         name = CLASSES[row.action - 1] if 1 <= row.action <= len(CLASSES) else "?"
-        table.add_row(*map(str, (row.line, row.start, row.end, row.end - row.start)), f"{row.action} {name}")
-    return table
+        numbers = map(str, (row.line, row.start, row.end, row.end - row.start))
+        told.append((*numbers, f"{row.action} {name}"))
+    return Table("Label rows", ("line", "start", "end", "frames", "class"), tuple(told), ("class",))

@@ -138,24 +138,28 @@ def curves(records: Sequence[Record], files: Mapping[int, Path], title: str) -> 
             folders.setdefault(folder, set()).update(stage.key[:16] for stage in record.stages)
             seeds[folder] = record.seed
     for folder, keys in folders.items():
-        stages: dict[str, list[dict[str, Any]]] = {}
-        for line in _log(folder / "log.jsonl"):
-            if line.get("key") in keys and isinstance(line.get("epoch"), int | float):
-                stages.setdefault(str(line["key"]), []).append(line)
-        for key, lines in stages.items():
-            thinned = lines[:: math.ceil(len(lines) / POINTS_PER_CURVE)]
-            names = [name for name in lines[0] if name not in ("stage", "epoch", "step", "key")]
-            values = {name: [_finite(line.get(name)) for line in thinned] for name in names}
-            values = {name: one for name, one in values.items() if any(value is not None for value in one)}
-            stage = str(lines[0].get("stage", key))
-            epochs = [line["epoch"] for line in thinned]
-            yield {
-                "title": f"{title}, seed {seeds[folder]}",
-                "stage": stage,
-                "key": key,
-                "epochs": epochs,
-                "values": values,
-            }
+        for key, lines in logged(folder).items():
+            if key in keys:
+                yield {"title": f"{title}, seed {seeds[folder]}", "key": key, **curve(lines)}
+
+
+def logged(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The lines of a seed's log by the key of their stage; epochs in order."""
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for line in _log(folder / "log.jsonl"):
+        if isinstance(line.get("key"), str) and isinstance(line.get("epoch"), int | float):
+            stages.setdefault(line["key"], []).append(line)
+    return stages
+
+
+def curve(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The lines of one stage as {stage, epochs, values by quantity}, thinned."""
+    thinned = lines[:: math.ceil(len(lines) / POINTS_PER_CURVE)]
+    names = [name for name in lines[0] if name not in ("stage", "epoch", "step", "key")]
+    values = {name: [_finite(line.get(name)) for line in thinned] for name in names}
+    values = {name: one for name, one in values.items() if any(value is not None for value in one)}
+    stage = str(lines[0].get("stage", lines[0].get("key")))
+    return {"stage": stage, "epochs": [line["epoch"] for line in thinned], "values": values}
 
 
 def _log(file: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from stars_bench.api import Source, StarsBenchError, UsageError
-from stars_bench.datasets.raw_report import RawReport, inspect_raw, is_raw, raw_source, render
+from stars_bench.datasets.raw_report import RawReport, inspect_raw, inspection, is_raw, raw_source
+from stars_bench.pages.terminal import to_rich
 from tests.datasets.raw_files import BODY_ID, Frame, ntu_bytes, one_person, standing, video, write_pku
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "raw"
@@ -28,10 +29,19 @@ def report_of(tmp_path: Path, data: bytes, name: str = f"{NAME}.skeleton") -> Ra
 def shown(report: RawReport) -> str:
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(render(report))
+        console.print(to_rich(inspection(report)))
     text = capture.get()
     assert max(map(len, text.splitlines())) <= 80
     return text
+
+
+def test_joints_are_counted_by_how_the_sensor_saw_them(tmp_path: Path) -> None:
+    lines = one_person(4).split(b"\n")
+    heads = [number for number, line in enumerate(lines) if line == b"25"]
+    for head in heads[:3]:  # the head, the fourth joint, is inferred in three frames of four
+        lines[head + 4] = lines[head + 4].removesuffix(b"2") + b"1"
+    report = report_of(tmp_path, b"\n".join(lines))
+    assert report.totals["joints"] == "inferred 3.0 %, tracked 97.0 %; least the head (25 % tracked)"
 
 
 def three_bodies() -> bytes:
