@@ -88,18 +88,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_partial(folder: Path) -> None:
-    """Removes what kills have left of `atomic_path` below a folder, which no other process may be writing to."""
-    for file in folder.rglob(".*.partial"):
-        file.unlink(missing_ok=True)
+def _remove_partial(folder: Path) -> None:
+    """Removes what was left of `atomic_path` below a folder, which no other process may be writing to."""
+    with suppress(OSError):
+        for file in folder.rglob(".*.partial"):
+            file.unlink(missing_ok=True)
 
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Holds a folder for this process, which is about to write there, until the block ends or the process is killed.
 
-    Beside the folder lie `.NAME.lock` and `.NAME.holder` meanwhile. Where the file system knows no locks, or cannot be
-    written, nothing is held.
+    Beside the folder lie `.NAME.lock` and `.NAME.holder` meanwhile. What a killed process has left half written below
+    the folder is removed at the start, and what the block leaves at its end. Where the file system knows no locks, or
+    cannot be written, nothing is held and nothing removed.
 
     Raises:
         UsageError: another process holds it; says which.
@@ -123,6 +125,8 @@ def alone_in(folder: Path) -> Iterator[None]:
             at_the_end.callback(lock.release)
             at_the_end.callback(_unlinked, file, holder)
             holder.write_text(f"process {os.getpid()} on {platform.node()} (since {utc_now()})", encoding="utf-8")
+            _remove_partial(folder)
+            at_the_end.callback(_remove_partial, folder)
         yield
 
 

@@ -37,7 +37,6 @@ from stars_bench.provenance import (
     digest_lines,
     environment,
     path_part,
-    remove_partial,
     utc_now,
     write_text,
 )
@@ -176,7 +175,6 @@ def _run_seed(plan: Plan, clips: ClipStore, seed: int, progress: Progress | None
 
 def _records(this: _Seed) -> list[Record]:
     if distributed.is_first():
-        remove_partial(this.folder)
         write_text(this.folder / "config.toml", to_toml(this.plan))
     encoder, stages, key = _encoder(this)
     method = _method_part(this, encoder)

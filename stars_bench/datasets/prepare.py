@@ -134,7 +134,8 @@ def prepare(
         there = {} if overwrite else {path.name: shards.read_facts(path) for path in folder.glob("shard-*.h5")}
         _refuse_others(folder, index is not None and index["plan"] != whole, plans, there)
         try:
-            _clear_leftovers(folder)
+            # From here on the folder counts as unfinished.
+            (folder / shards.INDEX).unlink(missing_ok=True)
             facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
             reused = len(facts)
             run = partial(_run, jobs=jobs or workers.cores(), backend=backend, scheduler=scheduler)
@@ -266,9 +267,9 @@ def _finish(conversion: Conversion, found: Found, files: int, plan: str, facts: 
     for shard in facts:
         cleaning.update(shard.cleaning)
     quality = assess(spec, conversion.profile.name, found, files, list(names), aside, cleaning)
-    shards.write_index(folder, spec, conversion.profile, plan, facts, quality, found.official_splits)
     for path in set(folder.glob("shard-*.h5")) - {folder / shard.file for shard in facts}:
         path.unlink()
+    shards.write_index(folder, spec, conversion.profile, plan, facts, quality, found.official_splits)
     return quality
 
 
@@ -302,13 +303,6 @@ def _keep_description(spec: DatasetSpec, folder: Path) -> None:
     if spec.description is not None:
         provenance.write_text(folder.parent / registry.DESCRIPTION, spec.description)
         registry.look_in(folder.parent.parent)
-
-
-def _clear_leftovers(folder: Path) -> None:
-    """Takes away the index, so that the folder counts as unfinished, and what a killed run was writing."""
-    (folder / shards.INDEX).unlink(missing_ok=True)
-    for path in folder.glob(".*.partial"):
-        path.unlink(missing_ok=True)
 
 
 def _profile(spec: DatasetSpec, name: str | None, parameters: Mapping[str, Any]) -> Profile:

@@ -14,9 +14,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
 
 from stars_bench.api import StarsBenchError, UsageError
@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 DASK = "dask"
 CAN_FORK = sys.platform == "linux"  # macOS has fork, but its own libraries do not survive it
 PR_SET_PDEATHSIG = 1  # prctl(2)
+STOPS = (signal.SIGINT, signal.SIGTERM)
 KILLED = "a worker was killed (out of memory?); run the same again, it continues; --jobs 1 needs less"
 
 
@@ -96,11 +97,13 @@ def in_forks(task: Callable[[Argument], Result], arguments: Sequence[Argument], 
     numbers = iter(range(len(arguments)))
     inherited = (os.getpid(), task, arguments)
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=_start_fork, initargs=inherited)
+    others = set(active_children())
     with pool, warnings.catch_warnings():
         # Python 3.12 warns of forking while a thread runs (a progress bar's); the workers do not touch what it holds.
         warnings.simplefilter("ignore", DeprecationWarning)
-        running = {pool.submit(_inherited_task, number) for number in islice(numbers, 2 * jobs)}
         try:
+            with _stops_held_back():  # all workers are forked at the first submit
+                running = {pool.submit(_inherited_task, number) for number in islice(numbers, 2 * jobs)}
             while running:
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 running |= {pool.submit(_inherited_task, number) for number in islice(numbers, len(finished))}
@@ -109,16 +112,36 @@ def in_forks(task: Callable[[Argument], Result], arguments: Sequence[Argument], 
         except BrokenProcessPool as error:
             raise StarsBenchError(KILLED) from error
         finally:
+            # Idle ones have nothing to lose, nobody waits for what others do, and asking may take for ever: when one
+            # was killed while it waited for work, the others never get the lock of the queue.
+            for worker in set(active_children()) - others:
+                worker.kill()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """Inside, requests to stop wait: a worker that is being forked would answer them as the command does."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _inherited: tuple[Callable[[Any], Any], Sequence[Any]] | None = None  # in a forked worker: what it is to do
 
 
 def _start_fork(parent: int, task: Callable[[Any], Any], arguments: Sequence[Any]) -> None:
-    """In a forked worker: have the kernel end it when the command is killed, or it would wait for work for ever."""
+    """In a forked worker: have the kernel end it when the command is killed, or it would wait for work for ever.
+
+    Ctrl-C reaches the workers too: the command alone answers. A pool that is broken ends its workers by SIGTERM.
+    """
     global _inherited
     _inherited = task, arguments
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
