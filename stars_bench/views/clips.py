@@ -67,8 +67,7 @@ def scenes(what: str, wanted: Wanted, data_dir: Path) -> list[Scene]:
         if wanted.random is not None or wanted.clip is not None:
             raise UsageError(f"{what} is one raw file: name no clip in it")
         return [raw_scene(raw_report.raw_source(what), wanted.profile)]
-    known = ", ".join(registry.names("datasets"))
-    raise UsageError(f"{what}: no such file and no dataset ({known})")
+    return _of_dataset(open_dataset(data_dir, what, wanted.profile), wanted)  # described in the data folder, or unknown
 
 
 def _is_raw_zip(what: str) -> bool:
@@ -95,7 +94,9 @@ def _prepared(dataset: PreparedDataset, row: int) -> Scene:
     )
     told = (f"{label + 1} {dataset.spec.classes[label]}", f"{where}; {parts}")
     take = Take(f"profile {dataset.profile.name}", seen(dataset.clip(row)))
-    return Scene(str(facts["name"]), told, dataset.spec.skeleton, (take,), licence_of(dataset.spec))
+    return Scene(
+        str(facts["name"]), told, dataset.spec.skeleton, (take,), licence_of(dataset.spec), dataset.spec.frame_rate
+    )
 
 
 def _beside(scene: Scene, dataset: PreparedDataset, item: RawItem | None, raw: Sequence[Path]) -> Scene:

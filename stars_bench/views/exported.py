@@ -41,6 +41,7 @@ def scenes(path: Path, dataset: str | None, protocol: str | None, choose: Choice
             spec.skeleton,
             (Take(form.name, seen(clip.bodies)),),
             licence_of(spec),
+            spec.frame_rate,
         )
         for row, clip in enumerate(_clips(path, spec, of))
         if row in rows

@@ -41,7 +41,7 @@ def small_skeletons(dataset: PreparedDataset, names: Sequence[str]) -> KeptSkele
     for name, bodies in zip(own, bodies_of(dataset, rows), strict=True):
         if not bodies.any():
             raise StarsBenchError(f"{dataset.folder}: {name} is zero throughout")
-        clips[name] = packed(seen(bodies), BITS, FRAMES)
+        clips[name] = packed(seen(bodies), BITS, FRAMES, dataset.spec.frame_rate)
     spec = dataset.spec
     return KeptSkeletons(
         dataset=spec.name,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stars_bench.pages.document import document
-from stars_bench.views.scene import FRAMES_A_SECOND, Scene, Take, layout, packed
+from stars_bench.views.scene import Scene, Take, layout, packed
 
 FOLDER = ("stars_bench.views", "page")
 
@@ -19,7 +19,7 @@ def to_html(scenes: Sequence[Scene], title: str, eye: bool = False) -> str:
     """
     shown = [(scene, scene.takes if len(scenes) == 1 else scene.takes[-1:]) for scene in scenes]
     data = {
-        "rate": FRAMES_A_SECOND,
+        "rate": scenes[0].rate,
         "scenes": [
             {"layout": layout(scene.skeleton), "takes": [_take(take) for take in takes]} for scene, takes in shown
         ],

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stars_bench.api import Skeleton, UsageError
 from stars_bench.pages.document import GENERATOR
 from stars_bench.provenance import atomic_path
-from stars_bench.views.scene import FRAMES_A_SECOND, Bodies, Scene, Take, bones, head, left_joints, middle_and_half
+from stars_bench.views.scene import Bodies, Scene, Take, bones, head, left_joints, middle_and_half
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +107,7 @@ def animation(scenes: Sequence[Scene], path: Path, eye: bool = False) -> None:
         _window(axes, frame)
         axes.set_title(frame.title if len(scenes) == 1 else f"{scene.name}\n{scene.facts[0]}", fontsize=7)
         actors.append((_Actors(axes, scene.skeleton, len(frame.take.bodies), eye), frame))
-    _save_gif(figure, actors, range(0, longest, GIF_EVERY), path)
+    _save_gif(figure, actors, range(0, longest, GIF_EVERY), scenes[0].rate, path)
 
 
 # ----------------------------------------------------------------------------------------------- drawing
@@ -204,7 +204,7 @@ def _palette() -> list[int]:
     return np.unique(np.round(255 * mixed.reshape(-1, 3)).astype(int), axis=0).reshape(-1).tolist()
 
 
-def _save_gif(figure: Figure, actors: list[tuple[_Actors, Frame]], frames: range, path: Path) -> None:
+def _save_gif(figure: Figure, actors: list[tuple[_Actors, Frame]], frames: range, rate: float, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
@@ -227,7 +227,7 @@ def _save_gif(figure: Figure, actors: list[tuple[_Actors, Frame]], frames: range
             format="GIF",
             save_all=True,
             append_images=pictures[1:],
-            duration=round(1000 * GIF_EVERY / FRAMES_A_SECOND),
+            duration=round(1000 * GIF_EVERY / rate),
             loop=0,
             comment=GENERATOR.encode(),
         )

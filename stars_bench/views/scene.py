@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stars_bench.api import DatasetSpec, Skeleton, UsageError
 
-FRAMES_A_SECOND = 30  # Kinect v2
+FRAMES_A_SECOND = 30.0  # Kinect v2
 LEFT = "left"
 HEADS = ("head", "nose")
 
@@ -47,7 +47,7 @@ class Scene:
 
     Args:
         facts: lines that say what it is, its class first. takes: to be seen side by side. licence: of its dataset,
-            where that is known.
+            where that is known. rate: frames a second.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Scene:
     skeleton: Skeleton
     takes: tuple[Take, ...]
     licence: str = ""
+    rate: float = FRAMES_A_SECOND
 
     def cut(self, frames: slice) -> Scene:
         """Only these frames of every take.
@@ -119,17 +120,18 @@ def middle_and_half(takes: Sequence[Bodies]) -> tuple[list[NDArray[np.float32]],
 # -------------------------------------------------------------------------------------------------- packed
 
 
-def packed(bodies: Bodies, bits: int = 16, most_frames: int | None = None) -> dict[str, Any]:
+def packed(
+    bodies: Bodies, bits: int = 16, most_frames: int | None = None, rate: float = FRAMES_A_SECOND
+) -> dict[str, Any]:
     """A take for a page: whole numbers in base64, `parts/skeleton.js` unpacks them.
 
     Coordinates are relative to the middle of all; `unit` metres a step (about a thousandth of a percent of the size
     with 16 bits, half a percent with 8); the lowest number means that the body is not seen.
 
     Args:
-        bits: 16 or 8. most_frames: of a longer clip, evenly spaced ones.
+        bits: 16 or 8. most_frames: of a longer clip, evenly spaced ones. rate: frames a second of the clip.
     """
     frames = bodies.shape[1]
-    rate = float(FRAMES_A_SECOND)
     if most_frames is not None and frames > most_frames:
         bodies = bodies[:, np.linspace(0, frames - 1, most_frames).round().astype(int)]
         rate *= (most_frames - 1) / (frames - 1)

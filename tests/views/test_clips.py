@@ -122,7 +122,7 @@ def test_a_class_goes_by_number_or_name() -> None:
         ("synthetic", Wanted(random=2, action="1"), "no clip of class 1 drink water"),
         ("synthetic", Wanted("0", random=2), "not both"),
         ("synthetic", Wanted("0", action="2"), "--random"),
-        ("nothing", Wanted(), "no such file and no dataset"),
+        ("nothing", Wanted(), "nothing"),
         ("nothing.skeleton", Wanted(), "there is no such file"),
         ("nothing.h5", Wanted("0"), "there is no such file"),
     ],
