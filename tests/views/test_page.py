@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,11 @@ def test_packing_thins_long_clips_and_keeps_their_pace() -> None:
     assert 32 / content["rate"] == pytest.approx(300 / 30, rel=0.05)
     assert len(content["data"]) < 2 * 3300  # bytes a clip and two bodies, as docs/pictures.md states
     assert packed(walking(20), 8, most_frames=32)["frames"] == 20
+
+
+def test_a_clip_is_played_at_the_frame_rate_of_its_dataset(scene: Scene) -> None:
+    assert packed(walking(300), 8, most_frames=32, rate=15.0)["rate"] == pytest.approx(15 * 31 / 299, abs=1e-3)
+    assert '"rate":15.0,"scenes"' in to_html([replace(scene, rate=15.0)], "slow")
 
 
 def test_no_name_becomes_markup(scene: Scene) -> None:
