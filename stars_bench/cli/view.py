@@ -44,8 +44,8 @@ def view(
         list[Path] | None,
         typer.Option(metavar="PATH", help="Raw files of a prepared NTU dataset, to be drawn beside; may be repeated."),
     ] = None,
-    not_mirrored: Annotated[
-        bool, typer.Option("--not-mirrored", help="As an eye sees it, not as the Kinect's mirrored picture.")
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="As the Kinect's colour video, which is a mirror image.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is not of this command.")] = False,
     profile: Annotated[
@@ -76,7 +76,7 @@ def view(
     path, chosen = files.target(out, form, title, "html" if random is None else "png")
     if not force:
         files.check_ours(path)
-    _write(found, path, chosen, title, not_mirrored, is_sheet=random is not None)
+    _write(found, path, chosen, title, not mirrored, is_sheet=random is not None)
     console.print(f"written: {path}", soft_wrap=True)
 
 

@@ -11,7 +11,7 @@ from stars_bench.views.scene import Scene, Take, layout, packed
 FOLDER = ("stars_bench.views", "page")
 
 
-def to_html(scenes: Sequence[Scene], title: str, eye: bool = False) -> str:
+def to_html(scenes: Sequence[Scene], title: str, eye: bool = True) -> str:
     """The page. Of several scenes the last take of each is shown.
 
     Args:

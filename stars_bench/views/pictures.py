@@ -55,7 +55,7 @@ def windows(scene: Scene) -> list[Frame]:
     return [Frame(take, middle[:2], size, take.title) for take, middle in zip(scene.takes, middles, strict=True)]
 
 
-def strip(scene: Scene, path: Path, eye: bool = False, poses: int = POSES) -> None:
+def strip(scene: Scene, path: Path, eye: bool = True, poses: int = POSES) -> None:
     """A film strip: a row a take, with evenly spaced frames that hold somebody."""
     frames = windows(scene)
     width, height = (2 * INCHES_A_METRE * frames[0].half).tolist()
@@ -66,7 +66,7 @@ def strip(scene: Scene, path: Path, eye: bool = False, poses: int = POSES) -> No
     _save_png(figure, path)
 
 
-def sheet(scenes: Sequence[Scene], path: Path, title: str, eye: bool = False) -> None:
+def sheet(scenes: Sequence[Scene], path: Path, title: str, eye: bool = True) -> None:
     """A contact sheet: of each clip's last take a few poses in a row, its name above, three clips abreast."""
     from matplotlib.figure import Figure
 
@@ -83,7 +83,7 @@ def sheet(scenes: Sequence[Scene], path: Path, title: str, eye: bool = False) ->
     _save_png(figure, path)
 
 
-def animation(scenes: Sequence[Scene], path: Path, eye: bool = False) -> None:
+def animation(scenes: Sequence[Scene], path: Path, eye: bool = True) -> None:
     """A GIF at the speed of the recording: the takes of one clip, or several clips, side by side.
 
     Raises:

@@ -1,8 +1,8 @@
 """What is drawn: a clip as one or more takes (as recorded, as cleaned), each with bodies that may be out of sight.
 
-Coordinates are those of the sensor: x grows to its left, y up, z away from it, metres. Drawn with x to the right they
-are where the sensor's own colour picture has them: `colorX` of an NTU file grows with x. That picture is a mirror
-image, as the Kinect v2 delivers it: somebody who faces the sensor has the right hand on the right.
+Coordinates are those of the sensor: x grows to its left, y up, z away from it, metres. Pictures have x to the left, as
+an eye at the sensor's place sees it. With x to the right they would be where the sensor's own colour picture has them
+(`colorX` of an NTU file grows with x), which is a mirror image, as the Kinect v2 delivers it.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ const [one, other] = drawn;
 play(false);
 player.go(12);
 const hands = () => [%d, %d].map((joint) => one.place(0, joint)[0]);
-out.push(hands()[0] > hands()[1]);                                   // right hand on the right
+out.push(hands()[0] < hands()[1]);                                   // right hand on the left
 out.push(one.place(0, 3)[1] < one.place(0, 0)[1] === (%s));          // y is up
 const pen = () => one.canvas.toDataURL();
 const before = pen();
@@ -87,7 +87,7 @@ out.push(view.yaw.toFixed(2));
 document.querySelector("[data-yaw]").click();
 out.push([view.yaw, view.pitch]);
 document.getElementById("eye").click();
-out.push(hands()[0] < hands()[1]);
+out.push(hands()[0] > hands()[1]);
 document.getElementById("eye").click();
 scrub.value = 5; scrub.dispatchEvent(new Event("input"));
 out.push([one.frame, one.caption.textContent, one.place(1, 0) === null, told.textContent]);
@@ -138,3 +138,8 @@ def test_a_sheet_plays_every_clip_from_its_start_again(scene: Scene, tmp_path: P
     page = to_html([scene, short], "two")
     script = "play(false); player.go(13); out.push(drawn.map((one) => one.frame), drawn.map((one) => one.take.frames));"
     assert use(page, script, tmp_path) == [[13, 1], [30, 12]]
+
+
+def test_nobody_is_mirrored_unless_that_is_asked_for(scene: Scene) -> None:
+    assert 'id="eye" checked' in to_html([scene], "x")
+    assert 'id="eye" checked' not in to_html([scene], "x", eye=False)

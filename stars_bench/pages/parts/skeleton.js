@@ -13,7 +13,7 @@ function unpack(take) {
 }
 
 /** From where it is looked at: angles in radians, and whether as an eye would see it (not mirrored). */
-const sensorView = () => ({ yaw: 0, pitch: 0, eye: false });
+const sensorView = () => ({ yaw: 0, pitch: 0, eye: true });
 
 class Skeletons {
   /** `size`: half of what is to be seen, metres, so that several takes can share a scale. */
