@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -259,28 +257,6 @@ def test_paper_presets_are_those_of_the_official_configurations() -> None:
     assert (ntu60.tune_epochs, ntu60.queue_size, ntu60.tune_weight_decay, ntu60.temperature) == (20, 32_768, 0.01, 0.07)
     linear = LinearConfig.preset("paper-10-epochs", "pku2")
     assert (linear.epochs, linear.batch_size, linear.lr) == (100, 32, 0.01)
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_it_ends_with_the_same_records(request_for, small_data: Path, tmp_path: Path) -> None:
-    undisturbed = runner.run(request_for("stars", seeds=(3,)))
-    runs = tmp_path / "killed"
-    command = [sys.executable, "-m", "stars_bench", "run", "stars", "--protocol", "xsub", "--preset", "quick"]
-    command += ["--seed", "3", "--device", "cpu", "--checkpoint-seconds", "0"]
-    command += ["--data-dir", str(small_data), "--runs-dir", str(runs)]
-    command += [part for item in TINY for part in ("--set", item)]
-    for stage in ("stage1", "stage2", "linear"):  # killed once in each, as soon as it has left a checkpoint
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not list(runs.rglob(f"{stage}-*.resume.pt")):
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, f"{stage} was over before it could be killed"
-        assert list(runs.rglob(f"{stage}-*.resume.pt"))
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    finished = store.read_records(runs).records
-    expected = sorted(undisturbed, key=store._order)
-    assert [r.metrics for r in finished] == [r.metrics for r in expected]
-    assert [r.predictions for r in finished] == [r.predictions for r in expected]
 
 
 @pytest.mark.gpu

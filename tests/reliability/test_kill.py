@@ -37,7 +37,7 @@ def test_prepare_that_was_killed_leaves_the_same_bytes() -> None:
 
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize(("what", "rounds"), [("prepare", 20), ("prepare-archive", 20), ("run", 5)])
+@pytest.mark.parametrize(("what", "rounds"), [("prepare", 20), ("prepare-archive", 20), ("run", 8)])
 def test_killed_anywhere_a_command_comes_to_the_same_end(what: str, rounds: int) -> None:
     told = killed(what, rounds, seed=2)
     assert f"{rounds} rounds" in told
