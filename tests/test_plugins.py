@@ -45,6 +45,14 @@ def test_its_own_test_passes_and_its_code_is_clean(kind: str, tmp_path: Path) ->
     assert ruff.returncode == 0, ruff.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_types_are_whole(kind: str, tmp_path: Path) -> None:
+    folder = write_plugin(kind, "my-idea", tmp_path)
+    done = python("-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "types"), "-p", "my_idea", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_method_runs_without_installing_and_is_listed_when_installed(small_data: Path, tmp_path: Path) -> None:
     folder = write_plugin("method", "my-idea", tmp_path)
     places = ("--data-dir", str(small_data), "--runs-dir", str(tmp_path / "runs"))

@@ -12,6 +12,7 @@ from stars_bench.datasets.ntu import NTU60
 from stars_bench.datasets.pku_mmd import PKU1
 from stars_bench.datasets.prepare import prepare
 from stars_bench.datasets.shards import open_dataset
+from stars_bench.testing import check_dataset
 
 REAL = Path(os.environ.get("STARS_BENCH_REAL", "no such folder"))
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not REAL.is_dir(), reason="STARS_BENCH_REAL names no folder")]
@@ -39,3 +40,8 @@ def test_three_clips_of_ntu_are_centred_and_upright(tmp_path: Path) -> None:
         first = joints[clip.offset]
         np.testing.assert_array_equal(first[1], 0)
         assert first[3, 1] > 0.3 > -0.3 > first[15, 1]  # the head above, the foot below
+
+
+@pytest.mark.slow
+def test_phase_one_keeps_to_what_is_asked_of_a_dataset() -> None:
+    check_dataset("pku1", REAL / "pku1_subset.zip")

@@ -16,8 +16,8 @@ from tests.training.small_steps import outcome
 
 BATCHES = (8, 7, 2)
 """Of the training steps: divided evenly by 2, by neither 2 nor 3, and fewer clips than three processes."""
-MICRO = ("stage1", "stage2", "finetune")
-KINDS = (*MICRO, "convolution", "undivided")
+MICRO = ("stage1", "stage2", "moco", "finetune")
+KINDS = (*MICRO, "skeletonclr", "convolution", "undivided")
 SHAPES = ((7, 4), (7, 4, 3), (7, 4, 3, 2))
 FEW = (2, 4)
 """Rows of which three processes do not have one each."""

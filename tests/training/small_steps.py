@@ -7,16 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench import draws
+from stars_bench.api import Skeleton
 from stars_bench.batches import ClipPart, ClipStore
 from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.frozen_half import FrozenHalf
 from stars_bench.models.mamp import MaskedPrediction
+from stars_bench.models.moco_tuning import MomentumTuning
 from stars_bench.models.nnclr import NeighbourTuning
+from stars_bench.models.skeletonclr import ContrastConfig, MomentumContrast
 from stars_bench.models.tuning import tuning_optimizer
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.step import SplitStep
 from stars_bench.training.supervision import ActionHead, SupervisionConfig, supervised_stage
 
 FRAMES, JOINTS, CLASSES, CLIPS = 16, 5, 3, 16
+SKELETON = Skeleton("five", ("hip", "spine", "head", "left hand", "right hand"), (0, 0, 1, 1, 1), 1)
 
 
 def clips() -> ClipPart:
@@ -52,6 +57,33 @@ def stage2(batch: int) -> Stage:
     made = stage("stage2", model, step, batch)
     made.optimizer = tuning_optimizer(model, 1e-2, 0.5, 0.01)
     made.gradient_scale, made.clip_each = 0.5, 0.05  # small enough to clip: of the sum, not of the shares
+    return made
+
+
+def moco(batch: int) -> Stage:
+    """A teacher that follows the student, and the queue of its keys."""
+    data, model = clips(), MomentumTuning(encoder(), queue_size=17, predictor_hidden=32, momentum=0.9)
+    model.begin("half", 1)
+    made = stage("moco", model, model.step_of(FrozenHalf(model.encoder, data, model.frozen)), batch)
+    made.optimizer = tuning_optimizer(model, 1e-2, 0.5, 0.01)
+    made.optimizer.register_step_post_hook(lambda *_: model.after_step())
+    return made
+
+
+def skeletonclr(batch: int) -> Stage:
+    """A graph network with BatchNorm and dropout on two augmented views, a copy that follows, a queue of keys."""
+    data = clips()
+    config = ContrastConfig(
+        frames=FRAMES, channels=2, dim=8, feature_dim=4, queue_size=17, batch_size=batch, momentum=0.9, temperature=0.5
+    )
+    model = MomentumContrast(config, SKELETON)
+
+    def encode(rows: Tensor) -> Tensor:
+        return model.encode(data.whole(rows, FRAMES))
+
+    made = stage("skeletonclr", model, SplitStep(encode, lambda features, _: model.loss(features)), batch)
+    made.optimizer = torch.optim.SGD([one for one in model.parameters() if one.requires_grad], 0.01, 0.9)
+    made.optimizer.register_step_post_hook(lambda *_: model.after_step())
     return made
 
 
@@ -108,7 +140,7 @@ def stage(name: str, model: nn.Module, step, batch: int) -> Stage:
     return Stage(name, {}, model, optimizer, step, samples=CLIPS, epochs=2, batch_size=batch)
 
 
-KINDS = {make.__name__: make for make in (stage1, stage2, finetune, convolution, undivided)}
+KINDS = {make.__name__: make for make in (stage1, stage2, moco, skeletonclr, finetune, convolution, undivided)}
 
 
 def outcome(kind: str, batch: int, **settings) -> dict[str, Tensor]:

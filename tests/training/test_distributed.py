@@ -40,6 +40,16 @@ def test_every_process_ends_with_the_same_bits(ranks) -> None:
             assert all(torch.equal(value, rank["steps"][case][name]) for name, value in left.items()), case
 
 
+@pytest.mark.parametrize("kind", ["moco", "skeletonclr"])
+def test_the_queue_has_the_whole_batchs_keys_in_its_order_on_every_process(kind: str, ranks, alone) -> None:
+    for batch in (8, 7):
+        before = alone["steps"][kind, batch, 1]
+        steps = 2 * (16 // batch)
+        assert int(before["module.queue_ptr"]) == steps * batch % 17
+        for rank in ranks:
+            torch.testing.assert_close(rank["steps"][kind, batch, 1]["module.queue"], before["module.queue"])
+
+
 def test_a_step_that_is_not_divided_is_the_same_to_the_bit(ranks, alone) -> None:
     for batch in rank_cases.BATCHES:
         expected = alone["steps"]["undivided", batch, 1]
