@@ -1,9 +1,9 @@
-"""Accuracies over seeds with 95 % intervals, from saved predictions of PKU-MMD, also of the difference to `untrained`.
+"""Accuracies over seeds with 95 % intervals, from saved predictions of PKU-MMD, also of the difference to one method.
 
 One performance is seen by three cameras, so performances are drawn anew (percentile bootstrap), not clips: a
 clip's score is the share of seeds that got it right.
 
-    python examples/intervals.py RUNS/pku1/xsub
+    python examples/intervals.py RUNS/pku1/xsub [METHOD; default: untrained]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from stars_bench.saved import read
 
 SHOWN = {("knn", 1): "k-NN k=1", ("knn", 5): "k-NN k=5", ("linear", None): "linear", ("classifier", None): "classifier"}
 DRAWS = 10_000
+base = sys.argv[2] if len(sys.argv) > 2 else "untrained"
 
 right: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
 for one in read(Path(sys.argv[1])):
@@ -46,7 +47,7 @@ for method in dict.fromkeys(method for method, _ in right):
     for column in SHOWN.values():
         seeds = right[method, column]
         cells.append(f"{told(np.mean(seeds, 0), '.1f')} ({len(seeds)})" if seeds else "–")
-        floor = right["untrained", column]
-        if seeds and floor and method != "untrained":
+        floor = right[base, column]
+        if seeds and floor and method != base:
             cells[-1] += f", {told(np.mean(seeds, 0) - np.mean(floor, 0), '+.0f')}"
     print(method, *cells, sep=" | ")

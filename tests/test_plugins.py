@@ -46,11 +46,14 @@ def test_its_own_test_passes_and_its_code_is_clean(kind: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_its_types_are_whole(kind: str, tmp_path: Path) -> None:
-    folder = write_plugin(kind, "my-idea", tmp_path)
-    done = python("-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "types"), "-p", "my_idea", cwd=folder)
+def test_their_types_are_whole(tmp_path: Path, monkeypatch) -> None:
+    """All kinds at once: most of the time goes into reading what they import."""
+    folders = {f"my_{kind}": write_plugin(kind, f"my-{kind}", tmp_path) for kind in KINDS}
+    monkeypatch.setenv("MYPYPATH", os.pathsep.join(map(str, folders.values())))
+    packages = [word for package in folders for word in ("-p", package)]
+    done = python("-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "types"), *packages, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "no issues found in 6 source files" in done.stdout
 
 
 def test_a_method_runs_without_installing_and_is_listed_when_installed(small_data: Path, tmp_path: Path) -> None:
