@@ -33,6 +33,11 @@ class UsageError(StarsBenchError):
     """The command was used wrongly (exit code 2 on the command line)."""
 
 
+def printable(text: str, most: int = 200) -> str:
+    """A text out of a file as a message can show it: on one line, short, with nothing that a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
+
+
 # ------------------------------------------------------------------------------------------------ datasets
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,10 +21,11 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from stars_bench.api import StarsBenchError
+from stars_bench.api import StarsBenchError, printable
 from stars_bench.models.encoder import SEGMENT
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.provenance import atomic_path
+from stars_bench.training import torch_files
 
 HEADS = 8
 WIDTH = 256
@@ -102,17 +102,15 @@ def load(path: Path) -> Mapping[str, Any]:
         StarsBenchError: it holds anything else, is damaged, or is no such file.
     """
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's doubts about old pickle protocols
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch_files.load(path, classes=[argparse.Namespace])
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
-        what = _printable(named[1]) if named else "something that is neither a tensor nor plain data"
+        what = printable(named[1]) if named else "something that is neither a tensor nor plain data"
         raise StarsBenchError(
             f"{path}: refused, nothing was run: it holds {what}; save its weights alone, with torch.save(state_dict)"
         ) from error
     except Exception as error:  # a damaged file can fail in any way
-        reason = _printable(str(error).partition("\n")[0]) or type(error).__name__
+        reason = printable(str(error).partition("\n")[0]) or type(error).__name__
         raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({reason})") from error
     if not isinstance(content, Mapping):
         raise StarsBenchError(f"{path}: holds no checkpoint but a {type(content).__name__}")
@@ -131,7 +129,7 @@ def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
     strange: list[str] = []
     for name, value in weights.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise StarsBenchError(f"{path}: {_printable(str(name))} is no tensor but a {type(value).__name__}")
+            raise StarsBenchError(f"{path}: {printable(str(name))} is no tensor but a {type(value).__name__}")
         part = next((part for part, pattern in layout.unused.items() if re.fullmatch(pattern, name)), None)
         if part is not None:
             unused[part] += 1
@@ -241,7 +239,7 @@ def _left(total: int, of: Mapping[str, int], beside: Iterable[str]) -> tuple[str
     """One line on what was not used; none where all was. `beside`: what a file holds beside weights."""
     parts = ", ".join(f"{part} {count}" for part, count in sorted(of.items()))
     lines = [f"{sum(of.values())} of {total} tensors ({parts})"] if of else []
-    lines += [f"the entries {', '.join(map(_printable, beside))}"] if beside else []
+    lines += [f"the entries {', '.join(map(printable, beside))}"] if beside else []
     return (f"not used: {' and '.join(lines)}",) if lines else ()
 
 
@@ -255,11 +253,6 @@ def _shapes(
 
 def _few(names: Iterable[str], shown: int = 3) -> str:
     """The first names, and how many more there are."""
-    listed = sorted(map(_printable, names))
+    listed = sorted(map(printable, names))
     more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
     return ", ".join(listed[:shown]) + more
-
-
-def _printable(text: str) -> str:
-    """Without line ends or control characters, which a file may have put there."""
-    return text[:200].encode("unicode_escape").decode()

@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from stars_bench import pretrained, registry
-from stars_bench.api import Evaluation, Method, ProtocolSpec, Split, UsageError
+from stars_bench.api import Evaluation, Method, ProtocolSpec, Split, UsageError, printable
 from stars_bench.batches import STREAMS
 from stars_bench.datasets.shards import PreparedDataset, open_dataset, prepared_datasets
 from stars_bench.models.mamp import EncoderConfig
@@ -256,7 +256,9 @@ def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: 
         if not equals or key not in config.model_fields:
             close = get_close_matches(key, config.model_fields, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(f"--set {item}: {hint}{owner} knows {', '.join(config.model_fields)} (as key=value)")
+            raise UsageError(
+                f"--set {printable(item)}: {hint}{owner} knows {', '.join(config.model_fields)} (as key=value)"
+            )
         values[key] = _literal(text)
     try:
         return config.model_validate(values)
@@ -264,14 +266,14 @@ def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: 
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         fault = first["msg"].removeprefix("Value error, ")
-        told = f"{place}: {fault.lower()} (got {first['input']!r})" if place else fault
+        told = f"{place}: {fault.lower()} (got {first['input']!r:.100})" if place else fault
         raise UsageError(f"{owner}: {told}") from error
 
 
 def _literal(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or a number or nesting beyond all bounds
         return text
 
 

@@ -11,8 +11,10 @@ import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stars_bench import provenance
 from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside, StarsBenchError
@@ -109,16 +111,24 @@ def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
     content = unpickle.load(path)
     if not isinstance(content, list | tuple) or len(content) != 2:
         raise StarsBenchError(f"{path}: expected (names, labels), found {type(content).__name__}")
-    names, labels = list(content[0]), np.asarray(content[1])
-    if (
-        not all(isinstance(name, str) and name.isprintable() for name in names)
-        or labels.dtype.kind not in "iu"
-        or labels.ndim != 1
-    ):
+    names: list[Any] = list(content[0]) if isinstance(content[0], list | tuple) else [None]
+    labels = _flat(content[1])
+    if not all(isinstance(name, str) and name.isprintable() for name in names) or labels.dtype.kind not in "iu":
         raise StarsBenchError(f"{path}: expected (names, labels): a list of texts and a list of whole numbers")
     if len(names) != len(labels):
         raise StarsBenchError(f"{path}: holds {len(names):,} names and {len(labels):,} labels")
     return names, labels.tolist()
+
+
+def _flat(labels: Any) -> NDArray[Any]:
+    """Labels (N,); an empty array of float64 for what is no such list, of which nothing is made."""
+    if isinstance(labels, list | tuple) and not all(isinstance(label, int | np.integer) for label in labels):
+        labels = None  # lists that share lists may stand for more numbers than any memory holds
+    if isinstance(labels, list | tuple | np.ndarray):
+        array = np.asarray(labels)
+        if array.ndim == 1:
+            return array
+    return np.zeros(0)
 
 
 @contextmanager

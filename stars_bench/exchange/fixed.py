@@ -61,9 +61,11 @@ def named(
     name: str, label: int, clip: NDArray[np.floating[Any]], absent: AbsentBody, where: str
 ) -> NamedClip | SetAside:
     """One clip of a file, (T, 2, V, 3) of any float type, or why it is none."""
-    if not np.isfinite(clip).all():
+    with np.errstate(all="ignore"):
+        single = np.ascontiguousarray(clip, np.float32)
+    if not np.isfinite(single).all():  # beyond float32 is infinite too
         return SetAside(name, where, "a coordinate is NaN or infinite")
-    bodies = unpad(np.ascontiguousarray(clip, np.float32), absent)
+    bodies = unpad(single, absent)
     if bodies is None:
         return SetAside(name, where, "all coordinates are zero", "empty")
     return NamedClip(name, label, bodies)

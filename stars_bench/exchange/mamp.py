@@ -7,6 +7,8 @@ them. Out: the arrays that the public programs save, streamed. In: stored or com
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench import provenance
-from stars_bench.api import AbsentBody, DatasetSpec, ProtocolSpec, SetAside, StarsBenchError, UsageError
+from stars_bench.api import AbsentBody, DatasetSpec, ProtocolSpec, SetAside, StarsBenchError, UsageError, printable
 from stars_bench.datasets.shards import PreparedDataset
 from stars_bench.disk import check_room
 from stars_bench.exchange import fixed, npy
@@ -26,6 +28,7 @@ from stars_bench.exchange.contract import PARTS, Incoming, NamedClip, Parts, Tic
 from stars_bench.exchange.order import published_names, two_part_protocols
 
 KEYS = tuple(f"{kind}_{part}" for part in PARTS for kind in ("x", "y"))
+DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
 SUMMARY = "of a CTR-GCN or MAMP npz, as it stands"
 
 Labels = dict[str, NDArray[np.int64]]
@@ -84,8 +87,8 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
     labels: Labels = {}
     with _reading(path), zipfile.ZipFile(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        if missing := [key for key in KEYS if key not in members]:
-            raise ValueError(f"has no {missing[0]}; it holds {', '.join(sorted(members)) or 'nothing'}")
+        if missing := [key for key in KEYS if key not in members or not members[key].filename.endswith(".npy")]:
+            raise ValueError(f"has no {missing[0]}; it holds {', '.join(sorted(members)[:8]) or 'nothing'}")
         for part in PARTS:
             labels[part] = _labels(archive, part, len(spec.classes))
             _check_clips(archive, part, len(spec.skeleton.joints), len(labels[part]))
@@ -109,8 +112,8 @@ def _reading(path: Path) -> Iterator[None]:
     """Everything that can be wrong with a zip or an array in it, as one line."""
     try:
         yield
-    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise StarsBenchError(f"{path}: {error} (expected an npz with {', '.join(KEYS)})") from error
+    except DAMAGE as error:
+        raise StarsBenchError(f"{path}: {printable(str(error))} (expected an npz with {', '.join(KEYS)})") from error
 
 
 def _check_clips(archive: zipfile.ZipFile, part: str, joints: int, labels: int) -> None:
@@ -135,6 +138,8 @@ def _labels(archive: zipfile.ZipFile, part: str, classes: int) -> NDArray[np.int
         for block in rows.blocks(1024):
             if block.ndim == 2 and ((block > 0).sum(axis=1) != 1).any():
                 raise ValueError(f"y_{part} has a row that is not one-hot")
+            if block.ndim == 1 and block.dtype.kind == "f" and not np.isin(block, np.arange(classes)).all():
+                raise ValueError(f"y_{part} holds a label that is not a whole number in 0..{classes - 1}")
             found.append(block.argmax(axis=1) if block.ndim == 2 else block.astype(np.int64))
     labels = np.concatenate(found)
     if (wrong := labels[(labels < 0) | (labels >= classes)]).size:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 VIDEOS = {"pku1": VIDEO_1, "pku2": VIDEO_2}
 
 
+MOST_DIGITS = 9  # of the row of a label file
+
+
 class Numbers(NamedTuple):
     """The metadata in a clip's name. `label` (0-based) is None where the name does not say it (PKU-MMD)."""
 
@@ -36,7 +39,7 @@ def numbers_of(dataset: str, name: str) -> Numbers:
         return Numbers(name, subject, camera, setup, replication, action - 1)
     video, _, row = name.rpartition("_")
     match = VIDEOS[dataset].fullmatch(video)
-    if match is None or not row.isdecimal():
+    if match is None or not row.isdecimal() or len(row) > MOST_DIGITS:
         raise ValueError(f"{name!r} is no clip of {dataset} (VIDEO_ROW)")
     parts = match.groupdict()
     return Numbers(video, int(parts["subject"]), CAMERAS[parts["camera"]], 0, int(parts.get("replication", 0)))

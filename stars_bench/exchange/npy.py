@@ -5,13 +5,19 @@ Format: numpy.lib.format. A stream is an open file or a member of a zip (`.npz`)
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+LARGEST_HEADER = 10_000  # bytes, as NumPy's own limit
+LARGEST_BLOCK = 64 << 20  # bytes of a row, and of what is in memory at once; a clip has 180 KB
+MOST_ROWS = 1 << 20  # ten times the clips of NTU RGB+D 120
 
 
 def write(stream: IO[bytes], dtype: str, shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
@@ -25,34 +31,51 @@ class Rows:
     """The rows of an array in a stream, read once from the first to the last.
 
     Raises:
-        ValueError: no `.npy`, an array of objects, or one in Fortran's order.
+        ValueError: no `.npy`, a damaged one, an array of objects or in Fortran's order, or a size that none has.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        version = npy.read_magic(stream)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"an array of .npy version {version[0]}.{version[1]}, expected 1.0 or 2.0")
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        self.shape, fortran, self.dtype = read(stream)
+        self.shape, fortran, self.dtype = _header(stream)
         if self.dtype.hasobject or self.dtype.kind not in "biuf":
             raise ValueError(f"an array of {self.dtype}, expected numbers")
         if fortran and len(self.shape) > 1:
             raise ValueError("an array in Fortran's order; save it with np.ascontiguousarray")
         self.bytes_per_row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        if min(self.shape, default=0) < 0 or len(self) > MOST_ROWS or self.bytes_per_row > LARGEST_BLOCK:
+            raise ValueError(f"claims an array of shape {str(self.shape)[:80]}, larger than any of clips")
 
     def __len__(self) -> int:
         return self.shape[0] if self.shape else 0
 
     def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        """Blocks of so many rows, the last one shorter.
+        """Blocks of so many rows, fewer where these are large; the last one shorter.
 
         Raises:
             ValueError: the stream ends before the array does.
         """
+        rows = min(rows, max(1, LARGEST_BLOCK // max(self.bytes_per_row, 1)))
         for first in range(0, len(self), rows):
             shape = (min(rows, len(self) - first), *self.shape[1:])
             data = self._stream.read(shape[0] * self.bytes_per_row)
             if len(data) != shape[0] * self.bytes_per_row:
                 raise ValueError(f"cut off: {len(self):,} rows expected, the file ends in or after row {first:,}")
             yield np.frombuffer(data, self.dtype).reshape(shape)
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, Fortran's order or not, and dtype. Reads no more than a header may have, whatever it claims to have."""
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"an array of .npy version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+    told = stream.read(2 * version[0])
+    if int.from_bytes(told, "little") > LARGEST_HEADER:
+        raise ValueError("a damaged header of .npy")
+    header = io.BytesIO(told + stream.read(int.from_bytes(told, "little")))
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's and NumPy's doubts about odd or old headers
+            return read(header)
+    except Exception as error:  # it is evaluated as Python's literals, which can fail in any way
+        raise ValueError("a damaged header of .npy") from error

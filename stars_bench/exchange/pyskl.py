@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench import provenance
-from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside, StarsBenchError
+from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside, StarsBenchError, printable
 from stars_bench.datasets.shards import PreparedDataset
 from stars_bench.exchange import pickle_stream, unpickle
 from stars_bench.exchange.contract import Incoming, NamedClip, Parts, Tick
@@ -88,7 +88,9 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
     split = content.get("split", {}) if isinstance(content, dict) else None
     if not isinstance(annotations, list) or not isinstance(split, dict):
         found = (
-            f"a dictionary of {', '.join(map(str, content))}" if isinstance(content, dict) else type(content).__name__
+            f"a dictionary of {printable(', '.join(map(str, list(content)[:8])))}"
+            if isinstance(content, dict)
+            else type(content).__name__
         )
         raise StarsBenchError(f'{path}: expected a dictionary with "split" and "annotations", found {found}')
     source = content.get("source")
@@ -105,9 +107,9 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
 
 def _origin(source: Any) -> str:
     if isinstance(source, dict) and source.get("program") == "stars-bench":
-        text = f"written by stars-bench: the clips of profile {source.get('profile')} ({source.get('clips')})"
-        if text.isprintable():
-            return text
+        profile, clips = source.get("profile"), source.get("clips")
+        if isinstance(profile, str) and isinstance(clips, str) and (profile + clips).isprintable():
+            return f"written by stars-bench: the clips of profile {profile[:40]} ({clips[:200]})"
     return "pyskl's own clips are not centred and have its filters of bodies: numbers compare with profile pyskl only"
 
 
@@ -136,6 +138,8 @@ def _clips(path: Path, annotations: list[Any], joints: int) -> Iterator[NamedCli
             raise StarsBenchError(f"{where}: expected frame_dir, label and keypoint") from error
         if not isinstance(name, str) or not name.isprintable() or not isinstance(label, int | np.integer):
             raise StarsBenchError(f"{where}: frame_dir must be a name and label a whole number")
+        if not isinstance(keypoint, np.ndarray):  # lists that share lists may stand for more numbers than any memory
+            raise StarsBenchError(f"{where}: keypoint is a {type(keypoint).__name__}, not an array")
         yield _clip(name, int(label), np.asarray(keypoint), where, joints)
 
 
@@ -145,8 +149,10 @@ def _clip(name: str, label: int, keypoint: NDArray[Any], where: str, joints: int
         raise StarsBenchError(f"{where}: keypoint is {keypoint.dtype} of shape {keypoint.shape}, not float {shape}")
     if keypoint.shape[0] not in (1, 2) or not keypoint.shape[1]:
         return SetAside(name, where, f"{keypoint.shape[0]} bodies in {keypoint.shape[1]} frames, not one or two bodies")
-    if not np.isfinite(keypoint).all():
+    with np.errstate(all="ignore"):
+        single = np.ascontiguousarray(keypoint, np.float32)
+    if not np.isfinite(single).all():  # beyond float32 is infinite too
         return SetAside(name, where, "a coordinate is NaN or infinite")
-    if not keypoint.any():
+    if not single.any():
         return SetAside(name, where, "all coordinates are zero", "empty")
-    return NamedClip(name, label, np.ascontiguousarray(keypoint, np.float32))
+    return NamedClip(name, label, single)

@@ -10,23 +10,18 @@ from __future__ import annotations
 import math
 import mmap
 import pickle
-import pickletools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, SupportsIndex, cast
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 
-from stars_bench.api import StarsBenchError
+from stars_bench.api import StarsBenchError, printable
+from stars_bench.exchange.pickle_scan import Refused, scan
 
 PLAIN_DTYPE = re.compile(r"[<>|=]?([?biufcSU])(\d{0,4})")
 BYTES_PER_BYTE = 2  # texts and arrays may be made of the same bytes of the file, one from the other
-PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
-
-
-class Refused(pickle.UnpicklingError):
-    """The pickle asks for something that no array and no plain container needs."""
 
 
 def load(path: Path) -> Any:
@@ -42,29 +37,15 @@ def load(path: Path) -> Any:
         with path.open("rb") as file:
             return _Reader(file, _Budget(BYTES_PER_BYTE * size)).load()
     except Refused as error:
-        raise StarsBenchError(f"{path}: refused, nothing was run: {_one_line(error)}") from None
+        raise StarsBenchError(f"{path}: refused, nothing was run: {printable(str(error))}") from None
     except Exception as error:  # a damaged pickle can fail in any way
-        raise StarsBenchError(f"{path}: cannot be read as a pickle ({_one_line(error)})") from error
-
-
-def _one_line(error: Exception) -> str:
-    """The message without line ends or control characters, which a file may have put there."""
-    return str(error)[:200].encode("unicode_escape").decode()
+        raise StarsBenchError(f"{path}: cannot be read as a pickle ({printable(str(error))})") from error
 
 
 def _scan(path: Path) -> int:
-    """Reads the opcodes without acting on them; the file's size.
-
-    Python's C unpickler makes room for any number under which a pickle stores a value: nine bytes can ask for 32 GB.
-    No pickler numbers a value higher than it has written opcodes.
-    """
+    """Looks at what the pickle would do; the file's size."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        opcodes = cast(Iterator[tuple[pickletools.OpcodeInfo, Any, int]], pickletools.genops(data))  # type: ignore[arg-type]
-        for count, (opcode, argument, position) in enumerate(opcodes):
-            if opcode.name in PUTS and int(argument) > count:
-                raise Refused(f"it stores a value under the number {argument}, to make the reader run out of memory")
-            if opcode.name == "FRAME" and argument > len(data) - position:
-                raise ValueError("cut off")
+        scan(data)
         return len(data)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stars_bench.api import AbsentBody, StarsBenchError
+from stars_bench.api import AbsentBody, StarsBenchError, printable
 from stars_bench.provenance import digest_json, path_part
 
 SCHEMA_VERSION: Final = 5
@@ -25,7 +25,10 @@ TITLES = {"knn": "k-NN"}
 REPLICATES = ("list",)
 """Settings that repeat a measurement, as a seed does: results are averaged over them."""
 
-Scalar = str | int | float | bool
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""What a column of a table holds."""
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Scalar = str | Integer | float | bool
 VariantOrder = tuple[str, tuple[tuple[str, bool, float, str], ...]]
 
 
@@ -42,8 +45,8 @@ class MethodPart(_Part):
     name: str
     config: dict[str, Any]
     preset: str
-    parameters: int = Field(ge=0)
-    multiply_adds: int | None = Field(default=None, ge=0)
+    parameters: Count
+    multiply_adds: Count | None = None
     target: str = Field(description="module:Class")
 
 
@@ -141,7 +144,7 @@ class Metric(_Part):
     name: str
     value: float
     unit: str
-    n: int = Field(ge=0)
+    n: Count
     interval: tuple[float, float] | None = None
 
     @model_validator(mode="after")
@@ -220,7 +223,7 @@ class Record(_Part):
     dataset: DatasetPart
     protocol: ProtocolPart
     evaluation: EvaluationPart
-    seed: int
+    seed: Integer
     metrics: tuple[Metric, ...] = Field(min_length=1)
     stages: tuple[StagePart, ...]
     code: CodePart
@@ -326,6 +329,8 @@ def parse(text: str, where: str) -> Record:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise StarsBenchError(f"{where}, line {error.lineno}: not JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        raise StarsBenchError(f"{where}: not JSON that a record may have ({printable(str(error))})") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if not isinstance(version, int):
         raise StarsBenchError(f"{where}: not a record of stars-bench (no schema_version)")
@@ -339,4 +344,4 @@ def parse(text: str, where: str) -> Record:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         fault = f"{place}: {first['msg']}" if place else first["msg"]
-        raise StarsBenchError(f"{where}: not a sound record: {fault}") from error
+        raise StarsBenchError(f"{where}: not a sound record: {printable(fault)}") from error

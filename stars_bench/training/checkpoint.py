@@ -6,16 +6,16 @@ Schema 1, the only one so far. Of every kind of file `tests/historic` has one, w
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from stars_bench.api import StarsBenchError
+from stars_bench.api import StarsBenchError, printable
 from stars_bench.disk import check_room, full_is_told
 from stars_bench.provenance import atomic_path
+from stars_bench.training import torch_files
 
 SCHEMA_VERSION = 1
 MARGIN = 1.1
@@ -45,9 +45,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         StarsBenchError: the file is no checkpoint, holds code, or is of another schema.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        state = torch_files.load(path, device)
+    except Exception as error:  # a damaged file can fail in any way
+        reason = printable(str(error).partition("\n")[0]) or type(error).__name__
         raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({reason}); delete it and run again") from error
     version = state.get("schema_version") if isinstance(state, dict) else None
     if type(version) is int and version > SCHEMA_VERSION:
