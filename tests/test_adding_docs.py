@@ -54,7 +54,7 @@ def test_a_folder_is_described_without_python(follow, tmp_path: Path) -> None:
         (tmp_path / name).write_text(FILES[name])
     *before, run = DESCRIBED.splitlines()
     told = [follow(line, tmp_path, STARS_BENCH_DATA=str(tmp_path / "data")) for line in before]
-    assert "Complete: 36 clips" in told[1]
+    assert "Complete: 48 clips" in told[1]
     assert "xview" in told[3]
     table = follow(run, tmp_path, STARS_BENCH_DATA=str(tmp_path / "data"))
     assert all(method in table for method in ("untrained", "mamp", "stgcn"))
