@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from stars_bench import pretrained, registry
 from stars_bench.api import Evaluation, Method, ProtocolSpec, Split, UsageError, printable
 from stars_bench.batches import STREAMS
-from stars_bench.datasets.shards import PreparedDataset, open_dataset, prepared_datasets
+from stars_bench.datasets.shards import PreparedDataset, left_out, open_dataset, prepared_datasets
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.pretrained import Pretrained
 from stars_bench.protocols.standard import make_split
@@ -227,6 +227,8 @@ def find_dataset(request: Request, protocol: ProtocolSpec) -> PreparedDataset:
     """The dataset asked for, or the one prepared dataset that has the protocol."""
     if request.dataset is None:
         names = sorted({found.name for found in prepared_datasets(request.data_dir) if found.has_protocol(protocol)})
+        if not names and (reasons := left_out(request.data_dir)):
+            raise UsageError(f"--protocol {protocol.name}: none prepared has it; {reasons[0]}")
         if len(names) != 1:
             there = f"{', '.join(names)} have it: choose with --dataset" if names else "none prepared has it"
             raise UsageError(f"--protocol {protocol.name}: {there} (data folder {request.data_dir})")

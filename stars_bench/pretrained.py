@@ -101,7 +101,10 @@ def find(path: Path, seed: int) -> Pretrained:
         lists = {name: None if state[name] is None else frozenset(state[name].split("\n")) - {""} for name in LISTS}
         return Pretrained(file, target=state["method"], state=state["encoder"], **(plain | lists))
     except KeyError as error:
-        raise StarsBenchError(f"{file}: is no {FILE} of this version of stars-bench ({error} is missing)") from error
+        raise StarsBenchError(
+            f"{file}: is no {FILE} of this version of stars-bench ({error} is missing): "
+            "the command of its run makes it anew (config.toml beside it has the settings)"
+        ) from error
 
 
 def seeds(path: Path) -> list[int]:

@@ -209,9 +209,22 @@ def read_index(folder: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder / INDEX}: cannot be read ({error}); run prepare again with --force") from error
-    if index.get("schema_version") != SCHEMA_VERSION:
-        raise UsageError(f"{folder}: written by another version of stars-bench; run prepare again with --force")
+    _check_schema(folder, index)
     return index
+
+
+def _check_schema(folder: Path, index: Any) -> None:
+    version = index.get("schema_version") if isinstance(index, dict) else None
+    if not isinstance(version, int):
+        raise UsageError(f"{folder / INDEX}: not an index of stars-bench; run prepare again with --force")
+    if version > SCHEMA_VERSION:
+        raise UsageError(f"{folder}: shard schema {version} is newer than this stars-bench reads: update stars-bench")
+    if version < SCHEMA_VERSION:
+        name, profile = folder.parent.name, folder.name
+        raise UsageError(
+            f"{folder}: of shard schema {version}, this stars-bench reads {SCHEMA_VERSION}: "
+            f"`stars-bench prepare {name} --profile {profile} --force` makes it anew (imported: `import` does)"
+        )
 
 
 class PreparedDataset:
@@ -400,6 +413,17 @@ def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
         except (UsageError, KeyError, TypeError):
             continue
     return datasets
+
+
+def left_out(data_dir: Path) -> list[str]:
+    """Why folders below a data folder are not among `prepared_datasets`: one line each."""
+    lines = []
+    for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
+        try:
+            read_index(path.parent)
+        except UsageError as error:
+            lines.append(str(error))
+    return lines
 
 
 def _load_spec(name: str) -> DatasetSpec:
