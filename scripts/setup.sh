@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes a virtual environment and installs stars-bench into it, with the versions of constraints.txt.
-# Usage: bash scripts/setup.sh VENV [EXTRA]
+# Makes a virtual environment and installs stars-bench into it: every package in the version, and with the hash, that
+# locks/ names. A PyTorch that the environment already has stays.
+# Usage: bash scripts/setup.sh VENV [dev]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv="$1"
-extra="${2:+[$2]}"
 started=$SECONDS
 
 python="${PYTHON:-$(command -v python3.11 || command -v python3)}"
@@ -12,7 +12,25 @@ python="${PYTHON:-$(command -v python3.11 || command -v python3)}"
     echo "error: $python is older than Python 3.11: set PYTHON to a newer one" >&2
     exit 2
 }
-echo "== installing stars-bench$extra into $venv (a few minutes; PyTorch is the large part)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".$extra"
+
+install() {
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$@"
+}
+
+echo "== installing stars-bench${2:+ with its tools} into $venv (a few minutes; PyTorch is the large part)"
+install --require-hashes -r locks/run.txt ${2:+-r "locks/$2.txt"}
+"$venv/bin/python" -c 'import torch' 2>/dev/null ||
+    install --require-hashes -r locks/torch-cpu.txt 2>/dev/null ||
+    install --require-hashes -r locks/torch.txt
+# PyTorch's build for CUDA needs packages that no other does.
+if "$venv/bin/python" - <<'PYTHON'
+import importlib.metadata, sys
+sys.exit(not any(line.startswith(("nvidia-", "cuda-")) for line in importlib.metadata.requires("torch") or ()))
+PYTHON
+then
+    install --require-hashes -r locks/cuda.txt
+fi
+install --no-build-isolation --editable .
+"$venv/bin/python" -m pip check --disable-pip-version-check
 echo "== installed in $((SECONDS - started)) s"

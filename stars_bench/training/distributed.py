@@ -210,7 +210,9 @@ def _lost_is_an_error() -> Iterator[None]:
         yield
     except RuntimeError as error:  # dist.DistError and its kin are RuntimeErrors
         late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
-        how = f"heard nothing for {PATIENCE.seconds // 60} minutes" if late else "the connection broke"
+        seconds = int(PATIENCE.total_seconds())
+        time = f"{seconds // 60} minutes" if seconds >= 120 else f"{seconds} seconds"
+        how = f"heard nothing for {time}" if late else "the connection broke"
         raise LostProcess(
             f"process {rank()} of {world_size()}: another one was lost ({how}); "
             "the same command goes on from the last checkpoint"
