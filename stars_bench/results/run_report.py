@@ -77,7 +77,7 @@ def _made(folder: Path) -> dict[str, str]:
     """The settings that a run was started with, flat."""
     try:
         content = tomllib.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StarsBenchError(f"{folder / CONFIG}: cannot be read ({error})") from error
     flat = {name: str(value) for name, value in content.get("run", {}).items()}
     return flat | {"settings": json.dumps(content.get("method", {}), sort_keys=True)}

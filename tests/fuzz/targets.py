@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from stars_bench import official, plan, registry
 from stars_bench.api import DatasetSpec, RawItem, SetAside, Source, StarsBenchError, printable
-from stars_bench.datasets import sources, zip_archives
+from stars_bench.datasets import described, sources, zip_archives
+from stars_bench.datasets.layouts import LAYOUTS
 from stars_bench.datasets.ntu import NTU120, SYNTHETIC
 from stars_bench.datasets.pku_mmd import PKU1
 from stars_bench.datasets.shards import check_clip
@@ -30,11 +32,16 @@ from stars_bench.models.mamp import MampConfig
 from stars_bench.protocols.standard import XSUB
 from stars_bench.results import store
 from stars_bench.training import checkpoint
+from tests.datasets import described_files
 from tests.datasets.raw_files import video
 
 HERE = Path(__file__).parents[1]
 OWNER = "it"  # whose setting is read
 LONGEST = 1_000  # characters of a message, paths left out
+
+
+FACTS = tuple({"label": 0, "subject": 1, "camera": 1, "setup": 0, "replication": 0}.items())
+"""What the finding of a described file gives along; the other datasets pass over it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def told(message: str, folder: Path) -> str:
 
 def _converted(spec: DatasetSpec, profile: str, data: dict[str, bytes], name: str) -> None:
     """Converts one item. Every clip must be sound; every fault must name one of its files, and a line of that."""
-    item = RawItem(name, {role: Source(Path(f"{role}.txt")) for role in data})
+    item = RawItem(name, {role: Source(Path(f"{role}.txt")) for role in data}, FACTS)
     lines = {f"{role}.txt": content.count(b"\n") + 1 for role, content in data.items()}
     results = spec.convert(item, data, spec.profiles[profile])
     assert results, "neither a clip nor a reason"
@@ -129,6 +136,31 @@ def _zip(data: bytes, folder: Path) -> None:
             sources.read(item.sources["skeleton"])
         except sources.UnreadableSource as error:
             told(printable(str(error)), folder)  # a member's name is anything; the terminal shows it so
+
+
+# ------------------------------------------------------------------------------------------- described datasets
+
+
+def _description(data: bytes, folder: Path) -> None:
+    (folder / "gym.toml").write_bytes(data)
+    described.describe(folder / "gym.toml")
+
+
+@cache
+def _gym(kind: str) -> tuple[DatasetSpec, tuple[bytes, ...]]:
+    """A described dataset of a kind of file, and two of its files."""
+    with TemporaryDirectory() as folder:
+        joints = [f"joint{number}" for number in range(described_files.JOINTS[kind])]
+        if kind == "csv":
+            joints = list(LAYOUTS["kinect-v1"].joints)
+        spec = described.describe(described_files.write(Path(folder), kind, joints, subjects=1, cameras=1))
+        return spec, tuple(path.read_bytes() for path in sorted(Path(folder, "raw").rglob(f"*.{kind}")))
+
+
+def _described(kind: str, data: bytes, _: Path) -> None:
+    spec, _files = _gym(kind)
+    for profile in spec.profiles:
+        _converted(spec, profile, {"clip": data}, "A01P01C1")
 
 
 # ------------------------------------------------------------------------------------ files of other programs
@@ -248,6 +280,10 @@ def _npys() -> list[bytes]:
     return seeds
 
 
+def _descriptions() -> list[bytes]:
+    return [(described_files.HEAD + body + described_files.SPLIT).encode() for body in described_files.BODIES.values()]
+
+
 def _pickles(content: Any) -> list[bytes]:
     return [pickle.dumps(content, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
 
@@ -290,6 +326,10 @@ TARGETS: dict[str, Target] = {
     "label": Target(partial(_pku, "label"), partial(_files, "bad_input/pku/label/*", "golden/pku_v*/label/*")),
     "split": Target(_split, partial(_files, "golden/pku_v*/*.txt")),
     "zip": Target(_zip, _zips),
+    "description": Target(_description, _descriptions),
+    "csv": Target(partial(_described, "csv"), lambda: _gym("csv")[1]),
+    "json": Target(partial(_described, "json"), lambda: _gym("json")[1]),
+    "described-npz": Target(partial(_described, "npz"), lambda: _gym("npz")[1]),
     "npz": Target(_npz, _npzs),
     "npy": Target(_npy, _npys),
     "label-pickle": Target(_label_pickle, lambda: _pickles((NAMES, [0, 1]))),

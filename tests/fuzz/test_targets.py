@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import struct
 import tracemalloc
@@ -114,6 +115,11 @@ def record(change: Callable[[str], str]) -> bytes:
     return change(TARGETS["record"].seeds()[-1].decode()).encode()
 
 
+def ragged() -> bytes:
+    """JSON of 20,000 frames without a body and one of 20,000: an array of 4 * 10^8 bodies."""
+    return json.dumps({"frames": [{"people": []}] * 20_000 + [{"people": [{"keypoints": []}] * 20_000}]}).encode()
+
+
 KEYPOINT = {"frame_dir": NAMES[0][:20], "label": 0, "total_frames": 2}
 FOUND: list[tuple[str, str, Callable[[], bytes], str]] = [
     ("label", "an empty label file lost its video without a word", lambda: b"", ""),
@@ -151,6 +157,11 @@ FOUND: list[tuple[str, str, Callable[[], bytes], str]] = [
     ("record", "a number of 5,000 digits", lambda: b"9" * 5_000, ""),
     ("record", "a seed that no table holds", lambda: record(lambda text: text.replace(
         '"seed": 3', '"seed": 1' + "0" * 30)), ""),
+    ("description", "lists in lists in lists", lambda: b"name = " + b"[" * 100_000, "cannot be read as a description"),
+    ("json", "lists in lists in lists", lambda: b"[" * 100_000, ""),
+    ("json", "a number of 5,000 digits", lambda: b"9" * 5_000, ""),
+    ("json", "a body in one frame for every frame", ragged, ""),
+    ("described-npz", "a header that Python cannot split into tokens", lambda: npy("(2, '''"), ""),
     ("setting", "a number of 5,000 digits", lambda: b"dim=" + b"9" * 5_000, "dim"),
     ("setting", "lists in lists in lists", lambda: b"dim=" + b"[" * 100_000, "dim"),
 ]  # fmt: skip

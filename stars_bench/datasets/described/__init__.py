@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from stars_bench import provenance, registry
-from stars_bench.api import DatasetSpec, Profile, UsageError
+from stars_bench.api import DatasetSpec, Profile, UsageError, printable
 from stars_bench.datasets.described import files
 from stars_bench.datasets.described.model import Description
 
@@ -28,10 +28,10 @@ def describe(path: Path) -> DatasetSpec:
     try:
         text = path.read_text(encoding="utf-8")
         description = Description.model_validate(tomllib.loads(text))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a description ({error})") from error
     except ValidationError as error:
-        raise UsageError(f"{path}: {_first(error)}") from error
+        raise UsageError(f"{path}: {printable(_first(error), 400)}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: cannot be read as a description ({printable(str(error))})") from error
     if description.name in registry.installed("datasets"):
         raise UsageError(f"{path}: name: {description.name!r} is another dataset's name")
     folder = Path(description.folder or path.resolve().parent)
@@ -78,5 +78,5 @@ def _first(error: ValidationError) -> str:
     fault = first["msg"].removeprefix("Value error, ")
     known = {"extra_forbidden": "there is no such key", "missing": "is missing"}.get(first["type"])
     if known is None and first["type"] != "value_error":
-        return f"{key}: {fault} (it is {first['input']!r})"
+        return f"{key}: {fault} (it is {first['input']!r:.100})"
     return f"{key}: {known or fault}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stars_bench.api import Clip, Found, Profile, RawItem, SetAside, Source, UsageError
+from stars_bench.api import Clip, Found, Profile, RawItem, SetAside, Source, UsageError, printable
 from stars_bench.datasets import sources
 from stars_bench.datasets.cleaning import NothingLeft
 from stars_bench.datasets.described import bodies, readers
@@ -73,11 +73,11 @@ def convert(
         stored = readers.read(data["clip"], description.coordinates, description.skeleton.own("").joints)
         joints, log = bodies.finished(stored, description.coordinates, description.skeleton, centre)
     except ParseError as error:
-        return [SetAside(item.name, f"{where}:{error.line}", error.reason)]
+        return [SetAside(item.name, f"{where}:{error.line}", printable(error.reason))]
     except NothingLeft as error:
         return [SetAside(item.name, where, str(error), "empty")]
     except ValueError as error:
-        return [SetAside(item.name, where, str(error))]
+        return [SetAside(item.name, where, printable(str(error)))]
     return [Clip(item.name, **dict(item.facts), bodies=joints, source_digest=source_digest(data["clip"]), log=log)]
 
 

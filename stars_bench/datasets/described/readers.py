@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from stars_bench.datasets.described.model import Coordinates
 from stars_bench.datasets.text_numbers import ParseError
+from stars_bench.datasets.zip_archives import LARGEST
 
 Stored = NDArray[np.float64]
+MOST_NUMBERS = 1 << 24  # of a clip: 128 MB, 300 times what 300 frames of two bodies have
 
 
 def read(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
@@ -52,6 +54,7 @@ def _from_csv(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
         return values[None]
     frames, moment = np.unique(_numbers(table, [how.frame], 2), return_inverse=True)
     people, person = np.unique(_numbers(table, [how.body], 2) if how.body else moment * 0, return_inverse=True)
+    _check_size(len(people), len(frames), len(joints) * len(axes))
     placed = np.full((len(people), len(frames), *values.shape[1:]), np.nan)
     place = person.ravel() * len(frames) + moment.ravel()
     _, first = np.unique(place, return_index=True)
@@ -78,6 +81,10 @@ def _numbers(table: pd.DataFrame, columns: Sequence[Any], first_line: int) -> St
 
 def _from_npz(data: bytes, how: Coordinates) -> Stored:
     try:
+        if zipfile.is_zipfile(io.BytesIO(data)):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                    raise ValueError("it promises more data than any clip has")
         loaded = np.load(io.BytesIO(data), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return np.asarray(loaded, np.float64)
@@ -85,7 +92,7 @@ def _from_npz(data: bytes, how: Coordinates) -> Stored:
         if key not in loaded.files:
             raise ValueError(f"there is no array {key!r}: there are {', '.join(loaded.files)}; say key")
         return np.asarray(loaded[key], np.float64)
-    except (OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged archives and headers can fail in any way
         raise ValueError(f"cannot be read as npz ({error})") from error
 
 
@@ -94,7 +101,7 @@ def _from_json(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
         content = json.loads(data)
     except json.JSONDecodeError as error:
         raise ParseError(error.lineno, error.msg) from error
-    except UnicodeDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no text, a number of thousands of digits, lists in lists in lists
         raise ValueError(f"cannot be read as JSON ({error})") from error
     steps = how.key.split(".") if how.key else []
     found = _followed(content, steps, how, joints)
@@ -141,11 +148,18 @@ def _stacked(found: list[Any], how: Coordinates, joints: int) -> Stored:
     if len(how.order) == len("TVC"):
         return np.stack([leaf(values) for values in found]) if found else np.empty((0, *shape))
     inner = max(map(len, found), default=0)
+    _check_size(len(found), inner, joints * len(how.axes))
     stored = np.full((len(found), inner, *shape), np.nan)
     for i, row in enumerate(found):
         for j, values in enumerate(row):
             stored[i, j] = leaf(values)
     return stored
+
+
+def _check_size(bodies: int, frames: int, numbers: int) -> None:
+    """That not a body in one frame each stands for a body in all frames, which few rows could make any number of."""
+    if bodies * frames * numbers > MOST_NUMBERS:
+        raise ValueError(f"{bodies:,} times {frames:,} bodies and frames, more than any clip has")
 
 
 def _arranged(stored: Stored, how: Coordinates, joints: int) -> Stored:
