@@ -24,7 +24,7 @@ FAULTS = {
     "WrongShape": "features of 6 clips have shape (6, 4, 1), not (6, dim)",
     "WrongDim": "dim is 5, but features have 4 columns",
     "ReturnsNaN": "returns NaN: features are not finite",
-    "LossIsNaN": "fit failed (only: the loss is nan",
+    "LossIsNaN": "diverged: the loss is nan",
     "SeesItsNeighbours": "features of a clip depend on the other clips of its batch",
     "FailsOnClips": "the encoder fails on clips (6, 3, 16, 25, 2) (KeyError: 'eval')",
     "WrongTokens": "tokens have shape (6, 4), not (6, 2, segments, 25, D)",
