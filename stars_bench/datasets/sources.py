@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from stars_bench.api import Source, StarsBenchError, UsageError
+from stars_bench.api import Source, StarsBenchError, UsageError, printable
 from stars_bench.datasets import solid_archives, zip_archives
 from stars_bench.datasets.zip_archives import LARGEST, Packed, base_name, crc32
 
@@ -30,6 +30,7 @@ ARCHIVES = (".zip", *solid_archives.SUFFIXES)
 OTHER_ARCHIVES = (".rar", ".gz", ".bz2", ".xz", ".zst", ".z01", ".001")
 UNOPENED = (*OTHER_ARCHIVES, *ARCHIVES)  # among what `walk` gives, the latter lie inside other archives
 EVERYTHING = re.compile(".*", re.DOTALL)
+LONGEST = 1_000  # characters of a member's name in messages, which may be anything
 COMPARED = 64  # files between two calls of progress
 
 
@@ -66,7 +67,7 @@ class Member(Source):
     shown: Path
 
     def __str__(self) -> str:
-        return f"{self.shown}:{self.member}"
+        return f"{self.shown}:{printable(self.member or '', LONGEST)}"
 
 
 class UnreadableSource(StarsBenchError):

@@ -80,7 +80,14 @@ def main() -> None:
 
 def drive_by_coverage(one: Callable[[bytes], None], corpus: Path, seconds: int, seed: int) -> None:
     """Runs libFuzzer in this process, and ends it."""
-    limits = ["-max_len=32768", "-timeout=20", "-rss_limit_mb=4096", "-print_final_stats=0", "-verbosity=0"]
+    limits = [
+        f"-artifact_prefix={corpus.parent}/",
+        "-max_len=32768",
+        "-timeout=20",
+        "-rss_limit_mb=4096",
+        "-print_final_stats=0",
+        "-verbosity=0",
+    ]
     atheris.Setup([sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-seed={seed}", *limits], one)
     atheris.Fuzz()
 

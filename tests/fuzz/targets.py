@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from stars_bench import official, plan, registry
-from stars_bench.api import DatasetSpec, RawItem, SetAside, Source, StarsBenchError, printable
+from stars_bench.api import DatasetSpec, RawItem, SetAside, Source, StarsBenchError
 from stars_bench.datasets import described, sources, zip_archives
 from stars_bench.datasets.layouts import LAYOUTS
 from stars_bench.datasets.ntu import NTU120, SYNTHETIC
@@ -135,7 +135,7 @@ def _zip(data: bytes, folder: Path) -> None:
         try:
             sources.read(item.sources["skeleton"])
         except sources.UnreadableSource as error:
-            told(printable(str(error)), folder)  # a member's name is anything; the terminal shows it so
+            told(str(error), folder)
 
 
 # ------------------------------------------------------------------------------------------- described datasets

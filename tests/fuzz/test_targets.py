@@ -157,6 +157,8 @@ FOUND: list[tuple[str, str, Callable[[], bytes], str]] = [
     ("record", "a number of 5,000 digits", lambda: b"9" * 5_000, ""),
     ("record", "a seed that no table holds", lambda: record(lambda text: text.replace(
         '"seed": 3', '"seed": 1' + "0" * 30)), ""),
+    ("zip", "names with control characters", lambda: npz(
+        **{f"{folder}/{NAMES[0].replace('.', '__')}": folder.encode() for folder in ("a\x01\nb", "c")}), "found twice"),
     ("description", "lists in lists in lists", lambda: b"name = " + b"[" * 100_000, "cannot be read as a description"),
     ("json", "lists in lists in lists", lambda: b"[" * 100_000, ""),
     ("json", "a number of 5,000 digits", lambda: b"9" * 5_000, ""),
