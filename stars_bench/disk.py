@@ -26,6 +26,18 @@ def check_room(out: Path, needed: int) -> None:
         raise NoRoom(f"{out}: needs {_told(needed)}, {_told(free)} are free in {folder}")
 
 
+def reason(error: Exception) -> str:
+    """Why a file could not be read or written, in a few words."""
+    if is_full(error):
+        return "the disk (or a quota) is full; make room and run the same again, it goes on from what is there"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk is full; HDF5 says so in its text only."""
+    return getattr(error, "errno", None) in FULL or any(f"errno = {number}," in str(error) for number in FULL)
+
+
 @contextmanager
 def full_is_told(out: Path) -> Iterator[None]:
     """Inside, a disk that turns out to be full while `out` is written becomes one line."""
@@ -33,7 +45,7 @@ def full_is_told(out: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         # torch's writer wraps what the stream below it has raised.
-        if getattr(error, "errno", None) in FULL or "inline_container" in str(error):
+        if is_full(error) or "inline_container" in str(error):
             raise NoRoom(f"{out}: could not be written, the disk is full; what was there before is kept") from error
         raise
 

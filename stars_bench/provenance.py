@@ -16,12 +16,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stars_bench import __version__
 from stars_bench.api import UsageError
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 PACKAGE = Path(__file__).parent
+TRIES = 100
 REPORTED_PACKAGES = ("numpy", "torch", "h5py", "pandas", "numba", "pydantic")
 
 
@@ -75,17 +79,27 @@ def path_part(name: str) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder; renamed to `path` when the block succeeds, removed when it fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    """Yields a temporary path in the same folder; renamed to `path` when the block succeeds, removed when it fails.
+
+    Raises:
+        OSError: the file cannot be written; names `path`, not the temporary one.
+    """
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or error.strerror is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def _remove_partial(folder: Path) -> None:
@@ -113,10 +127,9 @@ def alone_in(folder: Path) -> Iterator[None]:
     lock = FileLock(file, timeout=0)
     with ExitStack() as at_the_end:
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            _acquire(lock, folder.parent)
         except Timeout as error:
-            who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+            who = _read_holder(holder) or "another process"
             raise UsageError(f"{folder}: {who} is writing there; run the same again when it has ended") from error
         except (NotImplementedError, OSError):  # both are filelock's for a file system that has no locks
             pass
@@ -124,10 +137,29 @@ def alone_in(folder: Path) -> Iterator[None]:
             at_the_end.callback(_removed_if_empty, folder.parent)
             at_the_end.callback(lock.release)
             at_the_end.callback(_unlinked, file, holder)
-            holder.write_text(f"process {os.getpid()} on {platform.node()} (since {utc_now()})", encoding="utf-8")
+            with suppress(OSError):  # a full disk: what needs more than a line will say so
+                holder.write_text(f"process {os.getpid()} on {platform.node()} (since {utc_now()})", encoding="utf-8")
             _remove_partial(folder)
             at_the_end.callback(_remove_partial, folder)
         yield
+
+
+def _acquire(lock: BaseFileLock, parent: Path) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except (FileNotFoundError, FileExistsError):  # whoever ended just now took the empty parent away
+            if not left:
+                raise
+        else:
+            return
+
+
+def _read_holder(file: Path) -> str:
+    with suppress(OSError):  # it may go away at any moment
+        return file.read_text(encoding="utf-8")
+    return ""
 
 
 def _removed_if_empty(folder: Path) -> None:

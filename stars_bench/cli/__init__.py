@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,6 +15,7 @@ from stars_bench import __version__
 from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.cli import exchange, look, machine, plugins, prepare, report, run, saved, view
 from stars_bench.cli.options import console, errors
+from stars_bench.disk import is_full, reason
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,17 +75,18 @@ def root(
 def main() -> None:
     """Entry point: runs a command and turns errors into one line and an exit code (1 failed, 2 used wrongly)."""
     debug = "--debug" in sys.argv
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    _answer_stops(_stop)
     try:
         if SEVERAL:
             _join_the_others()
         app()
     except SystemExit as done:
+        _answer_stops(signal.SIG_DFL)  # all is done but the interpreter's own end
         if SEVERAL and not done.code:
             _part_from_the_others()
         raise
     except Stopped as stopped:
+        _answer_stops(signal.SIG_IGN)  # Ctrl-C pressed again, or come twice, changes nothing any more
         why = "stopped (as are all processes when one is lost)" if SEVERAL else "stopped"
         _end(f"{why}; nothing finished is lost: the same command goes on from here", 128 + stopped.args[0], None)
     except StarsBenchError as error:
@@ -95,8 +98,8 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        first = escape((str(error).splitlines() or [""])[0])
-        _end(f"[bold red]error:[/] {type(error).__name__}: {first} (--debug shows where)", 1, first)
+        line = _line(error)
+        _end(f"[bold red]error:[/] {escape(line)}", 1, line)
 
 
 SEVERAL = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
@@ -130,9 +133,24 @@ def _end(line: str, code: int, told: str | None) -> NoReturn:
     os._exit(code)
 
 
+def _line(error: Exception) -> str:
+    """An error that nobody foresaw in one line; of files and disks without the name of its type."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {reason(error)}"
+    if is_full(error):
+        return reason(error)
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first} (--debug shows where)"
+
+
 class Stopped(BaseException):
     """Ctrl-C or a request to end: not an error, and not KeyboardInterrupt, which Typer would swallow."""
 
 
 def _stop(number: int, _frame: object) -> None:
     raise Stopped(number)
+
+
+def _answer_stops(answer: Callable[[int, object], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, answer)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import inspect
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from stars_bench.datasets.quality import QualityReport, assess
 from stars_bench.datasets.shards import ShardContent, ShardFacts
 from stars_bench.datasets.sources import Place, UnreadableSource
 from stars_bench.datasets.text_numbers import ParseError
+from stars_bench.disk import is_full, reason
 
 Progress = Callable[[int, int, int], None]
 """Called with how many items are done, of how many, and how many faults were set aside so far."""
@@ -145,8 +146,10 @@ def prepare(
             )
             sources.remove_unpacked(folder / UNPACKED)
             _keep_description(spec, folder)
-        except OSError as error:
-            raise StarsBenchError(f"{folder}: cannot be written ({error})") from error
+        except (OSError, RuntimeError) as error:
+            if not isinstance(error, OSError) and not is_full(error):
+                raise
+            raise StarsBenchError(f"{folder}: cannot be written ({reason(error)})") from error
         digest = shards.dataset_digest(list(facts.values()))
         seconds = time.perf_counter() - started
         return PrepareReport(folder, quality, digest, len(plans), reused, quality.faults, seconds, unchanged=False)
@@ -204,7 +207,7 @@ def _convert_all(
     conversion: Conversion,
     plans: Sequence[ShardPlan],
     facts: dict[str, ShardFacts],
-    run: Callable[..., Iterator[tuple[ShardFacts, int]]],
+    run: Callable[..., Generator[tuple[ShardFacts, int]]],
     progress: Progress | None,
     faults: int,
 ) -> None:
@@ -220,11 +223,12 @@ def _convert_all(
 
     tell(0, 0)
     conversion.folder.mkdir(parents=True, exist_ok=True)
-    for shard, items in run(conversion, todo, tell):
-        facts[shard.file] = shard
-        done += items
-        faults += _faults(shard.set_aside)
-        tell(0, 0)
+    with closing(run(conversion, todo, tell)) as results:  # no worker is left when this ends, however it does
+        for shard, items in results:
+            facts[shard.file] = shard
+            done += items
+            faults += _faults(shard.set_aside)
+            tell(0, 0)
 
 
 def _run(
@@ -234,7 +238,7 @@ def _run(
     jobs: int,
     backend: str | None,
     scheduler: str | None,
-) -> Iterator[tuple[ShardFacts, int]]:
+) -> Generator[tuple[ShardFacts, int]]:
     """Runs the tasks, in this process or in several; results as they come."""
     conversion = replace(conversion, num_bytes=sum(plan.num_bytes for plan in plans))
     if backend is None and min(jobs, len(plans)) <= 1:

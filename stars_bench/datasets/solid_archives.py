@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 from stars_bench import provenance
 from stars_bench.api import StarsBenchError
 from stars_bench.datasets.zip_archives import LARGEST, base_name, is_hidden
+from stars_bench.disk import reason
 
 Progress = Callable[[str, int, int], None]
 """Called with a task, how much of it is done, and how much there is."""
@@ -78,7 +79,7 @@ def repacked(
             else:
                 _from_tar(archive, wanted, add, progress)
     except OSError as error:
-        raise StarsBenchError(f"{archive}: cannot be unpacked to {scratch} ({error})") from error
+        raise StarsBenchError(f"{archive}: cannot be unpacked to {scratch} ({reason(error)})") from error
     return path
 
 

@@ -12,6 +12,7 @@ from stars_bench.api import DatasetSpec, Profile, ProtocolSpec, StarsBenchError,
 from stars_bench.datasets import shards
 from stars_bench.datasets.quality import QualityReport
 from stars_bench.datasets.shards import ShardFacts
+from stars_bench.disk import reason
 from stars_bench.exchange.contract import Format, Incoming
 from stars_bench.exchange.formats import format_of, recognise
 from stars_bench.exchange.intake import Intake, Progress
@@ -61,19 +62,19 @@ def import_file(
     profile = _profile(chosen, incoming)
     plan = provenance.digest_json([spec.name, profile.name, incoming.digest, protocol, shards.SCHEMA_VERSION])
     folder = data_dir / spec.name / profile.name
-    index = None if overwrite else shards.read_index(folder)
-    if index is not None and index["plan"] != plan:
-        raise UsageError(f"{folder} was imported from another file or with another protocol; --force replaces it")
     warnings: tuple[str, ...] = ()
     notes = tuple(incoming.notes)
-    if index is None:
-        try:
-            with provenance.alone_in(folder):
+    with provenance.alone_in(folder):
+        index = None if overwrite else shards.read_index(folder)
+        if index is not None and index["plan"] != plan:
+            raise UsageError(f"{folder} was imported from another file or with another protocol; --force replaces it")
+        if index is None:
+            try:
                 intake = _convert(spec, path, profile, folder, plan, incoming, progress)
-        except OSError as error:
-            raise StarsBenchError(f"{folder}: cannot be written ({error})") from error
-        notes, warnings = (*notes, *intake.notes), tuple(intake.warnings)
-    written = shards.read_index(folder)
+            except OSError as error:
+                raise StarsBenchError(f"{folder}: cannot be written ({reason(error)})") from error
+            notes, warnings = (*notes, *intake.notes), tuple(intake.warnings)
+        written = shards.read_index(folder)
     assert written is not None
     return ImportReport(
         folder=folder,
@@ -123,6 +124,7 @@ def _convert(
         official = intake.splits()
         shards.write_index(unfinished, spec, profile, plan, facts, intake.quality(profile.name), official)
         if folder.exists():
+            (folder / shards.INDEX).unlink(missing_ok=True)  # first: what is half removed is no dataset any more
             shutil.rmtree(folder)
         unfinished.rename(folder)
     finally:
