@@ -19,7 +19,7 @@ NAMES = ("spine", "left hand", "right hand", "head", "left foot", "right foot")
 SIX = Skeleton("six", NAMES, parents=(0, 0, 0, 0, 0, 0), centre=0)
 
 
-def parts(train: int, test: int) -> tuple[ClipPart, ClipPart, np.ndarray, np.ndarray]:
+def parts(train: int, test: int, device: str = "cpu") -> tuple[ClipPart, ClipPart, np.ndarray, np.ndarray]:
     """Training part with labels, test part without, names of all clips, labels of all clips."""
     rng = np.random.default_rng(0)
     count = train + test
@@ -31,7 +31,7 @@ def parts(train: int, test: int) -> tuple[ClipPart, ClipPart, np.ndarray, np.nda
         clips.append(joints.reshape(-1, JOINTS, 3))
     offset = np.cumsum([0] + [len(clip) for clip in clips[:-1]])
     joints = np.concatenate(clips).astype(np.float32)
-    store = ClipStore(joints, offset, np.full(count, FRAMES), bodies, absent="zero", skeleton=SIX)
+    store = ClipStore(joints, offset, np.full(count, FRAMES), bodies, absent="zero", skeleton=SIX, device=device)
     ids = np.arange(count)
     names = np.array([f"clip{i}" for i in ids])
     return ClipPart(store, ids[:train], labels[:train], CLASSES), ClipPart(store, ids[train:]), names, labels

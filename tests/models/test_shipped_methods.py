@@ -15,6 +15,7 @@ from stars_bench.models.mamp import EncoderConfig
 from stars_bench.training.loop import Stage
 from stars_bench.training.run import StageRun
 from tests.evaluation.small_subject import FRAMES, JOINTS, parts
+from tests.stand_in_gpu import OnGpu, stand_in_gpu
 
 METHODS = registry.names("methods")
 TINY = {
@@ -137,6 +138,18 @@ def test_killed_in_its_last_stage_it_ends_with_the_same_weights(name: str, fitte
     resumed = fit(name, plain_run(name, tmp_path)).state_dict()
     for key, value in encoder.state_dict().items():
         assert torch.equal(resumed[key], value), key
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_on_a_gpu_it_mixes_no_devices_and_ends_with_the_same_weights(name: str, fitted, tmp_path: Path) -> None:
+    with stand_in_gpu():
+        run = StageRun(config_of(name), 0, torch.device("cuda"), tmp_path, {})
+        encoder = registry.load("methods", name)().fit(parts(48, 4, device="cuda")[0], run)
+        there = encoder.state_dict()
+        assert all(isinstance(value, OnGpu) for value in there.values())
+        here = {key: value.cpu() for key, value in there.items()}
+    for key, value in fitted(name)[0].state_dict().items():
+        assert torch.equal(here[key], value), key
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,0 +1,99 @@
+"""The code for GPUs on a stand-in that holds all in RAM: no operation mixes devices, no step waits for the GPU."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stars_bench import coordinates, runner
+from stars_bench.models.mamp import MampConfig, pretrain
+from stars_bench.plan import Request
+from stars_bench.results.record import Record
+from stars_bench.training.run import StageRun
+from tests.evaluation.small_subject import FRAMES, parts
+from tests.stand_in_gpu import OnGpu, stand_in_gpu, waits
+
+SIZE = ("frames=8", "dim=16", "depth=2", "heads=2")
+TRAINING = ("batch_size=16", "epochs=1", "warmup_epochs=0", "tune_epochs=1", "tune_batch_size=16", "queue_size=40")
+EVALUATIONS = {
+    "knn": (),
+    "linear": ("linear.epochs=2", "linear.batch_size=16"),
+    "finetune": ("finetune.epochs=1", "finetune.batch_size=16"),
+    "semi": ("semi.epochs=1", "semi.batch_size=4"),
+    "clusters": (),
+}
+
+
+def measured(records: list[Record]) -> dict[str, dict[str, float]]:
+    return {record.file_name: {metric.name: metric.value for metric in record.metrics} for record in records}
+
+
+def test_the_stand_in_refuses_what_a_gpu_refuses_and_counts_what_waits() -> None:
+    with stand_in_gpu():
+        there, here = torch.ones(2, 3, device="cuda"), torch.ones(2, 3)
+        assert there.device == torch.device("cuda", 0)
+        assert there.is_cuda
+        assert not here.is_cuda
+        for mixed in (lambda: there + here, lambda: here @ there.T, lambda: here[there[:, 0].long()]):
+            with pytest.raises(RuntimeError, match="on cuda:0"):
+                mixed()
+        with pytest.raises(TypeError, match="numpy"):
+            there.numpy()
+        assert isinstance(there[:, [0, 2]] * torch.tensor(2.0), OnGpu)
+        assert not waits
+        assert type((there + here.cuda()).cpu()) is torch.Tensor
+        assert float(there.sum()) == 6
+        assert there[there > 0].shape == (6,)
+        assert waits == {"_to_copy": 1, "_local_scalar_dense": 1, "index.Tensor": 1}
+
+
+def test_the_whole_row_is_that_of_the_cpu(small_data: Path, tmp_path: Path) -> None:
+    settings = (*SIZE, *TRAINING, *(item for items in EVALUATIONS.values() for item in items))
+    here = Request("stars", "xsub", small_data, tmp_path / "here", preset="quick", overrides=settings, device="cpu")
+    here = replace(here, evaluations=tuple(EVALUATIONS))
+    expected = measured(runner.run(here))
+    with stand_in_gpu():
+        request = replace(here, runs_dir=tmp_path / "there", device="cuda", precision="float32")
+        records = runner.run(request)
+        assert measured(runner.run(request)) == expected  # once more, from what was saved
+    assert measured(records) == expected
+    assert {record.environment.device for record in records} == {"stand-in"}
+
+
+def test_few_shot_episodes_are_those_of_the_cpu(small_data: Path, tmp_path: Path) -> None:
+    settings = (*SIZE, "protocol.novel_classes=[9,23]", "fewshot.ways=[2]", "fewshot.queries=2", "fewshot.episodes=20")
+    here = Request("untrained", "fewshot", small_data, tmp_path / "a", preset="quick", overrides=settings, device="cpu")
+    expected = measured(runner.run(here))
+    with stand_in_gpu():
+        there = replace(here, runs_dir=tmp_path / "b", device="cuda", precision="float32")
+        assert measured(runner.run(there)) == expected
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0], ids=["on the device", "in RAM"])
+def test_a_step_of_stage_1_waits_for_nothing(share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch of nine steps waits as often as one of three: beside its steps, for the log and for what is saved."""
+    monkeypatch.setattr(coordinates, "SHARE", share)
+    counts = []
+    for batch in (16, 5):
+        config = MampConfig(frames=FRAMES, dim=16, depth=1, heads=2, decoder_depth=1, batch_size=batch, epochs=1)
+        with stand_in_gpu():
+            clips = parts(48, 4, device="cuda")[0]
+            assert isinstance(clips.store.coordinates, coordinates.InMemory) == (share == 0)
+            pretrain(clips, StageRun(config, 0, torch.device("cuda"), tmp_path / f"{batch}", {}), config)
+            counts.append(dict(waits))
+    assert counts[0] == counts[1]
+
+
+def test_batches_from_ram_are_those_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = parts(48, 4)[0].whole(torch.arange(40), FRAMES)
+    monkeypatch.setattr(coordinates, "SHARE", 0.0)
+    with stand_in_gpu():
+        clips, order = parts(48, 4, device="cuda")[0], torch.from_numpy(np.random.default_rng(0).permutation(40))
+        rows = order.cuda()
+        coordinates.remember(rows, order)
+        found = torch.cat([clips.whole(some, FRAMES) for some in rows.split(16)]).cpu()
+    assert torch.equal(found, expected[order])
