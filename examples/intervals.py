@@ -1,13 +1,14 @@
-"""Accuracies over seeds with 95 % intervals, from saved predictions of PKU-MMD, also of the difference to one method.
+"""Accuracies over seeds with 95 % intervals, from saved predictions, also of the difference to one method.
 
 One performance is seen by three cameras, so performances are drawn anew (percentile bootstrap), not clips: a
-clip's score is the share of seeds that got it right.
+clip's score is the share of seeds that got it right. Names are those of PKU-MMD and NTU RGB+D.
 
     python examples/intervals.py RUNS/pku1/xsub [METHOD; default: untrained]
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -28,7 +29,7 @@ for one in read(Path(sys.argv[1])):
         names = one.names
         right[one.record.method.name, column].append(one.outcome.predictions == one.labels)
 
-performance = np.unique([f"{name[:4]}{name.split('_')[1]}" for name in names], return_inverse=True)[1]
+performance = np.unique([re.sub(r"-[LMR]_|C\d{3}", " ", name) for name in names], return_inverse=True)[1]
 sizes = np.bincount(performance)
 draws = np.random.default_rng(0).integers(0, len(sizes), (DRAWS, len(sizes)))
 

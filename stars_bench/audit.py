@@ -121,7 +121,7 @@ def _look_at_predictions(one: Saved, data: _Data, result: Audit) -> None:
     result.looked_at["predictions"] += 1
     if digest_lines(one.names.tolist()) != record.protocol.test_digest:
         result.fault(f"{where}: the predictions are of other clips than the record's test part")
-    dataset = data.of(record)
+    dataset = data.of(record, where)
     if dataset is not None:
         labels = dict(zip(dataset.table["name"], dataset.table["label"], strict=True))
         wrong = sum(labels.get(name) != label for name, label in zip(one.names.tolist(), one.labels, strict=True))
@@ -170,16 +170,17 @@ class _Data:
     opened: dict[tuple[str, str], PreparedDataset | str] = field(default_factory=dict)
     faults: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
-    def of(self, record: Record) -> PreparedDataset | None:
-        """The dataset, if it is the one that the record was measured on."""
-        found = self.find(record)
+    def of(self, record: Record, path: Path) -> PreparedDataset | None:
+        """The dataset, if it is the one that the record (in the file `path`) was measured on."""
+        found = self.find(record, path)
         return None if isinstance(found, str) or found.digest != record.dataset.digest else found
 
-    def find(self, record: Record) -> PreparedDataset | str:
+    def find(self, record: Record, path: Path) -> PreparedDataset | str:
         """The dataset of that name and profile, or why it cannot be opened."""
         key = record.dataset.name, record.dataset.profile
         if key not in self.opened:
             try:
+                registry.check_from_file("datasets", record.dataset.name, path)
                 dataset = open_dataset(self.data_dir, *key)
                 self.opened[key] = dataset
                 self.faults[key] = verify.verify(dataset, progress=self.progress).faults
@@ -189,7 +190,7 @@ class _Data:
 
 
 def _look_at_data(record: Record, path: Path, data: _Data, result: Audit) -> None:
-    found, part = data.find(record), record.dataset
+    found, part = data.find(record, path), record.dataset
     if isinstance(found, str):
         result.skip(f"data and lists of clips: {found}")
         return
@@ -203,7 +204,7 @@ def _look_at_data(record: Record, path: Path, data: _Data, result: Audit) -> Non
     for fault in data.faults[part.name, part.profile]:
         result.fault(fault)
     try:
-        split = _split(record, found)
+        split = _split(record, path, found)
     except UsageError as error:
         result.skip(f"{path}: lists of clips: {error}")
         return
@@ -215,7 +216,8 @@ def _look_at_data(record: Record, path: Path, data: _Data, result: Audit) -> Non
             result.fault(f"{path}: {protocol.name} now gives another {name} part than the record's")
 
 
-def _split(record: Record, dataset: PreparedDataset) -> Split:
+def _split(record: Record, path: Path, dataset: PreparedDataset) -> Split:
+    registry.check_from_file("protocols", record.protocol.name, path)
     spec = registry.load("protocols", record.protocol.name)
     config = None if spec.Config is None else spec.Config.model_validate(record.protocol.config)
     split = make_split(spec, dataset.name, dataset.table, dataset.complete, config)

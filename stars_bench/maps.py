@@ -44,6 +44,7 @@ def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = Non
             f"map: the runs are of different data ({', '.join(' '.join(place) for place in sorted(places))})"
         )
     dataset, protocol = places.pop()
+    registry.check_from_file("datasets", dataset, results[0].path)
     names = registry.load("datasets", dataset).classes
     maps, why = [], ""
     for one in results:

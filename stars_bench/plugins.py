@@ -17,14 +17,14 @@ KINDS = ("method", "dataset", "protocol")
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
-def write_plugin(kind: str, name: str, parent: Path) -> Path:
+def write_plugin(kind: str, name: str, parent: Path) -> tuple[Path, str]:
     """Writes the package of a plug-in to a new folder PARENT/NAME.
 
     Args:
         kind: one of KINDS. name: what the plug-in is called; its package with _ for -.
 
     Returns:
-        The folder.
+        The folder, and what names the plug-in on the command line, `package.module:Object`.
 
     Raises:
         UsageError: a name that cannot be, or is taken; a folder that is there.
@@ -50,7 +50,7 @@ def write_plugin(kind: str, name: str, parent: Path) -> Path:
     for template in sorted([*(TEMPLATES / kind).glob("*.txt"), *TEMPLATES.glob("*.txt")]):
         text = Template(template.read_text(encoding="utf-8")).substitute(names)
         write_text(folder / _place(template.stem, kind, package), text)
-    return folder
+    return folder, f"{package}.{kind}:{names['object']}"
 
 
 def _place(stem: str, kind: str, package: str) -> Path:

@@ -74,6 +74,7 @@ def predict(
     start = pretrained.find(run, seed)
     if start.dataset is None:
         raise UsageError(f"{run}: predict needs a run of this program, which knows its dataset and its classes")
+    registry.check_from_file("datasets", start.dataset, start.path)
     spec: DatasetSpec = registry.load("datasets", start.dataset)
     record = _record(start)
     profile = spec.profiles[record.dataset.profile if record else spec.default_profile]

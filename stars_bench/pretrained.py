@@ -89,7 +89,8 @@ def find(path: Path, seed: int) -> Pretrained:
     Or that of an official checkpoint: `fitted` must then be asked whether its size is whole.
 
     Raises:
-        UsageError: nothing there, or several seeds and none is this one. StarsBenchError: not such a checkpoint.
+        UsageError: nothing there, several seeds and none is this one, or a method whose code the user has neither
+        installed nor named. StarsBenchError: not such a checkpoint.
     """
     file = _file(path, seed)
     content = official.load(file)
@@ -99,6 +100,7 @@ def find(path: Path, seed: int) -> Pretrained:
     try:
         plain = {name: state[name] for name in PLAIN}
         lists = {name: None if state[name] is None else frozenset(state[name].split("\n")) - {""} for name in LISTS}
+        registry.check_from_file("methods", state["method"], file)
         return Pretrained(file, target=state["method"], state=state["encoder"], **(plain | lists))
     except KeyError as error:
         raise StarsBenchError(

@@ -1,6 +1,7 @@
 """Names to objects: built-in ones, installed plug-ins (entry points), and `package.module:Name` on the command line.
 
-Nothing is imported before it is asked for by name, so listing names stays instant.
+Nothing is imported before it is asked for by name, so listing names stays instant. What the user has neither installed
+nor named is not imported because a file (a record, a checkpoint, prepared data) names it: `check_from_file`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import sys
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from stars_bench.api import UsageError
+from stars_bench.api import DatasetSpec, ProtocolSpec, UsageError, printable
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "datasets": {
@@ -68,6 +70,19 @@ DESCRIPTION = "dataset.toml"
 """Beside prepared data (DATA_DIR/NAME) of a dataset that a TOML file describes: that file."""
 
 _data_folders: dict[Path, None] = {}
+_brought: dict[str, ModuleType] = {}
+"""Modules of the user's own that are not installed, by name."""
+_named: set[str] = set()
+"""Top-level packages of what the user has named as `module:attribute`."""
+
+
+def bring(module_name: str) -> None:
+    """Imports a module of the user's own, also from the current folder; what is in it is known by its name from now on.
+
+    Raises:
+        UsageError: it cannot be imported.
+    """
+    _brought[module_name] = _imported(module_name, f"--import {module_name}", here=True)
 
 
 def look_in(data_dir: Path) -> None:
@@ -91,6 +106,8 @@ def load(kind: str, name: str) -> Any:
     """
     described = kind == "datasets" and name.endswith(DESCRIBED)
     target = name if ":" in name or described else _targets(kind).get(name)
+    if target is None and (brought := _of_brought(kind, name)) is not None:
+        return brought
     if target is None:
         close = get_close_matches(name, names(kind), n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
@@ -98,15 +115,67 @@ def load(kind: str, name: str) -> Any:
     if described or target.endswith(DESCRIBED):
         return importlib.import_module("stars_bench.datasets.described").describe(Path(target))
     module_name, _, attribute = target.partition(":")
-    if ":" in name and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{kind[:-1]} {name!r}: there is no module {error.name!r}") from error
+    module = _imported(module_name, f"{kind[:-1]} {name!r}", here=":" in name)
     if not hasattr(module, attribute):
         raise UsageError(f"{kind[:-1]} {name!r}: module {module_name!r} has no {attribute!r}")
+    _named.add(module_name.partition(".")[0])
     return getattr(module, attribute)
+
+
+def check_from_file(kind: str, name: str, file: Path) -> None:
+    """That a name from a file may be given to `load`: a registered name, or code that the user has installed or named.
+
+    A file may come from anybody, and to import a module is to run it.
+
+    Raises:
+        UsageError: it is other code, or a path.
+    """
+    module, colon, _ = name.partition(":")
+    told = f"{file}: names the {kind[:-1]} {printable(name)!r}"
+    if name.endswith(DESCRIBED):
+        raise UsageError(f"{told}: a path, which is not followed because a file says so")
+    if not colon:
+        return
+    plugins = (point.value for one in BUILT_IN for point in entry_points(group=f"stars_bench.{one}"))
+    mine = {one.partition(":")[0].partition(".")[0] for one in ("stars_bench", *plugins, *_brought)}
+    if module.partition(".")[0] not in mine | _named:
+        raise UsageError(
+            f"{told}: code that is not installed, and that is not run because a file says so. If it is yours: "
+            f"stars-bench --import {printable(module)} ..."
+        )
+
+
+def _imported(module_name: str, told: str, *, here: bool) -> ModuleType:
+    """A module, looked for in the current folder, too, if `here`."""
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise UsageError(f"{told}: {module_name!r} is not the name of a module, such as package.module")
+    if here and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{told}: there is no module {error.name!r}") from error
+    except Exception as error:  # a module's own code can fail in any way
+        place = f" in {error.filename}:{error.lineno}" if isinstance(error, SyntaxError) else ""
+        reason = str(getattr(error, "msg", error)).split("\n")[0]
+        raise UsageError(
+            f"{told}: {module_name!r} cannot be imported ({type(error).__name__}: {reason}{place})"
+        ) from error
+
+
+def _of_brought(kind: str, name: str) -> Any:
+    """What is called `name` in the modules that were brought; None: nothing is."""
+    for module in _brought.values():
+        for value in vars(module).values():
+            if getattr(value, "name", None) == name and _is_a(kind, value):
+                return value
+    return None
+
+
+def _is_a(kind: str, value: Any) -> bool:
+    if kind in ("datasets", "protocols"):
+        return isinstance(value, DatasetSpec if kind == "datasets" else ProtocolSpec)
+    return isinstance(value, type) and hasattr(value, "fit" if kind == "methods" else "run")
 
 
 def summary(kind: str, name: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stars_bench import pretrained, runner, saved
+from stars_bench import pretrained, registry, runner, saved
 from stars_bench.api import UsageError
 from stars_bench.audit import stage_files
 from stars_bench.plan import Request
@@ -58,9 +58,9 @@ def rerun(
         raise UsageError(f"{run}: only fused results, which are repeated by `fuse`")
     for request, ones in _requests(there, data_dir, scratch):
         again = runner.run(request, progress, tell)
-        by_name = {record.file_name: record for record in again}
+        fresh = {new.record.file_name: new for new in saved.read(scratch) if new.record in again}
         for one in ones:
-            _compare(one, _saved(by_name[one.record.file_name], scratch), result)
+            _compare(one, fresh[one.record.file_name], result)
     return result
 
 
@@ -85,9 +85,9 @@ def _requests(there: Sequence[Saved], data_dir: Path, scratch: Path) -> Iterator
             rounds.append((one,))
         else:
             rounds[fitting] += (one,)
-    for rounds in groups.values():
+    for folder, rounds in groups.items():
         for ones in rounds:
-            yield _request([one.record for one in ones], data_dir, scratch), list(ones)
+            yield _request([one.record for one in ones], Path(folder), data_dir, scratch), list(ones)
 
 
 def _fits(one: Saved, others: Sequence[Saved]) -> bool:
@@ -99,9 +99,17 @@ def _fits(one: Saved, others: Sequence[Saved]) -> bool:
     )
 
 
-def _request(records: Sequence[Record], data_dir: Path, scratch: Path) -> Request:
-    """What was asked for, from what the records say; every setting is given, so the preset decides nothing."""
+def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: Path) -> Request:
+    """What was asked for, from what the records of a seed's folder say; every setting is given, no preset decides."""
     first = records[0]
+    for record in records:
+        for kind, name in (
+            ("methods", first.method.target),
+            ("protocols", first.protocol.name),
+            ("datasets", first.dataset.name),
+            ("evaluations", record.evaluation.name),
+        ):
+            registry.check_from_file(kind, name, folder)
     init = None if first.init is None else Path(first.init.path)
     evaluations = {record.evaluation.name: record.evaluation.config for record in records}
     of_method = {} if init is not None and _is_own(init, first) else first.method.config
@@ -141,11 +149,6 @@ def _is_own(init: Path, record: Record) -> bool:
 
 def _said(config: Mapping[str, Any], prefix: str = "") -> list[str]:
     return [f"{prefix}{key}={json.dumps(value)}" for key, value in config.items()]
-
-
-def _saved(record: Record, scratch: Path) -> Saved:
-    """A new record with its predictions."""
-    return next(one for one in saved.read(scratch) if one.record == record)
 
 
 # ------------------------------------------------------------------------------------------------ compared

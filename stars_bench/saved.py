@@ -34,8 +34,9 @@ class Saved:
 
     def measured(self) -> Record:
         """The record with its metrics computed anew."""
-        classes = registry.load("datasets", self.record.dataset.name).classes
-        return self.record.model_copy(update=measured(self.outcome, self.labels, len(classes)))
+        of_each = self.record.per_class
+        count = len(_classes(self)) if of_each is None else max(len(of_each), 1 + int(self.labels.max(initial=0)))
+        return self.record.model_copy(update=measured(self.outcome, self.labels, count))
 
 
 def read(runs: Path) -> list[Saved]:
@@ -88,7 +89,7 @@ def write_confusion(one: Saved, folder: Path) -> Path | None:
 
     if one.outcome.kind != "classes":
         return None
-    names = registry.load("datasets", one.record.dataset.name).classes
+    names = _classes(one)
     counts = pd.DataFrame(confusion_matrix(one.outcome, one.labels, len(names)), index=names, columns=names)
     record = one.record
     parts = (
@@ -101,6 +102,14 @@ def write_confusion(one: Saved, folder: Path) -> Path | None:
     path = folder / (provenance.path_part("-".join(parts)) + ".csv")
     provenance.write_text(path, counts.rename_axis("true").to_csv())
     return path
+
+
+def _classes(one: Saved) -> tuple[str, ...]:
+    """The names of the classes of a record's dataset."""
+    name = one.record.dataset.name
+    registry.check_from_file("datasets", name, one.path)
+    classes: tuple[str, ...] = registry.load("datasets", name).classes
+    return classes
 
 
 def parse_weights(text: str | None, runs: int) -> list[float]:

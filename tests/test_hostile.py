@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -24,12 +25,13 @@ import pytest
 import torch
 
 import stars_bench
-from stars_bench import cli, runner, saved
-from stars_bench.api import StarsBenchError
+from stars_bench import cli, registry, runner, saved
+from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.datasets.synthetic import clip_names, make_clip, to_text
 from stars_bench.plan import Request
 from stars_bench.provenance import path_part
 from stars_bench.results import store
+from stars_bench.training import checkpoint
 
 PACKAGE = Path(stars_bench.__file__).parent
 TINY = ("frames=8", "dim=16", "depth=2", "heads=2")
@@ -143,6 +145,98 @@ def test_the_files_of_a_run_run_nothing(pattern: str, trap: Path, trained: Reque
     )
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 1, 2)  # a stage that cannot be read may be trained again
+
+
+FROM_FILES = [
+    ("dataset", ["verify"]),
+    ("dataset", ["rescore", "--confusion", "out"]),
+    ("dataset", ["verify", "--rerun"]),
+    ("protocol", ["verify", "--rerun"]),
+    ("evaluation", ["verify", "--rerun"]),
+    ("method", ["verify", "--rerun"]),
+    ("checkpoint", ["evaluate", "--protocol", "xsub"]),
+    ("checkpoint", ["predict"]),
+]
+
+
+@pytest.mark.parametrize(("part", "line"), FROM_FILES)
+@pytest.mark.parametrize("name", ["evil:X", "evil.toml"])
+def test_code_is_not_run_because_a_file_names_it(
+    part: str,
+    line: list[str],
+    name: str,
+    trap: Path,
+    trained: Request,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (run,) = trained.runs_dir.glob("synthetic/xsub/mamp/*")
+    copied = tmp_path / "runs" / run.relative_to(trained.runs_dir)
+    shutil.copytree(run, copied)
+    for path in copied.rglob("records/*.json"):
+        content = json.loads(path.read_text())
+        if part != "checkpoint":
+            content[part]["target" if part == "method" else "name"] = name
+        path.write_text(json.dumps(content))
+    if part == "checkpoint":
+        file = copied / "seed0" / "encoder.pt"
+        checkpoint.save(file, {**checkpoint.load(file), "method": name})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text(f"import os\nos.mkdir({str(trap)!r})\n")
+    clips = ["S001C001P001R001A009"] if line[0] == "predict" else []
+    arguments = [line[0], str(copied), *clips, *line[1:], "--data-dir", str(trained.data_dir)]
+    if line == ["verify"]:  # looks at the rest
+        monkeypatch.setattr(sys, "argv", ["stars-bench", *arguments])
+        with pytest.raises(SystemExit):
+            cli.main()
+        told = capsys.readouterr().out
+    else:
+        told = refused(arguments, capsys, monkeypatch)
+    assert ("that is not run because a file says so" if ":" in name else "names the") in " ".join(told.split())
+
+
+def test_code_that_the_user_names_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_own_rule.py").write_text(
+        "from dataclasses import replace\n"
+        "from stars_bench.protocols.standard import XSUB\n"
+        "MINE = replace(XSUB, name='mine')\n"
+    )
+    with pytest.raises(UsageError, match="--import my_own_rule"):
+        registry.check_from_file("protocols", "my_own_rule:MINE", tmp_path)
+    with pytest.raises(UsageError, match="no protocol is called 'mine'"):
+        registry.load("protocols", "mine")
+    registry.bring("my_own_rule")
+    registry.check_from_file("protocols", "my_own_rule:MINE", tmp_path)
+    assert registry.load("protocols", "mine") is registry.load("protocols", "my_own_rule:MINE")
+    with pytest.raises(UsageError, match="no dataset is called 'mine'"):
+        registry.load("datasets", "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = (", r"cannot be imported \(SyntaxError: .* in .*broken_one\.py:1\)"),
+        ("raise RuntimeError('boom')", r"cannot be imported \(RuntimeError: boom\)"),
+        ("import nothing_of_that_name", "there is no module 'nothing_of_that_name'"),
+        ("", "has no 'X'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_told(
+    text: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_one", raising=False)
+    (tmp_path / "broken_one.py").write_text(text)
+    with pytest.raises(UsageError, match=told):
+        registry.load("methods", "broken_one:X")
+
+
+@pytest.mark.parametrize("name", [":X", "./x:y", "a..b:X", "a b:X"])
+def test_what_is_no_module_is_told(name: str) -> None:
+    with pytest.raises(UsageError, match="is not the name of a module"):
+        registry.load("methods", name)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def install(folder: Path, site: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_own_test_passes_and_its_code_is_clean(kind: str, tmp_path: Path) -> None:
-    folder = write_plugin(kind, "my-idea", tmp_path)
+    folder, _ = write_plugin(kind, "my-idea", tmp_path)
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
@@ -48,7 +48,7 @@ def test_its_own_test_passes_and_its_code_is_clean(kind: str, tmp_path: Path) ->
 @pytest.mark.slow
 def test_their_types_are_whole(tmp_path: Path, monkeypatch) -> None:
     """All kinds at once: most of the time goes into reading what they import."""
-    folders = {f"my_{kind}": write_plugin(kind, f"my-{kind}", tmp_path) for kind in KINDS}
+    folders = {f"my_{kind}": write_plugin(kind, f"my-{kind}", tmp_path)[0] for kind in KINDS}
     monkeypatch.setenv("MYPYPATH", os.pathsep.join(map(str, folders.values())))
     packages = [word for package in folders for word in ("-p", package)]
     done = python("-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "types"), *packages, cwd=tmp_path)
@@ -57,7 +57,7 @@ def test_their_types_are_whole(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_a_method_runs_without_installing_and_is_listed_when_installed(small_data: Path, tmp_path: Path) -> None:
-    folder = write_plugin("method", "my-idea", tmp_path)
+    folder, _ = write_plugin("method", "my-idea", tmp_path)
     places = ("--data-dir", str(small_data), "--runs-dir", str(tmp_path / "runs"))
     run = ("-m", "stars_bench", "run", "my_idea.method:MyIdea", "--protocol", "xsub", "--preset", "quick")
     done = python(*run, "--eval", "knn", "--set", "epochs=1", *places, cwd=folder)

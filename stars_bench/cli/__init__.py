@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from stars_bench import __version__
+from stars_bench import __version__, registry
 from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.cli import exchange, look, machine, plugins, prepare, report, run, saved, view
 from stars_bench.cli.options import console, errors
@@ -64,12 +64,22 @@ def _version(asked: bool) -> None:
 @app.callback()
 def root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="MODULE",
+            help="Code of your own that is not installed, and that a run or a record names; may be repeated.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
     """Options of every command."""
     del debug, version  # acted on in `main` and `_version`
+    for module in modules or ():
+        registry.bring(module)
 
 
 def main() -> None:

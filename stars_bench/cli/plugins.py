@@ -31,9 +31,8 @@ def new_protocol(name: Name, parent: Parent = Path()) -> None:
 def _write(kind: str, name: str, parent: Path, command: str) -> None:
     from stars_bench import plugins
 
-    folder = plugins.write_plugin(kind, name, parent)
-    package = name.replace("-", "_")
-    target = package.title().replace("_", "") if kind == "method" else package.upper()
-    console.print(f"{folder}: change {package}/{kind}.py; then, in that folder:", markup=False, soft_wrap=True)
-    for line in (f"stars-bench {command.format(target=f'{package}.{kind}:{target}')}", "python -m pytest"):
+    folder, target = plugins.write_plugin(kind, name, parent)
+    module = target.partition(":")[0].replace(".", "/")
+    console.print(f"{folder}: change {module}.py; then, in that folder:", markup=False, soft_wrap=True)
+    for line in (f"stars-bench {command.format(target=target)}", "python -m pytest"):
         console.print(f"  {line}", markup=False, soft_wrap=True)

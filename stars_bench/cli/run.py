@@ -272,6 +272,8 @@ def _run(*requests: Request, line_seconds: float) -> None:
     def failed(failure: several.Failure) -> None:
         line = f"{failure.method} failed: {failure.reason}"
         errors.print(line, markup=False, soft_wrap=True)
+        if "--debug" in sys.argv:
+            errors.print_exception()
 
     started = time.monotonic()
     failures: list[several.Failure] = []

@@ -26,6 +26,7 @@ def rescore(
         Path | None, typer.Option(metavar="DIR", help="Write every confusion matrix there as CSV, with action names.")
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Put metrics that a record lacks into it.")] = False,
+    data_dir: DataDir = Path("data"),
 ) -> None:
     """Compute all metrics again from the saved predictions, without the model, and compare them with the records.
 
@@ -33,6 +34,7 @@ def rescore(
     """
     from stars_bench import saved
 
+    del data_dir  # where the datasets described in it have names, from which a matrix has those of its actions
     table = Table(box=None, pad_edge=False)
     for column in ("result", "metric", "recorded", "again"):
         table.add_column(column, justify="left" if column in ("result", "metric") else "right")

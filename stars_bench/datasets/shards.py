@@ -254,6 +254,7 @@ class PreparedDataset:
         """
         described = self.folder.parent / registry.DESCRIPTION
         if self._spec is None:
+            registry.check_from_file("datasets", self.name, self.folder / INDEX)
             self._spec = _load_spec(str(described) if described.exists() else self.name)
         return self._spec
 

@@ -16,6 +16,7 @@ from stars_bench import registry
 from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Skeleton, StarsBenchError
 from stars_bench.datasets import shards, sources
 from stars_bench.datasets.prepare import find_items, prepare
+from stars_bench.plugins import NAME
 from stars_bench.testing.faults import Tell, collected, first_line
 
 COLUMNS = ("subject", "camera", "setup", "replication")
@@ -37,12 +38,16 @@ def check_dataset(dataset: DatasetSpec | str, raw: Path | Sequence[Path]) -> Non
             tell("is not a stars_bench.api.DatasetSpec")
             return
         _check_facts(spec, tell)
+        if not isinstance(spec.skeleton, Skeleton):
+            tell("skeleton is not a stars_bench.api.Skeleton")
+            return
         _check_skeleton(spec.skeleton, tell)
         with tempfile.TemporaryDirectory() as folder:
             found = _found(spec, paths, Path(folder) / "scratch", tell)
             if found is None:
                 return
-            before = [_check_profile(spec, found, profile, tell) for profile in spec.profiles.values()]
+            profiles = [profile for profile in spec.profiles.values() if isinstance(profile, Profile)]
+            before = [_check_profile(spec, found, profile, tell) for profile in profiles]
             if all(before):
                 _check_prepared(spec, paths, Path(folder), tell)
 
@@ -52,11 +57,18 @@ def _check_facts(spec: DatasetSpec, tell: Tell) -> None:
         value = getattr(spec, field)
         if not isinstance(value, str) or not value or "\n" in value:
             tell(f"{field} must be one line")
+    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+        tell(f"name {spec.name!r} becomes a folder: lower-case letters and digits, words joined by - or _")
     if not spec.classes or len(set(spec.classes)) < len(spec.classes):
         tell("classes must have names, each another")
+    elif wrong := [one for one in spec.classes if not isinstance(one, str) or not one]:
+        tell(f"classes must have names: {wrong[0]!r} is none")
     if spec.default_profile not in spec.profiles:
         tell(f"default_profile {spec.default_profile!r} is not among the profiles ({', '.join(spec.profiles)})")
     for name, profile in spec.profiles.items():
+        if not isinstance(profile, Profile):
+            tell(f"profile {name!r} is not a stars_bench.api.Profile")
+            continue
         if profile.name != name:
             tell(f"profile {name!r} is called {profile.name!r}")
         if profile.absent_body not in ("zero", "duplicate"):

@@ -25,10 +25,14 @@ def collected(name: str) -> Iterator[Tell]:
     """Gives a function that takes faults; raises them together at the end.
 
     Raises:
-        NotConforming: there were some.
+        NotConforming: there were some. What ends the check itself is one of them.
     """
     faults: list[str] = []
-    yield faults.append
+    try:
+        yield faults.append
+    except Exception as error:
+        faults.append(f"the check could not go on ({first_line(error)})")
+        raise NotConforming(name, faults) from error
     if faults:
         raise NotConforming(name, faults)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -219,16 +219,24 @@ def _check_features(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
 
 def _check_more(subject: _Subject, encoder: nn.Module, clips: Tensor, tell: Tell) -> None:
     """What an encoder may have beside its features."""
-    if callable(tokens := getattr(encoder, "tokens", None)):
-        shape = tuple(tokens(clips).shape)
+    if callable(tokens := getattr(encoder, "tokens", None)) and (shape := _shape(tokens, clips, tell)) is not None:
         bodies, joints = clips.shape[4], clips.shape[3]
         if len(shape) != 5 or (shape[0], shape[1], shape[3]) != (CLIPS, bodies, joints):
             tell(f"tokens have shape {shape}, not ({CLIPS}, {bodies}, segments, {joints}, D)")
     if "classifier" in getattr(subject.method, "evaluations", ()):
         if not callable(classify := getattr(encoder, "classify", None)):
             tell("names the evaluation classifier, but the encoder has no classify(x)")
-        elif (shape := tuple(classify(clips).shape)) != (CLIPS, CLASSES):
+        elif (shape := _shape(classify, clips, tell)) not in (None, (CLIPS, CLASSES)):
             tell(f"classify gives shape {shape}, not ({CLIPS}, {CLASSES})")
+
+
+def _shape(function: Callable[[Tensor], Tensor], clips: Tensor, tell: Tell) -> tuple[int, ...] | None:
+    """The shape of what an encoder's function gives; tells why there is none."""
+    try:
+        return tuple(function(clips).shape)
+    except Exception as error:
+        tell(f"{function.__name__} fails on clips {tuple(clips.shape)} ({first_line(error)})")
+        return None
 
 
 @torch.no_grad()

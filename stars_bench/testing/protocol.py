@@ -89,15 +89,28 @@ def _check_rule(spec: ProtocolSpec, table: pd.DataFrame, tell: Tell) -> bool:
     names = _names(split, table)
     rng = np.random.default_rng(0)
     shuffled = table.iloc[rng.permutation(len(table))].reset_index(drop=True)
-    if _names(compute_split(spec, shuffled), shuffled) != names:
+    if (others := _split_again(spec, shuffled, "in another order", tell)) is None:
+        return False
+    if others != names:
         tell("the split depends on the order of the clips: decide by their columns")
         return False
     part = table[rng.random(len(table)) < 0.5].reset_index(drop=True)
     there = set(part["name"])
-    if _names(compute_split(spec, part), part) != {key: value & there for key, value in names.items()}:
+    if (others := _split_again(spec, part, "when others are not there", tell)) is None:
+        return False
+    if others != {key: value & there for key, value in names.items()}:
         tell("a clip changes its part when others are not there: decide by each clip's own columns")
         return False
     return True
+
+
+def _split_again(spec: ProtocolSpec, table: pd.DataFrame, how: str, tell: Tell) -> dict[str, set[str]] | None:
+    """The clips of each part of other clips; tells why it cannot be said."""
+    try:
+        return _names(compute_split(spec, table), table)
+    except Exception as error:
+        tell(f"split failed on clips {how} ({first_line(error)})")
+        return None
 
 
 def _fault_of(split: Any, clips: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from pathlib import Path
@@ -130,7 +131,42 @@ def test_splits_may_be_lists_of_clips(tmp_path: Path) -> None:
         describe(path).find([tmp_path / "raw"])
 
 
+def test_clips_that_a_list_names_and_that_are_not_here_make_the_data_partial(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "npz", COCO_17.joints, subjects=2, cameras=1)
+    path.write_text(path.read_text().replace("train = [1, 2, 3]", "train_file = 'train.txt'"))
+    (tmp_path / "train.txt").write_text("A01P01C1\nA02P01C1\nA07P07C1\n")
+    report = prepare(describe(path), [tmp_path / "raw"], tmp_path / "data", jobs=1)
+    assert not report.quality.complete
+    assert verify(open_dataset(tmp_path / "data", "gym")).missing == ("A07P07C1",)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("train = [1]\ntest = ['01', 2]", "splits.xsub: 1 trains and tests"),
+        ("train_file = 'train.txt'\ntest_file = 'train.txt'", "A01P01C1 trains and tests"),
+    ],
+)
+def test_a_split_that_is_none_is_told(rule: str, told: str, tmp_path: Path) -> None:
+    path = files.write(tmp_path, "npz", COCO_17.joints, subjects=2, cameras=1)
+    path.write_text(path.read_text().replace("train = [1, 2, 3]", rule) + "[numbers.subject]\n01 = 1\n")
+    (tmp_path / "train.txt").write_text("A01P01C1\n")
+    with pytest.raises(UsageError, match=told):
+        describe(path).find([tmp_path / "raw"])
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / 'gym \U0001f938 "x" \x7f'
+    folder.mkdir()
+    path = files.write(folder, "npz", COCO_17.joints, subjects=4, cameras=1)
+    prepare(describe(path), [folder / "raw"], tmp_path / "data", jobs=1)
+    assert open_dataset(tmp_path / "data", "gym").spec.title == "Gym exercises"
+
+
 CHANGES = {
+    "not finite": ("unit = 0.001", "unit = inf", "coordinates.unit: Input should be a finite number"),
+    "huge": ("[splits.xsub]", "[numbers.subject]\na = 99999999999\n[splits.xsub]", "numbers.subject.a: .* less than"),
+    "lines": ('"sit down"', '"sit\\ndown"', "classes: must have names, each on one line"),
     "no such key": ("frame_rate = 25", "frame_rat = 25", "frame_rat: there is no such key"),
     "missing": ('licence = "made up"', "", "licence: is missing"),
     "type": ("unit = 0.001", 'unit = "mm"', "coordinates.unit: Input should be a valid number"),
@@ -202,6 +238,35 @@ def test_csv_tells_bodies_and_frames_apart_by_columns() -> None:
     assert error.value.line == 3
     with pytest.raises(ValueError, match="there is no column 'xb'; the first are t, who, xa, ya"):
         readers.read(text.encode(), how, ["b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("a/x,a/y\n1,2\n\n3\n", 4, "1 cells; the first row has 2"),
+        ("a/x,a/y\n1,2,\n3,4,\n", 2, "3 cells; the first row has 2"),
+        ("a/x,a/y\n1,2\n\n\n3,x\n", 5, "'x' is not a number"),
+    ],
+)
+def test_a_csv_row_that_is_cut_or_too_long_is_told_with_its_line(text: str, line: int, told: str) -> None:
+    how = Coordinates(format="csv", axes=("x", "y"), columns="{joint}/{axis}")
+    with pytest.raises(ParseError) as caught:
+        readers.read(text.encode(), how, ["a"])
+    assert (caught.value.line, caught.value.reason) == (line, told)
+    assert readers.read(b"a/x,a/y\n1,\n\n3,4\n", how, ["a"]).tolist()[0][1] == [[3, 4]]  # an empty cell is no fault
+
+
+def test_braces_in_a_column_are_braces() -> None:
+    how = Coordinates(format="csv", axes=("x", "y"), columns="{joint}_{axis}_{other}")
+    assert readers.read(b"a_x_{other},a_y_{other}\n1,2\n", how, ["a"]).tolist() == [[[[1, 2]]]]
+
+
+@pytest.mark.parametrize("kind", ["complex128", "bool", "datetime64[s]", "U3", "S3"])
+def test_only_numbers_are_coordinates(kind: str) -> None:
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((4, 1, 3)).astype(kind))
+    with pytest.raises(ValueError, match="not of numbers"):
+        readers.read(stream.getvalue(), Coordinates(format="npz"), ["a"])
 
 
 def test_csv_without_a_header_has_joints_in_order() -> None:

@@ -12,35 +12,14 @@ import torch
 
 from stars_bench import registry
 from stars_bench.models.mamp import EncoderConfig
+from stars_bench.testing.method import SMALL
 from stars_bench.training.loop import Stage
 from stars_bench.training.run import StageRun
 from tests.evaluation.small_subject import FRAMES, JOINTS, parts
 from tests.stand_in_gpu import OnGpu, stand_in_gpu
 
 METHODS = registry.names("methods")
-TINY = {
-    "frames": FRAMES,
-    "dim": 16,
-    "depth": 2,
-    "heads": 2,
-    "decoder_depth": 1,
-    "mask_ratio": 0.5,
-    "head_hidden": 16,
-    "epochs": 2,
-    "warmup_epochs": 1,
-    "batch_size": 16,
-    "drop_path": 0.0,
-    "head_epochs": 1,
-    "tune_epochs": 2,
-    "tune_batch_size": 16,
-    "queue_size": 40,
-    "predictor_hidden": 16,
-    "out_dim": 8,
-    "channels": 2,
-    "feature_dim": 8,
-    "milestones": (1,),
-    "mine_after": 1,
-}
+TINY = {**SMALL, "frames": FRAMES}
 STAGES = {
     "untrained": [],
     "mamp": ["stage1"],

@@ -62,6 +62,10 @@ def not_finite(one):
 parents = SYNTHETIC.skeleton.parents
 FAULTS = {
     "citation": ({"citation": ""}, "citation must be one line"),
+    "no folder": ({"name": "../x"}, "name '../x' becomes a folder"),
+    "numbers as classes": ({"classes": (1, 2)}, "classes must have names: 1 is none"),
+    "no skeleton": ({"skeleton": None}, "skeleton is not a stars_bench.api.Skeleton"),
+    "no profile": ({"profiles": {"mamp": None}}, "profile 'mamp' is not a stars_bench.api.Profile"),
     "classes": ({"classes": ("a", "a")}, "classes must have names, each another"),
     "default": ({"default_profile": "none"}, "default_profile 'none' is not among the profiles"),
     "absent": (

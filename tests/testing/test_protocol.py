@@ -38,7 +38,19 @@ def by_rank(table) -> Split:
     return Split(np.flatnonzero(first), np.flatnonzero(~first))
 
 
+def only_in_order(table) -> Split:
+    if not table["name"].is_monotonic_increasing:
+        raise KeyError("order")
+    return by("subject")(table)
+
+
+def only_whole(table) -> Split:
+    return by("subject")(table) if len(table) > 1000 else table["nothing"]
+
+
 FAULTS = {
+    "fails in another order": (only_in_order, "split failed on clips in another order (KeyError: 'order')"),
+    "fails on a part": (only_whole, "split failed on clips when others are not there (KeyError: 'nothing')"),
     "not a Split": (lambda _: ([0], [1]), "split gives a tuple, not a stars_bench.api.Split"),
     "lists": (lambda _: Split([0], [1]), "train must be row numbers (N,) int64"),
     "masks": (by("subject", lambda odd: (~odd, odd)), "train must be row numbers (N,) int64"),

@@ -53,7 +53,7 @@ def describe(path: Path) -> DatasetSpec:
         licence=description.licence,
         citation=description.citation,
         frame_rate=description.frame_rate,
-        description=text if description.folder else f"folder = {json.dumps(str(folder))}\n{text}",
+        description=text if description.folder else f"folder = {_quoted(str(folder))}\n{text}",
     )
 
 
@@ -69,6 +69,11 @@ def _profile(name: str, summary: str, description: Description, *, centre: bool)
         "description": provenance.digest_json(told)[:12],
     }
     return Profile(name, summary, parameters, "zero")
+
+
+def _quoted(text: str) -> str:
+    """A string as TOML has it: as JSON has it, but for characters beyond 16 bits and DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _first(error: ValidationError) -> str:

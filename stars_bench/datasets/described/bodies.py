@@ -31,7 +31,8 @@ def finished(
         NothingLeft: no body is seen in any frame. ValueError: infinite numbers, or joints missing that may not be.
     """
     log: Counter[str] = Counter()
-    bodies = _in_metres(stored, how)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+        bodies = _in_metres(stored, how)
     absent = np.asarray(np.isnan(bodies).any(-1))
     seen = np.asarray(~absent.all(-1))
     if not seen.any():
@@ -56,7 +57,8 @@ def finished(
         first = int(np.argmax(seen[0]))
         bodies = bodies - bodies[0, first, origin]
     bodies[~seen] = 0
-    result = bodies.astype(np.float32)
+    with np.errstate(over="ignore"):
+        result = bodies.astype(np.float32)
     if not np.isfinite(result).all():
         raise ValueError("coordinates that are infinite")
     return result, +log

@@ -98,7 +98,10 @@ def _table(path: Path) -> dict[str, dict[str, str]]:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        readers.csv_lines(path.read_bytes())
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, skipinitialspace=True)
+    except ParseError as error:
+        raise UsageError(f"{path}:{error.line}: {error.reason}") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: the table of clips cannot be read ({str(error).strip()})") from error
     if "file" not in table or "action" not in table:
@@ -141,22 +144,27 @@ def _number(fact: Any, text: str, description: Description) -> int:
 def _split(
     protocol: str, rule: SplitRule, items: Sequence[RawItem], description: Description, folder: Path
 ) -> dict[str, list[str]]:
-    """{"train": clips, "test": clips}; clips in neither are of neither part."""
+    """{"train": clips, "test": clips}; clips in neither are of neither part. Clips that a list names may be missing.
+
+    Raises:
+        UsageError: something trains and tests.
+    """
     if rule.train_file is not None:
+        where, names = f"{folder / rule.train_file}", [item.name for item in items]
         train = _list(folder / rule.train_file)
-        test = None if rule.test_file is None else _list(folder / rule.test_file)
-        if both := set(train) & set(test or ()):
-            raise UsageError(f"{folder / rule.train_file}: {min(both)} trains and tests")
-        parts = {item.name: item.name for item in items}
+        others = [name for name in names if name not in set(train)]
+        test = others if rule.test_file is None else _list(folder / rule.test_file)
+        split = {"train": train, "test": test}
     else:
         by = rule.by or SPLIT_BY[protocol]
+        where, of = f"{description.name}: splits.{protocol}", {item.name: str(dict(item.facts)[by]) for item in items}
         train, test = (_numbers_of(values, by, protocol, description) for values in (rule.train, rule.test))
-        test = test or None
-        parts = {item.name: str(dict(item.facts)[by]) for item in items}
-    return {
-        "train": [name for name, part in parts.items() if part in train],
-        "test": [name for name, part in parts.items() if (part not in train if test is None else part in test)],
-    }
+        test = test or sorted(set(of.values()) - set(train))
+        values = {"train": train, "test": test}
+        split = {part: [name for name, one in of.items() if one in values[part]] for part in values}
+    if both := set(train) & set(test):
+        raise UsageError(f"{where}: {min(both)} trains and tests")
+    return split
 
 
 def _numbers_of(values: Sequence[int | str], by: str, protocol: str, description: Description) -> list[str]:

@@ -6,7 +6,7 @@ Sections: the head (name, classes, who to cite), `[files]`, `[coordinates]`, `[s
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -20,7 +20,14 @@ FACTS = ("action", "subject", "camera", "setup", "replication")
 SPLIT_BY = {"xsub": "subject", "xview": "camera", "xset": "setup"}
 """The protocols that a description may give a split for, and the number that they go by."""
 
+JOINT, AXIS = "{joint}", "{axis}"
+"""What `columns` holds of a joint's name and an axis."""
+
 NUMBERED = ("subject", "camera", "setup", "replication")
+
+
+Number = Annotated[int, Field(ge=0, lt=10**9)]
+"""What a fact of a clip may be: as many digits as a path may have of it."""
 
 
 class Strict(BaseModel):
@@ -60,7 +67,7 @@ class Coordinates(Strict):
     axes: tuple[str, ...] = Field(
         ("x", "y", "z"), description="what is stored of a joint, in this order; '-y': with the other sign; or ignored"
     )
-    unit: float = Field(1.0, gt=0, description="how many metres a stored 1 is")
+    unit: float = Field(1.0, gt=0, allow_inf_nan=False, description="how many metres a stored 1 is")
     missing: Literal["fill", "set-aside"] = Field("fill", description="what to do about joints that are not there")
     missing_value: float | None = Field(None, description="a joint with this in all axes is missing, as NaN is")
     columns: str | None = Field(None, description="csv: names as '{joint}_{axis}'; without: no header, all in order")
@@ -88,9 +95,13 @@ class Coordinates(Strict):
     @field_validator("columns")
     @classmethod
     def _is_template(cls, columns: str | None) -> str | None:
-        if columns is not None and not all(part in columns for part in ("{joint}", "{axis}")):
+        if columns is not None and not all(part in columns for part in (JOINT, AXIS)):
             raise ValueError("must hold {joint} and {axis}, as in '{joint}_{axis}'")
         return columns
+
+    def column(self, joint: str, axis: str) -> str:
+        """The name of a column."""
+        return (self.columns or "").replace(JOINT, joint).replace(AXIS, axis)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -209,12 +220,12 @@ class Description(Strict):
     licence: str
     citation: str
     where: str = Field("Ask those who have the files.", description="how to get the raw files: one line")
-    frame_rate: float = Field(30.0, gt=0, description="frames a second")
+    frame_rate: float = Field(30.0, gt=0, allow_inf_nan=False, description="frames a second")
     folder: str | None = Field(None, description="where the files named here lie; default: beside the description")
     files: Files
     coordinates: Coordinates
     skeleton: JointLayout
-    numbers: dict[Literal["action", "subject", "camera", "setup", "replication"], dict[str, int]] = Field(
+    numbers: dict[Literal["action", "subject", "camera", "setup", "replication"], dict[str, Number]] = Field(
         default_factory=dict, description="numbers for texts, as [numbers.camera] left = 1"
     )
     splits: dict[Literal["xsub", "xview", "xset"], SplitRule] = Field(default_factory=dict)
@@ -231,6 +242,8 @@ class Description(Strict):
     def _differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(classes)) < len(classes):
             raise ValueError("two classes have one name")
+        if any(not name.strip() or not name.isprintable() for name in classes):
+            raise ValueError("must have names, each on one line")
         return classes
 
     @property

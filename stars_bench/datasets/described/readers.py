@@ -5,6 +5,7 @@ A is what the file has of a joint (`Coordinates.axes`), whatever that means; uni
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
@@ -36,36 +37,68 @@ def read(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
 
 
 def _from_csv(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
+    lines = csv_lines(data, how.delimiter)
     try:
         table = pd.read_csv(
-            io.BytesIO(data), sep=how.delimiter, header=None if how.columns is None else 0, skipinitialspace=True
+            io.BytesIO(data),
+            sep=how.delimiter,
+            header=None if how.columns is None else 0,
+            index_col=False,
+            skipinitialspace=True,
         )
     except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
         raise ValueError(f"cannot be read as CSV ({str(error).strip()})") from error
+    lines = lines if how.columns is None else lines[1:]
+    if len(lines) != len(table):
+        raise ValueError(f"cannot be read as CSV ({len(lines)} lines, {len(table)} rows)")
     axes = how.stored_axes
     if how.columns is None:
         if len(table.columns) != len(joints) * len(axes):
             raise ValueError(f"{len(table.columns)} columns, not {len(joints)} joints times {len(axes)} axes")
         wanted = list(table.columns)
     else:
-        wanted = [how.columns.format(joint=joint, axis=axis) for joint in joints for axis in axes]
-    values = _numbers(table, wanted, 1 if how.columns is None else 2).reshape(len(table), len(joints), len(axes))
+        wanted = [how.column(joint, axis) for joint in joints for axis in axes]
+    values = _numbers(table, wanted, lines).reshape(len(table), len(joints), len(axes))
     if how.frame is None:
         return values[None]
-    frames, moment = np.unique(_numbers(table, [how.frame], 2), return_inverse=True)
-    people, person = np.unique(_numbers(table, [how.body], 2) if how.body else moment * 0, return_inverse=True)
+    frames, moment = np.unique(_numbers(table, [how.frame], lines), return_inverse=True)
+    people, person = np.unique(_numbers(table, [how.body], lines) if how.body else moment * 0, return_inverse=True)
     _check_size(len(people), len(frames), len(joints) * len(axes))
     placed = np.full((len(people), len(frames), *values.shape[1:]), np.nan)
     place = person.ravel() * len(frames) + moment.ravel()
     _, first = np.unique(place, return_index=True)
     if len(first) < len(place):
-        line = int(np.setdiff1d(np.arange(len(place)), first)[0]) + 2
-        raise ParseError(line, f"a second row of frame {table[how.frame][line - 2]} and the same body")
+        row = int(np.setdiff1d(np.arange(len(place)), first)[0])
+        raise ParseError(lines[row], f"a second row of frame {table[how.frame][row]} and the same body")
     placed.reshape(-1, *values.shape[1:])[place] = values
     return placed
 
 
-def _numbers(table: pd.DataFrame, columns: Sequence[Any], first_line: int) -> Stored:
+def csv_lines(data: bytes, delimiter: str = ",") -> list[int]:
+    """The line on which each row of a CSV file ends, empty lines left out.
+
+    pandas fills up a row that is too short, as the last one of a file that was cut is, and shifts one that is too long.
+
+    Raises:
+        ParseError: a row has not as many cells as the first. ValueError: this is no CSV.
+    """
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    rows = csv.reader(text, delimiter=delimiter, skipinitialspace=True)
+    lines, width = [], 0
+    try:
+        for row in rows:
+            if not any(cell.strip() for cell in row) and len(row) < 2:
+                continue
+            width = width or len(row)
+            if len(row) != width:
+                raise ParseError(rows.line_num, f"{len(row)} cells; the first row has {width}")
+            lines.append(rows.line_num)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot be read as CSV ({error})") from error
+    return lines
+
+
+def _numbers(table: pd.DataFrame, columns: Sequence[Any], lines: Sequence[int]) -> Stored:
     """The columns as numbers, empty cells as NaN."""
     if absent := [column for column in columns if column not in table]:
         raise ValueError(f"there is no column {absent[0]!r}; the first are {', '.join(map(str, table.columns[:4]))}")
@@ -74,7 +107,7 @@ def _numbers(table: pd.DataFrame, columns: Sequence[Any], first_line: int) -> St
     wrong = np.argwhere((numbers.isna() & cells.notna()).to_numpy())
     if len(wrong):
         row, column = wrong[0]
-        raise ParseError(int(row) + first_line, f"{str(cells.iat[row, column])[:40]!r} is not a number")
+        raise ParseError(lines[row], f"{str(cells.iat[row, column])[:40]!r} is not a number")
     values: Stored = numbers.to_numpy(np.float64)
     return values
 
@@ -87,13 +120,20 @@ def _from_npz(data: bytes, how: Coordinates) -> Stored:
                     raise ValueError("it promises more data than any clip has")
         loaded = np.load(io.BytesIO(data), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return np.asarray(loaded, np.float64)
+            return _real(loaded)
         key = how.key if how.key is not None or len(loaded.files) != 1 else loaded.files[0]
         if key not in loaded.files:
             raise ValueError(f"there is no array {key!r}: there are {', '.join(loaded.files)}; say key")
-        return np.asarray(loaded[key], np.float64)
+        return _real(loaded[key])
     except Exception as error:  # damaged archives and headers can fail in any way
         raise ValueError(f"cannot be read as npz ({error})") from error
+
+
+def _real(values: NDArray[Any]) -> Stored:
+    """An array of whole or real numbers, as float64."""
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"an array of {values.dtype}, not of numbers")
+    return values.astype(np.float64)
 
 
 def _from_json(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
