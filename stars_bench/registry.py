@@ -110,8 +110,8 @@ def load(kind: str, name: str) -> Any:
         return brought
     if target is None:
         close = get_close_matches(name, names(kind), n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint}There are: {', '.join(names(kind))}")
+        hint = f"did you mean {close[0]!r}? There" if close else "there"
+        raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint} are {', '.join(names(kind))}")
     if described or target.endswith(DESCRIBED):
         return importlib.import_module("stars_bench.datasets.described").describe(Path(target))
     module_name, _, attribute = target.partition(":")

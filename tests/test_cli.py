@@ -115,3 +115,23 @@ def test_a_report_takes_its_form_from_the_name_of_the_file(tmp_path: Path) -> No
     assert stars_bench("report", "--out", "r.md", cwd=tmp_path).returncode == 0
     assert (tmp_path / "r.md").read_text().startswith("#")
     assert stars_bench("report", "--out", "r.txt", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "told"), [("run", "the same command goes on from here\n"), ("predict", "stopped\n")]
+)
+def test_only_a_command_that_goes_on_says_so_when_it_is_stopped(command: str, told: str, capsys, monkeypatch) -> None:
+    def stop() -> None:
+        raise cli.Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(cli, "app", stop)
+    monkeypatch.setattr(sys, "argv", ["stars-bench", command])
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.endswith(told)

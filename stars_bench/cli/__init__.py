@@ -98,7 +98,9 @@ def main() -> None:
     except Stopped as stopped:
         _answer_stops(signal.SIG_IGN)  # Ctrl-C pressed again, or come twice, changes nothing any more
         why = "stopped (as are all processes when one is lost)" if SEVERAL else "stopped"
-        _end(f"{why}; nothing finished is lost: the same command goes on from here", 128 + stopped.args[0], None)
+        if GOING_ON.intersection(sys.argv):
+            why = f"{why}; nothing finished is lost: the same command goes on from here"
+        _end(why, 128 + stopped.args[0], None)
     except StarsBenchError as error:
         if debug:
             raise
@@ -111,6 +113,9 @@ def main() -> None:
         line = _line(error)
         _end(f"[bold red]error:[/] {escape(line)}", 1, line)
 
+
+GOING_ON = frozenset({"prepare", "quickstart", "run", "evaluate", "verify"})
+"""Commands that go on from where they were stopped (verify: with --rerun --scratch)."""
 
 SEVERAL = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
 """Whether this is one of several processes (torchrun)."""

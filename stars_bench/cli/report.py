@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.cli.options import RunsDir, console, errors
+from stars_bench.terminal import CarefulConsole
 
 if TYPE_CHECKING:
     from stars_bench.results.tables import Board
@@ -39,9 +41,14 @@ class By(StrEnum):
 
 
 def report(
-    form: Annotated[
-        Format, typer.Option("--format", help="table, md, csv, latex or html (one file, with curves and maps).")
-    ] = Format.table,
+    asked: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="table, md, csv, latex or html (one file, with curves and maps). Default: as the name of --out says, "
+            "else a table.",
+        ),
+    ] = None,
     by: Annotated[
         By, typer.Option(help="One table for each dataset and protocol, each evaluation, or each method.")
     ] = By.dataset,
@@ -90,14 +97,13 @@ def report(
     if methods is not None:
         chosen = by_patterns((record.method.name for record in records), methods, "--methods", "measured methods")
         records = [record for record in records if record.method.name in chosen]
-    if form is Format.table and out is not None:
-        if out.suffix not in SUFFIXES:
-            raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
-        form = SUFFIXES[out.suffix]
+    if asked is None and out is not None and out.suffix not in SUFFIXES:
+        raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
+    form = asked or (Format.table if out is None else SUFFIXES[out.suffix])
     if skeletons and form is not Format.html:
         raise UsageError("--skeletons: only a page (--format html) has skeletons")
     boards = tables.leaderboard(records, published)
-    if form is Format.table:
+    if form is Format.table and out is None:
         console.print(render.to_rich(boards, console.width, by.value))
         return
     for path, text in _texts(form, boards, by, out, stored.paths, skeletons).items():
@@ -114,6 +120,10 @@ def _texts(
     """The report in its format by the file that it goes to; None is the terminal."""
     from stars_bench.results import latex, render, tidy
 
+    if form is Format.table:
+        with StringIO() as text:
+            CarefulConsole(file=text, width=console.width).print(render.to_rich(boards, console.width, by.value))
+            return {out: text.getvalue()}
     if form is Format.html:
         from stars_bench.results.page import to_html
 

@@ -107,8 +107,8 @@ class Intake:
                 reason = "on the published list of missing or incomplete skeletons"
                 self.set_aside.append(SetAside(name, str(self.path), reason, "missing-list"))
                 return None
-            self.ignored[f"clips whose names are none of {self.spec.name}"] += 1
             self.first_ignored = self.first_ignored or name
+            self.ignored[f"clips whose names are none of {self.spec.name} (the first: {self.first_ignored})"] += 1
             return None
         return numbers
 

@@ -43,4 +43,7 @@ def estimate(metrics: Sequence[Metric]) -> Estimate:
     mean, std = statistics.fmean(values), statistics.stdev(values)
     half = float(stdtrit(len(values) - 1, 0.975)) * std / math.sqrt(len(values))
     clips = [metric.n for metric in metrics]
-    return Estimate(mean, std, len(values), mean - half, mean + half, min(clips), max(clips), first.unit)
+    low, high = mean - half, mean + half
+    if first.unit == "%":  # an interval of few seeds may reach beyond what there is
+        low, high = max(low, 0.0), min(high, 100.0)
+    return Estimate(mean, std, len(values), low, high, min(clips), max(clips), first.unit)

@@ -152,7 +152,7 @@ def test_clips_of_another_dataset_and_of_the_missing_list_are_left_out_and_count
     more = ["S018C001P041R001A061", "S001C002P005R002A008"]
     report = import_file(dump(tmp_path, theirs([*NAMES, *more])), "ntu60", tmp_path)
     assert report.quality.clips == len(NAMES)
-    assert report.quality.ignored == {"clips whose names are none of ntu60": 1}
+    assert report.quality.ignored == {"clips whose names are none of ntu60 (the first: S018C001P041R001A061)": 1}
     assert report.quality.count("missing-list") == 1
     assert import_file(dump(tmp_path, theirs([*NAMES, *more])), NTU120, tmp_path).quality.clips == len(NAMES) + 1
 

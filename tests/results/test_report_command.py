@@ -44,6 +44,15 @@ def test_tables_can_be_of_methods(report: Callable[..., Result]) -> None:
     assert "### stars\n" in report("--format", "md", "--by", "method").stdout
 
 
+@pytest.mark.parametrize("name", ["report.txt", "report.md"])
+def test_a_table_that_was_asked_for_is_written_as_the_terminal_shows_it(
+    name: str, report: Callable[..., Result], tmp_path: Path
+) -> None:
+    shown = report("--format", "table").stdout
+    report("--format", "table", "--out", tmp_path / name)
+    assert (tmp_path / name).read_text() == shown
+
+
 def test_a_name_that_says_no_format_is_refused(report: Callable[..., Result], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"choose a --format, or a name that ends in \.md, \.csv, \.tex, \.html"):
         raise report("--out", tmp_path / "report.doc").exception or AssertionError("no error")

@@ -23,6 +23,13 @@ def test_seeds_become_mean_sample_deviation_and_count(make_record: MakeRecord) -
     assert number.high == pytest.approx(80 + 4.302653 * 2 / 3**0.5)
 
 
+def test_an_interval_stays_on_the_scale_of_what_is_measured() -> None:
+    for values, ends in (((1.0, 9.0), (0.0, 55.8)), ((91.0, 99.0), (44.2, 100.0))):
+        number = estimate([Metric(name="top1", value=value, unit="%", n=100) for value in values])
+        assert (number.low, number.high) == pytest.approx(ends, abs=0.1)
+    assert estimate([Metric(name="nmi", value=value, unit="", n=9) for value in (0.0, 1.0)]).low < 0
+
+
 def test_one_seed_keeps_its_own_interval_and_has_no_deviation() -> None:
     number = estimate([Metric(name="top1", value=80.0, unit="%", n=100, interval=(71.0, 87.0))])
     assert (number.std, number.n, number.low, number.high) == (None, 1, 71.0, 87.0)
