@@ -16,6 +16,8 @@ from stars_bench.cli.options import console
 from stars_bench.datasets.ntu import NTU60, expected_names
 from stars_bench.datasets.pku_mmd import PKU1
 from stars_bench.datasets.prepare import prepare
+from stars_bench.datasets.shards import open_dataset
+from stars_bench.exchange import export
 from tests.datasets.raw_files import one_person, write_ntu, write_pku
 
 NAMES = ["S001C001P001R001A001", "S001C002P001R001A001", "S002C003P008R002A060"]
@@ -148,6 +150,30 @@ def test_inspect_of_what_is_not_there_says_so(stars_bench: Command, data: Path) 
         stars_bench("inspect", "ntu6", "--data-dir", data)
     with pytest.raises(UsageError, match="ntu120 is not prepared"):
         stars_bench("inspect", "ntu120", "--data-dir", data)
+
+
+def test_a_dataset_is_named_by_its_folder_too(stars_bench: Command, data: Path) -> None:
+    folder = data / "ntu60" / "mamp"
+    assert stars_bench("inspect", folder) == stars_bench("inspect", "ntu60", "--data-dir", data)
+    assert stars_bench("verify", folder) == stars_bench("verify", "ntu60", "--data-dir", data)
+    for command in ("inspect", "verify"):
+        with pytest.raises(UsageError, match="of one profile already"):
+            stars_bench(command, folder, "--profile", "raw")
+
+
+def test_inspect_of_what_is_no_dataset_says_what_it_looks_like(
+    stars_bench: Command, data: Path, tmp_path: Path
+) -> None:
+    for format, name in (("pyskl", "clips.pkl"), ("mamp", "clips.npz"), ("crossclr", "clips")):
+        out = tmp_path / name
+        export(open_dataset(data, "ntu60"), format, out, protocol="xsub")
+        with pytest.raises(
+            UsageError, match=rf"another program \({format}\); `stars-bench import .*{name} --dataset NAME`"
+        ):
+            stars_bench("inspect", out)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"neither a run .* nor a prepared dataset"):
+        stars_bench("inspect", tmp_path / "empty")
 
 
 def test_a_broken_raw_file_is_one_line_with_file_and_line(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from stars_bench.cli.saved import verify_run
 from stars_bench.console import Bars
 
 if TYPE_CHECKING:
+    from stars_bench.datasets.shards import PreparedDataset
     from stars_bench.pages.blocks import Inspection
 
 PROFILES = "profiles"
@@ -78,7 +79,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="A prepared dataset; a raw file, also ARCHIVE.zip:MEMBER; a shard (.h5); or a run's folder.",
+            help="A prepared dataset, by name or folder; a raw file, also ARCHIVE.zip:MEMBER; a shard (.h5); a run.",
         ),
     ],
     html: Annotated[
@@ -111,22 +112,46 @@ def inspect(
 
 def _inspected(what: str, data_dir: Path, profile: str | None) -> Inspection:
     from stars_bench.datasets import overview, raw_report
-    from stars_bench.datasets.shards import open_dataset
+    from stars_bench.exchange.formats import recognised
     from stars_bench.results import run_report
 
     path = Path(what)
     if path.suffix.lower() == ".h5":
         return overview.shard_overview(path)
-    if what not in registry.names("datasets"):
+    if what not in registry.names("datasets") and not _is_prepared(path):
+        if path.suffix.lower() != ".zip" and (format := recognised(path)) is not None:
+            raise UsageError(
+                f"{what}: clips of another program ({format.name}); "
+                f"`stars-bench import {what} --dataset NAME` makes a prepared dataset of them, which can be inspected"
+            )
         if path.is_dir():
             return run_report.inspect_run(path)
         if raw_report.is_raw(what):
             return raw_report.inspection(raw_report.inspect_raw(raw_report.raw_source(what)))
-    return overview.overview(open_dataset(data_dir, what, profile))
+    return overview.overview(_prepared(what, data_dir, profile))
+
+
+def _is_prepared(folder: Path) -> bool:
+    """Whether this is the folder of a prepared dataset: DATA_DIR/DATASET/PROFILE."""
+    from stars_bench.datasets.shards import INDEX
+
+    return (folder / INDEX).is_file()
+
+
+def _prepared(what: str, data_dir: Path, profile: str | None) -> PreparedDataset:
+    """A prepared dataset by its name or by its folder."""
+    from stars_bench.datasets.shards import open_dataset
+
+    folder = Path(what).resolve()
+    if what in registry.names("datasets") or not _is_prepared(folder):
+        return open_dataset(data_dir, what, profile)
+    if profile is not None:
+        raise UsageError(f"{what}: the folder is of one profile already; leave --profile out")
+    return open_dataset(folder.parent.parent, folder.parent.name, folder.name)
 
 
 def verify(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="A prepared dataset; or a run's folder.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="A prepared dataset, by name or folder; or a run's.")],
     data_dir: DataDir = Path("data"),
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
     raw: Annotated[
@@ -153,7 +178,7 @@ def verify(
 
     Exit code 1 when something is wrong.
     """
-    if what not in registry.names("datasets") and Path(what).is_dir():
+    if what not in registry.names("datasets") and Path(what).is_dir() and not _is_prepared(Path(what)):
         if profile is not None or raw or names is not None:
             raise UsageError(f"{what}: --profile, --raw and --names are for prepared datasets")
         verify_run(Path(what), data_dir, rerun, scratch)
@@ -161,11 +186,10 @@ def verify(
     if rerun or scratch is not None:
         raise UsageError(f"{what}: --rerun and --scratch are for a run's folder")
     from stars_bench.datasets import verify as checks
-    from stars_bench.datasets.shards import open_dataset
     from stars_bench.provenance import write_text
 
     with Bars(console) as bars:
-        report = checks.verify(open_dataset(data_dir, what, profile), raw or [], bars)
+        report = checks.verify(_prepared(what, data_dir, profile), raw or [], bars)
     console.print(checks.render(report))
     if names is not None:
         write_text(names, "".join(f"{name}\n" for name in report.missing))

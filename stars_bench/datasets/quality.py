@@ -33,7 +33,7 @@ class QualityReport:
 
     dataset: str
     profile: str
-    files: int  # raw files or videos read
+    files: int  # raw files, videos or made-up takes read
     clips: int
     expected: int | None
     complete: bool
@@ -42,6 +42,9 @@ class QualityReport:
     cleaning: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     """Of partial NTU data: {"setup": {"1": (here, expected)}, "camera": ...}."""
+    unlisted: int = 0
+    """Clips whose names have the right form, but are none of the complete dataset's; `first_unlisted` is one."""
+    first_unlisted: str = ""
 
     def count(self, kind: str) -> int:
         """How many were set aside as "fault", "missing-list", "empty" or "errata"."""
@@ -79,14 +82,15 @@ def assess(
     """Puts the report together. `names`: of all converted clips; `set_aside`: at the search and at the conversion."""
     aside = tuple(set_aside)
     excused = sum(item.kind in ("empty", "errata") for item in aside)
+    expected = spec.expected_names() if spec.expected_names is not None else []
+    unlisted = sorted(set(names).difference(expected)) if expected else []
     if spec.expected_clips is not None:
-        complete = len(names) + excused == spec.expected_clips
+        complete = len(names) - len(unlisted) + excused == spec.expected_clips
     else:  # nobody states a count: whole when every file and every video of all split files was converted
         lists = [set().union(*map(set, split.values())) for split in found.official_splits.values()]
         here = {item.name for item in found.items}
         everything = files == len(found.items) and all(videos and videos <= here for videos in lists)
         complete = everything and not any(item.kind == "fault" for item in aside)
-    expected_names = spec.expected_names() if spec.expected_names is not None and not complete else []
     return QualityReport(
         dataset=spec.name,
         profile=profile,
@@ -97,7 +101,9 @@ def assess(
         set_aside=aside,
         ignored=dict(found.ignored),
         cleaning=dict(sorted(cleaning.items())),
-        missing=missing_groups(expected_names, frozenset(names)),
+        missing={} if complete else missing_groups(expected, frozenset(names)),
+        unlisted=len(unlisted),
+        first_unlisted=unlisted[0] if unlisted else "",
     )
 
 
@@ -132,7 +138,7 @@ def blocks(report: QualityReport, shown: int = SHOWN) -> list[Block]:
 
 
 def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:
-    yield "raw files or videos read", report.files
+    yield "raw files, videos or takes read", report.files
     yield "clips converted", report.clips
     for kind, words in KINDS.items():
         if report.count(kind):
@@ -145,14 +151,15 @@ def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:
 
 
 def verdict(report: QualityReport) -> str:
-    """One or two sentences: complete, or how partial and where."""
+    """A few sentences: complete, or how partial and where; and what does not belong there."""
     if report.expected is None:
         whole = "Complete" if report.complete else "Partial (files left out, or videos of the split files missing)"
         return f"{whole}: {report.clips:,} clips."
+    listed = report.clips - report.unlisted
+    strange = unlisted_sentence(report.dataset, report.unlisted, report.first_unlisted)
     if report.complete:
-        return f"Complete: {report.clips:,} clips of {report.expected:,} expected."
-    share = 100 * report.clips / report.expected
-    text = f"Partial: {report.clips:,} of {report.expected:,} clips ({share:.1f} %)."
+        return f"Complete: {listed:,} clips of {report.expected:,} expected.{strange}"
+    text = f"Partial: {listed:,} of {report.expected:,} clips ({listed / report.expected:.1%}).".replace("%", " %")
     for part, groups in report.missing.items():
         absent = [key for key, (here, _) in groups.items() if here == 0]
         partial = [key for key, (here, expected) in groups.items() if 0 < here < expected]
@@ -160,4 +167,12 @@ def verdict(report: QualityReport) -> str:
             text += f" Absent {part}s: {' '.join(absent)}."
         if partial:
             text += f" Partial {part}s: {' '.join(partial)}."
-    return text
+    return text + strange
+
+
+def unlisted_sentence(dataset: str, count: int, first: str) -> str:
+    """What is said of clips that the complete dataset does not have, with a blank in front; of none: nothing."""
+    if not count:
+        return ""
+    what = "1 clip has a name" if count == 1 else f"{count:,} clips have names"
+    return f" {what} that {dataset} does not have ({'' if count == 1 else 'the first: '}{first}), kept all the same."

@@ -18,6 +18,7 @@ from stars_bench import provenance, registry
 from stars_bench.api import ProtocolSpec, StarsBenchError
 from stars_bench.datasets import shards
 from stars_bench.datasets.ntu_raw import NAME
+from stars_bench.datasets.quality import unlisted_sentence
 from stars_bench.datasets.shards import PreparedDataset
 from stars_bench.datasets.verify_raw import Progress, compare_raw
 from stars_bench.datasets.verify_shard import ShardFindings, check_shard
@@ -38,6 +39,7 @@ class VerifyReport:
         missing: names of clips, or of videos for datasets whose split files name these.
         missing_by_setup: {setup: {camera: (missing, of)}}; setups that lack nothing are left out.
         set_aside: how many of the missing were there, but could not be converted.
+        unlisted: a sentence of the clips whose names a complete dataset does not have, or nothing.
         protocols: of complete data, {name: (train, test) clips}.
     """
 
@@ -56,6 +58,7 @@ class VerifyReport:
     missing_by_setup: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     set_aside: int = 0
     protocols: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unlisted: str = ""
 
     @property
     def ok(self) -> bool:
@@ -107,6 +110,7 @@ def verify(dataset: PreparedDataset, raw: Sequence[Path] = (), progress: Progres
         missing_by_setup=missing_by_setup(missing, expected),
         set_aside=len(aside.intersection(missing)),
         protocols=protocols,
+        unlisted=unlisted_sentence(dataset.name, dataset.quality.unlisted, dataset.quality.first_unlisted),
     )
 
 
@@ -243,14 +247,14 @@ def _completeness(report: VerifyReport) -> Iterator[RenderableType]:
 
     if report.complete:
         counts = "; ".join(f"{name} {train:,} / {test:,}" for name, (train, test) in report.protocols.items())
-        yield Text("Complete." + (f" Training / test clips: {counts}." if counts else ""))
+        yield Text("Complete." + (f" Training / test clips: {counts}." if counts else "") + report.unlisted)
     elif report.missing:
         count, unit = len(report.missing), "clip" if NAME.fullmatch(report.missing[0]) else "video"
         aside = f", {report.set_aside:,} of them set aside when it was prepared" if report.set_aside else ""
-        yield Text(f"Partial: {count:,} {unit}{' is' if count == 1 else 's are'} missing{aside}.")
+        yield Text(f"Partial: {count:,} {unit}{' is' if count == 1 else 's are'} missing{aside}.{report.unlisted}")
         yield _missing_table(report.missing_by_setup)
     else:
-        yield Text("Partial.")
+        yield Text(f"Partial.{report.unlisted}")
 
 
 def _cell(absent: int, total: int) -> str:

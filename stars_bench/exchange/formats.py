@@ -64,10 +64,14 @@ def recognise(path: Path) -> Format:
     """
     if not path.exists():
         raise UsageError(f"{path}: there is no such file or folder")
-    for found in FORMATS.values():
-        if found.recognises(path):
-            return found
+    if (found := recognised(path)) is not None:
+        return found
     raise UsageError(
         f"{path}: is no npz, no .pkl and no folder with train_data.npy; say what it is with --format "
         f"({', '.join(FORMATS)})"
     )
+
+
+def recognised(path: Path) -> Format | None:
+    """The format of a file or folder; None: none of these, or nothing there."""
+    return next((found for found in FORMATS.values() if found.recognises(path)), None)

@@ -44,8 +44,9 @@ class Intake:
         self.first_ignored = ""
         self.notes: list[str] = []
         self.warnings: list[str] = []
-        names = None if spec.expected_names is None or incoming.made_up else spec.expected_names()
-        self.expected = None if names is None else frozenset(names)
+        names = spec.expected_names() if spec.expected_names is not None and not incoming.made_up else []
+        self.setups = {int(name[1:4]) for name in names}
+        """The setups of the complete dataset, where its names are known."""
         self.by_file = incoming.made_up or spec.name in VIDEOS
         """Whether the names do not tell who trains, so that the file's own lists have to."""
 
@@ -95,20 +96,24 @@ class Intake:
         return Clip(name, label, *of_name, found.bodies, self.incoming.digest)
 
     def _numbers(self, name: str) -> Numbers | None:
-        """What the name says; None, and a note of it, when the clip is not one of the dataset."""
+        """What the name says; None, and a note of it, when the clip is not one of the dataset, as `prepare` decides."""
         if self.incoming.made_up:
             return Numbers(name)
         try:
             numbers = numbers_of(self.spec.name, name)
         except ValueError:
             numbers = None
-        if numbers is None or (self.expected is not None and name not in self.expected):
-            if numbers is not None and name in missing_names():
-                reason = "on the published list of missing or incomplete skeletons"
-                self.set_aside.append(SetAside(name, str(self.path), reason, "missing-list"))
-                return None
+        if numbers is None or (self.setups and numbers.setup not in self.setups):
             self.first_ignored = self.first_ignored or name
             self.ignored[f"clips whose names are none of {self.spec.name} (the first: {self.first_ignored})"] += 1
+            return None
+        if self.setups and name in missing_names():
+            reason = "on the published list of missing or incomplete skeletons"
+            self.set_aside.append(SetAside(name, str(self.path), reason, "missing-list"))
+            return None
+        classes = len(self.spec.classes)
+        if numbers.label is not None and numbers.label >= classes:
+            self.set_aside.append(SetAside(name, str(self.path), f"action {numbers.label + 1} is not in 1..{classes}"))
             return None
         return numbers
 
@@ -181,5 +186,7 @@ class Intake:
         """The report of the import."""
         found = Found((), ignored=dict(self.ignored))
         report = assess(self.spec, profile, found, self.incoming.total, list(self.kept), self.set_aside, {})
-        # Made-up names cannot show what is missing, nor that nothing is.
-        return replace(report, complete=False, missing={}) if self.incoming.made_up else report
+        if not self.incoming.made_up:
+            return report
+        # Made-up names cannot show what is missing, nor that nothing is, nor what does not belong there.
+        return replace(report, complete=False, missing={}, unlisted=0, first_unlisted="")

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
 from stars_bench.results.published import Published
-from stars_bench.results.tables import Board, Cell, Column, PublishedRow, Row, by_registry
+from stars_bench.results.tables import BEST_ON_TEST, Board, Cell, Column, PublishedRow, Row, by_registry
 
 By = Literal["dataset", "evaluation", "method"]
 
@@ -61,19 +61,41 @@ class Line(Generic[_Item]):
 
 @dataclass(frozen=True)
 class Grid:
-    """One table: measured lines, published lines, sentences for underneath. `stub`: what its rows are."""
+    """One table: measured lines, published lines, what its boards say of them. `stub`: what its rows are."""
 
     title: str
     stub: Literal["method", "data"]
     columns: tuple[str, ...]
     measured: tuple[Line[Measured], ...]
     published: tuple[Line[Told], ...]
-    notes: tuple[str, ...]
+    of_boards: tuple[str, ...]
 
     @cached_property
     def items(self) -> list[Measured]:
         """All measured numbers."""
         return [item for line in self.measured for item in line.items.values()]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for underneath."""
+        return (*self.of_boards, *self._best_on_test())
+
+    def _best_on_test(self) -> list[str]:
+        """The measured counterpart of published maxima, only where such a number stands in the same column."""
+        claimed = {_claim(item) for line in self.published for item in line.items.values()}
+        there = [item for item in self.items if BEST_ON_TEST in item.cell.metrics and _claim(item) in claimed]
+        several = len({id(item.board) for item in self.items}) > 1
+        told = [
+            f"{item.row.label} {f'{item.board.dataset} {item.board.protocol} ' if several else ''}{item.column.title} "
+            f"{item.cell.metrics[BEST_ON_TEST].mean:.1f}"
+            for item in there
+        ]
+        if not told:
+            return []
+        return [
+            "Measured numbers are the last epoch's. The official programs print the best epoch on the test part, "
+            f"which here is: {'; '.join(told)}."
+        ]
 
     @property
     def subtitle(self) -> str:
@@ -93,6 +115,11 @@ class Grid:
         groups = ((clips, f"{tested} clips"), (episodes, "episodes"))
         counts = [f"{_counts(items)} {name}" for items, name in groups if items]
         return f"top-1 accuracy in %{spread}; {', '.join(counts)}"
+
+
+def _claim(item: Measured | Told) -> tuple[int, str, str]:
+    """Whose number of which column of which board, whatever the case of the name."""
+    return id(item.board), item.row.method.casefold(), item.column.title
 
 
 def _counts(items: Sequence[Measured]) -> str:

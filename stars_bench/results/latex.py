@@ -1,6 +1,7 @@
-r"""A report as LaTeX tables for \input, with booktabs: best in bold, second underlined, published rows apart.
+r"""A report as LaTeX tables for \input: best in bold, second underlined, published rows apart.
 
-Footnotes stand under each table; what is cited is in a .bib file of its own.
+With booktabs and graphicx: a table that is wider than the text is shrunk to it. Footnotes stand under each table; what
+is cited is in a .bib file of its own.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ ROWS_PER_PAGE = 36
 """A float cannot break over pages: longer tables go on in a second one."""
 FLOATS_HELD = 16
 """LaTeX keeps so many floats waiting for a page, and stops at more."""
-COLUMNS_PER_TEXT_COLUMN = 5
-"""Wider tables span both columns of a two-column paper."""
+CHARACTERS_PER_TEXT_COLUMN, BETWEEN = 56, 2
+"""Tables of more characters a line, with as many between two cells, span both columns of a two-column paper."""
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""What is in it is shrunk where it is wider than the text, and left alone elsewhere."""
 
 
 class Latex(NamedTuple):
@@ -47,7 +50,7 @@ def to_latex(boards: Sequence[Board], by: By = "dataset", bibliography: str | No
     bodies = [
         body for content in sheets(boards, by) for body in _table(content, _Cites(cited, bibliography is not None))
     ]
-    head = [r"% Needs \usepackage{booktabs}; \input this file."]
+    head = [r"% Needs \usepackage{booktabs,graphicx}; \input this file."]
     if bibliography is not None:
         head.append(rf"% Citations: \bibliography{{{bibliography}}}")
     for place in range(FLOATS_HELD, len(bodies), FLOATS_HELD):
@@ -111,7 +114,7 @@ def _float(content: Sheet, part: _Part, cites: _Cites, first: bool, last: bool) 
     if published:
         published.insert(0, _line([rf"\multicolumn{{{count}}}{{l}}{{\emph{{published}}}}"]))
     both = [*measured, *([r"\midrule"] if measured and published else []), *published]
-    kind = "table*" if count - 2 > COLUMNS_PER_TEXT_COLUMN else "table"
+    kind = "table*" if _characters(content) > CHARACTERS_PER_TEXT_COLUMN else "table"
     title = escape(f"{content.title}: {content.subtitle}")
     caption = f"{title}." if first else f"{escape(content.title)} (continued)."
     if first and any(entry.place for row in content.measured for entry in row.entries):
@@ -122,18 +125,25 @@ def _float(content: Sheet, part: _Part, cites: _Cites, first: bool, last: bool) 
             r"\centering\small",
             r"\setlength{\tabcolsep}{4pt}",
             rf"\caption{{{caption}}}",
+            FIT,
             rf"\begin{{tabular}}{{l{'r' * (count - 1)}}}",
             r"\toprule",
             _line([escape(title) for title in content.header]),
             r"\midrule",
             *both,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             *(_notes(content, cites) if last else []),
             rf"\end{{{kind}}}",
             "",
         ]
     )
+
+
+def _characters(content: Sheet) -> int:
+    """Of the widest line, were every column as wide as its widest cell."""
+    rows = [content.header, *(row.texts for row in (*content.measured, *content.published))]
+    return sum(max(map(len, column)) + BETWEEN for column in zip(*rows, strict=True)) - BETWEEN
 
 
 def _notes(content: Sheet, cites: _Cites) -> list[str]:

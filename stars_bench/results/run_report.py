@@ -37,7 +37,10 @@ def inspect_run(path: Path) -> Inspection:
     """
     folders = _seeds(path)
     if not folders:
-        raise UsageError(f"{path}: is no run; give runs/DATASET/PROTOCOL/METHOD/KEY, or one of its seeds")
+        raise UsageError(
+            f"{path}: neither a run (runs/DATASET/PROTOCOL/METHOD/KEY, or one of its seeds) nor a prepared dataset "
+            "(DATA_DIR/DATASET/PROFILE)"
+        )
     records, warnings = _records(folders)
     made = next((_made(folder) for folder in folders if (folder / CONFIG).exists()), {})
     blocks: list[Block] = [Facts(_facts(records, made, folders))]

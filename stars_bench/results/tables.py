@@ -8,6 +8,7 @@ their own, named by what differs or by a short key.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +36,12 @@ PUBLISHED_AS = {"classifier": "supervised"}
 
 OWN, ALL, NONE = "own", "all", "none"
 """Choices of published rows that are no patterns of names."""
+
+CHANGED = "changed "
+"""In front of the name of a preset of which settings were changed."""
+
+TOLD_OTHERWISE = ("method.preset", "precision", "dataset.stream", "init.dataset", "init.protocol")
+MOST_IN_A_LABEL, LONGEST_IN_A_LABEL = 2, 32  # settings, and characters of each
 
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -255,7 +262,6 @@ def _board(place: _Place, records: Sequence[Record], choice: str) -> Board:
         *_mixture_notes(entries, labels),
         *_apart_notes(entries, labels),
         *dict.fromkeys(note for record in kept for note in record.protocol.notes),
-        *_best_on_test_notes(rows, beside),
     ]
     if superseded := len(records) - len(kept):
         notes.append(f"{superseded} older results left out: the same settings and seed were run again.")
@@ -297,29 +303,69 @@ def _row(entry: _Entry, label: str) -> Row:
 
 
 def _labels(entries: Sequence[_Entry]) -> list[str]:
-    """Labels of the rows of one method: its name, then what tells them apart, then a key where that is not enough."""
-    facts = ("method.preset", "precision")
-    telling = [fact for fact in facts if len({entry.identity[fact] for entry in entries}) > 1]
-    labels = []
-    for entry in entries:
-        told = ", ".join([*filter(None, [entry.records[0].origin]), *(entry.identity[fact] for fact in telling)])
-        labels.append(f"{entry.name} ({told})" if told else entry.name)
+    """Labels of the rows of one method: its name, then what tells them apart; a key where that is too much to say."""
+    told = [_apart_in_words(entry, entries) for entry in entries]
+    labels = [
+        f"{entry.name} ({', '.join(words)})" if words else entry.name
+        for entry, words in zip(entries, told, strict=True)
+    ]
     return [
         f"{label} [{entry.key}]" if labels.count(label) > 1 else label
         for entry, label in zip(entries, labels, strict=True)
     ]
 
 
+def _apart_in_words(entry: _Entry, same: Sequence[_Entry]) -> list[str]:
+    """What tells a row from the other rows of its method: input and start, preset, precision, and up to two settings.
+
+    A setting is told where it is not the usual one: that of the only row whose preset is unchanged, or of most rows.
+    """
+    words = [*filter(None, [entry.records[0].origin])]
+    for fact in (_preset, _precision):
+        if len({fact(other) for other in same}) > 1:
+            words.append(fact(entry))
+    of_preset = [other for other in same if _preset(other) == _preset(entry)]
+    settings = [
+        f"{_plain(name)} {_told(entry, name)}"
+        for name in _differing(of_preset)
+        if name not in TOLD_OTHERWISE and _told(entry, name) not in (None, _usual(name, of_preset))
+    ]
+    few = len(settings) <= MOST_IN_A_LABEL and all(len(setting) <= LONGEST_IN_A_LABEL for setting in settings)
+    return [*words, *settings] if few else words
+
+
+def _preset(entry: _Entry) -> str:
+    """The preset that its settings began as."""
+    return entry.records[0].method.preset.removeprefix(CHANGED)
+
+
+def _precision(entry: _Entry) -> str:
+    return entry.records[0].environment.precision
+
+
+def _differing(same: Sequence[_Entry]) -> list[str]:
+    """The names of what is not alike in all rows that have it."""
+    names = dict.fromkeys(name for entry in same for name in entry.identity)
+    return [name for name in names if len({_told(entry, name) for entry in same} - {None}) > 1]
+
+
+def _usual(name: str, same: Sequence[_Entry]) -> str | None:
+    """The value that goes without saying; None where there is none."""
+    unchanged = [entry for entry in same if entry.records[0].method.preset == _preset(entry)]
+    if len(unchanged) == 1 < len(same):
+        return _told(unchanged[0], name)
+    (value, count), *_ = Counter(_told(entry, name) for entry in same).most_common(1)
+    return value if 2 * count > len(same) else None
+
+
 def _difference_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list[str]:
     """For every row that is told apart by a key: what differs from the other rows of its method."""
     notes = []
     for same in _group(entries, lambda entry: entry.name).values():
-        names = dict.fromkeys(name for entry in same for name in entry.identity)
-        values = {name: {_told(entry, name) for entry in same} - {None} for name in names}
         for entry in same:
             if not labels[id(entry)].endswith(f"[{entry.key}]"):
                 continue
-            differing = [name for name in names if len(values[name]) > 1 and _told(entry, name) is not None]
+            differing = [name for name in _differing(same) if _told(entry, name) is not None]
             # What few rows share comes first: among ablations that is what the row is there for.
             told_alike = {name: sum(_told(other, name) == _told(entry, name) for other in same) for name in differing}
             differing.sort(key=told_alike.__getitem__)
@@ -354,23 +400,6 @@ def _apart_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list[s
             why = "; ".join(reasons[:4]) + (f" and {len(reasons) - 4} more" if len(reasons) > 4 else "")
             notes.append(f"{title}: not comparable: {others_named} / {names}: {why}.")
     return notes
-
-
-def _best_on_test_notes(rows: Iterable[Row], beside: Iterable[PublishedRow]) -> list[str]:
-    """The measured counterpart of published maxima, only where such a number stands in the same column."""
-    claimed = {(row.method.casefold(), title) for row in beside for title in row.cells}
-    told = [
-        f"{row.label} {title} {cell.metrics[BEST_ON_TEST].mean:.1f}"
-        for row in rows
-        for title, cell in row.cells.items()
-        if BEST_ON_TEST in cell.metrics and (row.method.casefold(), title) in claimed
-    ]
-    if not told:
-        return []
-    return [
-        "Measured numbers are the last epoch's. The official programs print the best epoch on the test part, "
-        f"which here is: {'; '.join(told)}."
-    ]
 
 
 def _published_rows(place: _Place, columns: Iterable[Column], choice: str, methods: set[str]) -> list[PublishedRow]:

@@ -21,6 +21,7 @@ from stars_bench.datasets.pku_mmd import PKU1, PKU2, SLICES
 from stars_bench.datasets.prepare import ON_DUPLICATE, PrepareReport, prepare
 from stars_bench.datasets.quality import QualityReport, render, verdict
 from stars_bench.datasets.shards import open_dataset, prepared_datasets
+from stars_bench.datasets.verify import verify
 from stars_bench.protocols.standard import XSUB, make_split
 from tests.datasets.raw_files import one_person, write_ntu, write_pku
 
@@ -343,6 +344,17 @@ def test_a_dataset_is_partial_when_listed_videos_or_split_files_are_missing(tmp_
     quality = prepare(PKU2, [tmp_path / "raw"], tmp_path / "data", jobs=1).quality
     assert quality.complete == (gone is None)
     assert verdict(quality).startswith("Complete" if gone is None else "Partial")
+
+
+def test_names_that_the_dataset_does_not_have_are_kept_counted_apart_and_told(tmp_path: Path) -> None:
+    write_ntu(tmp_path / "raw", ["S001C001P001R001A001", "S001C001P030R001A001", "S001C001P031R001A001"])
+    quality = prepare(NTU60, [tmp_path / "raw"], tmp_path / "data", jobs=1).quality
+    assert (quality.clips, quality.unlisted) == (3, 2)
+    assert verdict(quality).startswith("Partial: 1 of 56,578 clips (0.0 %).")
+    strange = "2 clips have names that ntu60 does not have (the first: S001C001P030R001A001), kept all the same."
+    assert verdict(quality).endswith(strange)
+    report = verify(open_dataset(tmp_path / "data", "ntu60"))
+    assert (report.ok, len(report.missing), report.unlisted.strip()) == (True, 56_577, strange)
 
 
 def test_without_its_split_file_a_protocol_says_which_is_missing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.datasets.ntu import NTU60, NTU120
 from stars_bench.datasets.pku_mmd import PKU1
+from stars_bench.datasets.quality import verdict
 from stars_bench.datasets.shards import PreparedDataset, open_dataset
 from stars_bench.exchange import export, import_file
 from tests.exchange.clips import bodies, ntu_clips, ntu_names, prepared
@@ -139,8 +140,13 @@ def test_a_folder_without_their_files_is_said(tmp_path: Path) -> None:
         import_file(tmp_path, "ntu60", tmp_path / "data", format="crossclr")
 
 
-def test_ntu60_names_are_checked_against_the_published_list(tmp_path: Path) -> None:
-    np.save(tmp_path / "val_data.npy", np.ones((2, 3, 20, 25, 2), np.float32))
-    (tmp_path / "val_label.pkl").write_bytes(pickled((["S001C001P001R001A001", "S001C001P030R001A001"], [0, 0])))
-    report = import_file(tmp_path, NTU60, tmp_path / "data")
-    assert (report.quality.clips, sum(report.quality.ignored.values())) == (1, 1)
+def test_names_are_taken_as_prepare_takes_them_and_strange_ones_are_told(tmp_path: Path) -> None:
+    names = ["S001C001P001R001A001", "S001C001P030R001A001", "S018C001P041R001A061", "S001C001P001R001A061"]
+    np.save(tmp_path / "val_data.npy", np.ones((4, 3, 20, 25, 2), np.float32))
+    (tmp_path / "val_label.pkl").write_bytes(pickled((names, [0, 0, 60, 60])))
+    quality = import_file(tmp_path, NTU60, tmp_path / "data").quality
+    assert (quality.clips, quality.unlisted, quality.first_unlisted) == (2, 1, "S001C001P030R001A001")
+    assert quality.ignored == {"clips whose names are none of ntu60 (the first: S018C001P041R001A061)": 1}
+    assert [aside.reason for aside in quality.set_aside] == ["action 61 is not in 1..60"]
+    assert verdict(quality).startswith("Partial: 1 of 56,578 clips (0.0 %).")
+    assert "1 clip has a name that ntu60 does not have (S001C001P030R001A001), kept all the same." in verdict(quality)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stars_bench.results.arrange import By
 from stars_bench.results.latex import ROWS_PER_PAGE, to_latex
 from stars_bench.results.latex_text import escape
 from stars_bench.results.record import Record
@@ -115,13 +116,27 @@ def test_a_long_table_goes_on_on_another_page(make_record: MakeRecord) -> None:
     assert tables.count("(continued)") == 1
 
 
+def test_only_wide_tables_span_both_columns(make_record: MakeRecord) -> None:
+    def tables(*ks: int) -> str:
+        return to_latex(leaderboard([make_record(evaluation__settings={"k": k}) for k in ks], "none")).tables
+
+    assert r"\begin{table}[tbp]" in tables(1, 2)
+    assert r"\begin{table*}[tbp]" in tables(1, 2, 5, 10, 20)
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
-def test_it_compiles_with_plain_pdflatex(make_record: MakeRecord, tmp_path: Path) -> None:
-    tables, bibliography = to_latex(leaderboard(four_methods(make_record), "all"), bibliography="table")
+@pytest.mark.parametrize("columns", ["onecolumn", "twocolumn"])
+@pytest.mark.parametrize("by", ["dataset", "method"])
+def test_it_compiles_with_plain_pdflatex(make_record: MakeRecord, tmp_path: Path, by: By, columns: str) -> None:
+    records = four_methods(make_record)
+    records += [
+        make_record(method__config={"a_setting_of_long_name": n}, evaluation__settings={"k": n}) for n in range(9)
+    ]
+    tables, bibliography = to_latex(leaderboard(records, "all"), by, bibliography="table")
     (tmp_path / "table.tex").write_text(tables)
     (tmp_path / "table.bib").write_text(bibliography)
     (tmp_path / "paper.tex").write_text(
-        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}"
+        rf"\documentclass[{columns}]{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}\input{{table}}"
         r"\bibliographystyle{plain}\bibliography{table}\end{document}"
     )
 
@@ -134,4 +149,6 @@ def test_it_compiles_with_plain_pdflatex(make_record: MakeRecord, tmp_path: Path
     run(*typeset)
     run("bibtex", "paper")
     run(*typeset)
-    assert "undefined" not in run(*typeset)
+    last = run(*typeset)
+    assert "undefined" not in last
+    assert "Overfull" not in last

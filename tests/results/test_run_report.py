@@ -108,7 +108,7 @@ def test_a_bad_record_is_a_warning_and_bad_settings_are_an_error(run: Path) -> N
 
 
 def test_a_folder_that_is_no_run_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match=r"neither a run .* nor a prepared dataset"):
         inspect_run(tmp_path)
 
 

@@ -57,19 +57,38 @@ def test_whatever_else_differs_is_never_averaged(make_record: MakeRecord, differ
     assert len({row.label for row in board.rows}) == 2
 
 
-def test_a_short_key_and_a_note_say_what_differs(make_record: MakeRecord) -> None:
+def test_a_row_is_called_by_its_own_settings(make_record: MakeRecord) -> None:
     (board,) = leaderboard([make_record(), make_record(method__config={"dim": 64})])
-    for row, width in zip(board.rows, (256, 64), strict=True):
-        key = row.label.removeprefix("stars ")
-        assert f"{key}: dim {width}." in board.notes
-
-
-def test_of_many_differences_a_row_tells_its_own_first(make_record: MakeRecord) -> None:
+    assert [row.label for row in board.rows] == ["stars (dim 256)", "stars (dim 64)"]
     usual = {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}
     ablations = [usual, *(usual | {name: 2} for name in usual)]
     (board,) = leaderboard([make_record(method__config=config) for config in ablations])
-    for row, name in zip(board.rows[1:], usual, strict=True):
-        assert any(note.startswith(f"{row.label.removeprefix('stars ')}: {name} 2, ") for note in board.notes)
+    assert [row.label for row in board.rows] == ["stars", *(f"stars ({name} 2)" for name in usual)]
+    assert board.notes == ()
+
+
+def test_what_goes_without_saying_is_the_unchanged_presets(make_record: MakeRecord) -> None:
+    quick, changed = {"method__preset": "quick"}, {"method__preset": "changed quick"}
+    records = [
+        make_record(method__config={"queue_size": 256, "epochs": 100}, **quick),
+        *(make_record(method__config={"queue_size": size, "epochs": 20}, **changed) for size in (1024, 8192, 1)),
+    ]
+    (board,) = leaderboard(records)
+    said = ["stars", *(f"stars (queue size {size}, epochs 20)" for size in (1024, 8192, 1))]
+    assert [row.label for row in board.rows] == said
+    (board,) = leaderboard([*records, make_record(method__config={"queue_size": 256, "epochs": 400})])
+    assert [row.label for row in board.rows] == [
+        *(label.replace("stars", "stars (quick)").replace(") (", ", ") for label in said),
+        "stars (paper)",
+    ]
+
+
+def test_where_that_is_too_much_a_short_key_stands_and_a_note_says_what_differs(make_record: MakeRecord) -> None:
+    first, second = {"a": 1, "b": 1, "c": 1}, {"a": 2, "b": 2, "c": 2}
+    (board,) = leaderboard([make_record(method__config=config) for config in (first, second)])
+    for row, value in zip(board.rows, (1, 2), strict=True):
+        key = row.label.removeprefix("stars ")
+        assert f"{key}: a {value}, b {value}, c {value}." in board.notes
 
 
 def test_an_evaluation_run_with_two_configs_takes_a_second_row(make_record: MakeRecord) -> None:
@@ -138,9 +157,27 @@ def test_the_last_epoch_is_the_number_and_the_best_on_test_a_note(make_record: M
     cell = board.rows[0].cells["linear"]
     assert cell.main.mean == 86.0
     assert cell.metrics["top1_best_epoch_on_test"].mean == 88.5
-    assert any("stars linear 88.5" in note for note in board.notes)
-    (alone,) = leaderboard([make_record(86.0, best=88.5, **linear)], published="none")
+    (grid,) = arrange([board])
+    assert any("stars linear 88.5" in note for note in grid.notes)
+    (alone,) = arrange(leaderboard([make_record(86.0, best=88.5, **linear)], published="none"))
     assert alone.notes == ()
+
+
+def test_a_note_on_the_best_on_test_stands_under_the_tables_that_it_is_of(make_record: MakeRecord) -> None:
+    linear = {"evaluation__name": "linear", "evaluation__settings": {}}
+    views = {"protocol__name": "xview"}
+    records = [
+        make_record(),
+        make_record(86.0, best=88.5, **linear),
+        make_record(87.0, best=89.5, **linear, **views),
+        make_record(method__name="mamp"),
+    ]
+    knn, lin = arrange(leaderboard(records), "evaluation")
+    assert not any("best epoch" in note for note in knn.notes)
+    assert any("stars ntu60 xsub linear 88.5; stars ntu60 xview linear 89.5" in note for note in lin.notes)
+    stars, mamp = sorted(arrange(leaderboard(records), "method"), key=lambda grid: grid.title, reverse=True)
+    assert any("best epoch" in note for note in stars.notes)
+    assert not any("best epoch" in note for note in mamp.notes)
 
 
 def test_own_published_rows_are_those_of_the_measured_methods(make_record: MakeRecord) -> None:
