@@ -6,7 +6,7 @@ rounds' own. The baseline encodes absent bodies like any other, as the public pr
 
 Usage, at the top of a checkout:
     python -m benchmarks.train [--only stage1 stage2 heads features feeder] [--rounds N]       beside the baseline
-    python -m benchmarks.train --device cuda --batch 128 --steps 10 --clips 1280               the same on a GPU
+    python -m benchmarks.train --device cuda --batch 32 --steps 10 --clips 320               the same on a GPU
     python -m benchmarks.train --device cuda --utilisation [--compile MODE]    share of the device's peak, what bounds
     python -m benchmarks.train --device cuda --row                 a whole row on NTU-60's size, extrapolated
 """
@@ -27,7 +27,8 @@ from rich.table import Table
 from benchmarks import train_device, train_pairs, train_row
 from benchmarks.prepare import machine
 from benchmarks.train_data import TWO_BODIES
-from benchmarks.train_pairs import Bench, Times, medians
+from benchmarks.train_pairs import Bench, Times, lacks_memory, medians
+from stars_bench.api import StarsBenchError
 from stars_bench.models.stars import StarsConfig
 
 GOALS = {
@@ -71,7 +72,13 @@ def compare(bench: Bench, names: list[str], rounds: int) -> dict[tuple[str, str]
     table = Table("", "way", "baseline clips/s", "clips/s", "ratio", "goal")
     found = {}
     for name, note, source in measurements(bench, names):
-        by_way = medians(list(islice(source, rounds)))
+        try:
+            by_way = medians(list(islice(source, rounds)))
+        except (StarsBenchError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
+            table.add_row(name, "", f"out of memory: a --batch below {bench.batch}")
+            continue
         base = by_way.pop("baseline")[0]
         for way, (clips, ratio) in by_way.items():
             goal = GOALS.get((name, way)) if bench.device.type == "cpu" else None
@@ -97,7 +104,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--batches", type=int, nargs="+", default=[128, 256, 512, 1024], help="of --utilisation")
+    parser.add_argument("--batches", type=int, nargs="+", default=[128, 256], help="of --utilisation")
     parser.add_argument("--steps", type=int, default=1, help="steps a round; --utilisation, --row: timed steps")
     parser.add_argument("--clips", type=int, default=16, help="clips of the part that stage 2 runs through")
     parser.add_argument("--precision", nargs="+", choices=("float32", "tf32", "bf16"))

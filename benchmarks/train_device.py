@@ -1,11 +1,13 @@
 """How much of the device training uses: clips a second, model FLOP utilisation, the data path's share, what bounds.
 
 The denominator is measured: the best of several large products in the same precision. FLOPs are counted from the
-shapes that are computed (`flops.py`): absent bodies that are encoded once count once.
+shapes of the method as published (`flops.py`), stage 1's savings not taken off (5 to 10 %); absent bodies that are
+encoded once count once.
 """
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -16,9 +18,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.flops import Network
 from benchmarks.train_data import TWO_BODIES, made_up
-from benchmarks.train_pairs import Bench, Timed
+from benchmarks.train_pairs import Bench, Timed, lacks_memory
+from stars_bench.api import StarsBenchError
 from stars_bench.batches import ClipPart
-from stars_bench.evaluation.features import extract
+from stars_bench.evaluation.features import BATCH, extract
 from stars_bench.models.encoder import Block
 from stars_bench.models.frozen_half import FrozenHalf
 from stars_bench.models.mamp import pretrain
@@ -46,23 +49,22 @@ class Work:
     """One thing to measure: `run(steps)` does it, `flops` a clip, `data` makes the batches of it alone."""
 
     name: str
+    batch: int
     flops: float
     run: Callable[[int], None]
     data: Callable[[int], None]
 
 
 def works(bench: Bench, precision: str, compiled: str | None) -> Iterator[Work]:
-    """Stages 1 and 2, features, a fine-tuning step, over enough clips for the steps asked for."""
+    """Stages 1 and 2, a fine-tuning step, over enough clips for the steps asked for."""
     c, bodies = bench.config, 1 + TWO_BODIES + 1 / bench.batch  # one empty body a batch
     shapes = Network(c.frames, 25, c.dim, c.depth, c.decoder_depth, c.mlp_ratio, c.mask_ratio)
     part = made_up(max(bench.clips, bench.batch * WARM_UP), device=bench.device)[0]
     found: dict[str, Callable[[int], None]] = {}
 
     def keep(stage: Stage) -> None:
-        if compiled is not None:
-            for module in stage.module.modules():
-                if isinstance(module, Block):
-                    module.compile(mode=compiled)
+        _compile(stage.module, compiled)
+        found.clear()  # of the work before nothing stays in memory
         found[stage.name] = lambda steps: _steps(stage, bench, precision, steps)
 
     def whole(steps: int) -> None:
@@ -74,23 +76,41 @@ def works(bench: Bench, precision: str, compiled: str | None) -> Iterator[Work]:
             part.cropped(rows, c.frames)
 
     pretrain(part, Timed(c, bench.device, keep), c)
-    yield Work("stage 1", shapes.stage1(), found["stage1"], cropped)
+    yield Work("stage 1", bench.batch, shapes.stage1(), found["stage1"], cropped)
     for name, kept in (("stage 2, half kept", True), ("stage 2, half computed", False)):
         yield from _stage2(bench, part, keep, found, name, shapes.stage2(bodies, kept), kept, whole)
-    encoder = bench.encoder()
-    yield Work(
-        "features (linear: forward)",
-        shapes.features(bodies),
-        lambda steps: _extract(encoder, part, bench.batch * steps, precision),
-        whole,
-    )
     settings = SupervisedConfig(**{name: getattr(c, name) for name in ("frames", "dim", "depth", "heads", "mlp_ratio")})
     stages: list[Stage] = []  # the supervised method does fine-tuning's work, from scratch
     Supervised().fit(part, Timed(settings, bench.device, stages.append))
     for block in stages[0].module.blocks:
         block.drop_path = settings.drop_path  # `fit` has taken it back
     keep(stages[0])
-    yield Work("fine-tuning", shapes.finetune(), found["supervised"], cropped)
+    yield Work("fine-tuning", bench.batch, shapes.finetune(), found["supervised"], cropped)
+
+
+def features(bench: Bench, precision: str, compiled: str | None) -> Work:
+    """Features of the test crop, which is the linear probe's forward pass too, in the batches of every evaluation."""
+    c, bodies = bench.config, 1 + TWO_BODIES + 1 / BATCH
+    shapes = Network(c.frames, 25, c.dim, c.depth, c.decoder_depth, c.mlp_ratio, c.mask_ratio)
+    part = made_up(bench.clips, device=bench.device)[0]
+    encoder = bench.encoder()
+    _compile(encoder, compiled)
+
+    def whole(steps: int) -> None:
+        for rows in _batches(part, BATCH, steps):
+            part.whole(rows, c.frames)
+
+    def run(steps: int) -> None:
+        _extract(encoder, part, BATCH * steps, precision)
+
+    return Work("features (linear: forward)", BATCH, shapes.features(bodies), run, whole)
+
+
+def _compile(module: torch.nn.Module, mode: str | None) -> None:
+    if mode is not None:
+        for part in module.modules():
+            if isinstance(part, Block):
+                part.compile(mode=mode)
 
 
 def _stage2(
@@ -109,7 +129,7 @@ def _stage2(
     assert isinstance(half, FrozenHalf)
     half.limit = half.limit if kept else 0
     keep(stage)
-    yield Work(name, flops, found["stage2"], data)
+    yield Work(name, bench.batch, flops, found["stage2"], data)
 
 
 def _steps(stage: Stage, bench: Bench, precision: str, steps: int) -> None:
@@ -138,29 +158,49 @@ def utilisation(bench: Bench, batches: list[int], compiled: str | None, console:
     for precision, best in peaks.items():
         console.print(f"peak of {precision} products, measured: {best / 1e12:,.3g} TFLOP/s")
     title = f"{bench.steps} steps each" + (f", torch.compile {compiled}" if compiled else "")
-    table = Table("", "precision", "batch", "clips/s", "GFLOP a clip", "TFLOP/s", "% of peak", "data %", "peak GB",
-                  title=title)  # fmt: skip
+    header = ("", "precision", "batch", "clips/s", "GFLOP a clip", "TFLOP/s", "% of peak", "data %", "peak GB")
+    table = Table(*header, title=title)
+
+    def measure(work: Work, precision: str, profiled: bool) -> None:
+        row = (work.name, precision, f"{work.batch}", *_measured_or_not(work, bench, precision, peaks))
+        console.print("; ".join(row), soft_wrap=True)  # what is measured stays, whatever comes later
+        table.add_row(*row)
+        if profiled and len(row) == len(header):
+            console.print(_profile(work, bench, precision), soft_wrap=True)
+
+    # Every block is one code object, of which a stage wants several graphs: one a rate of drop path, for example.
+    torch._dynamo.config.recompile_limit = 64
     for precision in bench.precisions:
+        measure(features(bench, precision, compiled), precision, profiled=True)
         for batch in batches:
-            try:
-                for work in works(replace(bench, batch=batch), precision, compiled):
-                    table.add_row(work.name, precision, f"{batch}", *_measured(work, bench, batch, precision, peaks))
-                    if batch == batches[-1]:
-                        console.print(_profile(work, bench, precision), soft_wrap=True)
-            except torch.cuda.OutOfMemoryError:
-                table.add_row("out of memory", precision, f"{batch}")
+            for work in works(replace(bench, batch=batch), precision, compiled):
+                measure(work, precision, profiled=batch == batches[-1])
     console.print(table)
     return table
 
 
-def _measured(work: Work, bench: Bench, batch: int, precision: str, peaks: dict[str, float]) -> list[str]:
+def _measured_or_not(work: Work, bench: Bench, precision: str, peaks: dict[str, float]) -> list[str]:
+    """The numbers of a row, or that memory does not suffice; nothing of it stays in memory."""
+    try:
+        return _measured(work, bench, precision, peaks)
+    except (StarsBenchError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        return ["out of memory"]
+
+
+def _measured(work: Work, bench: Bench, precision: str, peaks: dict[str, float]) -> list[str]:
     on_gpu = bench.device.type == "cuda"
+    torch._dynamo.reset()
+    gc.collect()
+    if on_gpu:
+        torch.cuda.empty_cache()
     work.run(WARM_UP)
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     seconds = bench.seconds(lambda: work.run(bench.steps), precision)
     data = bench.seconds(lambda: work.data(bench.steps), precision)
-    rate = batch * bench.steps / seconds
+    rate = work.batch * bench.steps / seconds
     memory = f"{torch.cuda.max_memory_allocated() / 1e9:.1f}" if on_gpu else ""
     share = 100 * rate * work.flops / peaks[precision]
     return [f"{rate:,.3g}", f"{work.flops / 1e9:.1f}", f"{rate * work.flops / 1e12:.3g}", f"{share:.1f}",

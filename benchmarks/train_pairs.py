@@ -24,6 +24,7 @@ from stars_bench.models.mamp import pretrain
 from stars_bench.models.nnclr import tune
 from stars_bench.models.stars import StarsConfig
 from stars_bench.training.loop import Stage, train
+from stars_bench.training.memory import OutOfMemory, is_out_of_memory
 from stars_bench.training.optim import decay_matrices_only
 
 HEAD_EPOCHS = TUNE_EPOCHS = 20
@@ -83,6 +84,11 @@ class Timed:
 
     def train(self, stage: Stage) -> None:
         self.measure(stage)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether the device's memory did not suffice: torch's error, or the training loop's line about it."""
+    return isinstance(error, OutOfMemory) or is_out_of_memory(error)
 
 
 Times = dict[str, list[float]]

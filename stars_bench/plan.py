@@ -289,7 +289,18 @@ def choose_device(name: str | None) -> torch.device:
         raise UsageError(f"--device {name}: only cpu and cuda are supported")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"--device {name}: torch sees no CUDA device here; leave --device out to use the CPU")
-    return own_gpu(device) if device.type == "cuda" and distributed.launched() else device
+    if device.type == "cpu":
+        return device
+    return own_gpu(device) if distributed.launched() else numbered_gpu(device)
+
+
+def numbered_gpu(device: torch.device) -> torch.device:
+    """The GPU asked for, by its number, without which `torch.cuda.set_device` takes none; the first where none is."""
+    index, count = device.index or 0, torch.cuda.device_count()
+    if index >= count:
+        there = "only cuda:0 is there" if count == 1 else f"there are cuda:0 to cuda:{count - 1}"
+        raise UsageError(f"--device {device}: {there}")
+    return torch.device("cuda", index)
 
 
 def own_gpu(device: torch.device) -> torch.device:

@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch.cuda._utils import _get_device_index
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -209,7 +210,6 @@ def stand_in_gpu(memory: int = 8 << 30) -> Iterator[None]:
         "device_count": 1,
         "is_bf16_supported": True,
         "_lazy_init": None,
-        "set_device": None,
         "manual_seed_all": None,
         "empty_cache": None,
         "reset_peak_memory_stats": None,
@@ -221,6 +221,7 @@ def stand_in_gpu(memory: int = 8 << 30) -> Iterator[None]:
         "stream": nullcontext(),
     }
     stand_ins: dict[str, Callable[..., Any]] = {name: _always(answer) for name, answer in answers.items()}
+    stand_ins["set_device"] = _set_device
     overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     waits.clear()
@@ -229,6 +230,12 @@ def stand_in_gpu(memory: int = 8 << 30) -> Iterator[None]:
             yield
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(overwrite)
+
+
+def _set_device(device: Any) -> None:
+    """Refuses what torch refuses: a device without its number, and one that is not there."""
+    if _get_device_index(device) != 0:
+        raise RuntimeError("CUDA error: invalid device ordinal")
 
 
 def _always(answer: Any) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import baseline_train as baseline
+from benchmarks import train_device
 from benchmarks.flops import Network
 from benchmarks.train import NAMES, compare
 from benchmarks.train_data import made_up, padded
@@ -25,6 +27,8 @@ from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MaskedPrediction
 from stars_bench.models.nnclr import OFFICIAL_GRADIENT_SCALE, NeighbourTuning
 from stars_bench.models.stars import StarsConfig
+from stars_bench.training.memory import OutOfMemory
+from stars_bench.training.stage import Stage
 
 SIZE = {"frames": 24, "joints": 25, "dim": 32, "depth": 4, "heads": 4}
 
@@ -139,12 +143,33 @@ def test_every_comparison_runs() -> None:
     assert all(ratio > 0 for ratio in found.values())
 
 
+def test_what_does_not_fit_into_memory_costs_its_own_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = train_device.train
+
+    def short(stage: Stage, **how: Any) -> object:
+        if stage.name == "supervised":
+            raise OutOfMemory("supervised: out of GPU memory")
+        return real(stage, **how)
+
+    monkeypatch.setattr(train_device, "train", short)
+    console = Console(width=150, file=sys.stdout)
+    utilisation(small_bench(), [4, 8], None, console)
+    rows = [line for line in capsys.readouterr().out.splitlines() if "; float32; " in line]
+    assert [line.partition(";")[0] for line in rows] == [
+        "features (linear: forward)",
+        *["stage 1", "stage 2, half kept", "stage 2, half computed", "fine-tuning"] * 2,
+    ]
+    assert [line.endswith("out of memory") for line in rows] == [False, *[False, False, False, True] * 2]
+
+
 @pytest.mark.slow
 def test_what_the_next_gpu_runs_runs_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(width=150, file=sys.stdout)
     bench = small_bench(steps=2, precisions=("float32", "bf16"))
     table = utilisation(bench, [4], None, console)
-    assert table.row_count == 10
+    assert table.row_count == 10  # features and four works, in two precisions
     full = whole_row(bench, console, (260, 12))
     assert set(full) == {"clips on the device", "stage1", "stage2", "kNN", "linear"}
     assert full["stage1"] > 50 * full["clips on the device"]

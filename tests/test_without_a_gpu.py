@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from stars_bench import coordinates, runner
+from stars_bench.api import UsageError
 from stars_bench.models.mamp import MampConfig, pretrain
-from stars_bench.plan import Request
+from stars_bench.plan import Request, choose_device
 from stars_bench.results.record import Record
 from stars_bench.training.run import StageRun
 from tests.evaluation.small_subject import FRAMES, parts
@@ -97,3 +98,16 @@ def test_batches_from_ram_are_those_of_the_device(monkeypatch: pytest.MonkeyPatc
         coordinates.remember(rows, order)
         found = torch.cat([clips.whole(some, FRAMES) for some in rows.split(16)]).cpu()
     assert torch.equal(found, expected[order])
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [(None, "cuda:0"), ("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cpu", "cpu")]
+)
+def test_a_gpu_is_chosen_by_its_number(asked: str | None, found: str) -> None:
+    with stand_in_gpu():
+        assert str(choose_device(asked)) == found
+
+
+def test_a_gpu_that_is_not_there_is_said() -> None:
+    with stand_in_gpu(), pytest.raises(UsageError, match="--device cuda:3: only cuda:0 is there"):
+        choose_device("cuda:3")
