@@ -32,6 +32,9 @@ WIDTH = 256
 """Heads and width of all published models. The weights do not show the heads: for another width they must be told."""
 HEADS_NOTE = f"{HEADS} attention heads, as published: the file does not say (--set heads=N)"
 
+WRAPPED = "module."
+"""What torch's parallel wrappers put in front of every name."""
+
 SIZED = {"joints_embed.proj.bias": 1, "blocks.0.mlp.fc1.bias": 1, "temp_embed": 4, "pos_embed": 4}
 """The tensors that the encoder's size is read from, and how many dimensions they have."""
 
@@ -101,13 +104,16 @@ def load(path: Path) -> Mapping[str, Any]:
     Raises:
         StarsBenchError: it holds anything else, is damaged, or is no such file.
     """
+    if path.suffix.lower() == ".safetensors":
+        raise StarsBenchError(f"{path}: safetensors are not read; torch.save what safetensors.torch.load_file gives")
     try:
         content = torch_files.load(path, classes=[argparse.Namespace])
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
         what = printable(named[1]) if named else "something that is neither a tensor nor plain data"
         raise StarsBenchError(
-            f"{path}: refused, nothing was run: it holds {what}; save its weights alone, with torch.save(state_dict)"
+            f"{path}: refused, nothing was run: it holds {what}; save its weights alone, with "
+            "torch.save({'model': weights}) of MAMP's, torch.save(weights) of STARS's"
         ) from error
     except Exception as error:  # a damaged file can fail in any way
         reason = printable(str(error).partition("\n")[0]) or type(error).__name__
@@ -124,6 +130,7 @@ def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
         StarsBenchError: neither MAMP's nor STARS's; a tensor is missing, of a wrong shape, or of no known part.
     """
     layout, weights, beside = _layout(content, path)
+    weights, wrapped = _unwrapped(weights)
     unused = Counter[str]()
     state: dict[str, Tensor] = {}
     strange: list[str] = []
@@ -134,6 +141,10 @@ def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
         if part is not None:
             unused[part] += 1
         elif name.startswith(layout.prefix):
+            if not (value.is_floating_point() and bool(value.isfinite().all())):
+                raise StarsBenchError(
+                    f"{path}: {printable(name)} holds what are no weights ({value.dtype}, or not finite)"
+                )
             state[name.removeprefix(layout.prefix)] = value
         else:
             strange.append(name)
@@ -145,7 +156,7 @@ def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
         method=layout.method,
         state={name: value.detach().float() for name, value in state.items()},
         size=size | heads,
-        notes=(*_left(len(weights), unused, beside), *told),
+        notes=(*_left(len(weights), unused, beside), *wrapped, *told),
     )
 
 
@@ -177,17 +188,33 @@ def _layout(content: Mapping[str, Any], path: Path) -> tuple[Layout, Mapping[str
     """Whose checkpoint it is, its weights, and what lies beside them."""
     weights = content.get("model")
     if isinstance(weights, Mapping):
+        beside = sorted(str(name) for name in content if name != "model")
+        if _has_prefix(weights, LAYOUTS["stars"].prefix):
+            return LAYOUTS["stars"], weights, beside
         head = [name for name in weights if str(name).startswith("head.")]
         if head:
             raise StarsBenchError(
                 f"{path}: holds a classifier's head ({_few(head)}): its encoder may be tuned with labels; "
                 "give the pre-trained checkpoint"
             )
-        return LAYOUTS["mamp"], weights, sorted(str(name) for name in content if name != "model")
-    if any(str(name).startswith(LAYOUTS["stars"].prefix) for name in content):
+        return LAYOUTS["mamp"], weights, beside
+    if _has_prefix(content, LAYOUTS["stars"].prefix):
         return LAYOUTS["stars"], content, []
     raise StarsBenchError(
         f"{path}: is no encoder.pt of this project and no checkpoint of MAMP ('model') or STARS ('encoder_student.')"
+    )
+
+
+def _has_prefix(weights: Mapping[str, Any], prefix: str) -> bool:
+    return any(str(name).removeprefix(WRAPPED).startswith(prefix) for name in weights)
+
+
+def _unwrapped(weights: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Weights without what a parallel wrapper has put in front of every name, and a line that says so."""
+    if not weights or not all(str(name).startswith(WRAPPED) for name in weights):
+        return weights, ()
+    return {name.removeprefix(WRAPPED): value for name, value in weights.items()}, (
+        f"read without {WRAPPED!r} in front",
     )
 
 

@@ -87,7 +87,7 @@ class Plan:
 
     @property
     def target(self) -> str:
-        return f"{self.method.__module__}:{self.method.__qualname__}"
+        return _target(self.method)
 
     @property
     def key(self) -> str:
@@ -133,7 +133,7 @@ def resolve(request: Request) -> Plan:
     _check_options(request, list(evaluations))
     dataset = find_dataset(request, protocol)
     device = choose_device(request.device)
-    starts = {seed: _start(request, request.init, seed) for seed in request.seeds} if request.init else {}
+    starts = {seed: _start(request, method, dataset.name, request.init, seed) for seed in request.seeds if request.init}
     protocol_config = _protocol_config(request, protocol)
     split = make_split(protocol, dataset.name, dataset.table, dataset.complete, protocol_config)
     if request.validation is not None and split.bank is not None:
@@ -190,18 +190,32 @@ def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | No
     return build_config(protocol.Config, "paper", "", own, protocol.name)
 
 
-def _start(request: Request, init: Path, seed: int) -> Pretrained:
+def _start(request: Request, method: type[Method], dataset: str, init: Path, seed: int) -> Pretrained:
     """The encoder to start from, with what the user says of it."""
     said = (item.partition("=") for item in request.overrides)
     settings = {key: _literal(text) for key, _, text in said if key in pretrained.OPEN_SETTINGS}
-    start = pretrained.fitted(pretrained.find(init, seed), settings)
+    start = pretrained.find(init, seed)
+    if start.is_official and "frames" not in settings and start.target != _target(method):
+        config = build_config(method.Config, request.preset, dataset, _own(request), method.name)
+        alike = ("dim", "depth", "mlp_ratio")
+        if isinstance(config, EncoderConfig) and all(getattr(config, name) == start.config[name] for name in alike):
+            settings["frames"] = config.frames  # the method's length: the temporal table alone is interpolated
+    start = pretrained.fitted(start, settings)
     return start if request.trained_on is None else pretrained.trained_on(start, request.trained_on, request.data_dir)
+
+
+def _own(request: Request) -> list[str]:
+    """What is --set of the method itself."""
+    return [item for item in request.overrides if "." not in item.partition("=")[0]]
+
+
+def _target(method: type[Method]) -> str:
+    return f"{method.__module__}:{method.__qualname__}"
 
 
 def _method_config(request: Request, method: type[Method], dataset: str, starts: Mapping[int, Pretrained]) -> BaseModel:
     """The method's config: its preset's with changes, or that of the encoder which is already trained."""
-    own = [item for item in request.overrides if "." not in item.partition("=")[0]]
-    target = f"{method.__module__}:{method.__qualname__}"
+    own, target = _own(request), _target(method)
     for start in starts.values():
         if start.stream not in (None, request.stream):
             raise UsageError(f"--init {start.path}: trained on {start.stream}s; say --stream {start.stream}")

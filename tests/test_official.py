@@ -171,6 +171,8 @@ def changed(weights: dict[str, Tensor], **changes: Tensor | None) -> dict[str, T
         ({"blocks__9__norm1__bias": torch.ones(32)}, r"no tensors like blocks\.9\.norm1\.bias$"),
         ({"head__fc__weight": torch.ones(60, 32)}, r"a classifier's head \(head\.fc\.weight\): .*with labels"),
         ({"norm__weight": [1.0]}, r"norm\.weight is no tensor but a list$"),
+        ({"norm__weight": torch.full((32,), torch.nan)}, r"norm\.weight holds what are no weights"),
+        ({"norm__bias": torch.zeros(32, dtype=torch.int64)}, r"norm\.bias holds what are no weights \(torch\.int64"),
     ],
 )
 def test_what_does_not_fit_is_named_in_one_line(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -193,6 +195,27 @@ def test_another_networks_weights_are_not_taken_for_stars(tmp_path: Path, name: 
     path = saved(tmp_path / "x.pt", golden("stage2_nnclr.npz", "init/") | {name: torch.ones(32)})
     with pytest.raises(StarsBenchError, match=message):
         read(path)
+
+
+def test_names_behind_a_parallel_wrapper_and_stars_weights_in_a_dictionary_are_read(tmp_path: Path) -> None:
+    mamp, stars = golden("stage1_mamp.npz", "init/"), golden("stage2_nnclr.npz", "init/")
+    wrapped = {f"module.{name}": value for name, value in mamp.items()}
+    found = read(saved(tmp_path / "wrapped.pth", {"model": wrapped}))
+    assert all(torch.equal(found.state[name], mamp[name]) for name in found.state)
+    assert "read without 'module.' in front" in found.notes
+    for content in (
+        {"model": stars, "epoch": 3},
+        {f"module.{name}": value for name, value in stars.items()},
+    ):
+        found = read(saved(tmp_path / "stars.pt", content))
+        assert found.method == "stars"
+        assert all(torch.equal(value, stars[f"encoder_student.{name}"]) for name, value in found.state.items())
+
+
+def test_safetensors_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    with pytest.raises(StarsBenchError, match=r"safetensors are not read; torch\.save"):
+        read(tmp_path / "x.safetensors")
 
 
 @pytest.mark.parametrize("content", [{"weights": torch.ones(2)}, [torch.ones(2)], {"model": 3}])

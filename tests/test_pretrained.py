@@ -273,6 +273,21 @@ def test_of_an_official_checkpoint_only_heads_and_frames_may_be_said(
         resolve(request_for("supervised", init=official_file, overrides=("heads=2",)))
 
 
+def test_an_official_encoder_of_another_length_is_fitted_to_the_methods(
+    request_for: MakeRequest, official_file: Path
+) -> None:
+    def plan(*overrides: str) -> Plan:
+        return resolve(request_for("stars", init=official_file, overrides=overrides))
+
+    fitted = plan("dim=16", "depth=2", "heads=2")
+    frames = fitted.config.model_dump()["frames"]
+    assert frames > 8
+    assert fitted.notices == [f"{official_file}: temporal table interpolated from 8 frames to {frames}"]
+    assert fitted.starts[0].state["temp_embed"].shape == (1, frames // 4, 1, 16)
+    assert plan("dim=16", "depth=2", "heads=2", "frames=8").notices == []
+    assert plan("dim=32", "depth=2", "heads=2").notices == []  # another width: nothing fits, training will say so
+
+
 def test_two_official_files_are_never_taken_for_two_seeds_of_one(
     request_for: MakeRequest, official_file: Path, tmp_path: Path
 ) -> None:
