@@ -42,7 +42,11 @@ class DinoSettings(TuningSettings, HeadsFirst):
 
 
 class DinoTuningConfig(MampConfig, DinoSettings):
-    """Settings of all stages."""
+    """Settings of all stages.
+
+    `paper` costs the stage 1 of `MampConfig` and some per cent of it for the tuning, where beside the encoder the copy
+    that follows it runs forward. `quick`: as that of `stars`.
+    """
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:

@@ -16,7 +16,10 @@ from stars_bench.models.mamp import MaskedConfig, MaskedPrediction, stage1_prese
 
 
 class MaeConfig(MaskedConfig):
-    """Settings of MAMP without those of the motion-aware mask."""
+    """Settings of MAMP without those of the motion-aware mask.
+
+    Presets cost what those of `MampConfig` do: the same networks on as many tokens.
+    """
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:

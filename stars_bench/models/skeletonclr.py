@@ -29,7 +29,11 @@ from stars_bench.training.step import SplitStep
 
 
 class ContrastConfig(SgdConfig):
-    """Settings of contrastive learning with a momentum encoder."""
+    """Settings of contrastive learning with a momentum encoder.
+
+    `paper` on NTU-60 x-sub, computed: 300 epochs of 4.9 GFLOP a clip (one view forward and back, the copy's forward),
+    5.9e16 FLOP, a tenth of MAMP's stage 1. `quick`: minutes on two CPU cores for some 300 clips.
+    """
 
     frames: int = Field(50, ge=4)
     channels: int = Field(16, ge=1, description="width of the first blocks")

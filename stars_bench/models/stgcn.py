@@ -66,7 +66,11 @@ class SgdConfig(BaseModel):
 
 
 class StgcnConfig(SgdConfig):
-    """Settings of the supervised network."""
+    """Settings of the supervised network.
+
+    `paper` on NTU-60 x-sub, computed: 80 epochs of 103 GFLOP a clip, 3.3e17 FLOP, 55 % of MAMP's stage 1. `quick`:
+    minutes on two CPU cores for some 300 clips.
+    """
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for both datasets
