@@ -217,6 +217,7 @@ def _encoder(this: _Seed) -> tuple[nn.Module, Sequence[StageResult], str]:
     encoder = method.fit(this.part(this.split.train, labelled=getattr(method, "needs_labels", False)), fit)
     if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
         raise StarsBenchError(f"{plan.method.name}: fit must return an nn.Module with `dim` and `frames`")
+    distributed.take_weights_of_first(encoder)
     encoder = encoder.to(plan.device).requires_grad_(True)
     config = plan.config.model_dump(mode="json")
     code = sorted({code_digest(type(part).__module__) for part in (method, encoder)})

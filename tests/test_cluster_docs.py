@@ -41,6 +41,7 @@ def start(name: str, folder: Path, data: Path, nodes: int, processes: int, setti
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     slurm = {"JOB_ID": "7", "JOB_NODELIST": "n", "JOB_NUM_NODES": str(nodes), "GPUS_ON_NODE": str(processes)}
+    slurm["CPUS_PER_TASK"] = "16"
     variables = os.environ | {f"SLURM_{key}": value for key, value in slurm.items()}
     variables |= {"PATH": f"{programs}:{os.environ['PATH']}", "PORT": str(port), "REQUEUED": str(folder / "requeued")}
     options = ["--protocol", "xsub", "--preset", "quick", "--device", "cpu", "--eval", "knn"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 
 from stars_bench import runner
 from stars_bench.plan import Request
+from stars_bench.provenance import alone_in
 from stars_bench.results import store
 from stars_bench.results.record import Record
 
@@ -40,10 +42,14 @@ def arguments(data: Path, runs: Path, settings=SETTINGS, evaluations=EVALUATIONS
     return ["-m", "stars_bench", "run", method, *options, *(part for name in evaluations for part in ("--eval", name))]
 
 
-def torchrun(arguments: list[str], processes: int = 2) -> subprocess.Popen[str]:
+def torchrun(arguments: list[str], processes: int = 2, more: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     return subprocess.Popen(
-        [*launcher, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*launcher, *more, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -129,7 +135,7 @@ def test_two_processes_give_the_metrics_of_one(undisturbed: tuple[Path, str], sm
     expected = losses(tmp_path)
     assert losses(runs) == pytest.approx(expected, rel=2e-3)
     assert len(expected) == 2 + 2 + 3 + 2
-    assert out.count("stage1: 60 of 60") == 1  # the first process alone talks
+    assert out.count("stage1: 60 samples in") == 1  # the first process alone talks
     assert out.count("6 records under") == 1
     names = [path.name for path in runs.rglob("*") if path.is_file()]
     assert not [name for name in names if name.endswith((".partial", ".resume.pt"))]
@@ -181,6 +187,44 @@ def test_a_lost_process_ends_all_with_one_line(small_data: Path, tmp_path: Path,
     assert len(lines) == 1, err
     assert "lost" in lines[0]
     assert "the same command goes on from" in lines[0]
+
+
+def test_no_process_begins_a_method_that_the_others_do_not(small_data: Path, tmp_path: Path) -> None:
+    """The first alone finds the folder held; the others must not be met by it in the next method."""
+    words = arguments(small_data, tmp_path, (*SETTINGS[:6], "epochs=2"), ("knn",), "mamp")
+    words.insert(words.index("mamp") + 1, "mae")
+    code, _, err = finish(torchrun(words))
+    assert code == 0, err
+    assert {record.method.name for record in records(tmp_path)} == {"mamp", "mae"}
+    held = next(tmp_path.rglob("mamp/*/seed0"))
+    for file in tmp_path.rglob("mae"):
+        shutil.rmtree(file)
+    with alone_in(held):
+        code, _, err = finish(torchrun(words))
+    assert code != 0
+    lines = [line for line in err.splitlines() if line.startswith(("error:", "stopped"))]
+    assert len(lines) == 1, err
+    assert "is writing there" in lines[0]
+    assert not list(tmp_path.rglob("mae"))
+
+
+def test_torchrun_may_start_all_anew(small_data: Path, tmp_path: Path) -> None:
+    words = arguments(small_data, tmp_path, LONG, ("knn",), "mamp")
+    process = torchrun(words, more=("--max-restarts", "1"))
+    wait_for("stage1-*.resume.pt", tmp_path, process)
+    before = children(process.pid)
+    os.kill(before[1], signal.SIGKILL)
+    file = next(tmp_path.rglob("stage1-*.resume.pt"))
+    saved, end = file.stat().st_mtime_ns, time.monotonic() + SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        if not set(before) & set(children(process.pid)) and file.stat().st_mtime_ns != saved:
+            break
+        saved = file.stat().st_mtime_ns if set(before) & set(children(process.pid)) else saved
+        time.sleep(0.01)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, out, _ = finish(process)
+    assert "stage1: goes on from its checkpoint after step" in out
 
 
 def rank_of(number: int) -> int | None:

@@ -96,7 +96,6 @@ def main() -> None:
             _part_from_the_others()
         raise
     except Stopped as stopped:
-        _answer_stops(signal.SIG_IGN)  # Ctrl-C pressed again, or come twice, changes nothing any more
         why = "stopped (as are all processes when one is lost)" if SEVERAL else "stopped"
         if GOING_ON.intersection(sys.argv):
             why = f"{why}; nothing finished is lost: the same command goes on from here"
@@ -136,6 +135,7 @@ def _part_from_the_others() -> None:
 
 def _end(line: str, code: int, told: str | None) -> NoReturn:
     """Says why and ends. Of several processes one says it, and ends without waiting for the others."""
+    _answer_stops(signal.SIG_IGN)  # Ctrl-C pressed again, or torchrun ending all, changes nothing any more
     if not SEVERAL:
         errors.print(line, soft_wrap=True)
         sys.exit(code)

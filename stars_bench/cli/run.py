@@ -262,7 +262,7 @@ def _overrides(overrides: list[str] | None, novel_classes: str | None) -> tuple[
 def _run(*requests: Request, line_seconds: float) -> None:
     from stars_bench import runner, several
     from stars_bench.results import render, tables
-    from stars_bench.training import usage
+    from stars_bench.training import distributed, usage
 
     def run_one(request: Request) -> list[Record]:
         title = " ".join(filter(None, (request.method, "·", request.dataset, request.protocol)))
@@ -277,8 +277,9 @@ def _run(*requests: Request, line_seconds: float) -> None:
 
     started = time.monotonic()
     failures: list[several.Failure] = []
-    if len(requests) == 1:
-        records = run_one(requests[0])
+    if len(requests) == 1 or distributed.launched():
+        # Of several processes one may fail where the others do not know of it: none begins the next method.
+        records = [record for request in requests for record in run_one(request)]
     else:
         records, failures = several.run_each(requests, run_one, failed)
     if records:

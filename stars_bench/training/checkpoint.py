@@ -6,6 +6,7 @@ Schema 1, the only one so far. Of every kind of file `tests/historic` has one, w
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,10 @@ KEPT = 3
 """Files of unfinished stages that a run's folder keeps: settings or code may have changed since they were written."""
 
 
+class Unreadable(StarsBenchError):
+    """A checkpoint's file is damaged."""
+
+
 def save(path: Path, state: dict[str, Any]) -> None:
     """Writes tensors and plain values atomically.
 
@@ -36,19 +41,21 @@ def save(path: Path, state: dict[str, Any]) -> None:
     # A stream, not a path: torch writes a path's (temporary) name into the file.
     with full_is_told(path), atomic_path(path) as temporary, temporary.open("wb") as stream:
         torch.save(state | {"schema_version": SCHEMA_VERSION}, stream)
+        stream.flush()
+        os.fsync(stream.fileno())  # or a machine that loses power may keep the new name and not what is in it
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Reads a checkpoint; nothing but tensors and plain containers is ever unpickled.
 
     Raises:
-        StarsBenchError: the file is no checkpoint, holds code, or is of another schema.
+        Unreadable: the file is damaged, no checkpoint, or holds code. StarsBenchError: it is of another schema.
     """
     try:
         state = torch_files.load(path, device)
     except Exception as error:  # a damaged file can fail in any way
         reason = printable(str(error).partition("\n")[0]) or type(error).__name__
-        raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({reason}); delete it and run again") from error
+        raise Unreadable(f"{path}: cannot be read as a checkpoint ({reason}); delete it and run again") from error
     version = state.get("schema_version") if isinstance(state, dict) else None
     if type(version) is int and version > SCHEMA_VERSION:
         raise StarsBenchError(
@@ -81,6 +88,11 @@ def digest_tensors(state: Mapping[str, torch.Tensor]) -> str:
 def unfinished(file: Path) -> Path:
     """Where the stage whose result will be `file` keeps its last checkpoint until then."""
     return file.with_suffix(UNFINISHED)
+
+
+def set_aside(path: Path) -> Path:
+    """Gives a damaged file another name, which it returns, beside its own."""
+    return path.rename(path.with_name(f"{path.name}.damaged"))
 
 
 def tidy(file: Path, keep: int = KEPT) -> None:

@@ -52,7 +52,9 @@ def start() -> None:
     with_gpus = torch.cuda.is_available() and dist.is_nccl_available()
     backend = "cpu:gloo,cuda:nccl" if with_gpus else "gloo"
     try:
-        _store, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
+        kept, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
+        # torchrun keeps the store when it starts all anew (--max-restarts), with the addresses of those that ended.
+        _store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), kept)
         dist.init_process_group(backend, store=_store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise LostProcess(
@@ -191,6 +193,12 @@ def from_first(make: Callable[[], T]) -> T:
     if box[1] is not None:
         raise box[1]
     return cast(T, box[0])
+
+
+def take_weights_of_first(module: nn.Module) -> None:
+    """Gives a module the first process's tensors: a plug-in's own training may end differently in each."""
+    if world_size() > 1:
+        module.load_state_dict(from_first(lambda: {name: x.cpu() for name, x in module.state_dict().items()}))
 
 
 def largest(value: int) -> int:

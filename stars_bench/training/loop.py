@@ -105,7 +105,7 @@ def train(
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
     start = memory.snapshot(stage) if fit_batch else None
     while True:
-        at = _resume(stage, resume_file)
+        at = _resume(stage, resume_file, tell)
         if tell and at.step:
             tell(_where(stage, at))
         at.micro_batches = micro_batches = max(micro_batches, at.micro_batches if fit_batch else 1)
@@ -247,8 +247,20 @@ def _save(stage: Stage, path: Path, at: Position, tell: Tell | None) -> None:
             tell(f"{stage.name}: goes on without a checkpoint of step {at.step:,}: {error}")
 
 
-def _resume(stage: Stage, path: Path | None) -> Position:
-    state = distributed.from_first(lambda: checkpoint.load(path) if path is not None and path.exists() else None)
+def _unfinished(stage: str, path: Path | None, tell: Tell | None) -> dict[str, Any] | None:
+    """What a stage's last checkpoint holds; a damaged one holds nothing, and stops nobody."""
+    try:
+        return checkpoint.load(path) if path is not None and path.exists() else None
+    except checkpoint.Unreadable:
+        assert path is not None
+        aside = checkpoint.set_aside(path)
+        if tell:
+            tell(f"{stage}: starts anew, for its checkpoint is damaged (kept as {aside})")
+        return None
+
+
+def _resume(stage: Stage, path: Path | None, tell: Tell | None = None) -> Position:
+    state = distributed.from_first(partial(_unfinished, stage.name, path, tell))
     if state is None:
         return Position()
     stage.module.load_state_dict(state["module"])

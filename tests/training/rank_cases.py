@@ -33,6 +33,7 @@ def everything() -> dict[str, Any]:
         "rows": gathered(own(torch.arange(10.0).view(5, 2).bfloat16()), 5),
         "told": told(),
         "largest": distributed.largest(10 + distributed.rank()),
+        "weights": weights_of_own_training(),
         "ranks": (distributed.rank(), distributed.world_size(), distributed.is_first()),
     }
 
@@ -75,6 +76,14 @@ def norm(shape: tuple[int, ...], momentum: float | None) -> dict[str, Tensor]:
     all_rows = {name: gathered(value, len(x)) for name, value in rows.items()}
     parameters = {name: value.grad for name, value in layer.named_parameters()}
     return all_rows | parameters | {name: value.clone() for name, value in layer.named_buffers()}
+
+
+def weights_of_own_training() -> float:
+    """Of a module that every process has trained otherwise, and then made the first's."""
+    layer = nn.Linear(1, 1)
+    nn.init.constant_(layer.weight, 5 + distributed.rank())
+    distributed.take_weights_of_first(layer)
+    return layer.weight.item()
 
 
 def told() -> list[Any]:

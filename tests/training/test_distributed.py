@@ -71,6 +71,7 @@ def test_what_processes_tell_one_another(ranks) -> None:
         assert torch.equal(rank["rows"], torch.arange(10.0).view(5, 2).bfloat16())
         assert rank["told"] == [{"made by": 0}, "process 0 says no"]
         assert rank["largest"] == 9 + count
+        assert rank["weights"] == 5
 
 
 @pytest.mark.parametrize(("count", "parts"), [(8, 3), (7, 2), (2, 3), (0, 2), (5, 5)])

@@ -85,6 +85,19 @@ def test_a_killed_stage_goes_on_to_the_same_bits_and_says_from_where(
     ]
 
 
+@pytest.mark.parametrize("left", [b"", b"half a file"])
+def test_a_damaged_checkpoint_is_set_aside_and_the_stage_starts_anew(tmp_path: Path, left: bytes) -> None:
+    undisturbed, said = outcome("stage1", 7), []
+    file = tmp_path / "stage1.resume.pt"
+    file.write_bytes(left)
+    again = outcome("stage1", 7, resume_file=file, checkpoint_seconds=0, tell=said.append)
+    assert all(torch.equal(value, again[name]) for name, value in undisturbed.items())
+    aside = tmp_path / "stage1.resume.pt.damaged"
+    assert said == [f"stage1: starts anew, for its checkpoint is damaged (kept as {aside})"]
+    assert aside.read_bytes() == left
+    assert checkpoint.load(file)["position"]["step"] == 3  # after the last step there is nothing to go on from
+
+
 def test_the_seed_decides_the_result() -> None:
     def weights(seed: int) -> Tensor:
         stage = small_stage()
