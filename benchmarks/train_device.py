@@ -17,8 +17,9 @@ from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.flops import Network
+from benchmarks.train_bench import Bench
 from benchmarks.train_data import TWO_BODIES, made_up
-from benchmarks.train_pairs import Bench, Timed, lacks_memory
+from benchmarks.train_pairs import Timed, lacks_memory
 from stars_bench.api import StarsBenchError
 from stars_bench.batches import ClipPart
 from stars_bench.evaluation.features import BATCH, extract
@@ -90,20 +91,21 @@ def works(bench: Bench, precision: str, compiled: str | None) -> Iterator[Work]:
 
 def features(bench: Bench, precision: str, compiled: str | None) -> Work:
     """Features of the test crop, which is the linear probe's forward pass too, in the batches of every evaluation."""
-    c, bodies = bench.config, 1 + TWO_BODIES + 1 / BATCH
+    c, batch = bench.config, BATCH[bench.device.type]
+    bodies = 1 + TWO_BODIES + 1 / batch
     shapes = Network(c.frames, 25, c.dim, c.depth, c.decoder_depth, c.mlp_ratio, c.mask_ratio)
     part = made_up(bench.clips, device=bench.device)[0]
     encoder = bench.encoder()
     _compile(encoder, compiled)
 
     def whole(steps: int) -> None:
-        for rows in _batches(part, BATCH, steps):
+        for rows in _batches(part, batch, steps):
             part.whole(rows, c.frames)
 
     def run(steps: int) -> None:
-        _extract(encoder, part, BATCH * steps, precision)
+        _extract(encoder, part, batch * steps, precision)
 
-    return Work("features (linear: forward)", BATCH, shapes.features(bodies), run, whole)
+    return Work("features (linear: forward)", batch, shapes.features(bodies), run, whole)
 
 
 def _compile(module: torch.nn.Module, mode: str | None) -> None:

@@ -15,8 +15,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.train_bench import Bench
 from benchmarks.train_data import CLASSES, made_up
-from benchmarks.train_pairs import Bench, Timed
+from benchmarks.train_pairs import Timed
 from stars_bench.batches import ClipPart
 from stars_bench.evaluation.features import Subject
 from stars_bench.evaluation.knn import KNN, KNNConfig

@@ -54,7 +54,7 @@ from stars_bench.results.record import (
     Record,
     StagePart,
 )
-from stars_bench.training import checkpoint, distributed
+from stars_bench.training import checkpoint, distributed, heap
 from stars_bench.training.deterministic import deterministic
 from stars_bench.training.loop import Progress, Tell
 from stars_bench.training.run import StageResult, StageRun, code_digest
@@ -87,6 +87,8 @@ def _run(request: Request, progress: Progress | None, tell: Tell | None) -> list
             tell(notice)
     torch.set_float32_matmul_precision("high" if plan.precision == "tf32" else "highest")
     clips = ClipStore.of(plan.dataset, plan.device, request.stream)
+    if plan.device.type == "cpu":
+        heap.keep()
     return [record for seed in request.seeds for record in _run_seed(plan, clips, seed, progress, tell)]
 
 

@@ -18,9 +18,9 @@ from benchmarks import baseline_train as baseline
 from benchmarks import train_device
 from benchmarks.flops import Network
 from benchmarks.train import NAMES, compare
+from benchmarks.train_bench import Bench
 from benchmarks.train_data import made_up, padded
 from benchmarks.train_device import utilisation
-from benchmarks.train_pairs import Bench
 from benchmarks.train_row import whole_row
 from stars_bench.batches import rotate
 from stars_bench.models.encoder import SkeletonEncoder

@@ -54,7 +54,7 @@ def start() -> None:
     try:
         kept, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
         # torchrun keeps the store when it starts all anew (--max-restarts), with the addresses of those that ended.
-        _store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), kept)
+        _store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), kept)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=_store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise LostProcess(

@@ -129,5 +129,5 @@ class TooLarge(Reader):
 
 def test_features_that_find_no_memory_say_so(tmp_path: Path) -> None:
     of = replace(subject(tmp_path, slice(0, 30), slice(30, 40)), encoder=TooLarge(6))
-    with pytest.raises(OutOfMemory, match="test features: out of memory with 256 clips at once: end what else uses"):
+    with pytest.raises(OutOfMemory, match="test features: out of memory with 16 clips at once: end what else uses"):
         of.features("test")
