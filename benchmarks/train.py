@@ -115,7 +115,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--precision", nargs="+", choices=("float32", "tf32", "bf16"))
     parser.add_argument("--preset", default="paper", help="quick: a small network, to try the benchmark itself")
     parser.add_argument("--utilisation", action="store_true")
-    parser.add_argument("--compile", metavar="MODE", help="torch.compile of every block: default, max-autotune, ...")
+    parser.add_argument(
+        "--compile", metavar="MODE", help="mode of torch.compile for --utilisation, --row: default, ..."
+    )
     parser.add_argument("--row", action="store_true")
     return parser.parse_args()
 
@@ -138,7 +140,7 @@ def main() -> None:
     if chosen.utilisation:
         train_device.utilisation(bench, chosen.batches, chosen.compile, console)
     elif chosen.row:
-        train_row.whole_row(bench, console)
+        train_row.whole_row(bench, console, mode=chosen.compile)
     else:
         compare(bench, chosen.only, chosen.rounds)
 

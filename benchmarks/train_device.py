@@ -23,11 +23,11 @@ from benchmarks.train_pairs import Timed, lacks_memory
 from stars_bench.api import StarsBenchError
 from stars_bench.batches import ClipPart
 from stars_bench.evaluation.features import BATCH, extract
-from stars_bench.models.encoder import Block
 from stars_bench.models.frozen_half import FrozenHalf
 from stars_bench.models.mamp import pretrain
 from stars_bench.models.nnclr import tune
 from stars_bench.models.supervised import Supervised, SupervisedConfig
+from stars_bench.training.compiled import compiled
 from stars_bench.training.loop import Stage, train
 
 WARM_UP = 3
@@ -47,26 +47,25 @@ def peak(bench: Bench, precision: str) -> float:
 
 @dataclass(frozen=True)
 class Work:
-    """One thing to measure: `run(steps)` does it, `flops` a clip, `data` makes the batches of it alone."""
+    """One thing to measure: `run(steps, precision)` does it, `flops` a clip, `data` makes the batches of it alone."""
 
     name: str
     batch: int
     flops: float
-    run: Callable[[int], None]
+    run: Callable[[int, str], None]
     data: Callable[[int], None]
 
 
-def works(bench: Bench, precision: str, compiled: str | None) -> Iterator[Work]:
+def works(bench: Bench) -> Iterator[Work]:
     """Stages 1 and 2, a fine-tuning step, over enough clips for the steps asked for."""
     c, bodies = bench.config, 1 + TWO_BODIES + 1 / bench.batch  # one empty body a batch
     shapes = Network(c.frames, 25, c.dim, c.depth, c.decoder_depth, c.mlp_ratio, c.mask_ratio)
     part = made_up(max(bench.clips, bench.batch * WARM_UP), device=bench.device)[0]
-    found: dict[str, Callable[[int], None]] = {}
+    found: dict[str, Callable[[int, str], None]] = {}
 
     def keep(stage: Stage) -> None:
-        _compile(stage.module, compiled)
         found.clear()  # of the work before nothing stays in memory
-        found[stage.name] = lambda steps: _steps(stage, bench, precision, steps)
+        found[stage.name] = lambda steps, precision: _steps(stage, bench, precision, steps)
 
     def whole(steps: int) -> None:
         for rows in _batches(part, bench.batch, steps):
@@ -89,34 +88,26 @@ def works(bench: Bench, precision: str, compiled: str | None) -> Iterator[Work]:
     yield Work("fine-tuning", bench.batch, shapes.finetune(), found["supervised"], cropped)
 
 
-def features(bench: Bench, precision: str, compiled: str | None) -> Work:
+def features(bench: Bench) -> Work:
     """Features of the test crop, which is the linear probe's forward pass too, in the batches of every evaluation."""
     c, batch = bench.config, BATCH[bench.device.type]
     bodies = 1 + TWO_BODIES + 1 / batch
     shapes = Network(c.frames, 25, c.dim, c.depth, c.decoder_depth, c.mlp_ratio, c.mask_ratio)
     part = made_up(bench.clips, device=bench.device)[0]
     encoder = bench.encoder()
-    _compile(encoder, compiled)
 
     def whole(steps: int) -> None:
         for rows in _batches(part, batch, steps):
             part.whole(rows, c.frames)
 
-    def run(steps: int) -> None:
+    def run(steps: int, precision: str) -> None:
         _extract(encoder, part, batch * steps, precision)
 
     return Work("features (linear: forward)", batch, shapes.features(bodies), run, whole)
 
 
-def _compile(module: torch.nn.Module, mode: str | None) -> None:
-    if mode is not None:
-        for part in module.modules():
-            if isinstance(part, Block):
-                part.compile(mode=mode)
-
-
 def _stage2(
-    bench: Bench, part: ClipPart, keep: Callable[[Stage], None], found: dict[str, Callable[[int], None]],
+    bench: Bench, part: ClipPart, keep: Callable[[Stage], None], found: dict[str, Callable[[int, str], None]],
     name: str, flops: float, kept: bool, data: Callable[[int], None],
 ) -> Iterator[Work]:  # fmt: skip
     """Stage 2 with the frozen half kept or computed in every step."""
@@ -154,12 +145,12 @@ def _extract(encoder: torch.nn.Module, part: ClipPart, clips: int, precision: st
     extract(encoder, ClipPart(part.store, part.ids.cpu().numpy()[rows]), 0.95, precision)
 
 
-def utilisation(bench: Bench, batches: list[int], compiled: str | None, console: Console) -> Table:
+def utilisation(bench: Bench, batches: list[int], mode: str | None, console: Console) -> Table:
     """Prints one row for each work, precision and batch, and what the profiler saw of the last batch size."""
     peaks = {precision: peak(bench, precision) for precision in bench.precisions}
     for precision, best in peaks.items():
         console.print(f"peak of {precision} products, measured: {best / 1e12:,.3g} TFLOP/s")
-    title = f"{bench.steps} steps each" + (f", torch.compile {compiled}" if compiled else "")
+    title = f"{bench.steps} steps each" + (f", torch.compile {mode}" if mode else "")
     header = ("", "precision", "batch", "clips/s", "GFLOP a clip", "TFLOP/s", "% of peak", "data %", "peak GB")
     table = Table(*header, title=title)
 
@@ -170,13 +161,12 @@ def utilisation(bench: Bench, batches: list[int], compiled: str | None, console:
         if profiled and len(row) == len(header):
             console.print(_profile(work, bench, precision), soft_wrap=True)
 
-    # Every block is one code object, of which a stage wants several graphs: one a rate of drop path, for example.
-    torch._dynamo.config.recompile_limit = 64
-    for precision in bench.precisions:
-        measure(features(bench, precision, compiled), precision, profiled=True)
-        for batch in batches:
-            for work in works(replace(bench, batch=batch), precision, compiled):
-                measure(work, precision, profiled=batch == batches[-1])
+    with compiled(mode):
+        for precision in bench.precisions:
+            measure(features(bench), precision, profiled=True)
+            for batch in batches:
+                for work in works(replace(bench, batch=batch)):
+                    measure(work, precision, profiled=batch == batches[-1])
     console.print(table)
     return table
 
@@ -193,14 +183,13 @@ def _measured_or_not(work: Work, bench: Bench, precision: str, peaks: dict[str, 
 
 def _measured(work: Work, bench: Bench, precision: str, peaks: dict[str, float]) -> list[str]:
     on_gpu = bench.device.type == "cuda"
-    torch._dynamo.reset()
     gc.collect()
     if on_gpu:
         torch.cuda.empty_cache()
-    work.run(WARM_UP)
+    work.run(WARM_UP, precision)
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    seconds = bench.seconds(lambda: work.run(bench.steps), precision)
+    seconds = bench.seconds(lambda: work.run(bench.steps, precision), precision)
     data = bench.seconds(lambda: work.data(bench.steps), precision)
     rate = work.batch * bench.steps / seconds
     memory = f"{torch.cuda.max_memory_allocated() / 1e9:.1f}" if on_gpu else ""
@@ -214,7 +203,7 @@ def _profile(work: Work, bench: Bench, precision: str) -> str:
     on_gpu = bench.device.type == "cuda"
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
     with profile(activities=activities) as seen:
-        bench.seconds(lambda: work.run(2), precision)
+        bench.seconds(lambda: work.run(2, precision), precision)
     by = "self_cuda_time_total" if on_gpu else "self_cpu_time_total"
     table = seen.key_averages().table(sort_by=by, row_limit=10, max_name_column_width=50)
     return f"{work.name}, {precision}\n{table}"

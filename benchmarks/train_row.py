@@ -24,6 +24,7 @@ from stars_bench.evaluation.knn import KNN, KNNConfig
 from stars_bench.evaluation.linear import Linear, LinearConfig
 from stars_bench.models.mamp import pretrain
 from stars_bench.models.nnclr import tune
+from stars_bench.training.compiled import compiled
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.run import StageRun
 
@@ -33,8 +34,15 @@ GOAL_MINUTES = 60
 WARM_UP = 3
 
 
-def whole_row(bench: Bench, console: Console, sizes: tuple[int, int] = NTU60) -> dict[str, float]:
-    """Prints seconds measured and seconds of the full row; returns the latter by part."""
+def whole_row(
+    bench: Bench, console: Console, sizes: tuple[int, int] = NTU60, mode: str | None = None
+) -> dict[str, float]:
+    """Prints seconds measured and seconds of the full row; returns the latter by part. `mode`: of torch.compile."""
+    with compiled(mode):
+        return _whole_row(bench, console, sizes)
+
+
+def _whole_row(bench: Bench, console: Console, sizes: tuple[int, int]) -> dict[str, float]:
     c, precision = bench.config, bench.precisions[-1]
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     started = time.perf_counter()

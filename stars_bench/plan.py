@@ -42,7 +42,8 @@ class Request:
         None (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the
         seed). grad_accum: into how many parts each process divides its share of a batch; it decides nothing but memory
         and time. fit_batch: whether these are doubled where memory does not suffice. tensorboard: whether event
-        files are written, too. deterministic: whether a GPU may use deterministic kernels alone.
+        files are written, too. deterministic: whether a GPU may use deterministic kernels alone. compile: whether torch
+        compiles transformer blocks.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Request:
     fit_batch: bool = False
     tensorboard: bool = False
     deterministic: bool = False
+    compile: bool = False
     command: str = ""
 
 
@@ -105,6 +107,8 @@ class Plan:
             parts["stream"] = self.request.stream
         if self.request.deterministic:
             parts["deterministic"] = True
+        if self.request.compile:
+            parts["compile"] = True
         if self.protocol_config is not None:
             parts["protocol_config"] = self.protocol_config.model_dump(mode="json")
         if self.starts:
@@ -376,5 +380,7 @@ def to_toml(plan: Plan) -> str:
         "stream": plan.request.stream,
         "init": None if plan.request.init is None else str(plan.request.init),
         "precision": plan.precision,
+        "deterministic": plan.request.deterministic or None,
+        "compile": plan.request.compile or None,
     }
     return "\n".join([section("run", run_values), section("method", plan.config.model_dump(mode="json"))])

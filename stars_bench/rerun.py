@@ -135,6 +135,7 @@ def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: P
         stream=first.dataset.stream,
         grad_accum=parts.pop() if len(parts) == 1 else 1,
         deterministic=first.environment.deterministic,
+        compile=first.environment.compiled,
         command=first.command,
     )
 

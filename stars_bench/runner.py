@@ -25,6 +25,7 @@ from stars_bench.evaluation.cost import multiply_adds
 from stars_bench.evaluation.features import Outcome, Subject
 from stars_bench.evaluation.metrics import measure, per_class
 from stars_bench.evaluation.predictions import save_predictions
+from stars_bench.models.encoder import Block
 from stars_bench.plan import Plan, Request, check_batch_sizes, device_name, resolve, to_toml
 from stars_bench.pretrained import Pretrained, rebuild
 from stars_bench.protocols.episodes import draw_episodes
@@ -55,6 +56,7 @@ from stars_bench.results.record import (
     StagePart,
 )
 from stars_bench.training import checkpoint, distributed, heap
+from stars_bench.training.compiled import compiled
 from stars_bench.training.deterministic import deterministic
 from stars_bench.training.loop import Progress, Tell
 from stars_bench.training.run import StageResult, StageRun, code_digest
@@ -71,7 +73,7 @@ def run(request: Request, progress: Progress | None = None, tell: Tell | None = 
     Raises:
         UsageError, StarsBenchError: one line that says what is wrong and what to do.
     """
-    with deterministic(request.deterministic):
+    with deterministic(request.deterministic), compiled("default" if request.compile else None):
         return _run(request, progress, tell)
 
 
@@ -128,8 +130,10 @@ class _Seed:
     def data(self) -> dict[str, str]:
         """What the clips of a batch depend on beside their names."""
         dataset, stream = self.plan.dataset, self.plan.request.stream
-        kernels = {"kernels": "deterministic"} if self.plan.request.deterministic else {}
-        return {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream} | kernels
+        chosen = {"deterministic": self.plan.request.deterministic, "compiled": self.plan.request.compile}
+        kernels = ", ".join(name for name, asked in chosen.items() if asked)
+        data = {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream}
+        return data | {"kernels": kernels} if kernels else data
 
     def stage_run(
         self, config: BaseModel, train: np.ndarray, start: nn.Module | None = None, **context: str
@@ -179,6 +183,8 @@ def _records(this: _Seed) -> list[Record]:
     if distributed.is_first():
         write_text(this.folder / "config.toml", to_toml(this.plan))
     encoder, stages, key = _encoder(this)
+    if this.tell and this.plan.request.compile and not any(isinstance(part, Block) for part in encoder.modules()):
+        this.tell(f"--compile changes nothing: {this.plan.method.name} has no transformer blocks")
     method = _method_part(this, encoder)
     weights = checkpoint.digest_tensors(encoder.state_dict())
     records = []
@@ -362,6 +368,7 @@ def _environment_part(plan: Plan) -> EnvironmentPart:
         processes=distributed.world_size(),
         threads=torch.get_num_threads(),
         deterministic=plan.request.deterministic,
+        compiled=plan.request.compile,
     )
 
 

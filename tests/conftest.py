@@ -1,18 +1,29 @@
-"""A small synthetic dataset for the tests of the whole road, and the licensed raw files where they are at hand."""
+"""A small synthetic dataset for the tests of the whole road, the licensed raw files where they are at hand, float64."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Tests run side by side, one thread each; set before torch is imported, and inherited by every command they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import torch
 
 from stars_bench.datasets.ntu import SYNTHETIC
 from stars_bench.datasets.prepare import prepare
 from stars_bench.datasets.synthetic import clip_names, write_raw
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """New tensors are float64, and the same random numbers come in every test."""
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,14 @@ Deterministic = Annotated[
         help="On a GPU: the same bits every time; costs time and memory (not measured). A CPU gives them without.",
     ),
 ]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Fuse transformer blocks by torch.compile: for GPUs (not measured). Compiles for minutes first; "
+        "results are the same up to rounding.",
+    ),
+]
 CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")]
 
 
@@ -114,6 +122,7 @@ def run(
     grad_accum: GradAccum = 1,
     fit_batch: FitBatch = False,
     deterministic: Deterministic = False,
+    compile: Compile = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     tensorboard: TensorBoard = False,
     line_seconds: LineSeconds = LINE_SECONDS,
@@ -159,6 +168,7 @@ def run(
                 grad_accum=grad_accum,
                 fit_batch=fit_batch,
                 deterministic=deterministic,
+                compile=compile,
                 data_dir=data_dir,
                 runs_dir=runs_dir,
                 command=shlex.join(["stars-bench", *sys.argv[1:]]),
@@ -190,6 +200,7 @@ def evaluate(
     grad_accum: GradAccum = 1,
     fit_batch: FitBatch = False,
     deterministic: Deterministic = False,
+    compile: Compile = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     tensorboard: TensorBoard = False,
     line_seconds: LineSeconds = LINE_SECONDS,
@@ -228,6 +239,7 @@ def evaluate(
             grad_accum=grad_accum,
             fit_batch=fit_batch,
             deterministic=deterministic,
+            compile=compile,
             data_dir=data_dir,
             runs_dir=runs_dir,
             command=shlex.join(["stars-bench", *sys.argv[1:]]),

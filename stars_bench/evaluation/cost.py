@@ -8,6 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stars_bench.batches import BODIES
+from stars_bench.training.compiled import compiled
 
 
 @torch.no_grad()
@@ -22,7 +23,7 @@ def multiply_adds(encoder: nn.Module, joints: int, device: torch.device) -> int:
     clip = torch.randn(1, 3, frames, joints, BODIES, generator=generator).to(device)
     training = encoder.training
     encoder.eval()
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    with compiled(None), FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         encoder(clip)
     encoder.train(training)
     return int(counter.get_total_flops()) // 2

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stars_bench import draws
+from stars_bench.training.compiled import compilable
 
 SEGMENT = 4
 """Frames of one token (u in the paper)."""
@@ -67,24 +68,35 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
         """Of all tokens x (B, L, D), the outputs of those from `first` on."""
-        return self.after_attention(x[:, first:], self.attn(self.norm1(x), first))
+        return self.after_attention(x[:, first:], _attended(self, x, first))
 
     def after_attention(self, x: Tensor, attended: Tensor) -> Tensor:
         """The rest of the block, which treats every token on its own."""
         rate = self.drop_path if self.training else 0.0
-        x = x + stochastic_depth(attended, rate)
-        return x + stochastic_depth(self.mlp(self.norm2(x)), rate)
+        return _after_attention(self, x, attended, stochastic_depth(attended, rate), stochastic_depth(attended, rate))
 
 
-def stochastic_depth(branch: Tensor, rate: float) -> Tensor:
-    """Drop path (arXiv:1603.09382), as in timm: a residual branch (B, L, D) or, for a random share `rate` of B, 0.
+@compilable
+def _attended(block: Block, x: Tensor, first: int) -> Tensor:
+    return cast(Tensor, block.attn(block.norm1(x), first))
 
-    What is kept is divided by 1 - rate, so that the expectation stays.
+
+@compilable
+def _after_attention(block: Block, x: Tensor, attended: Tensor, kept: Tensor | None, also: Tensor | None) -> Tensor:
+    x = x + (attended if kept is None else attended * kept)
+    branch = block.mlp(block.norm2(x))
+    return cast(Tensor, x + (branch if also is None else branch * also))
+
+
+def stochastic_depth(branch: Tensor, rate: float) -> Tensor | None:
+    """Drop path (arXiv:1603.09382), as in timm: factors (B, 1, 1) of a residual branch (B, L, D), None for 1.
+
+    0 for a random share `rate` of B; the others are 1 / (1 - rate), so that the expectation stays.
     """
     if not rate:
-        return branch
+        return None
     kept = draws.rand(len(branch), 1, 1, device=branch.device) >= rate
-    return branch * kept.to(branch.dtype).div_(1 - rate)
+    return kept.to(branch.dtype).div_(1 - rate)
 
 
 class JointsEmbed(nn.Module):

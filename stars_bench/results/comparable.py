@@ -97,6 +97,7 @@ def _circumstances(record: Record) -> dict[str, Any]:
         "encoder from": None if record.init is None else record.init.run,
         "precision": machine.precision,
         "deterministic kernels": machine.deterministic,
+        "compiled blocks": machine.compiled,
         "device": machine.device,
         "processes": machine.processes,
         "threads": machine.threads,

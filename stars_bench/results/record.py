@@ -197,6 +197,7 @@ class EnvironmentPart(_Part):
     processes: int = Field(default=1, ge=1)
     threads: int | None = None
     deterministic: bool = False
+    compiled: bool = False
 
 
 class PredictionsPart(_Part):

@@ -173,6 +173,7 @@ CHANGES = {
     "toml": ("frame_rate = 25", "frame_rate = ", "cannot be read as a description .*line 7"),
     "format": ('format = "csv"', 'format = "xls"', "coordinates.format: Input should be 'csv', 'npz' or 'json'"),
     "regex": ("(?P<camera>", "(?P<camera", "files.pattern: is not a regular expression"),
+    "doubtful": ("(?P<camera>", "[[](?P<camera>", r"files.pattern: is not a regular expression \(Possible nested set"),
     "group": ("?P<camera>", "?P<kamera>", "files.pattern: the group 'kamera' is none of action, subject"),
     "action": ("?P<action>", "?:", r"files: the pattern needs a group \(\?P<action>"),
     "layout": ('"kinect-v1"', '"kinect-v3"', "skeleton: there is no layout 'kinect-v3': kinect-v2, kinect-v1, coco-17"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +26,6 @@ def golden(golden_dir: Path) -> Callable[[str], Arrays]:
             return dict(file)
 
     return read
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    """The reference computed in float64; so do the tests."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
 
 
 def tensor(array: np.ndarray) -> Tensor:

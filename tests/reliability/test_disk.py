@@ -85,7 +85,7 @@ def test_prepare_where_no_file_may_be_so_large(raw_files: Path, tmp_path: Path) 
 @pytest.mark.slow
 def test_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(small_data: Path, disk: Disk) -> None:
     arguments = run_arguments(small_data)
-    for size in (4, 12, 40, 120, 400):  # kB: full while the settings, a checkpoint, features, a record are written
+    for size in (4, 12, 40, 120, 180, 220):  # kB: full while settings, a checkpoint, features, a record are written
         assert disk.mount(f"remount,size={size}k")
         code, told = finish(arguments, disk.folder)
         assert code == 1, told

@@ -56,6 +56,7 @@ def test_what_makes_two_numbers_mean_different_things_is_told(
     [
         ({"environment__precision": "bf16"}, "precision float32 / bf16"),
         ({"environment__deterministic": True}, "deterministic kernels False / True"),
+        ({"environment__compiled": True}, "compiled blocks False / True"),
         ({"environment__threads": 2}, "threads none / 2"),
         ({"environment__packages": {"torch": "2.13.0"}}, "torch none / 2.13.0"),
         ({"environment__device": "NVIDIA H100"}, "device cpu / NVIDIA H100"),

@@ -6,6 +6,7 @@ Sections: the head (name, classes, who to cite), `[files]`, `[coordinates]`, `[s
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -46,8 +47,10 @@ class Files(Strict):
     @classmethod
     def _compiles(cls, pattern: str) -> str:
         try:
-            groups = re.compile(pattern).groupindex
-        except re.error as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", FutureWarning)  # may mean something else to a later Python
+                groups = re.compile(pattern).groupindex
+        except (re.error, FutureWarning) as error:
             raise ValueError(f"is not a regular expression ({error})") from error
         if unknown := [name for name in groups if name not in FACTS]:
             raise ValueError(f"the group {unknown[0]!r} is none of {', '.join(FACTS)}")
