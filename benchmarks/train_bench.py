@@ -10,6 +10,7 @@ import torch
 
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.models.stars import StarsConfig
+from stars_bench.training.loop import set_precision
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,7 @@ class Bench:
 
     def seconds(self, work: Callable[[], object], precision: str | None = None) -> float:
         """Seconds of some work, to the device's last kernel. precision None: the baseline's float32 (TF32 on a GPU)."""
-        by_tf32 = self.device.type == "cuda" if precision is None else precision == "tf32"
-        torch.set_float32_matmul_precision("high" if by_tf32 else "highest")
+        set_precision(precision or ("tf32" if self.device.type == "cuda" else "float32"))
         alone = self.device.type == "cpu" and torch.get_num_threads() == 1
         clock = time.process_time if alone else time.perf_counter  # of one thread, whatever else the machine does
         self.wait()

@@ -80,6 +80,11 @@ def place(joints: np.ndarray, offset: np.ndarray, rows: np.ndarray, device: torc
     return OnDevice(joints, offset, device)
 
 
+def sent(numbers: Tensor, device: torch.device) -> Tensor:
+    """Numbers from the CPU on the device; the caller does not wait."""
+    return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers
+
+
 _remembered: tuple[Tensor, Tensor] | None = None
 
 

@@ -108,8 +108,13 @@ def _torch() -> Iterator[Finding]:
         return
     for number in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(number)
-        free, total = torch.cuda.mem_get_info(number)
-        bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
+        bf16 = "bf16" if device.major >= 8 else "no bf16, no TF32"
+        try:
+            free, total = torch.cuda.mem_get_info(number)
+        except RuntimeError as error:  # full, or another program's alone
+            why = str(error).partition("\n")[0]
+            yield Finding(f"GPU {number}", "fault", f"{device.name} cannot be used ({why})")
+            continue
         text = f"{device.name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free, {bf16}"
         yield Finding(f"GPU {number}", "good", text)
 

@@ -23,6 +23,8 @@ from stars_bench.provenance import digest_json
 from stars_bench.training import board, distributed
 
 PRECISIONS = ("float32", "tf32", "bf16")
+AMPERE = (8, 0)
+"""Compute capability of the first GPUs with TF32 and bf16."""
 DEFAULT_PRESETS = ("paper", "quick")
 VALIDATIONS = ("subjects",)
 DEFAULT_EVALUATIONS = ("knn", "linear")
@@ -332,13 +334,16 @@ def own_gpu(device: torch.device) -> torch.device:
 
 
 def choose_precision(name: str | None, device: torch.device) -> str:
-    """TF32 on a GPU and float32 on a CPU unless asked otherwise, as the published runs had it."""
+    """TF32 on a GPU that has it, else float32, unless asked otherwise, as the published runs had it."""
+    older = device.type == "cuda" and torch.cuda.get_device_capability(device) < AMPERE
     if name is None:
-        return "tf32" if device.type == "cuda" else "float32"
+        return "tf32" if device.type == "cuda" and not older else "float32"
     if name not in PRECISIONS:
         raise UsageError(f"--precision {name}: there are {', '.join(PRECISIONS)}")
     if name == "tf32" and device.type == "cpu":
         raise UsageError("--precision tf32 needs a GPU; on a CPU use float32 or bf16")
+    if name != "float32" and older:
+        raise UsageError(f"--precision {name}: {device_name(device)} has none; use float32")
     return name
 
 

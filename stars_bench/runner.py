@@ -58,7 +58,7 @@ from stars_bench.results.record import (
 from stars_bench.training import checkpoint, distributed, heap
 from stars_bench.training.compiled import compiled
 from stars_bench.training.deterministic import deterministic
-from stars_bench.training.loop import Progress, Tell
+from stars_bench.training.loop import Progress, Tell, set_precision
 from stars_bench.training.run import StageResult, StageRun, code_digest
 
 
@@ -87,7 +87,7 @@ def _run(request: Request, progress: Progress | None, tell: Tell | None) -> list
     if tell is not None:
         for notice in plan.notices:
             tell(notice)
-    torch.set_float32_matmul_precision("high" if plan.precision == "tf32" else "highest")
+    set_precision(plan.precision)
     clips = ClipStore.of(plan.dataset, plan.device, request.stream)
     if plan.device.type == "cpu":
         heap.keep()

@@ -100,7 +100,7 @@ class Moves(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if func is Tensor.to:
-            return moved(args[0], *_asked(*args[1:], **kwargs))
+            return moved(args[0], *_asked(*args[1:], **kwargs), non_blocking=bool(kwargs.get("non_blocking")))
         if func is Tensor.cuda:
             return moved(args[0], GPU)
         if func is Tensor.pin_memory:
@@ -126,7 +126,7 @@ def computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if there and here and func not in (aten._to_copy.default, aten.copy_.default):
         shapes = [[tuple(x.shape) for x in some] for some in (there, here)]
         raise RuntimeError(f"{func}: tensors {shapes[0]} on cuda:0, {shapes[1]} on the CPU")
-    if there and _waits(func, args, device):
+    if _waits(func, args, kwargs, bool(there)):
         waits[func.name().removeprefix("aten::")] += 1
     if device is not None:
         kwargs = {**kwargs, "device": CPU}
@@ -148,14 +148,16 @@ def _stays(func: Any, device: Any, tensors: list[Tensor], there: list[OnGpu]) ->
     return is_gpu(device)
 
 
-def moved(x: Tensor, device: torch.device | None, dtype: torch.dtype | None = None) -> Tensor:
+def moved(
+    x: Tensor, device: torch.device | None, dtype: torch.dtype | None = None, non_blocking: bool = False
+) -> Tensor:
     """A tensor on a device and of a type; itself where it is so already."""
     there = isinstance(x, OnGpu)
     to_gpu = there if device is None else is_gpu(device)
     dtype = dtype or x.dtype
     if to_gpu == there:
         return x if dtype == x.dtype else aten._to_copy.default(x, dtype=dtype)
-    return aten._to_copy.default(x, dtype=dtype, device=GPU if to_gpu else CPU)
+    return aten._to_copy.default(x, dtype=dtype, device=GPU if to_gpu else CPU, non_blocking=non_blocking)
 
 
 def is_gpu(device: Any) -> bool:
@@ -171,10 +173,15 @@ def _asked(*args: Any, **kwargs: Any) -> tuple[torch.device | None, torch.dtype 
     return device, dtype
 
 
-def _waits(func: Any, args: Any, device: Any) -> bool:
-    by_mask = func in INDEXING and any(i is not None and i.dtype == torch.bool for i in args[1])
-    to_cpu = func is aten._to_copy.default and device is not None and not is_gpu(device)
-    return by_mask or to_cpu or func.name().split(".")[0].removeprefix("aten::") in WAITING
+def _waits(func: Any, args: Any, kwargs: dict[str, Any], from_gpu: bool) -> bool:
+    """Also a copy to the GPU waits, unless it is asked not to."""
+    device = kwargs.get("device")
+    if func is aten._to_copy.default and device is not None:
+        return from_gpu != is_gpu(device) and not (is_gpu(device) and kwargs.get("non_blocking"))
+    by_mask_or_copied = func in INDEXING and any(
+        i is not None and (i.dtype == torch.bool or not isinstance(i, OnGpu)) for i in args[1]
+    )
+    return from_gpu and (by_mask_or_copied or func.name().split(".")[0].removeprefix("aten::") in WAITING)
 
 
 def _in_place(func: Any, kwargs: dict[str, Any]) -> bool:
@@ -198,7 +205,7 @@ class Stream:
 
 
 @contextmanager
-def stand_in_gpu(memory: int = 8 << 30) -> Iterator[None]:
+def stand_in_gpu(memory: int = 32 << 30) -> Iterator[None]:
     """Inside there is one GPU of `memory` bytes, and a module that is moved has new parameters.
 
     Real hardware keeps the parameters and changes what is in them; so whoever keeps a parameter from before the move
@@ -209,6 +216,7 @@ def stand_in_gpu(memory: int = 8 << 30) -> Iterator[None]:
         "is_initialized": True,
         "device_count": 1,
         "is_bf16_supported": True,
+        "get_device_capability": (8, 0),
         "_lazy_init": None,
         "manual_seed_all": None,
         "empty_cache": None,
@@ -216,7 +224,7 @@ def stand_in_gpu(memory: int = 8 << 30) -> Iterator[None]:
         "max_memory_allocated": 1,
         "mem_get_info": (memory, memory),
         "get_device_name": "stand-in",
-        "get_device_properties": SimpleNamespace(name="stand-in", total_memory=memory),
+        "get_device_properties": SimpleNamespace(name="stand-in", total_memory=memory, major=8),
         "current_stream": Stream(),
         "stream": nullcontext(),
     }

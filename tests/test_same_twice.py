@@ -316,7 +316,7 @@ def test_cuda_must_not_have_been_started_without_its_setting(monkeypatch: pytest
     with deterministic():
         assert os.environ[WORKSPACE] in SIZES
         assert torch.backends.cudnn.deterministic
-    assert torch.nn.attention.SDPBackend.EFFICIENT_ATTENTION not in ATTENTION
+    assert torch.nn.attention.SDPBackend.CUDNN_ATTENTION not in ATTENTION
 
 
 @pytest.mark.gpu

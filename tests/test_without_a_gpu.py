@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from stars_bench import coordinates, runner
+from stars_bench import coordinates, doctor, runner
 from stars_bench.api import UsageError
 from stars_bench.models.mamp import MampConfig, pretrain
-from stars_bench.plan import Request, choose_device
+from stars_bench.plan import Request, choose_device, choose_precision
 from stars_bench.results.record import Record
+from stars_bench.training.batch_norm import of_the_whole_batch
 from stars_bench.training.run import StageRun
 from tests.evaluation.small_subject import FRAMES, parts
 from tests.stand_in_gpu import OnGpu, stand_in_gpu, waits
@@ -44,12 +46,16 @@ def test_the_stand_in_refuses_what_a_gpu_refuses_and_counts_what_waits() -> None
                 mixed()
         with pytest.raises(TypeError, match="numpy"):
             there.numpy()
-        assert isinstance(there[:, [0, 2]] * torch.tensor(2.0), OnGpu)
+        numbers = torch.tensor([0, 2]).to("cuda", non_blocking=True)
+        assert isinstance(there[:, numbers] * torch.tensor(2.0), OnGpu)
         assert not waits
+        assert isinstance(there[:, [0, 2]], OnGpu)
+        assert waits == {"index.Tensor": 1}
+        waits.clear()
         assert type((there + here.cuda()).cpu()) is torch.Tensor
         assert float(there.sum()) == 6
         assert there[there > 0].shape == (6,)
-        assert waits == {"_to_copy": 1, "_local_scalar_dense": 1, "index.Tensor": 1}
+        assert waits == {"_to_copy": 2, "_local_scalar_dense": 1, "index.Tensor": 1}
 
 
 def test_the_whole_row_is_that_of_the_cpu(small_data: Path, tmp_path: Path) -> None:
@@ -106,6 +112,44 @@ def test_batches_from_ram_are_those_of_the_device(monkeypatch: pytest.MonkeyPatc
 def test_a_gpu_is_chosen_by_its_number(asked: str | None, found: str) -> None:
     with stand_in_gpu():
         assert str(choose_device(asked)) == found
+
+
+def test_what_a_gpu_has_no_unit_for_is_neither_the_default_nor_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stand_in_gpu():
+        gpu = choose_device("cuda")
+        assert choose_precision(None, gpu) == "tf32"
+        assert choose_precision("bf16", gpu) == "bf16"
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+        assert choose_precision(None, gpu) == "float32"
+        assert choose_precision("float32", gpu) == "float32"
+        for name in ("bf16", "tf32"):
+            with pytest.raises(UsageError, match=f"--precision {name}: stand-in has none; use float32"):
+                choose_precision(name, gpu)
+
+
+def test_gpus_are_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> tuple[int, int]:
+        raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be")
+
+    with stand_in_gpu():
+        texts = [finding.text for finding in doctor._torch()]
+        monkeypatch.setattr(torch.cuda, "mem_get_info", full)
+        *_, last = doctor._torch()
+    assert texts[-1] == "stand-in, 32.0 of 32.0 GiB free, bf16"
+    assert (last.state, last.text) == ("fault", "stand-in cannot be used (CUDA error: out of memory)")
+
+
+def test_a_batch_norm_of_several_processes_asks_the_gpu_nothing() -> None:
+    layer, x = torch.nn.BatchNorm1d(3), torch.randn(5, 3)
+    expected = copy.deepcopy(layer)(x)
+    with stand_in_gpu():
+        layer.cuda()
+        there = x.cuda()
+        waits.clear()
+        with of_the_whole_batch(layer):
+            found = layer(there)
+        assert not waits
+        torch.testing.assert_close(found.cpu(), expected)
 
 
 def test_a_gpu_that_is_not_there_is_said() -> None:

@@ -91,7 +91,8 @@ class Linear:
             return cast(Tensor, encoder(subject.train.cropped(rows, frames, config.max_angle)).float())
 
         def loss(features: Tensor, rows: Tensor) -> Tensor:
-            return F.cross_entropy(probe.head(features), labels[rows])
+            with torch.autocast(features.device.type, enabled=False):  # as `look` has it
+                return F.cross_entropy(probe.head(features), labels[rows])
 
         run.train(
             Stage(

@@ -58,11 +58,12 @@ class ExtremeContrast(MomentumContrast):
     """
 
     done: Tensor
+    mirrored: Tensor
 
     def __init__(self, config: AimClrConfig, skeleton: Skeleton, mine_from: int) -> None:
         super().__init__(config, skeleton)
         self.keep, self.time_flip, self.mine_from = config.keep, config.time_flip, mine_from
-        self.mirrored = mirrored_joints(skeleton)
+        self.register_buffer("mirrored", torch.tensor(mirrored_joints(skeleton)), persistent=False)
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def encode(self, x: Tensor) -> Tensor:

@@ -7,8 +7,6 @@ from torch's generators alone, so that a run that was interrupted draws the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -68,15 +66,22 @@ def temporal_crop(x: Tensor, start: Tensor, ratio: int = 6) -> Tensor:
     return x.gather(2, place[:, None, :, None, None].expand(x.shape))
 
 
-def swap_sides(x: Tensor, mirrored: Sequence[int], which: Tensor) -> Tensor:
-    """Left and right joints of the clips `which` (B,) bool change places: AimCLR's spatial flip."""
-    return torch.where(which.view(-1, 1, 1, 1, 1), x[:, :, :, list(mirrored)], x)
+def swap_sides(x: Tensor, mirrored: Tensor, which: Tensor) -> Tensor:
+    """Left and right joints of the clips `which` (B,) bool change places: AimCLR's spatial flip.
+
+    mirrored: (V,) int64, where the clips are.
+    """
+    return torch.where(which.view(-1, 1, 1, 1, 1), x.index_select(3, mirrored), x)
 
 
-def mirror(x: Tensor, mirrored: Sequence[int], which: Tensor) -> Tensor:
-    """The clips `which` (B,) bool in a mirror: x negated, left and right joints changed (STARS's flip)."""
-    sign = torch.tensor([-1, 1, 1], dtype=x.dtype, device=x.device).view(1, 3, 1, 1, 1)
-    return torch.where(which.view(-1, 1, 1, 1, 1), x[:, :, :, list(mirrored)] * sign, x)
+def mirror(x: Tensor, mirrored: Tensor, which: Tensor) -> Tensor:
+    """The clips `which` (B,) bool in a mirror: x negated, left and right joints changed (STARS's flip).
+
+    mirrored: (V,) int64, where the clips are.
+    """
+    negated = (torch.arange(AXES, device=x.device) == 0).view(1, AXES, 1, 1, 1)
+    changed = x.index_select(3, mirrored)
+    return torch.where(which.view(-1, 1, 1, 1, 1), torch.where(negated, -changed, changed), x)
 
 
 def blur(x: Tensor, sigma: Tensor, which: Tensor, taps: int = 15) -> Tensor:
@@ -130,9 +135,7 @@ def normal_view(x: Tensor, shear: float = 0.5, ratio: int = 6) -> Tensor:
     return linear_map(x, shear_matrices(drawn.uniform(6), shear))
 
 
-def extreme_view(
-    x: Tensor, mirrored: Sequence[int], shear: float = 0.5, ratio: int = 6, time_flip: bool = False
-) -> Tensor:
+def extreme_view(x: Tensor, mirrored: Tensor, shear: float = 0.5, ratio: int = 6, time_flip: bool = False) -> Tensor:
     """AimCLR's extreme augmentation: the normal one, then flip, rotation, noise, blur, axis mask, and time flip.
 
     Each but crop, shear and rotation with probability 1/2; the time flip only if asked.

@@ -111,7 +111,8 @@ class JointsEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.proj.weight.permute(0, 2, 1, 3).flatten(1)  # frame-major, then x y z: the order of `patchify`
-        return F.linear(patchify(x).flatten(1, 2), weight, self.proj.bias)
+        with torch.autocast(x.device.type, enabled=False):  # bf16 would round coordinates by a millimetre
+            return F.linear(patchify(x).flatten(1, 2), weight, self.proj.bias)
 
 
 class SkeletonEncoder(nn.Module):

@@ -13,13 +13,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stars_bench import coordinates
 from stars_bench.api import TrainingClips
 from stars_bench.models.encoder import SkeletonEncoder, distinct_bodies
 
 CHUNK = 64
 """Clips that are encoded at once while filling; fixed, so that a resumed run fills in the same numbers."""
-GPU_SHARE, CPU_SHARE = 0.5, 0.25
-"""The largest part of a machine's memory that is filled. Of all of it, not of what is free: the same in every run."""
+GPU_LEFT, CPU_SHARE = 20_000_000_000, 0.25
+"""What of a GPU's memory is left to a step (9 GB at the paper's size in float32), the clips and the rest; the largest
+part of a CPU's that is filled. Of all of it, not of what is free: the same in every run."""
 
 
 class FrozenHalf:
@@ -46,12 +48,12 @@ class FrozenHalf:
         if self.kept is None:
             return self.encoder.lower(self.clips.whole(rows, self.encoder.frames), self.frozen)
         tokens, which = self.kept
-        bodies, where = torch.unique(which[rows], return_inverse=True)
-        return tokens[bodies], where
+        bodies, where = torch.unique(which[coordinates.on_host(rows)], return_inverse=True)
+        return tokens[coordinates.sent(bodies, rows.device)], coordinates.sent(where, rows.device)
 
     @torch.no_grad()
     def _fill(self) -> tuple[Tensor, Tensor] | None:
-        """Tokens (K, L, D) of the distinct bodies, an empty one first, and which of them each is, (N, M)."""
+        """Tokens (K, L, D) of the distinct bodies, an empty one first, and, on the CPU, which each is, (N, M)."""
         empty = torch.zeros_like(distinct_bodies(self._whole(0))[0][:1])
         first = self._tokens(empty)
         count = 1 + sum(int(_present(distinct_bodies(self._whole(start))[0]).sum()) for start in self._starts)
@@ -67,7 +69,7 @@ class FrozenHalf:
             tokens[done : done + len(new)] = new
             numbers.append(torch.where(present, done + present.cumsum(0) - 1, 0)[which])
             done += len(new)
-        return tokens, torch.cat(numbers)
+        return tokens, torch.cat(numbers).cpu()
 
     @property
     def _starts(self) -> range:
@@ -87,9 +89,9 @@ def _present(bodies: Tensor) -> Tensor:
 
 
 def memory_share(device: torch.device) -> int:
-    """Bytes that may be kept on a device: half of a GPU, a quarter of what this machine (or container) has."""
+    """Bytes that may be kept on a device: all but 20 GB of a GPU, a quarter of what this machine (or container) has."""
     if device.type == "cuda":
-        return int(GPU_SHARE * torch.cuda.get_device_properties(device).total_memory)
+        return max(0, torch.cuda.get_device_properties(device).total_memory - GPU_LEFT)
     return int(CPU_SHARE * _machine_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 

@@ -36,12 +36,14 @@ class FlipTuning(NeighbourTuning):
         mirrored: (V,) the joint that takes the place of each in a mirror.
     """
 
+    mirrored: Tensor
+
     def __init__(
         self, encoder: SkeletonEncoder, mirrored: Sequence[int], config: TuningConfig, share: float = 0.5
     ) -> None:
         sizes = config.queue_size, config.temperature, config.predictor_hidden
         super().__init__(encoder, *sizes, share=share)
-        self.mirrored = list(mirrored)
+        self.register_buffer("mirrored", torch.tensor(mirrored), persistent=False)
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
         """The loss of clips (B, 3, T, V, M) with dataset indices (B,); each view is mirrored at random."""

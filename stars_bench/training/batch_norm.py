@@ -72,7 +72,7 @@ def gathered_batch_norm(layer: _BatchNorm, counts: bool, x: Tensor) -> Tensor:
     dims = [0, *range(2, x.ndim)]
     weight = float(counts)
     rows = weight * x.numel() / x.shape[1]
-    sums = torch.cat([x.sum(dims) * weight, x.new_tensor([rows])])
+    sums = torch.cat([x.sum(dims) * weight, torch.full((1,), rows, dtype=x.dtype, device=x.device)])
     total = sum_over_processes(sums)
     count = total[-1].detach()
     shape = [1, -1] + [1] * (x.ndim - 2)

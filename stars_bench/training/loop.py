@@ -217,6 +217,12 @@ def _one_step(stage: Stage, rows: Tensor, how: Division) -> Tensor:
     return loss
 
 
+def set_precision(precision: str) -> None:
+    """Lets float32 products, convolutions and recurrent layers use TF32 where the precision is "tf32", never else."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """bf16 autocast for precision "bf16", nothing otherwise."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

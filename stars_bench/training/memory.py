@@ -27,8 +27,13 @@ class OutOfMemory(StarsBenchError):
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory was refused, by a GPU or by the machine."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # torch, of the machine's
+        isinstance(error, RuntimeError) and any(said in str(error) for said in REFUSED)
     )
+
+
+REFUSED = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+"""What errors that are no `OutOfMemoryError` say of it: torch of the machine's, CUDA outside torch's allocator, cuBLAS
+and cuDNN of their work spaces."""
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from stars_bench.batches import ClipPart, ClipStore
 from stars_bench.evaluation.features import Subject
 from stars_bench.evaluation.linear import Linear, LinearConfig, LinearHead
 from stars_bench.training.run import StageRun
+from tests.evaluation.small_subject import subject_for
 
 CLASSES = 4
 
@@ -66,6 +67,15 @@ def test_within_noise_of_logistic_regression(tmp_path: Path) -> None:
     assert np.array_equal(outcome.by_epoch[-1], outcome.predictions)
     assert outcome.scores is not None
     assert np.array_equal(outcome.scores.argmax(1), outcome.predictions)
+
+
+def test_the_probe_is_trained_as_it_is_read_in_float32_whatever_the_encoder(tmp_path: Path) -> None:
+    found = []
+    for precision in ("float32", "bf16"):
+        config = LinearConfig(epochs=3, batch_size=16)
+        subject, _ = subject_for(Mean(), config, tmp_path / precision, precision=precision)
+        found.append(Linear().run(subject)[0].scores)
+    assert np.array_equal(*found)
 
 
 def test_official_head() -> None:

@@ -14,7 +14,7 @@ from stars_bench.models import augment
 from stars_bench.models.skeleton_graph import mirrored_joints
 from tests.evaluation.small_subject import SIX
 
-MIRRORED = list(mirrored_joints(SIX))
+MIRRORED = torch.tensor(mirrored_joints(SIX))
 SOME = torch.tensor([True, False, True, False])
 
 
@@ -58,7 +58,10 @@ def test_rotation_turns_far_about_one_axis_and_a_little_about_the_others() -> No
 
 
 def test_flips_change_joints_mirrors_negate_x_too_and_only_some_clips(x: Tensor) -> None:
-    swapped, mirrored = augment.swap_sides(x, MIRRORED, SOME), augment.mirror(x, MIRRORED, SOME)
+    swapped, mirrored = (
+        augment.swap_sides(x, MIRRORED, SOME),
+        augment.mirror(x, MIRRORED, SOME),
+    )
     backwards = augment.flip_time(x, SOME)
     for clip in (1, 3):
         for got in (swapped, mirrored, backwards):

@@ -108,3 +108,11 @@ def test_drop_path_draws_for_every_body_on_its_own(clips: Tensor) -> None:
     torch.manual_seed(0)
     same = encoder.train().tokens(clips[[1] * 8])[:, 1]  # one empty body in eight clips
     assert len(torch.unique(same.flatten(1), dim=0)) > 1
+
+
+def test_coordinates_are_embedded_in_float32_under_bf16() -> None:
+    encoder, bodies = SkeletonEncoder(frames=8, dim=16, depth=1, heads=2), torch.randn(3, 8, 25, 3)
+    expected = encoder.embed(bodies)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(encoder.embed(bodies), expected)
+        assert encoder.blocks[0].mlp(expected).dtype == torch.bfloat16

@@ -14,6 +14,7 @@ from stars_bench.models.frozen_half import CHUNK, FrozenHalf, memory_share
 from stars_bench.models.nnclr import TuningConfig, tune
 from stars_bench.training.run import StageRun
 from tests.evaluation.small_subject import FRAMES, JOINTS, parts
+from tests.stand_in_gpu import stand_in_gpu
 
 CLIPS = CHUNK + 10
 CONFIG = TuningConfig(tune_epochs=2, tune_batch_size=16, queue_size=40, predictor_hidden=16)
@@ -86,6 +87,12 @@ def test_a_share_of_the_machine_is_shared_by_its_processes(monkeypatch: pytest.M
     assert alone > 1 << 24
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert memory_share(cpu) == pytest.approx(alone / 4, abs=1)
+
+
+def test_a_gpu_keeps_what_leaves_a_step_its_memory() -> None:
+    for memory, kept in ((12e9, 0), (25.3e9, 5.3e9), (85e9, 65e9)):  # a step at the paper's size: 9 GB
+        with stand_in_gpu(int(memory)):
+            assert memory_share(torch.device("cuda")) == int(kept)
 
 
 class Stopped(Exception):

@@ -13,10 +13,11 @@ import torch
 from stars_bench import registry
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.testing.method import SMALL
+from stars_bench.training import loop
 from stars_bench.training.loop import Stage
 from stars_bench.training.run import StageRun
 from tests.evaluation.small_subject import FRAMES, JOINTS, parts
-from tests.stand_in_gpu import OnGpu, stand_in_gpu
+from tests.stand_in_gpu import OnGpu, stand_in_gpu, waits
 
 METHODS = registry.names("methods")
 TINY = {**SMALL, "frames": FRAMES}
@@ -36,6 +37,10 @@ STAGES = {
     "raw": [],
 }
 """Others: stage1 and stage2."""
+
+
+ENCODES_DISTINCT = {"supervised": 1, "nnclr-scratch": 1, "mamp+nnclr": 1, "stars+flip": 2}
+"""How often a step of its last stage must ask the GPU which bodies are distinct."""
 
 
 class Stopped(Exception):
@@ -129,6 +134,27 @@ def test_on_a_gpu_it_mixes_no_devices_and_ends_with_the_same_weights(name: str, 
         here = {key: value.cpu() for key, value in there.items()}
     for key, value in fitted(name)[0].state_dict().items():
         assert torch.equal(here[key], value), key
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if STAGES.get(name) != []])
+def test_on_a_gpu_a_step_waits_at_most_for_which_bodies_are_distinct(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_step, seen = loop._one_step, {}
+
+    def counted(stage: Stage, *args) -> torch.Tensor:
+        waits.clear()
+        loss = one_step(stage, *args)
+        seen[stage.name] = dict(waits)  # of the last step: the first may fill in what is kept
+        return loss
+
+    monkeypatch.setattr(loop, "_one_step", counted)
+    with stand_in_gpu():
+        run = StageRun(config_of(name), 0, torch.device("cuda"), tmp_path, {})
+        registry.load("methods", name)().fit(parts(48, 4, device="cuda")[0], run)
+    *before, last = seen
+    assert [seen[stage] for stage in before] == [{}] * len(before)
+    assert seen[last] == ({"_unique2": ENCODES_DISTINCT[name]} if name in ENCODES_DISTINCT else {})
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -27,7 +27,10 @@ from stars_bench.results import store
 from stars_bench.training.compiled import compilable, compiled
 from tests.test_same_twice import TINY
 
-pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch looks there while it captures
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The .grad attribute"),  # torch looks there while it captures
+    pytest.mark.filterwarnings("ignore:.torch.jit"),  # and imports its own old parts
+]
 EQUAL = {"rtol": 1e-12, "atol": 1e-12}
 
 

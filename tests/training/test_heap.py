@@ -19,7 +19,7 @@ def step():
     kept = [torch.ones(size << 18) for size in (48, 12, 30, 48)]  # MB
 
 print(heap.keep() if sys.argv[1] == "keep" else None)
-for _ in range(5):
+for _ in range(30):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 step()
@@ -28,7 +28,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(way: str, **variables: str) -> tuple[str, int]:
-    """What `keep` said, and how many pages the system handed out in the second step."""
+    """What `keep` said, and how many pages the system handed out in the last step."""
     run = [sys.executable, "-c", PROGRAM, way]
     done = subprocess.run(run, capture_output=True, text=True, check=True, env=os.environ | variables)
     said, pages = done.stdout.split()

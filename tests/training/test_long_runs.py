@@ -161,7 +161,16 @@ def test_fit_batch_goes_on_from_the_last_checkpoint_and_remembers(monkeypatch, t
     assert checkpoint.load(file)["position"]["micro_batches"] == 2
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no"), MemoryError(), RuntimeError("can't allocate memory")])
+NO_MEMORY = [
+    torch.OutOfMemoryError("no"),
+    MemoryError(),
+    RuntimeError("can't allocate memory"),
+    torch.AcceleratorError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
 def test_without_fit_batch_the_setting_to_lower_is_named(error: Exception) -> None:
     stage = KINDS["stage1"](7)
     stage.config = {"tune_batch_size": 7}

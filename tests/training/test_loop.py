@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.training import checkpoint
-from stars_bench.training.loop import Stage, train
+from stars_bench.training.loop import Stage, set_precision, train
 from stars_bench.training.optim import clip_each, warmup_cosine
 from stars_bench.training.run import StageRun
 from tests.training.small_steps import outcome
@@ -200,3 +200,13 @@ def test_the_loss_is_read_from_the_device_once_an_epoch_and_when_it_is_shown(mon
     train(stage, seed=0, device=CPU, progress=lambda *call: shown.append(call[3]))
     assert shown[-1].startswith("epoch 4/4  loss ")
     assert reads <= 4 + len(shown) < 4 * 5
+
+
+@pytest.mark.parametrize("precision", ["tf32", "float32", "bf16"])
+def test_tf32_is_allowed_where_it_is_asked_for_in_products_and_convolutions_alike(precision: str) -> None:
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    set_precision(precision)
+    found = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision(before[0])
+    torch.backends.cudnn.allow_tf32 = before[1]
+    assert found == (("high", True) if precision == "tf32" else ("highest", False))
