@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from stars_bench import coordinates, doctor, runner
 from stars_bench.api import UsageError
@@ -16,6 +17,7 @@ from stars_bench.models.mamp import MampConfig, pretrain
 from stars_bench.plan import Request, choose_device, choose_precision
 from stars_bench.results.record import Record
 from stars_bench.training.batch_norm import of_the_whole_batch
+from stars_bench.training.loop import Stage
 from stars_bench.training.run import StageRun
 from tests.evaluation.small_subject import FRAMES, parts
 from tests.stand_in_gpu import OnGpu, stand_in_gpu, waits
@@ -93,6 +95,45 @@ def test_a_step_of_stage_1_waits_for_nothing(share: float, tmp_path: Path, monke
             pretrain(clips, StageRun(config, 0, torch.device("cuda"), tmp_path / f"{batch}", {}), config)
             counts.append(dict(waits))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(("later", "with_peak", "stated"), [(700, True, 900), (1000, True, 1000), (700, False, 700)])
+def test_the_peak_of_a_stage_that_went_on_is_that_of_all_of_it(
+    later: int, with_peak: bool, stated: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint from before peaks were kept in it (`with_peak` False) is gone on from all the same."""
+
+    def train_with(peak: int, steps: float) -> StageRun:
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: peak)
+        run = StageRun({}, 0, torch.device("cuda"), tmp_path / "seed0", {}, checkpoint_seconds=0, tell=said.append)
+        run.train(interrupted(steps))
+        return run
+
+    said: list[str] = []
+    with stand_in_gpu():
+        with pytest.raises(KeyboardInterrupt):
+            train_with(900, 5)
+        file = next(tmp_path.rglob("*.resume.pt"))
+        if not with_peak:
+            state = torch.load(file, weights_only=True)
+            del state["position"]["peak_bytes"]
+            torch.save(state, file)
+        assert train_with(later, np.inf).stages[0].peak_bytes == stated
+    assert "s: goes on from its checkpoint after step 5 of 8" in said[0]
+
+
+def interrupted(after: float) -> Stage:
+    """A stage of eight steps, interrupted after so many; weights in RAM, for no file holds tensors of the stand-in."""
+    model, done = nn.Linear(4, 1), 0
+
+    def step(_: torch.Tensor) -> torch.Tensor:
+        nonlocal done
+        if done == after:
+            raise KeyboardInterrupt
+        done += 1
+        return model(torch.ones(4, 4)).square().mean()
+
+    return Stage("s", {}, model, torch.optim.SGD(model.parameters(), 0.1), step, samples=16, epochs=2, batch_size=4)
 
 
 def test_batches_from_ram_are_those_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

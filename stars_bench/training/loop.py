@@ -41,13 +41,16 @@ SHOW_SECONDS = 0.5
 class Position:
     """Where a stage stands: steps done, seconds spent, the sum of the losses since the epoch began, the log.
 
-    `micro_batches`: into how many each process divides its share, once memory was found to be short.
+    `micro_batches`: into how many each process divides its share, once memory was found to be short. `peak_bytes`: the
+    most GPU memory that this process had before the last checkpoint or the end; the first's, where the stage went on:
+    it alone writes checkpoints, and no other has a larger share of the batch.
     """
 
     step: int = 0
     seconds: float = 0.0
     loss_sum: float = 0.0
     micro_batches: int = 1
+    peak_bytes: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -169,10 +172,12 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
         due = now - saved >= how.checkpoint_seconds and at.step < total
         if how.resume_file and due and distributed.is_first():
             at.loss_sum = float(loss_sum)
+            at.peak_bytes = max(at.peak_bytes, memory.peak_bytes(how.device))
             watch.check_state(at.step)
             _save(stage, how.resume_file, at, how.tell)
             saved = time.monotonic()
     watch.check_state(at.step)
+    at.peak_bytes = max(at.peak_bytes, memory.peak_bytes(how.device))
     return at
 
 

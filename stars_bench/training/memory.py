@@ -47,6 +47,11 @@ def refused(line: str) -> Iterator[None]:
         raise OutOfMemory(line) from error
 
 
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that tensors of this process took on a GPU since its stage began there; 0 on a CPU."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
 def check_fit(fit_batch: bool) -> None:
     """That `--fit-batch` can work: one of several processes cannot start a stage again while the others go on.
 

@@ -91,7 +91,8 @@ class StageRun:
         file = self.folder / "stages" / f"{stage.name}-{self.key[:16]}.pt"
         found, state = distributed.from_first(lambda: self._finished(file)) or (None, None)
         if state is None:
-            at, peak_bytes = self._train(stage, file, board)
+            at = self._train(stage, file, board)
+            peak_bytes = distributed.largest(at.peak_bytes) or None
             state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes))
         elif self.tell:
             self.tell(f"{stage.name}: was finished before, {found}")
@@ -134,13 +135,12 @@ class StageRun:
             return found, checkpoint.load(found)
         return None
 
-    def _train(self, stage: Stage, file: Path, board: Board | None) -> tuple[Position, int | None]:
-        on_gpu = self.device.type == "cuda"
+    def _train(self, stage: Stage, file: Path, board: Board | None) -> Position:
         if distributed.is_first():
             checkpoint.tidy(file)
-        if on_gpu:
+        if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        at = train(
+        return train(
             stage,
             seed=self.seed,
             device=self.device,
@@ -153,8 +153,6 @@ class StageRun:
             fit_batch=self.fit_batch,
             tell=self.tell,
         )
-        peak = torch.cuda.max_memory_allocated(self.device) if on_gpu else 0
-        return at, distributed.largest(peak) or None
 
     def _keep(self, stage: Stage, file: Path, at: Position, peak_bytes: int | None) -> dict[str, Any]:
         """Saves a finished stage; returns what was saved."""
