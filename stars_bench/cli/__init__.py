@@ -98,7 +98,7 @@ def main() -> None:
     except Stopped as stopped:
         why = "stopped (as are all processes when one is lost)" if SEVERAL else "stopped"
         if GOING_ON.intersection(sys.argv):
-            why = f"{why}; nothing finished is lost: the same command goes on from here"
+            why = f"{why}; the same command goes on from what it last saved"
         _end(why, 128 + stopped.args[0], None)
     except StarsBenchError as error:
         if debug:

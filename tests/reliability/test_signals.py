@@ -16,7 +16,7 @@ from tests.reliability.source import ended, finish, start, wait_until
 
 pytestmark = pytest.mark.skipif(not workers.CAN_FORK, reason="looks at processes as Linux shows them")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
-LINE = "stopped; nothing finished is lost: the same command goes on from here\n"
+LINE = "stopped; the same command goes on from what it last saved\n"
 
 
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
