@@ -20,10 +20,7 @@ from stars_bench.provenance import alone_in
 from stars_bench.results import store
 from stars_bench.results.record import Record
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc"),
-]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 SETTINGS = (
     *("frames=8", "dim=16", "depth=2", "heads=2", "batch_size=15", "epochs=2", "warmup_epochs=1"),
     *("tune_epochs=2", "tune_batch_size=15", "queue_size=40", "predictor_hidden=32"),
@@ -142,6 +139,7 @@ def test_two_processes_give_the_metrics_of_one(undisturbed: tuple[Path, str], sm
     assert len([name for name in names if name.startswith("crop")]) == 2
 
 
+@pytest.mark.slow
 def test_killed_in_every_stage_they_end_with_the_same_bits(
     undisturbed: tuple[Path, str], small_data: Path, tmp_path: Path
 ) -> None:
@@ -162,6 +160,7 @@ def test_killed_in_every_stage_they_end_with_the_same_bits(
     assert [r.metrics for r in records(tmp_path)] == [r.metrics for r in records(undisturbed[0])]
 
 
+@pytest.mark.slow
 def test_one_process_goes_on_where_two_were_killed(small_data: Path, tmp_path: Path, undisturbed) -> None:
     process = torchrun(arguments(small_data, tmp_path))
     wait_for("stage2-*.resume.pt", tmp_path, process)
@@ -175,6 +174,7 @@ def test_one_process_goes_on_where_two_were_killed(small_data: Path, tmp_path: P
     assert {(s.name, s.processes) for s in records(tmp_path)[-1].stages} >= {("stage1", 2), ("stage2", 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_lost_process_ends_all_with_one_line(small_data: Path, tmp_path: Path, lost: int) -> None:
     process = torchrun(arguments(small_data, tmp_path, LONG, ("knn",), "mamp"))
@@ -189,6 +189,7 @@ def test_a_lost_process_ends_all_with_one_line(small_data: Path, tmp_path: Path,
     assert "the same command goes on from" in lines[0]
 
 
+@pytest.mark.slow
 def test_no_process_begins_a_method_that_the_others_do_not(small_data: Path, tmp_path: Path) -> None:
     """The first alone finds the folder held; the others must not be met by it in the next method."""
     words = arguments(small_data, tmp_path, (*SETTINGS[:6], "epochs=2"), ("knn",), "mamp")
@@ -208,6 +209,7 @@ def test_no_process_begins_a_method_that_the_others_do_not(small_data: Path, tmp
     assert not list(tmp_path.rglob("mae"))
 
 
+@pytest.mark.slow
 def test_torchrun_may_start_all_anew(small_data: Path, tmp_path: Path) -> None:
     words = arguments(small_data, tmp_path, LONG, ("knn",), "mamp")
     process = torchrun(words, more=("--max-restarts", "1"))
@@ -232,6 +234,7 @@ def rank_of(number: int) -> int | None:
     return next((int(item[5:]) for item in variables if item.startswith(b"RANK=")), None)
 
 
+@pytest.mark.slow
 def test_wrong_use_is_told_once(small_data: Path, tmp_path: Path) -> None:
     code, _, err = finish(torchrun(arguments(small_data, tmp_path, ("epoch=3",), ("knn",), "mamp")))
     assert code != 0

@@ -16,20 +16,21 @@ from tests.training.small_steps import outcome
 
 BATCHES = (8, 7, 2)
 """Of the training steps: divided evenly by 2, by neither 2 nor 3, and fewer clips than three processes."""
-MICRO = ("stage1", "stage2", "moco", "finetune")
+MICRO = ("stage1", "stage2", "stage2_kept", "moco", "finetune")
 KINDS = (*MICRO, "skeletonclr", "convolution", "undivided")
 SHAPES = ((7, 4), (7, 4, 3), (7, 4, 3, 2))
-FEW = (2, 4)
-"""Rows of which three processes do not have one each."""
+FEW = ((2, 4), (1, 4, 3))
+"""Rows of which three processes, or two, do not have one each."""
 
 
 def everything() -> dict[str, Any]:
     """All cases, in this process."""
     steps = {(kind, batch, 1): outcome(kind, batch) for kind in KINDS for batch in BATCHES}
+    steps["stage1", 1, 1] = outcome("stage1", 1)  # one clip for two processes
     steps |= {(kind, 7, 2): outcome(kind, 7, micro_batches=2) for kind in MICRO}
     return {
         "steps": steps,
-        "norms": [norm(shape, momentum) for shape in (*SHAPES, FEW) for momentum in (0.1, None)],
+        "norms": [norm(shape, momentum) for shape in (*SHAPES, *FEW) for momentum in (0.1, None)],
         "rows": gathered(own(torch.arange(10.0).view(5, 2).bfloat16()), 5),
         "told": told(),
         "largest": distributed.largest(10 + distributed.rank()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -48,11 +50,23 @@ def stage1(batch: int) -> Stage:
 
 
 def stage2(batch: int) -> Stage:
+    """Every step encodes its clips from the first block on."""
     data, model = clips(), NeighbourTuning(encoder(), queue_size=17, predictor_hidden=32)
 
     def encode(rows: Tensor) -> Tensor:
         return model.encoder.features(data.whole(rows, FRAMES), frozen=model.first_tuned)
 
+    return tuning(data, model, encode, batch)
+
+
+def stage2_kept(batch: int) -> Stage:
+    """As `stars` runs it: what the frozen half gives is computed before the first step and kept."""
+    data, model = clips(), NeighbourTuning(encoder(), queue_size=17, predictor_hidden=32)
+    half = FrozenHalf(model.encoder, data, model.frozen)
+    return tuning(data, model, half.features, batch)
+
+
+def tuning(data: ClipPart, model: NeighbourTuning, encode: Callable[[Tensor], Tensor], batch: int) -> Stage:
     step = SplitStep(encode, lambda features, rows: model.loss(features, data.ids[rows]))
     made = stage("stage2", model, step, batch)
     made.optimizer = tuning_optimizer(model, 1e-2, 0.5, 0.01)
@@ -140,7 +154,9 @@ def stage(name: str, model: nn.Module, step, batch: int) -> Stage:
     return Stage(name, {}, model, optimizer, step, samples=CLIPS, epochs=2, batch_size=batch)
 
 
-KINDS = {make.__name__: make for make in (stage1, stage2, moco, skeletonclr, finetune, convolution, undivided)}
+KINDS = {
+    make.__name__: make for make in (stage1, stage2, stage2_kept, moco, skeletonclr, finetune, convolution, undivided)
+}
 
 
 def outcome(kind: str, batch: int, **settings) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ def alone() -> dict[str, Any]:
     return rank_cases.everything()
 
 
-@pytest.fixture(scope="module", params=[pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
 def ranks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("ranks") / "meeting"
     return together("tests.training.rank_cases:everything", request.param, folder)
