@@ -59,7 +59,9 @@ Precision = Annotated[str | None, typer.Option(metavar="NAME", help="float32, tf
 GradAccum = Annotated[
     int,
     typer.Option(
-        min=1, metavar="K", help="Micro-batches: the same result in less memory and more time, for small GPUs."
+        min=1,
+        metavar="K",
+        help="Micro-batches: the same result, to rounding, in less memory and more time, for small GPUs.",
     ),
 ]
 FitBatch = Annotated[
@@ -138,7 +140,8 @@ def run(
 
     **Transfer:** `stars-bench run stars --dataset pku2 --protocol xsub --eval finetune --init RUN_FOLDER_ON_NTU60`
 
-    **Several GPUs:** `torchrun --nproc-per-node 4 -m stars_bench run stars --protocol xsub` gives the result of one.
+    **Several GPUs:** `torchrun --nproc-per-node 4 -m stars_bench run stars --protocol xsub` gives the
+    result of one, to rounding.
 
     **A table:** `stars-bench run untrained mamp stars --protocol xsub`
 

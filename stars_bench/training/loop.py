@@ -89,9 +89,9 @@ def train(
 
     Args:
         after_epoch: called with the position after every epoch, its log included. micro_batches: into how many parts
-        each process divides its share of a batch, which takes less memory and gives the same result. fit_batch:
-        doubles them where memory does not suffice, and goes on from the last checkpoint. tell: called with where the
-        stage goes on from.
+        each process divides its share of a batch, which takes less memory and gives the same result, to rounding.
+        fit_batch: doubles them where memory does not suffice, and goes on from the last checkpoint. tell: called with
+        where the stage goes on from.
 
     Raises:
         UsageError: the batch is larger than the training part, or cannot be divided as asked for. StarsBenchError: the

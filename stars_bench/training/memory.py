@@ -79,7 +79,7 @@ def more_micro_batches(stage: Stage, device: torch.device, micro_batches: int, f
     if not fit_batch:
         divided = f" in {micro_batches} micro-batches" if micro_batches > 1 else ""
         raise OutOfMemory(
-            f"{what}{divided}: --grad-accum {2 * micro_batches} gives the same result in less memory "
+            f"{what}{divided}: --grad-accum {2 * micro_batches} gives the same result, to rounding, in less memory "
             f"(--fit-batch finds the number); {lower}"
         )
     return min(2 * micro_batches, share)
