@@ -199,12 +199,12 @@ def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | No
 def _start(request: Request, method: type[Method], dataset: str, init: Path, seed: int) -> Pretrained:
     """The encoder to start from, with what the user says of it."""
     said = (item.partition("=") for item in request.overrides)
-    settings = {key: _literal(text) for key, _, text in said if key in pretrained.OPEN_SETTINGS}
     start = pretrained.find(init, seed)
-    if start.is_official and "frames" not in settings and start.target != _target(method):
+    settings = {key: _literal(text) for key, _, text in said if key in pretrained.open_settings(start)}
+    if "frames" not in settings and start.target != _target(method):
         config = build_config(method.Config, request.preset, dataset, _own(request), method.name)
         alike = ("dim", "depth", "mlp_ratio")
-        if isinstance(config, EncoderConfig) and all(getattr(config, name) == start.config[name] for name in alike):
+        if isinstance(config, EncoderConfig) and all(getattr(config, name) == start.config.get(name) for name in alike):
             settings["frames"] = config.frames  # the method's length: the temporal table alone is interpolated
     start = pretrained.fitted(start, settings)
     return start if request.trained_on is None else pretrained.trained_on(start, request.trained_on, request.data_dir)
@@ -226,7 +226,7 @@ def _method_config(request: Request, method: type[Method], dataset: str, starts:
         if start.stream not in (None, request.stream):
             raise UsageError(f"--init {start.path}: trained on {start.stream}s; say --stream {start.stream}")
         if start.target == target:
-            own = [item for item in own if not start.is_official or item.split("=")[0] not in pretrained.OPEN_SETTINGS]
+            own = [item for item in own if item.split("=")[0] not in pretrained.open_settings(start)]
             if own:
                 raise UsageError(f"--set {own[0]}: {start.path} is a trained {method.name}, nothing is left to train")
             # Of an official encoder only the size is known: no other setting may stand in its record.

@@ -147,17 +147,28 @@ def _official(file: Path, found: official.OfficialEncoder) -> Pretrained:
     )
 
 
+def open_settings(start: Pretrained) -> tuple[str, ...]:
+    """What may be said of an encoder that is already trained."""
+    return OPEN_SETTINGS if start.is_official else ("frames",) if "temp_embed" in start.state else ()
+
+
 def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
-    """An official encoder with the `heads` and for the `frames` asked for; a run's encoder as it is.
+    """An encoder for the `frames` asked for, an official one with the `heads`; what is not asked for stays as it is.
 
     For other frames its temporal table is interpolated, as the official programs do.
 
     Raises:
-        UsageError: nobody says how many heads it has, or the size is impossible.
+        UsageError: nobody says how many heads it has, or the file says otherwise; the size is impossible; or an encoder
+        without a temporal table is asked for other frames.
     """
-    if not start.is_official:
+    if not start.is_official and settings.get("frames", start.config.get("frames")) == start.config.get("frames"):
         return start
-    size = dict(start.config) | dict(settings)
+    if "temp_embed" not in start.state:
+        raise UsageError(f"{start.path}: has no temporal table, so its frames cannot be set")
+    known = {name: start.config[name] for name in EncoderConfig.model_fields if name in start.config}
+    size = known | dict(settings)
+    if "heads" in known and official.HEADS_NOTE not in start.notes and size["heads"] != known["heads"]:
+        raise UsageError(f"{start.path}: says itself that it has {known['heads']} heads: leave --set heads out")
     if "heads" not in size:
         raise UsageError(
             f"{start.path}: its weights (dim {size['dim']:.0f}) do not show how many attention heads it has: "
@@ -175,8 +186,8 @@ def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
         state["temp_embed"] = official.interpolated(state["temp_embed"], config.frames // SEGMENT)
         notes.append(f"temporal table interpolated from {before} frames to {config.frames}")
     values = config.model_dump()
-    key = digest_json({"file": start.run, "size": values})
-    return replace(start, config=values, state=state, key=key, notes=tuple(notes))
+    key = digest_json({"file": start.run, "size": values} if start.is_official else {"of": start.key, "size": values})
+    return replace(start, config={**start.config, **values}, state=state, key=key, notes=tuple(notes))
 
 
 def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:

@@ -112,7 +112,7 @@ def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: P
             registry.check_from_file(kind, name, folder)
     init = None if first.init is None else Path(first.init.path)
     evaluations = {record.evaluation.name: record.evaluation.config for record in records}
-    of_method = {} if init is not None and _is_own(init, first) else first.method.config
+    of_method = first.method.config if init is None else _settings(init, first)
     overrides = [*_said(of_method), *_said(first.protocol.config, "protocol.")]
     overrides += [item for name, config in evaluations.items() for item in _said(config, f"{name}.")]
     on_gpu = first.environment.device != "cpu" and torch.cuda.is_available()
@@ -140,12 +140,14 @@ def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: P
     )
 
 
-def _is_own(init: Path, record: Record) -> bool:
-    """Whether the encoder that it started from was the method's own, so that nothing was trained."""
-    start = pretrained.find(init, record.seed)
+def _settings(init: Path, record: Record) -> Mapping[str, Any]:
+    """The method's settings after an encoder to start from; its own has none but another length."""
+    start, config = pretrained.find(init, record.seed), record.method.config
     if start.is_official:
         raise UsageError(f"{init}: evaluations of official checkpoints are not repeated; `evaluate` does it")
-    return start.target == record.method.target
+    if start.target != record.method.target:
+        return config
+    return {} if config.get("frames") == start.config.get("frames") else {"frames": config["frames"]}
 
 
 def _said(config: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -123,6 +123,15 @@ def test_heads_are_8_at_the_published_width_and_asked_for_elsewhere(tmp_path: Pa
     assert pretrained.fitted(pretrained.find(wide, 0), {"heads": 4}).notes == ()
 
 
+def test_what_a_file_says_of_its_heads_is_not_contradicted(tmp_path: Path, mamp: Path) -> None:
+    weights = torch.load(mamp, weights_only=True)["model"]
+    told = saved(tmp_path / "told.pth", {"model": weights, "args": argparse.Namespace(model_args={"num_heads": 2})})
+    start = pretrained.find(told, 0)
+    assert start.config["heads"] == pretrained.fitted(start, {"heads": 2}).config["heads"] == 2
+    with pytest.raises(UsageError, match="says itself that it has 2 heads: leave --set heads out"):
+        pretrained.fitted(start, {"heads": 4})
+
+
 def test_other_frames_interpolate_the_temporal_table_alone_and_say_so(mamp: Path) -> None:
     start = pretrained.find(mamp, 0)
     same = pretrained.fitted(start, {"heads": HEADS})

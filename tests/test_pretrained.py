@@ -3,6 +3,7 @@ about what they have seen."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from stars_bench.api import UsageError
 from stars_bench.datasets.shards import open_dataset
 from stars_bench.models.encoder import SkeletonEncoder
 from stars_bench.plan import Plan, Request, resolve
+from stars_bench.rerun import rerun
 from stars_bench.results import tables
 
 SIZE = ("frames=8", "dim=16", "depth=2", "heads=2")
@@ -286,6 +288,47 @@ def test_an_official_encoder_of_another_length_is_fitted_to_the_methods(
     assert fitted.starts[0].state["temp_embed"].shape == (1, frames // 4, 1, 16)
     assert plan("dim=16", "depth=2", "heads=2", "frames=8").notices == []
     assert plan("dim=32", "depth=2", "heads=2").notices == []  # another width: nothing fits, training will say so
+
+
+def test_a_runs_encoder_of_another_length_is_fitted_too_and_stays_known(request_for: MakeRequest) -> None:
+    mamp = request_for("mamp")
+    runner.run(mamp)
+    folder, settings = run_folder(mamp), (*SETTINGS["stars"], "frames=12")
+    before = pretrained.find(folder, 0)
+    frames = before.config["frames"]
+    told: list[str] = []
+    evaluated = runner.run(request_for("mamp", init=folder, overrides=("frames=12",)), tell=told.append)
+    tuned = runner.run(request_for("stars", init=folder, overrides=settings))
+    note = f"temporal table interpolated from {frames} frames to 12"
+    assert told[0] == f"{before.path}: {note}"
+    for record in (evaluated[0], tuned[0]):
+        assert record.method.config["frames"] == 12
+        assert record.init is not None
+        assert record.init.notes == (note,)
+        assert record.init.protocol == "xsub"
+        assert record.init.train_clips == len(before.train or ())
+    assert [stage.name for stage in tuned[0].stages] == ["stage2"]
+    as_it_is = runner.run(request_for("mamp", init=folder))
+    assert as_it_is[0].weights == runner.run(mamp)[0].weights != evaluated[0].weights
+    with pytest.raises(UsageError, match=r"frames: .*multiple of 4"):
+        resolve(request_for("mamp", init=folder, overrides=("frames=9",)))
+    with pytest.raises(UsageError, match=r"--set heads=1: .* nothing is left to train"):
+        resolve(request_for("mamp", init=folder, overrides=("heads=1",)))
+
+
+def is_long(record: Path) -> bool:
+    return bool(json.loads(record.read_text())["method"]["config"]["frames"] == 12)
+
+
+def test_a_runs_encoder_of_another_length_is_repeated_as_it_was(request_for: MakeRequest) -> None:
+    mamp = request_for("mamp")
+    runner.run(mamp)
+    longer = request_for("mamp", init=run_folder(mamp), overrides=("frames=12",))
+    runner.run(longer)
+    (folder,) = {saved.parent.parent for saved in longer.runs_dir.rglob("records/knn-k1-*") if is_long(saved)}
+    repeated = rerun(folder, longer.data_dir, longer.runs_dir.parent / "again")
+    assert not repeated.differing
+    assert repeated.same
 
 
 def test_two_official_files_are_never_taken_for_two_seeds_of_one(
