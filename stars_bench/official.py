@@ -44,7 +44,8 @@ class Layout:
     """How one of the programs names its weights.
 
     Args:
-        title: the program. method: the registered method that it trains. stage: ours that trains the same weights.
+        title: the program. method: the registered method that it trains. stage: ours that trains the same weights, in
+        the methods of `trained_by` alone (mae's first stage predicts something else).
         prefix: stands before the encoder's names. unused: what else it writes that no encoder needs, as regular
         expressions by what it is called. ours: prefixes of our names, and what they are there.
     """
@@ -52,6 +53,7 @@ class Layout:
     title: str
     method: str
     stage: str
+    trained_by: tuple[str, ...]
     prefix: str
     unused: Mapping[str, str]
     ours: Mapping[str, str]
@@ -62,6 +64,7 @@ LAYOUTS = {
         "MAMP",
         method="mamp",
         stage="stage1",
+        trained_by=("mamp", "stars", "stars-3stage", "stars+flip", "moco-tuning", "dino-tuning"),
         prefix="",
         unused={"decoder": r"decoder_.+", "mask token": "mask_token"},
         ours={"encoder.": "", "decoder_": "decoder_", "mask_token": "mask_token"},
@@ -70,6 +73,7 @@ LAYOUTS = {
         "STARS",
         method="stars",
         stage="stage2",
+        trained_by=("stars", "stars-3stage"),
         prefix="encoder_student.",
         unused={
             "head": r"encoder_student\.head\.(projector|predictor)\..+",

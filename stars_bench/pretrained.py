@@ -259,7 +259,8 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
         The number of tensors.
 
     Raises:
-        UsageError: no such layout or run, the run has not trained that stage, or `out` is there already.
+        UsageError: no such layout or run, the run has not trained that stage as the program does, or `out` is there
+        already.
     """
     if layout not in official.LAYOUTS:
         raise UsageError(f"--format {layout}: there are {', '.join(official.LAYOUTS)}")
@@ -269,6 +270,11 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
     file = stage_file(_file(path, seed).resolve().parent, form.stage)
     if file is None:
         raise UsageError(f"{path}: has trained no {form.stage}, which is what a checkpoint of {form.title} holds")
+    found, able = find(path, seed), form.trained_by
+    if found.target not in {registry.BUILT_IN["methods"][name] for name in able}:
+        raise UsageError(
+            f"{path}: the {form.stage} of {found.method} is not what {form.title} trains; that of {', '.join(able)} is"
+        )
     return official.write(out, form, checkpoint.load(file)["module"])
 
 

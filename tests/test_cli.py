@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stars_bench import cli
+from stars_bench import cli, registry
 
 
 def stars_bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -80,6 +80,19 @@ def test_list_names_everything(tmp_path: Path) -> None:
     assert done.returncode == 0
     for name in ("ntu60", "pku2", "xset", "stars", "untrained", "linear"):
         assert name in done.stdout
+
+
+def test_list_presets_says_what_a_methods_presets_cost(tmp_path: Path) -> None:
+    done = stars_bench("list", "presets", "stars", cwd=tmp_path)
+    assert done.returncode == 0
+    told = " ".join(done.stdout.split())
+    assert "paper, paper-10-epochs, paper-one-body, quick" in told
+    assert "2.1e16 FLOP in all" in told
+    assert "mamp" not in stars_bench("list", "presets", "raw", cwd=tmp_path).stdout
+    everything = stars_bench("list", "presets", cwd=tmp_path).stdout
+    assert sum(line.startswith("preset ") for line in everything.splitlines()) == len(registry.names("methods"))
+    wrong = stars_bench("list", "methods", "stars", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stderr) == (2, "error: list methods stars: a METHOD is for list presets\n")
 
 
 def test_version(tmp_path: Path) -> None:

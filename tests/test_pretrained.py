@@ -225,6 +225,10 @@ def test_only_stages_that_a_run_has_trained_can_be_exported(request_for: MakeReq
     runner.run(first)
     with pytest.raises(UsageError, match="has trained no stage1, which is what a checkpoint of MAMP holds"):
         pretrained.export(run_folder(first), "mamp", tmp_path / "x.pth")
+    other = replace(request_for("mamp"), method="mae")
+    runner.run(other)
+    with pytest.raises(UsageError, match="the stage1 of mae is not what MAMP trains; that of mamp, stars, "):
+        pretrained.export(run_folder(other), "mamp", tmp_path / "x.pth")
     with pytest.raises(UsageError, match="--format tar: there are mamp, stars"):
         pretrained.export(run_folder(first), "tar", tmp_path / "x.pth")
     assert not (tmp_path / "x.pth").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,31 +20,37 @@ if TYPE_CHECKING:
     from stars_bench.datasets.shards import PreparedDataset
     from stars_bench.pages.blocks import Inspection
 
-PROFILES = "profiles"
+PROFILES, PRESETS = "profiles", "presets"
 
 
 def list_names(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="KIND", help="datasets, profiles, protocols, methods or evaluations."),
+        typer.Argument(metavar="KIND", help="datasets, profiles, protocols, methods, evaluations or presets."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Argument(metavar="METHOD", help="The presets of this method alone; default: of all.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """What there is: datasets (and which are prepared), protocols, methods, evaluations, plug-ins included.
 
-    `list profiles -v` shows how each profile of each dataset cleans, with every parameter.
+    `list profiles -v` shows how each profile of each dataset cleans, with every parameter; `list presets` what those of
+    each method are and cost.
     """
     from stars_bench.datasets.shards import prepared_datasets
 
     kinds = list(registry.BUILT_IN)
-    if kind not in (None, PROFILES, *kinds):
-        raise UsageError(f"there is no list of {kind!r}: {', '.join([*kinds, PROFILES])}")
+    if kind not in (None, PROFILES, PRESETS, *kinds):
+        raise UsageError(f"there is no list of {kind!r}: {', '.join([*kinds, PROFILES, PRESETS])}")
+    if method is not None and kind != PRESETS:
+        raise UsageError(f"list {kind} {method}: a METHOD is for list presets")
     prepared = {(found.name, found.profile.name) for found in prepared_datasets(data_dir)}
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "name", "what it is"):
         table.add_column(column)
-    for group in kinds if kind is None else [kind] * (kind != PROFILES):
+    for group in kinds if kind is None else [kind] * (kind in kinds):
         for name in registry.names(group):
             text = registry.summary(group, name)  # of a class; datasets and protocols are objects, and cheap to load
             if not text:
@@ -58,7 +65,28 @@ def list_names(
             for profile in spec.profiles.values():
                 mark = _mark((name, profile.name) in prepared)
                 table.add_row("profile", f"{name} {profile.name}", _profile(spec, profile, verbose) + mark)
+    for name in ([method] if method else registry.names("methods")) if kind == PRESETS else ():
+        table.add_row("preset", *_presets(name))
     console.print(table)
+
+
+def _presets(method: str) -> tuple[str, str]:
+    """A method's name, the names of its presets, and what its config says of them."""
+    from stars_bench.plan import DEFAULT_PRESETS
+
+    found = registry.load("methods", method)
+    names = getattr(found.Config, "presets", DEFAULT_PRESETS)
+    told = _costs(found.Config)
+    return found.name, "[bold]" + escape(", ".join(names)) + "[/]" + (f"\n[dim]{escape(told)}[/]" if told else "")
+
+
+def _costs(config: type) -> str:
+    """What the docstring of a config says after its first line, in lines as long as the terminal has them."""
+    paragraphs = (getdoc(config) or "").split("\n\n")[1:]
+    return "\n".join(
+        "\n- ".join(" ".join(part.split()) for part in ("\n" + paragraph).split("\n- ")).strip()
+        for paragraph in paragraphs
+    ).replace("`", "")
 
 
 def _mark(prepared: bool) -> str:

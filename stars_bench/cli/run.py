@@ -31,7 +31,12 @@ Evaluations = Annotated[
         "--eval", metavar="NAME", help="all, or names (`list evaluations`); may be repeated. Default: knn and linear."
     ),
 ]
-Preset = Annotated[str, typer.Option(metavar="NAME", help="paper: exact. quick: small and short, for a CPU.")]
+Preset = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="paper: exact. quick: small and short, for a CPU. All, with costs: `list presets`."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Of the method, or EVAL.key=value; may be repeated."),
@@ -214,8 +219,8 @@ def evaluate(
 
     Without --seed every seed that the run has is evaluated. Where the encoder has seen test clips or novel classes, the
     record and the table say how many. Of a checkpoint of MAMP or STARS that is unknown without --trained-on; its size
-    is read from it, but for the heads: 8 where it is 256 wide, else `--set heads=N`. `--set frames=N` interpolates its
-    temporal table.
+    is read from it, but for the heads: 8 where it is 256 wide, else `--set heads=N`. `--set frames=N` interpolates the
+    temporal table of either.
     """
     from stars_bench import pretrained
     from stars_bench.plan import Request

@@ -44,8 +44,8 @@ class DinoSettings(TuningSettings, HeadsFirst):
 class DinoTuningConfig(MampConfig, DinoSettings):
     """Settings of all stages.
 
-    `paper` costs the stage 1 of `MampConfig` and some per cent of it for the tuning, where beside the encoder the copy
-    that follows it runs forward. `quick`: as that of `stars`.
+    `paper` costs the stage 1 of `mamp` and some per cent of it for the tuning, where beside the encoder the copy
+    that follows it runs forward. `paper-one-body`: with the one-body stage 1 of MAMP. `quick`: as that of `stars`.
     """
 
     @classmethod

@@ -18,7 +18,7 @@ from stars_bench.models.mamp import MaskedConfig, MaskedPrediction, stage1_prese
 class MaeConfig(MaskedConfig):
     """Settings of MAMP without those of the motion-aware mask.
 
-    Presets cost what those of `MampConfig` do: the same networks on as many tokens.
+    Presets cost what those of `mamp` do: the same networks on as many tokens.
     """
 
     @classmethod

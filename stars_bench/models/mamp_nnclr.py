@@ -24,9 +24,9 @@ from stars_bench.training.step import SplitStep
 class MampNnclrConfig(MampConfig):
     """Settings of MAMP and of the contrastive loss beside it.
 
-    `paper` costs the stage 1 of `MampConfig` and more than as much again, computed: on NTU-60 x-sub 42 GFLOP in every
+    `paper` costs the stage 1 of `mamp` and more than as much again, computed: on NTU-60 x-sub 42 GFLOP in every
     epoch for each of 50,000 distinct bodies (the whole encoder on all tokens, forward and back), 8.4e17 FLOP.
-    `quick`: some ten minutes on two CPU cores for some 300 clips.
+    `paper-one-body`: the masked part as in MAMP's. `quick`: some ten minutes on two CPU cores for some 300 clips.
     """
 
     contrast_weight: float = Field(1.0, ge=0, description="of the contrastive loss; that of MAMP weighs 1")

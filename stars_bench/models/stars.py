@@ -16,11 +16,11 @@ from stars_bench.models.tuning import UpperPart, first_stage
 class StarsConfig(MampConfig, TuningConfig, UpperPart):
     """Settings of both stages: those of MAMP, and the tuning's with the prefix `tune_`.
 
-    What presets cost beside `MampConfig`'s (stage 2 is short: 4 % of its FLOP):
+    What presets cost beside `mamp`'s (stage 2 is short: 4 % of its FLOP):
 
     - `paper`: official settings. NTU-60 x-sub: 50,000 distinct bodies, each 7.0 GFLOP once for the frozen half, then
       21.1 GFLOP in every epoch, 2.1e16 FLOP in all; 38 GB to keep the frozen half (computed anew in every step, a third
-      more, where that is more than half of the GPU's memory).
+      more, on GPUs of less than 60 GB).
     - `paper-10-epochs`: as the released two-stage file; half of stage 2.
     - `paper-one-body`: `paper` with the one-body stage 1 of MAMP. `quick`: for a CPU.
     """

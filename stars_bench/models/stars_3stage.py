@@ -22,8 +22,9 @@ from stars_bench.models.tuning import HeadsFirst, UpperPart, first_stage
 class Stars3StageConfig(MampConfig, TuningConfig, HeadsFirst, UpperPart):
     """Settings of all three stages.
 
-    `paper` costs stage 1 of `MampConfig`, one pass of the encoder over the training part for the heads (their 20 epochs
-    learn on kept features), and 10 epochs of tuning: half of the stage 2 of `StarsConfig`. `quick`: as that of `stars`.
+    `paper` costs stage 1 of `mamp`, one pass of the encoder over the training part for the heads (their 20 epochs
+    learn on kept features), and 10 epochs of tuning: half of the stage 2 of `stars`. `paper-one-body`: with the
+    one-body stage 1 of MAMP. `quick`: as that of `stars`.
     """
 
     tune_epochs: int = Field(10, ge=1)
