@@ -149,7 +149,10 @@ def _official(file: Path, found: official.OfficialEncoder) -> Pretrained:
 
 def open_settings(start: Pretrained) -> tuple[str, ...]:
     """What may be said of an encoder that is already trained."""
-    return OPEN_SETTINGS if start.is_official else ("frames",) if "temp_embed" in start.state else ()
+    if start.is_official:
+        return OPEN_SETTINGS
+    is_ours = "temp_embed" in start.state and EncoderConfig.model_fields.keys() <= start.config.keys()
+    return ("frames",) if is_ours else ()
 
 
 def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
