@@ -4,7 +4,7 @@ The preprocessing that CTR-GCN, MAMP and STARS share (get_raw_skes_data, get_raw
 as three passes over all clips, each with everything in memory and a pickle in between. This file does the same work in
 the same plain way, a line and a clip at a time, without anything that would slow it down: bodies are gathered in lists,
 not stacked frame by frame, and the colour coordinates, which nobody uses, are left out. Its clips are those of the
-profile `mamp`, bit for bit (tests/test_benchmarks.py).
+profile `mamp`, bit for bit (tests/benchmarks/test_benchmarks.py).
 
 Usage: python benchmarks/baseline_prepare.py RAW_FOLDER OUT_FOLDER [--limit N]
 """

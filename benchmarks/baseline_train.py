@@ -3,7 +3,7 @@
 Written anew, not copied, and never slowed down on purpose: float32, softmax attention spelled out, every body of every
 clip encoded, two identical forwards in stage 2 of which one carries the gradient, back-propagation through the whole
 encoder, features by the same encoder, clips cropped, resized and turned one by one in a DataLoader. Its losses,
-gradients and features equal ours (`tests/test_benchmarks_train.py`). Parameter names are the official ones.
+gradients and features equal ours (`tests/benchmarks/test_train.py`). Parameter names are the official ones.
 """
 
 from __future__ import annotations

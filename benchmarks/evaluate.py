@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.neighbors import KNeighborsClassifier
 
-from stars_bench.evaluation.bounded_search import search
 from stars_bench.evaluation.clusters import k_means
 from stars_bench.evaluation.few_shot import classify_episodes
 from stars_bench.evaluation.knn import knn_predict, majority
-from stars_bench.evaluation.neighbours import unit
+from stars_bench.evaluation.nearest import unit
+from stars_bench.evaluation.nearest_numba import search
 from stars_bench.protocols.episodes import draw_episodes
 
 DIM, CLASSES, KS = 256, 120, (1, 2, 5, 10)

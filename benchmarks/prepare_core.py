@@ -17,14 +17,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stars_bench.datasets import scan_choice, scan_compiled, scan_numpy, sources
-from stars_bench.datasets.cleaning import clean
+from stars_bench.datasets.cleaning.mamp import clean
 from stars_bench.datasets.ntu import NTU120
-from stars_bench.datasets.ntu_raw import parse
+from stars_bench.datasets.parsing import choose_scanner, scan_numba, scan_numpy
+from stars_bench.datasets.parsing.fingerprint import source_digest
+from stars_bench.datasets.parsing.ntu import parse
 from stars_bench.datasets.pku_mmd import PKU1
-from stars_bench.datasets.prepare import undisturbed
-from stars_bench.datasets.scan_digest import source_digest
-from stars_bench.datasets.zip_archives import inflater
+from stars_bench.datasets.raw_files import sources
+from stars_bench.datasets.raw_files.zip import inflater
+from stars_bench.preparation.prepare import undisturbed
 
 ROUNDS = 9
 FILES = 200
@@ -52,7 +53,7 @@ def ntu_steps(data: bytes) -> dict[str, Work]:
     """What is done with one `.skeleton` file, and what else could be done."""
     raw, packed = parse(data), zlib.compress(data, 6)[2:-4]  # of the packed data, without zlib's own head and end
     return {
-        "scan, compiled": lambda: scan_compiled.scan_ntu(data),
+        "scan, compiled": lambda: scan_numba.scan_ntu(data),
         "scan, NumPy": lambda: scan_numpy.scan_ntu(data),
         "parse (scan and gather)": lambda: parse(data),
         "clean": lambda: clean(raw),
@@ -67,7 +68,7 @@ def ntu_steps(data: bytes) -> dict[str, Work]:
 def video_steps(data: bytes) -> dict[str, Work]:
     """What is done with one PKU-MMD video."""
     return {
-        "scan, compiled": lambda: scan_compiled.scan_video(data),
+        "scan, compiled": lambda: scan_numba.scan_video(data),
         "scan, NumPy": lambda: scan_numpy.scan_video(data),
     }
 
@@ -84,7 +85,7 @@ def cases(raw: Path, count: int) -> Iterator[tuple[str, list[bytes], Callable[[b
 
 def compare(raw: Path, console: Console, count: int = FILES, rounds: int = ROUNDS) -> None:
     """The table."""
-    scan_choice.expect(1 << 40)  # everything compiled is loaded
+    choose_scanner.expect(1 << 40)  # everything compiled is loaded
     table = Table("", "step", "ms a file", "MB/s")
     for title, texts, steps in cases(raw, count):
         if not texts:

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from stars_bench.api import Clip, DatasetSpec
-from stars_bench.datasets import compression, sources
 from stars_bench.datasets.ntu import NTU120
 from stars_bench.datasets.pku_mmd import PKU1
+from stars_bench.datasets.raw_files import sources
+from stars_bench.storage import compression
 
 ROUNDS = 7
 ITEMS = {"ntu120": 600, "pku1": 16}

@@ -29,9 +29,9 @@ from benchmarks.prepare import machine
 from benchmarks.train_bench import Bench
 from benchmarks.train_data import TWO_BODIES
 from benchmarks.train_pairs import Times, lacks_memory, medians
-from stars_bench.api import StarsBenchError
+from stars_bench.errors import StarsBenchError
 from stars_bench.models.stars import StarsConfig
-from stars_bench.training import heap
+from stars_bench.training import memory
 
 GOALS = {
     ("stage1", "float32"): 2.1, ("stage1", "bf16"): 3.0, ("stage2", "float32"): 9.5, ("heads", "float32"): 200,
@@ -72,7 +72,7 @@ def compare(bench: Bench, names: list[str], rounds: int) -> dict[tuple[str, str]
     console.print(f"{machine()}; load {os.getloadavg()[0]:.1f}; torch {torch.__version__}; {where}")
     console.print(f"batch {bench.batch}, {TWO_BODIES:.0%} of clips of two bodies, {rounds} rounds, medians")
     if bench.device.type == "cpu":
-        heap.keep()  # as every run of ours does; the baseline has a process of its own
+        memory.keep_freed()  # as every run of ours does; the baseline has a process of its own
     table = Table("", "way", "baseline clips/s", "clips/s", "ratio", "goal")
     found = {}
     for name, note, source in measurements(bench, names):

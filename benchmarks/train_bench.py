@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.stars import StarsConfig
 from stars_bench.training.loop import set_precision
 

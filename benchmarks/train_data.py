@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.baseline_train import PADDED
-from stars_bench.batches import ClipPart, ClipStore
+from stars_bench.data.clip_store import ClipPart, ClipStore
 
 TWO_BODIES = 0.24
 """Share of clips of NTU RGB+D 60 that show two bodies after cleaning."""

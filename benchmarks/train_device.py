@@ -20,14 +20,14 @@ from benchmarks.flops import Network
 from benchmarks.train_bench import Bench
 from benchmarks.train_data import TWO_BODIES, made_up
 from benchmarks.train_pairs import Timed, lacks_memory
-from stars_bench.api import StarsBenchError
-from stars_bench.batches import ClipPart
-from stars_bench.evaluation.features import BATCH, extract
-from stars_bench.models.frozen_half import FrozenHalf
+from stars_bench.data.clip_store import ClipPart
+from stars_bench.errors import StarsBenchError
+from stars_bench.evaluation.subject import BATCH, extract
+from stars_bench.models.layers.frozen_features import FrozenHalf
+from stars_bench.models.layers.nnclr import tune
 from stars_bench.models.mamp import pretrain
-from stars_bench.models.nnclr import tune
 from stars_bench.models.supervised import Supervised, SupervisedConfig
-from stars_bench.training.compiled import compiled
+from stars_bench.training.compile import compiled
 from stars_bench.training.loop import Stage, train
 
 WARM_UP = 3

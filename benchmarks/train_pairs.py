@@ -16,10 +16,10 @@ import torch
 from benchmarks.train_bench import Bench
 from benchmarks.train_data import made_up
 from benchmarks.train_plain import FEEDER_CLIPS, at_work
-from stars_bench.batches import ClipPart
-from stars_bench.evaluation.features import extract
+from stars_bench.data.clip_store import ClipPart
+from stars_bench.evaluation.subject import extract
+from stars_bench.models.layers.nnclr import tune
 from stars_bench.models.mamp import pretrain
-from stars_bench.models.nnclr import tune
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.memory import OutOfMemory, is_out_of_memory
 

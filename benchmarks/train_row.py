@@ -17,15 +17,15 @@ from rich.table import Table
 from benchmarks.train_bench import Bench
 from benchmarks.train_data import CLASSES, made_up
 from benchmarks.train_pairs import Timed
-from stars_bench.batches import ClipPart
-from stars_bench.evaluation.features import Subject
+from stars_bench.data.clip_store import ClipPart
 from stars_bench.evaluation.knn import KNN, KNNConfig
 from stars_bench.evaluation.linear import Linear, LinearConfig
+from stars_bench.evaluation.subject import Subject
+from stars_bench.models.layers.nnclr import tune
 from stars_bench.models.mamp import pretrain
-from stars_bench.models.nnclr import tune
-from stars_bench.training.compiled import compiled
+from stars_bench.training.compile import compiled
 from stars_bench.training.loop import Stage, set_precision, train
-from stars_bench.training.run import StageRun
+from stars_bench.training.stages import StageRun
 
 NTU60 = 40_091, 16_487
 """Clips of NTU RGB+D 60 cross-subject: training, test."""

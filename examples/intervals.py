@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stars_bench.saved import read
+from stars_bench.experiments.rescore import read
 
 SHOWN = {("knn", 1): "k-NN k=1", ("knn", 5): "k-NN k=5", ("linear", None): "linear", ("classifier", None): "classifier"}
 DRAWS = 10_000

@@ -18,25 +18,24 @@ Importing this package imports nothing heavy: what a name needs is loaded when i
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stars_bench._version import __version__
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from stars_bench.api import DatasetSpec, StarsBenchError, UsageError
-    from stars_bench.datasets.prepare import PrepareReport
-    from stars_bench.datasets.shards import PreparedDataset
-    from stars_bench.datasets.verify import VerifyReport
-    from stars_bench.loading import ClipDataset, Parts
+    from stars_bench.api import DatasetSpec
+    from stars_bench.data.torch_dataset import ClipDataset, Parts
+    from stars_bench.errors import StarsBenchError, UsageError
+    from stars_bench.preparation.prepare import PrepareReport
+    from stars_bench.preparation.verify import VerifyReport
+    from stars_bench.storage.shards import PreparedDataset
 
-    def results(runs_dir: str | Path | None = None) -> pd.DataFrame:  # at run time: the package of that name, called
-        """All records below a folder of runs: one row per record and metric."""
-
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ClipDataset",
@@ -56,14 +55,14 @@ __all__ = [
 ]
 
 _LAZY = {
-    "ClipDataset": "stars_bench.loading",
+    "ClipDataset": "stars_bench.data.torch_dataset",
     "DatasetSpec": "stars_bench.api",
-    "Parts": "stars_bench.loading",
-    "PrepareReport": "stars_bench.datasets.prepare",
-    "PreparedDataset": "stars_bench.datasets.shards",
+    "Parts": "stars_bench.data.torch_dataset",
+    "PrepareReport": "stars_bench.preparation.prepare",
+    "PreparedDataset": "stars_bench.storage.shards",
     "StarsBenchError": "stars_bench.api",
     "UsageError": "stars_bench.api",
-    "VerifyReport": "stars_bench.datasets.verify",
+    "VerifyReport": "stars_bench.preparation.verify",
 }
 
 
@@ -92,14 +91,14 @@ def prepare(
         limit: only the first so many raw files, by name.
         progress: called with how many are done, of how many, and how many were set aside.
         overwrite: convert everything anew, whatever is there.
-        options: what else `stars_bench.datasets.prepare.prepare` takes.
+        options: what else `stars_bench.preparation.prepare.prepare` takes.
 
     Raises:
         UsageError: unknown name, no raw files, or something else is in the way.
         StarsBenchError: nothing to convert, or everything was set aside.
     """
     spec = import_module("stars_bench.registry").load("datasets", dataset) if isinstance(dataset, str) else dataset
-    report: PrepareReport = import_module("stars_bench.datasets.prepare").prepare(
+    report: PrepareReport = import_module("stars_bench.preparation.prepare").prepare(
         spec,
         _paths(raw),
         _data_dir(data_dir),
@@ -123,7 +122,7 @@ def open_dataset(name: str, data_dir: str | Path | None = None, profile: str | N
     Raises:
         UsageError: not prepared, or not finished: says what to run.
     """
-    dataset: PreparedDataset = import_module("stars_bench.datasets.shards").open_dataset(
+    dataset: PreparedDataset = import_module("stars_bench.storage.shards").open_dataset(
         _data_dir(data_dir), name, profile
     )
     return dataset
@@ -165,7 +164,7 @@ def load(
         UsageError: not prepared, no such protocol of this dataset, or an option that does not fit.
     """
     opened = open_dataset(dataset, data_dir, profile) if isinstance(dataset, str) else dataset
-    parts: Parts = import_module("stars_bench.loading").load(
+    parts: Parts = import_module("stars_bench.data.torch_dataset").load(
         opened,
         protocol,
         frames=frames,
@@ -199,8 +198,22 @@ def verify(
         UsageError: not prepared. StarsBenchError: its index is damaged.
     """
     opened = open_dataset(dataset, data_dir, profile) if isinstance(dataset, str) else dataset
-    report: VerifyReport = import_module("stars_bench.datasets.verify").verify(opened, _paths(raw), progress)
+    report: VerifyReport = import_module("stars_bench.preparation.verify").verify(opened, _paths(raw), progress)
     return report
+
+
+def results(runs_dir: str | Path | None = None) -> pd.DataFrame:
+    """All records below a folder of runs: one row per record and metric.
+
+    Args:
+        runs_dir: None for $STARS_BENCH_RUNS, else "runs". A record that cannot be read is warned of and left out.
+    """
+    store = import_module("stars_bench.records.store")
+    stored = store.read_records(Path(runs_dir or os.environ.get("STARS_BENCH_RUNS") or "runs"))
+    for warning in stored.warnings:
+        warnings.warn(warning, stacklevel=2)
+    frame: pd.DataFrame = store.to_frame(stored.records)
+    return frame
 
 
 def _paths(raw: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -214,8 +227,6 @@ def _data_dir(data_dir: str | Path | None) -> Path:
 if not TYPE_CHECKING:  # a type checker must see which names there are, and no others
 
     def __getattr__(name: str) -> Any:
-        if name == "results":
-            return import_module("stars_bench.results")
         if name in _LAZY:
             return getattr(import_module(_LAZY[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

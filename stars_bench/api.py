@@ -14,28 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 
 import numpy as np
 
+from stars_bench.errors import StarsBenchError as StarsBenchError
+from stars_bench.errors import UsageError as UsageError
+
 if TYPE_CHECKING:
     import torch
     from pydantic import BaseModel
 
 AbsentBody = Literal["zero", "duplicate"]
 """What a batch puts where a clip has one body only: zeros, or a copy of the first body."""
-
-
-class StarsBenchError(Exception):
-    """A fault of the input or of how a command was used: one line that says what, where, and what to do."""
-
-    is_consequence: ClassVar[bool] = False
-    """Whether another process's fault, which that tells the user itself, has led to it."""
-
-
-class UsageError(StarsBenchError):
-    """The command was used wrongly (exit code 2 on the command line)."""
-
-
-def printable(text: str, most: int = 200) -> str:
-    """A text out of a file as a message can show it: on one line, short, with nothing that a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
 
 
 # ------------------------------------------------------------------------------------------------ datasets
@@ -274,7 +261,7 @@ class Method(Protocol):
 class Evaluation(Protocol):
     """An evaluation: from an encoder and both parts to predictions for the test part, whose labels it never sees.
 
-    `run` takes a `stars_bench.evaluation.features.Subject` and returns a list of its `Outcome`.
+    `run` takes a `stars_bench.evaluation.subject.Subject` and returns a list of its `Outcome`.
     """
 
     name: ClassVar[str]

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stars_bench.api import DatasetSpec, ProtocolSpec, UsageError, printable
+from stars_bench.api import DatasetSpec, ProtocolSpec
+from stars_bench.errors import UsageError, printable
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "datasets": {
@@ -40,13 +41,13 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "mamp": "stars_bench.models.mamp:Mamp",
         "stars": "stars_bench.models.stars:Stars",
         "supervised": "stars_bench.models.supervised:Supervised",
-        "mae": "stars_bench.models.mae:Mae",
-        "stars-3stage": "stars_bench.models.stars_3stage:Stars3Stage",
-        "stars+flip": "stars_bench.models.stars_flip:StarsFlip",
-        "moco-tuning": "stars_bench.models.moco_tuning:MocoTuning",
-        "dino-tuning": "stars_bench.models.dino_tuning:DinoTuning",
-        "mamp+nnclr": "stars_bench.models.mamp_nnclr:MampNnclr",
-        "nnclr-scratch": "stars_bench.models.nnclr_scratch:NnclrScratch",
+        "mae": "stars_bench.models.ablations.mae:Mae",
+        "stars-3stage": "stars_bench.models.ablations.stars_3stage:Stars3Stage",
+        "stars+flip": "stars_bench.models.ablations.stars_flip:StarsFlip",
+        "moco-tuning": "stars_bench.models.ablations.moco_tuning:MocoTuning",
+        "dino-tuning": "stars_bench.models.ablations.dino_tuning:DinoTuning",
+        "mamp+nnclr": "stars_bench.models.ablations.mamp_nnclr:MampNnclr",
+        "nnclr-scratch": "stars_bench.models.ablations.nnclr_scratch:NnclrScratch",
         "stgcn": "stars_bench.models.stgcn:Stgcn",
         "skeletonclr": "stars_bench.models.skeletonclr:SkeletonClr",
         "aimclr": "stars_bench.models.aimclr:AimClr",
@@ -113,7 +114,7 @@ def load(kind: str, name: str) -> Any:
         hint = f"did you mean {close[0]!r}? There" if close else "there"
         raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint} are {', '.join(names(kind))}")
     if described or target.endswith(DESCRIBED):
-        return importlib.import_module("stars_bench.datasets.described").describe(Path(target))
+        return importlib.import_module("stars_bench.datasets.custom.load").describe(Path(target))
     module_name, _, attribute = target.partition(":")
     module = _imported(module_name, f"{kind[:-1]} {name!r}", here=":" in name)
     if not hasattr(module, attribute):

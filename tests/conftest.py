@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from stars_bench.datasets.ntu import SYNTHETIC
-from stars_bench.datasets.prepare import prepare
 from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.preparation.prepare import prepare
+from tests.sample_records import make_record as make_record
+from tests.sample_records import record_content as record_content
 
 
 @pytest.fixture

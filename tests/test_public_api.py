@@ -13,12 +13,13 @@ import pytest
 
 import stars_bench
 from stars_bench import api
+from stars_bench.data.torch_dataset import ClipDataset, Parts
 from stars_bench.datasets.ntu import NTU60
-from stars_bench.datasets.prepare import PrepareReport
-from stars_bench.datasets.shards import PreparedDataset
-from stars_bench.datasets.verify import VerifyReport
-from stars_bench.loading import ClipDataset, Parts
-from tests.datasets.raw_files import write_ntu
+from stars_bench.preparation.prepare import PrepareReport
+from stars_bench.preparation.verify import VerifyReport
+from stars_bench.storage.shards import PreparedDataset
+from tests.datasets.raw_writers import write_ntu
+from tests.paths import HISTORIC
 
 NAMES = ["S001C001P001R001A001", "S001C002P001R001A001", "S002C003P008R002A060"]
 HEAVY = ("numpy", "pandas", "torch", "h5py", "numba", "rich", "typer", "pydantic", "sklearn", "scipy")
@@ -75,7 +76,7 @@ def test_preparing_and_reading_need_no_torch(raw: Path, tmp_path: Path) -> None:
     code = (
         f"import sys, stars_bench as sb; sb.prepare('ntu60', {str(raw)!r}, {str(tmp_path)!r}, jobs=1); "
         f"data = sb.open_dataset('ntu60', {str(tmp_path)!r}); data.load(), data.table, sb.verify(data); "
-        f"sb.results({str(tmp_path)!r}); import stars_bench.datasets.raw_report, stars_bench.datasets.overview; "
+        f"sb.results({str(tmp_path)!r}); import stars_bench.inspection.raw_file, stars_bench.inspection.dataset; "
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -136,11 +137,11 @@ def test_the_folders_of_the_environment_are_the_defaults(
 
 def test_results_are_a_frame_with_a_row_a_measured_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stars_bench.results(tmp_path).empty
-    historic = Path(__file__).parent / "historic"
+    historic = HISTORIC
     folder = tmp_path / "runs" / "ntu60" / "xsub" / "stars" / "key" / "seed0" / "records"
     folder.mkdir(parents=True)
     (folder / "one.json").write_bytes((historic / "record-v1.json").read_bytes())
-    importlib.import_module("stars_bench.results.tables")  # which must not put the package in the function's place
+    importlib.import_module("stars_bench.report.leaderboard")  # which must not put the package in the function's place
     frame = stars_bench.results(str(tmp_path / "runs"))
     assert isinstance(frame, pd.DataFrame)
     assert set(frame["method"]) == {"mamp"}

@@ -11,11 +11,12 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from stars_bench import __version__, registry
-from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.cli import exchange, look, machine, plugins, prepare, report, run, saved, view
+from stars_bench import registry
+from stars_bench._version import __version__
+from stars_bench.cli import doctor, formats, inspect, new, prepare, report, results, run, view
 from stars_bench.cli.options import console, errors
-from stars_bench.disk import is_full, reason
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io.disk import is_full, reason
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,25 +35,25 @@ app = typer.Typer(
 DATA, RUNS, PLUGINS, LOOK = "Data", "Runs and results", "Something of your own", "What there is"
 app.command(rich_help_panel=DATA)(prepare.quickstart)
 app.command(rich_help_panel=DATA)(prepare.prepare)
-app.command(rich_help_panel=DATA)(exchange.export)
-app.command("import", rich_help_panel=DATA)(exchange.import_file)
+app.command(rich_help_panel=DATA)(formats.export)
+app.command("import", rich_help_panel=DATA)(formats.import_file)
 app.command(rich_help_panel=RUNS)(run.run)
 app.command(rich_help_panel=RUNS)(run.evaluate)
 app.command("export-checkpoint", rich_help_panel=RUNS)(run.export_checkpoint)
 app.command(rich_help_panel=RUNS)(report.report)
-app.command(rich_help_panel=RUNS)(saved.rescore)
-app.command(rich_help_panel=RUNS)(saved.compare)
-app.command(rich_help_panel=RUNS)(saved.predict)
-app.command(rich_help_panel=RUNS)(saved.fuse)
-app.command("map", rich_help_panel=RUNS)(saved.map_features)
-app.command("new-method", rich_help_panel=PLUGINS)(plugins.new_method)
-app.command("new-dataset", rich_help_panel=PLUGINS)(plugins.new_dataset)
-app.command("new-protocol", rich_help_panel=PLUGINS)(plugins.new_protocol)
-app.command("list", rich_help_panel=LOOK)(look.list_names)
-app.command(rich_help_panel=LOOK)(look.inspect)
+app.command(rich_help_panel=RUNS)(results.rescore)
+app.command(rich_help_panel=RUNS)(results.compare)
+app.command(rich_help_panel=RUNS)(results.predict)
+app.command(rich_help_panel=RUNS)(results.fuse)
+app.command("map", rich_help_panel=RUNS)(results.map_features)
+app.command("new-method", rich_help_panel=PLUGINS)(new.new_method)
+app.command("new-dataset", rich_help_panel=PLUGINS)(new.new_dataset)
+app.command("new-protocol", rich_help_panel=PLUGINS)(new.new_protocol)
+app.command("list", rich_help_panel=LOOK)(inspect.list_names)
+app.command(rich_help_panel=LOOK)(inspect.inspect)
 app.command(rich_help_panel=LOOK)(view.view)
-app.command(rich_help_panel=LOOK)(look.verify)
-app.command(rich_help_panel=LOOK)(machine.doctor)
+app.command(rich_help_panel=LOOK)(inspect.verify)
+app.command(rich_help_panel=LOOK)(doctor.doctor)
 
 
 def _version(asked: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stars_bench import registry
-from stars_bench.terminal import CarefulConsole
+from stars_bench.display.console import CarefulConsole
 
 console = CarefulConsole(highlight=False)
 errors = CarefulConsole(stderr=True, highlight=False)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from stars_bench import registry
-from stars_bench.api import StarsBenchError
 from stars_bench.cli.options import DataDir, console
-from stars_bench.console import Bars
+from stars_bench.display.progress import Bars
+from stars_bench.errors import StarsBenchError
 
 
 def quickstart(
@@ -25,7 +25,7 @@ def quickstart(
     Writes raw NTU-format files of made-up actors, prepares them, trains `untrained`, `mamp` and `stars` at a small
     scale, evaluates them by k-NN and linear probe, and prints the table.
     """
-    from stars_bench.quickstart import quickstart as run_quickstart
+    from stars_bench.experiments.quickstart import quickstart as run_quickstart
 
     run_quickstart(folder, console, jobs=jobs, seed=seed)
 
@@ -82,8 +82,8 @@ def prepare(
     Folders (nested or not) and zip archives are read in place; `synthetic` needs none. An interrupted run goes on
     where it stopped. Broken clips are set aside with file, line and reason, the others go on; the exit code then is 1.
     """
-    from stars_bench.datasets import quality
-    from stars_bench.datasets.prepare import prepare as convert
+    from stars_bench.preparation.prepare import prepare as convert
+    from stars_bench.storage import quality
 
     spec = registry.load("datasets", dataset)
     with Bars(console) as bars:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stars_bench.api import StarsBenchError, UsageError
 from stars_bench.cli.options import RunsDir, console, errors
-from stars_bench.terminal import CarefulConsole
+from stars_bench.display.console import CarefulConsole
+from stars_bench.errors import StarsBenchError, UsageError
 
 if TYPE_CHECKING:
-    from stars_bench.results.tables import Board
+    from stars_bench.report.leaderboard import Board
 
 
 class Format(StrEnum):
@@ -82,9 +82,11 @@ def report(
 
     `stars-bench report --format html --out page.html`
     """
-    from stars_bench.provenance import write_text
-    from stars_bench.results import render, store, tables
-    from stars_bench.results.patterns import by_patterns
+    from stars_bench.io.files import write_text
+    from stars_bench.records import store
+    from stars_bench.records.name_patterns import by_patterns
+    from stars_bench.report import leaderboard as tables
+    from stars_bench.report import terminal
 
     stored = store.read_records(runs_dir)
     for warning in stored.warnings:
@@ -104,7 +106,7 @@ def report(
         raise UsageError("--skeletons: only a page (--format html) has skeletons")
     boards = tables.leaderboard(records, published)
     if form is Format.table and out is None:
-        console.print(render.to_rich(boards, console.width, by.value))
+        console.print(terminal.to_rich(boards, console.width, by.value))
         return
     for path, text in _texts(form, boards, by, out, stored.paths, skeletons).items():
         if path is None:
@@ -118,14 +120,15 @@ def _texts(
     form: Format, boards: Sequence[Board], by: By, out: Path | None, paths: Mapping[int, Path], skeletons: bool
 ) -> dict[Path | None, str]:
     """The report in its format by the file that it goes to; None is the terminal."""
-    from stars_bench.results import latex, render, tidy
+    from stars_bench.report import csv as tidy
+    from stars_bench.report import latex, terminal
 
     if form is Format.table:
         with StringIO() as text:
-            CarefulConsole(file=text, width=console.width).print(render.to_rich(boards, console.width, by.value))
+            CarefulConsole(file=text, width=console.width).print(terminal.to_rich(boards, console.width, by.value))
             return {out: text.getvalue()}
     if form is Format.html:
-        from stars_bench.results.page import to_html
+        from stars_bench.report.html import to_html
 
         return {out: to_html(boards, by.value, paths, skeletons)}
     if form is Format.latex:
@@ -138,4 +141,4 @@ def _texts(
         if bibliography:
             texts[out.with_suffix(".bib")] = bibliography
         return texts
-    return {out: (render.to_markdown if form is Format.md else tidy.to_csv)(boards, by.value)}
+    return {out: (terminal.to_markdown if form is Format.md else tidy.to_csv)(boards, by.value)}

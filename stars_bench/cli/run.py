@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stars_bench.api import StarsBenchError
 from stars_bench.cli.options import DataDir, RunsDir, console, errors
-from stars_bench.panel import LINE_SECONDS, RunPanel
+from stars_bench.display.training_panel import LINE_SECONDS, RunPanel
+from stars_bench.errors import StarsBenchError
 
 if TYPE_CHECKING:
-    from stars_bench.plan import Request
-    from stars_bench.results.record import Record
+    from stars_bench.experiments.plan import Request
+    from stars_bench.records.record import Record
 
 Protocol = Annotated[str, typer.Option(metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot.")]
 Dataset = Annotated[
@@ -152,7 +152,7 @@ def run(
 
     **From published weights:** `stars-bench run stars --protocol xsub --init mamp.pth --trained-on ntu60:xsub`
     """
-    from stars_bench.plan import Request
+    from stars_bench.experiments.plan import Request
 
     _run(
         *(
@@ -222,8 +222,8 @@ def evaluate(
     is read from it, but for the heads: 8 where it is 256 wide, else `--set heads=N`. `--set frames=N` interpolates the
     temporal table of either.
     """
-    from stars_bench import pretrained
-    from stars_bench.plan import Request
+    from stars_bench.experiments import pretrained
+    from stars_bench.experiments.plan import Request
 
     seeds = tuple(seed or pretrained.seeds(checkpoint))
     start = pretrained.find(checkpoint, seeds[0])
@@ -268,7 +268,7 @@ def export_checkpoint(
     **mamp**: stage 1, encoder and decoder, of a mamp or stars run. **stars**: stage 2, encoder, head and queue, of a
     stars run.
     """
-    from stars_bench import pretrained
+    from stars_bench.experiments import pretrained
 
     tensors = pretrained.export(run, format, out, seed, overwrite=force)
     console.print(f"{out}: {tensors} tensors", soft_wrap=True)
@@ -280,30 +280,30 @@ def _overrides(overrides: list[str] | None, novel_classes: str | None) -> tuple[
 
 
 def _run(*requests: Request, line_seconds: float) -> None:
-    from stars_bench import runner, several
-    from stars_bench.results import render, tables
-    from stars_bench.training import distributed, usage
+    from stars_bench.experiments import run_many, runner
+    from stars_bench.report import leaderboard, terminal
+    from stars_bench.training import distributed, memory
 
     def run_one(request: Request) -> list[Record]:
         title = " ".join(filter(None, (request.method, "·", request.dataset, request.protocol)))
-        with RunPanel(console, title, usage.peak, line_seconds) as panel:
+        with RunPanel(console, title, memory.peak, line_seconds) as panel:
             return runner.run(request, panel, lambda line: console.print(line, markup=False, soft_wrap=True))
 
-    def failed(failure: several.Failure) -> None:
+    def failed(failure: run_many.Failure) -> None:
         line = f"{failure.method} failed: {failure.reason}"
         errors.print(line, markup=False, soft_wrap=True)
         if "--debug" in sys.argv:
             errors.print_exception()
 
     started = time.monotonic()
-    failures: list[several.Failure] = []
+    failures: list[run_many.Failure] = []
     if len(requests) == 1 or distributed.launched():
         # Of several processes one may fail where the others do not know of it: none begins the next method.
         records = [record for request in requests for record in run_one(request)]
     else:
-        records, failures = several.run_each(requests, run_one, failed)
+        records, failures = run_many.run_each(requests, run_one, failed)
     if records:
-        console.print(render.to_rich(tables.leaderboard(records), console.width))
+        console.print(terminal.to_rich(leaderboard.leaderboard(records), console.width))
     console.print(f"{len(records)} records under {requests[0].runs_dir}  ({time.monotonic() - started:.1f} s)")
     if failures:
-        raise StarsBenchError(several.summary(failures, len(requests)))
+        raise StarsBenchError(run_many.summary(failures, len(requests)))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stars_bench.api import UsageError
 from stars_bench.cli.options import DataDir, console
+from stars_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from stars_bench.views.scene import Scene
+    from stars_bench.viewer.scene import Scene
 
 
 def view(
@@ -65,7 +65,7 @@ def view(
 
     `stars-bench view ntu60 --random 12 --class 23 --out sheet.png`
     """
-    from stars_bench.views import clips, files
+    from stars_bench.viewer import clips, output
 
     wanted = clips.Wanted(clip, random, action, seed, profile, tuple(raw or ()), dataset, protocol)
     found = clips.scenes(what, wanted, data_dir)
@@ -73,9 +73,9 @@ def view(
         found = [scene.cut(_slice(frames)) for scene in found]
     told = f"{len(found)} clips of {Path(what).name}" + (f", class {action}" if action else "") + f", seed {seed}"
     title = found[0].name if random is None else told
-    path, chosen = files.target(out, form, title, "html" if random is None else "png")
+    path, chosen = output.target(out, form, title, "html" if random is None else "png")
     if not force:
-        files.check_ours(path)
+        output.check_ours(path)
     _write(found, path, chosen, title, not mirrored, is_sheet=random is not None)
     console.print(f"written: {path}", soft_wrap=True)
 
@@ -88,11 +88,11 @@ def _slice(text: str) -> slice:
 
 
 def _write(scenes: list[Scene], path: Path, form: str, title: str, eye: bool, is_sheet: bool) -> None:
-    from stars_bench.provenance import write_text
-    from stars_bench.views import page, pictures
+    from stars_bench.io.files import write_text
+    from stars_bench.viewer import html, pictures
 
     if form == "html":
-        write_text(path, page.to_html(scenes, title, eye))
+        write_text(path, html.to_html(scenes, title, eye))
     elif form == "gif":
         pictures.animation(scenes, path, eye)
     elif is_sheet:

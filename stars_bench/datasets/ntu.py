@@ -16,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source
-from stars_bench.datasets import sources
-from stars_bench.datasets.cleaning import MAMP_PARAMETERS, NothingLeft
-from stars_bench.datasets.cleaning_choice import clean_by
-from stars_bench.datasets.cleaning_pyskl import PYSKL_PARAMETERS
-from stars_bench.datasets.cleaning_raw import RAW_PARAMETERS
-from stars_bench.datasets.kinect import KINECT_V2
-from stars_bench.datasets.ntu_frames import frames_of
-from stars_bench.datasets.ntu_raw import parse, parse_name
-from stars_bench.datasets.scan_digest import source_digest
-from stars_bench.datasets.sources import OnDuplicate, Progress
-from stars_bench.datasets.text_numbers import ParseError
+from stars_bench.datasets.cleaning.by_profile import clean_by
+from stars_bench.datasets.cleaning.mamp import MAMP_PARAMETERS, NothingLeft
+from stars_bench.datasets.cleaning.pyskl import PYSKL_PARAMETERS
+from stars_bench.datasets.cleaning.raw import RAW_PARAMETERS
+from stars_bench.datasets.parsing.fingerprint import source_digest
+from stars_bench.datasets.parsing.ntu import parse, parse_name
+from stars_bench.datasets.parsing.ntu_frames import frames_of
+from stars_bench.datasets.parsing.numbers import ParseError
+from stars_bench.datasets.raw_files import sources
+from stars_bench.datasets.raw_files.sources import OnDuplicate, Progress
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
 
 LISTS = Path(__file__).parent / "lists"
 SKELETON_FILE = re.compile(r"(?P<name>.*)\.skeleton(\.txt)?", re.IGNORECASE)

@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source, StarsBenchError, UsageError
-from stars_bench.datasets import sources
-from stars_bench.datasets.cleaning import NothingLeft, as_bodies, centre
-from stars_bench.datasets.kinect import KINECT_V2
+from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source
+from stars_bench.datasets.cleaning.mamp import NothingLeft, as_bodies, centre
 from stars_bench.datasets.ntu import class_names
-from stars_bench.datasets.pku_raw import LabelRow, fault_of, parse_labels, parse_split, parse_video
-from stars_bench.datasets.scan_digest import source_digest
-from stars_bench.datasets.sources import OnDuplicate, Progress
-from stars_bench.datasets.text_numbers import ParseError
+from stars_bench.datasets.parsing.fingerprint import source_digest
+from stars_bench.datasets.parsing.numbers import ParseError
+from stars_bench.datasets.parsing.pku import LabelRow, fault_of, parse_labels, parse_split, parse_video
+from stars_bench.datasets.raw_files import sources
+from stars_bench.datasets.raw_files.sources import OnDuplicate, Progress
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
+from stars_bench.errors import StarsBenchError, UsageError
 
 CLASSES = class_names("pku_actions.txt")
 CAMERAS = {"L": 1, "M": 2, "R": 3}

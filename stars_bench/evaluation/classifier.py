@@ -7,8 +7,8 @@ from typing import Any, ClassVar, cast
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from stars_bench.api import UsageError
-from stars_bench.evaluation.features import Outcome, Subject, extract
+from stars_bench.errors import UsageError
+from stars_bench.evaluation.subject import Outcome, Subject, extract
 
 
 class ClassifierConfig(BaseModel):

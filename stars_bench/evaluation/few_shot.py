@@ -15,9 +15,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
-from stars_bench.api import StarsBenchError, UsageError
-from stars_bench.evaluation.features import DrawEpisodes, Outcome, Subject
-from stars_bench.evaluation.neighbours import nearest, unit
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.evaluation.nearest import nearest, unit
+from stars_bench.evaluation.subject import DrawEpisodes, Outcome, Subject
 from stars_bench.protocols.episodes import Episodes
 
 Classifier = Literal["prototype", "nearest"]

@@ -16,10 +16,10 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from stars_bench.batches import ClipPart
-from stars_bench.evaluation.features import Outcome, Subject, extract
+from stars_bench.data.clip_store import ClipPart
+from stars_bench.evaluation.subject import Outcome, Subject, extract
 from stars_bench.training.loop import seed_step
-from stars_bench.training.run import StageRun
+from stars_bench.training.stages import StageRun
 from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
 
 OPTIONAL = ("tokens", "layer_of", "set_drop_path")

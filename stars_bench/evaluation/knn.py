@@ -8,9 +8,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
-from stars_bench.api import UsageError
-from stars_bench.evaluation.features import Outcome, Subject
-from stars_bench.evaluation.neighbours import nearest
+from stars_bench.errors import UsageError
+from stars_bench.evaluation.nearest import nearest
+from stars_bench.evaluation.subject import Outcome, Subject
 
 PAIRS_AT_ONCE = 2**20
 

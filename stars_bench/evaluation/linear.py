@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from stars_bench.evaluation.features import Outcome, Subject
+from stars_bench.evaluation.subject import Outcome, Subject
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import warmup_cosine
 from stars_bench.training.step import SplitStep

@@ -12,11 +12,11 @@ from typing import Annotated, Any, ClassVar, Self, cast
 import numpy as np
 from pydantic import BaseModel, Field
 
-from stars_bench.batches import ClipPart
-from stars_bench.evaluation.features import Outcome, Subject
+from stars_bench.data.clip_store import ClipPart
 from stars_bench.evaluation.finetune import QUICK, FinetuneConfig, fine_tune, tuned_outcome
+from stars_bench.evaluation.subject import Outcome, Subject
+from stars_bench.io.files import digest_lines
 from stars_bench.protocols.semi import Drawing, semi_rows
-from stars_bench.provenance import digest_lines
 
 
 class SemiConfig(FinetuneConfig):

@@ -15,12 +15,12 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from stars_bench.api import Run, Skeleton, TrainingClips
-from stars_bench.models.augment import extreme_view
-from stars_bench.models.contrast import enqueue
-from stars_bench.models.encoder import bodies_of
-from stars_bench.models.skeleton_graph import mirrored_joints
+from stars_bench.models.layers.augment import extreme_view
+from stars_bench.models.layers.contrast import enqueue
+from stars_bench.models.layers.encoder import bodies_of
+from stars_bench.models.layers.skeleton_graph import mirrored_joints
+from stars_bench.models.layers.stgcn_net import STGCN
 from stars_bench.models.skeletonclr import QUICK, ContrastConfig, MomentumContrast, contrast
-from stars_bench.models.stgcn_net import STGCN
 
 ENERGY_FLOOR = 1e-4
 

@@ -14,9 +14,17 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from stars_bench import draws
 from stars_bench.api import Run, TrainingClips
-from stars_bench.models.encoder import SEGMENT, Block, SkeletonEncoder, bodies_of, initialise, patchify, present_bodies
+from stars_bench.data import random
+from stars_bench.models.layers.encoder import (
+    SEGMENT,
+    Block,
+    SkeletonEncoder,
+    bodies_of,
+    initialise,
+    patchify,
+    present_bodies,
+)
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import decay_matrices_only, warmup_cosine
 from stars_bench.training.step import SplitStep
@@ -191,7 +199,7 @@ class MaskedPrediction(nn.Module):
         """Losses (B,) over the bodies that are there; a clip without any keeps its first."""
         joints = bodies_of(x)
         if uniform is None:
-            uniform = draws.rand(len(joints), self.encoder.temp_embed.shape[1] * x.shape[3], device=x.device)
+            uniform = random.rand(len(joints), self.encoder.temp_embed.shape[1] * x.shape[3], device=x.device)
         present = present_bodies(x)
         losses = joints.new_zeros(len(joints))
         losses[present.flatten()] = self._body_losses(joints[present.flatten()], uniform[present.flatten()]).to(losses)
@@ -227,7 +235,7 @@ class MaskedPrediction(nn.Module):
         """Numbers of the visible and of the hidden tokens of bodies (K, T, V, 3)."""
         patches = patchify(bodies)
         if uniform is None:
-            uniform = draws.rand(len(bodies), patches.shape[1] * patches.shape[2], device=bodies.device)
+            uniform = random.rand(len(bodies), patches.shape[1] * patches.shape[2], device=bodies.device)
         moving = self.target == "motion"
         return choose(motion_aware_scores(patches, uniform, self.mask_tau) if moving else uniform, self.mask_ratio)
 

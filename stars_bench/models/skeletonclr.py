@@ -18,13 +18,13 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from stars_bench.api import Run, Skeleton, TrainingClips
-from stars_bench.models.augment import normal_view
-from stars_bench.models.contrast import enqueue, follow, momentum_logits, new_queue, own_key_loss
+from stars_bench.models.layers.augment import normal_view
+from stars_bench.models.layers.contrast import enqueue, follow, momentum_logits, new_queue, own_key_loss
+from stars_bench.models.layers.nnclr import QUICK_STAGE2
+from stars_bench.models.layers.skeleton_graph import root_of, spatial_partitions
+from stars_bench.models.layers.stgcn_net import STGCN, initialise
 from stars_bench.models.mamp import QUICK_STAGE1
-from stars_bench.models.nnclr import QUICK_STAGE2
-from stars_bench.models.skeleton_graph import root_of, spatial_partitions
 from stars_bench.models.stgcn import SgdConfig
-from stars_bench.models.stgcn_net import STGCN, initialise
 from stars_bench.training.step import SplitStep
 
 

@@ -7,10 +7,10 @@ from typing import ClassVar, Self, cast
 from pydantic import BaseModel
 
 from stars_bench.api import Run, TrainingClips
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.nnclr import TuningConfig, stage2_preset, tune
+from stars_bench.models.layers.tuning import UpperPart, first_stage
 from stars_bench.models.mamp import MampConfig, stage1_preset
-from stars_bench.models.nnclr import TuningConfig, stage2_preset, tune
-from stars_bench.models.tuning import UpperPart, first_stage
 
 
 class StarsConfig(MampConfig, TuningConfig, UpperPart):

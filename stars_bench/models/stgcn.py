@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from stars_bench.api import Run, TrainingClips
+from stars_bench.models.layers.skeleton_graph import spatial_partitions
+from stars_bench.models.layers.stgcn_net import STGCN, blank, initialise
 from stars_bench.models.mamp import QUICK_STAGE1
-from stars_bench.models.skeleton_graph import spatial_partitions
-from stars_bench.models.stgcn_net import STGCN, blank, initialise
 from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import step_decay

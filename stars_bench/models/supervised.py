@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from stars_bench.api import Run, TrainingClips
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.mamp import QUICK_STAGE1, EncoderConfig
 from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
 

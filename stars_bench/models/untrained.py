@@ -7,7 +7,7 @@ from typing import ClassVar, Self, cast
 from pydantic import BaseModel
 
 from stars_bench.api import Run, TrainingClips
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.mamp import QUICK_STAGE1, EncoderConfig
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import UsageError
+from stars_bench.errors import UsageError
 
 CLASSES, SUPPORT, QUERY = range(3)
 """Each is drawn from numbers of its own: the queries stay the same whatever the shots."""

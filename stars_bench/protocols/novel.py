@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from stars_bench.api import ProtocolSpec, Split, StarsBenchError
+from stars_bench.api import ProtocolSpec, Split
+from stars_bench.errors import StarsBenchError
 from stars_bench.protocols.standard import cross_subject
 
 FIRST_NTU120_LABEL = 60

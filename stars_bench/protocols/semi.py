@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from stars_bench.api import UsageError
+from stars_bench.errors import UsageError
 
 Drawing = Literal["balanced", "published"]
 """balanced: the same number of clips from every class. published: clips at random, whatever their class."""

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from stars_bench.api import ProtocolSpec, Split, StarsBenchError
+from stars_bench.api import ProtocolSpec, Split
+from stars_bench.errors import StarsBenchError
 
 NTU60_TRAIN_SUBJECTS = frozenset({1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38})
 NTU120_TRAIN_SUBJECTS = NTU60_TRAIN_SUBJECTS | {

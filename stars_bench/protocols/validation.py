@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from stars_bench.api import Split, StarsBenchError
+from stars_bench.api import Split
+from stars_bench.errors import StarsBenchError
 
 SHARE = 0.2
 

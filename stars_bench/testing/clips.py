@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from stars_bench.api import Skeleton
-from stars_bench.batches import ClipPart, ClipStore
+from stars_bench.data.clip_store import ClipPart, ClipStore
 
 TRAIN, TEST, CLASSES = 48, 16, 4
 SHORTEST, LONGEST = 20, 40  # frames

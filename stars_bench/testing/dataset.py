@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from stars_bench import registry
-from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Skeleton, StarsBenchError
-from stars_bench.datasets import shards, sources
-from stars_bench.datasets.prepare import find_items, prepare
-from stars_bench.plugins import NAME
+from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Skeleton
+from stars_bench.datasets.raw_files import sources
+from stars_bench.errors import StarsBenchError
+from stars_bench.plugins.scaffold import NAME
+from stars_bench.preparation.prepare import find_items, prepare
+from stars_bench.storage import shards
 from stars_bench.testing.faults import Tell, collected, first_line
 
 COLUMNS = ("subject", "camera", "setup", "replication")

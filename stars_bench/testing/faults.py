@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from stars_bench.api import StarsBenchError
+from stars_bench.errors import StarsBenchError
 
 
 class NotConforming(StarsBenchError):

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from stars_bench import registry
 from stars_bench.api import Method, Skeleton
-from stars_bench.datasets.kinect import KINECT_V2
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.testing.clips import CLASSES, training_part
 from stars_bench.testing.faults import Tell, collected, first_line
 from stars_bench.training.loop import Stage
-from stars_bench.training.run import StageRun
+from stars_bench.training.stages import StageRun
 
 PRESETS = ("paper", "quick")  # where a Config does not list its own
 SMALL: Mapping[str, Any] = {

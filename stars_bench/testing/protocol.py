@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from stars_bench import registry
-from stars_bench.api import ProtocolSpec, Split, StarsBenchError
+from stars_bench.api import ProtocolSpec, Split
 from stars_bench.datasets.ntu import NTU60_SETUPS, expected_names
-from stars_bench.datasets.ntu_raw import parse_name
+from stars_bench.datasets.parsing.ntu import parse_name
+from stars_bench.errors import StarsBenchError
 from stars_bench.protocols.standard import compute_split, make_split
 from stars_bench.testing.faults import Tell, collected, first_line
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from stars_bench import draws
-from stars_bench.api import UsageError
+from stars_bench.data import random
+from stars_bench.errors import UsageError
 from stars_bench.training.distributed import sum_over_processes
 
 
@@ -54,7 +54,7 @@ def refuse(x: Tensor) -> Tensor:
 
 
 def _dropout(layer: nn.Dropout, x: Tensor) -> Tensor:
-    return draws.dropout(x, layer.p) if layer.training else x
+    return random.dropout(x, layer.p) if layer.training else x
 
 
 def gathered_batch_norm(layer: _BatchNorm, counts: bool, x: Tensor) -> Tensor:

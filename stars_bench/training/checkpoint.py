@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import torch
 
-from stars_bench.api import StarsBenchError, printable
-from stars_bench.disk import check_room, full_is_told
-from stars_bench.provenance import atomic_path
-from stars_bench.training import torch_files
+from stars_bench.errors import StarsBenchError, printable
+from stars_bench.io import torch_files
+from stars_bench.io.disk import check_room, full_is_told
+from stars_bench.io.files import atomic_path
 
 SCHEMA_VERSION = 1
 MARGIN = 1.1

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from stars_bench.api import UsageError
+from stars_bench.errors import UsageError
 
 WORKSPACE, SIZES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
 """What cuBLAS reads when CUDA starts, and the sizes of its workspace with which it is deterministic."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from stars_bench.api import StarsBenchError
+from stars_bench.errors import StarsBenchError
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for another; the longest that the first works alone (files, metrics) is a minute or two."""

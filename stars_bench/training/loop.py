@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stars_bench import coordinates
-from stars_bench.api import UsageError
-from stars_bench.disk import NoRoom
+from stars_bench.data import placement
+from stars_bench.errors import UsageError
+from stars_bench.io.disk import NoRoom
 from stars_bench.training import checkpoint, distributed, memory
-from stars_bench.training.divergence import Watch
+from stars_bench.training.nan_guard import Watch
 from stars_bench.training.optim import clip_each
 from stars_bench.training.stage import Stage as Stage  # methods, plug-ins too, import it from here
 from stars_bench.training.step import Division, SplitStep, back_propagate
@@ -185,7 +185,7 @@ def _batches(stage: Stage, seed: int, done: int, device: torch.device) -> Iterat
     for epoch in range(done // stage.steps_per_epoch, stage.epochs):
         here = epoch_order(seed, stage.name, epoch, stage.samples)
         order = here.to(device)
-        coordinates.remember(order, here)
+        placement.remember(order, here)
         first = done - epoch * stage.steps_per_epoch if done > epoch * stage.steps_per_epoch else 0
         for index in range(first, stage.steps_per_epoch):
             yield epoch, index, order[index * stage.batch_size : (index + 1) * stage.batch_size]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from stars_bench import registry
 from stars_bench.training.optim import Schedule
 from stars_bench.training.step import SplitStep, Step
 
@@ -49,3 +50,12 @@ class Stage:
         """`module:function` of the code that computes the step."""
         parts: tuple[Any, ...] = self.step.parts if isinstance(self.step, SplitStep) else (self.step,)
         return [f"{part.__module__}:{part.__qualname__}" for part in parts]
+
+
+def settings_named(stage: Stage, ending: str) -> str:
+    """How a user changes settings of a stage, as `--set tune_lr=N`: those named `ending` or ending in _`ending`."""
+    keys = [key for key in stage.config if key == ending or key.endswith(f"_{ending}")]
+    shown = [key for key in keys if not key.startswith("min_")] or [ending]
+    owners = [name for name in registry.names("evaluations") if stage.name == name or stage.name.startswith(f"{name}-")]
+    owner = f"{owners[0]}." if owners else ""
+    return " or ".join(f"--set {owner}{key}=N" for key in shown)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stars_bench import draws
+from stars_bench.data import random
 from stars_bench.training import distributed
 from stars_bench.training.batch_norm import of_the_whole_batch
 
@@ -31,9 +31,9 @@ class SplitStep:
     Args:
         encode: from row numbers (b,) of some clips of the batch to (b, ...), every clip on its own, whatever its
         neighbours; BatchNorm layers are the exception (they see the clips of all processes). Without side effects.
-        Random numbers come from `stars_bench.draws` or nn.Dropout. loss: from the (B, ...) of the whole batch and its
-        row numbers (B,) to the loss, computed alike by every process; it may have side effects, as a queue. None: the
-        mean of what `encode` gives.
+        Random numbers come from `stars_bench.data.random` or nn.Dropout. loss: from the (B, ...) of the whole batch and
+        its row numbers (B,) to the loss, computed alike by every process; it may have side effects, as a queue. None:
+        the mean of what `encode` gives.
     """
 
     encode: Callable[[Tensor], Tensor]
@@ -99,7 +99,7 @@ class _Shares:
         first, used, total = (self.first + first, count, len(self.rows)) if count else (0, 1, len(self.rows))
         self.how.seed()
         with (
-            draws.share(first, used, total),
+            random.share(first, used, total),
             of_the_whole_batch(self.module, count, self.how.micro_batches),
             self.how.autocast(),
         ):

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from stars_bench.datasets.shards import open_dataset
-from stars_bench.datasets.sources import LARGEST
-from tests.datasets.archive_files import snapshot, with_promise, write_zip
-from tests.datasets.raw_files import one_person, write_ntu
+from stars_bench.datasets.raw_files.sources import LARGEST
+from stars_bench.storage.shards import open_dataset
+from tests.datasets.archive_writers import snapshot, with_promise, write_zip
+from tests.datasets.raw_writers import one_person, write_ntu
 
 HERE = Path(__file__).parent
 CASES = tomllib.loads((HERE / "cases.toml").read_text(encoding="utf-8"))

@@ -9,13 +9,14 @@ from pathlib import Path
 import py7zr
 import pytest
 
-from stars_bench.api import Found, Source, StarsBenchError
+from stars_bench.api import Found, Source
 from stars_bench.datasets.ntu import NTU60, NTU120
+from stars_bench.datasets.parsing.pku import parse_split
 from stars_bench.datasets.pku_mmd import BY_RULE, PKU1, PKU2, cross_view
-from stars_bench.datasets.pku_raw import parse_split
-from stars_bench.datasets.prepare import prepare
-from stars_bench.datasets.sources import place_of, read
-from tests.datasets.raw_files import one_person, write_ntu, write_pku
+from stars_bench.datasets.raw_files.sources import place_of, read
+from stars_bench.errors import StarsBenchError
+from stars_bench.preparation.prepare import prepare
+from tests.datasets.raw_writers import one_person, write_ntu, write_pku
 
 FIRST, SECOND = "S001C001P001R001A001", "S018C002P045R001A061"
 LABELS = {"0002-L": "3,10,40,1\n51,41,55,2\n", "0002-M": "1,0,20,1\n", "0003-R": "2,5,9,1\n"}

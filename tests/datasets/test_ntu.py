@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from stars_bench.api import Clip, SetAside
-from stars_bench.datasets.kinect import JOINTS, KINECT_V2
 from stars_bench.datasets.ntu import NTU60, NTU120, SYNTHETIC, expected_names, missing_names, published_names
-from stars_bench.datasets.ntu_raw import parse_name
-from tests.datasets.raw_files import write_ntu
+from stars_bench.datasets.parsing.ntu import parse_name
+from stars_bench.datasets.skeletons.kinect import JOINTS, KINECT_V2
+from tests.datasets.raw_writers import write_ntu
 
 
 def test_the_recorded_names_less_the_missing_list_are_the_published_counts() -> None:

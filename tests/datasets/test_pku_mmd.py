@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stars_bench.api import Clip, SetAside, StarsBenchError
+from stars_bench.api import Clip, SetAside
+from stars_bench.datasets.parsing.numbers import ParseError
+from stars_bench.datasets.parsing.pku import parse_labels, parse_split, parse_video
 from stars_bench.datasets.pku_mmd import PKU1, PKU2
-from stars_bench.datasets.pku_raw import parse_labels, parse_split, parse_video
-from stars_bench.datasets.text_numbers import ParseError
-from tests.datasets.raw_files import video, write_pku
+from stars_bench.errors import StarsBenchError
+from tests.datasets.raw_writers import video, write_pku
 
 LABELS = {"0002-L": "3,10,40,1\n51,41,55,2\n", "0002-M": "1,0,20,1\n", "0003-R": "2,5,9,1\n"}
 

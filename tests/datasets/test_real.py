@@ -10,8 +10,8 @@ import pytest
 
 from stars_bench.datasets.ntu import NTU60
 from stars_bench.datasets.pku_mmd import PKU1
-from stars_bench.datasets.prepare import prepare
-from stars_bench.datasets.shards import open_dataset
+from stars_bench.preparation.prepare import prepare
+from stars_bench.storage.shards import open_dataset
 from stars_bench.testing import check_dataset
 
 REAL = Path(os.environ.get("STARS_BENCH_REAL", "no such folder"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stars_bench.api import Clip, RawItem, SetAside, Source, UsageError
+from stars_bench.api import Clip, RawItem, SetAside, Source
 from stars_bench.datasets.ntu import SYNTHETIC, convert, expected_names
 from stars_bench.datasets.synthetic import (
     ACTIONS,
@@ -23,13 +23,14 @@ from stars_bench.datasets.synthetic import (
     to_text,
     write_raw,
 )
+from stars_bench.datasets.synthetic.actions.first_actions import FIRST_ACTIONS
 from stars_bench.datasets.synthetic.camera import BODY_ID, camera_pose, clean_views
-from stars_bench.datasets.synthetic.first_actions import FIRST_ACTIONS
 from stars_bench.datasets.synthetic.generated import GENERATOR, generate, generated_items
 from stars_bench.datasets.synthetic.performers import performer
 from stars_bench.datasets.synthetic.printing import as_printed, print_clip
 from stars_bench.datasets.synthetic.stage import ClipName, missing_names, setup_performers
 from stars_bench.datasets.synthetic.writer import CHAIN_ENDS, PARENTS
+from stars_bench.errors import UsageError
 
 # The text of one clip of each: SHA-256, first 12 digits.
 FROZEN = {

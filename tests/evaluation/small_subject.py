@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from stars_bench.api import Skeleton
-from stars_bench.batches import ClipPart, ClipStore
-from stars_bench.evaluation.features import Subject
-from stars_bench.models.encoder import SkeletonEncoder
-from stars_bench.training.run import StageRun
+from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.evaluation.subject import Subject
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.training.stages import StageRun
 
 CLASSES, FRAMES, JOINTS = 4, 8, 6
 NAMES = ("spine", "left hand", "right hand", "head", "left foot", "right foot")

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stars_bench.batches import ClipPart, ClipStore
-from stars_bench.evaluation.features import Subject
+from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.evaluation.subject import Subject
 from stars_bench.protocols.episodes import draw_episodes
-from stars_bench.training.run import StageRun
+from stars_bench.training.stages import StageRun
 
 FRAMES = 2
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stars_bench.api import UsageError
+from stars_bench.errors import UsageError
 from stars_bench.evaluation.classifier import Classifier, ClassifierConfig
 from tests.evaluation.small_subject import FRAMES, Subject, small_encoder, subject_for
 

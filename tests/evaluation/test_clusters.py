@@ -8,17 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from stars_bench.api import UsageError
-from stars_bench.evaluation.clusters import (
-    PAPER_CLASSES,
-    Clusters,
-    ClustersConfig,
-    k_means,
-    other_neighbours,
-    tsne_map,
-)
-from stars_bench.evaluation.features import Outcome
-from stars_bench.evaluation.metrics import measure
+from stars_bench.errors import UsageError
+from stars_bench.evaluation.clusters import PAPER_CLASSES, Clusters, ClustersConfig, k_means, other_neighbours, tsne_map
+from stars_bench.evaluation.subject import Outcome
+from stars_bench.records.metrics import measure
 from tests.evaluation.still_clips import still_subject
 
 RNG = np.random.default_rng(0)

@@ -10,12 +10,12 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from stars_bench.api import UsageError
+from stars_bench.errors import UsageError
 from stars_bench.evaluation import few_shot
 from stars_bench.evaluation.few_shot import Exemplar, ExemplarConfig, FewShot, FewShotConfig, classify_episodes
-from stars_bench.evaluation.metrics import measure
-from stars_bench.evaluation.neighbours import unit
+from stars_bench.evaluation.nearest import unit
 from stars_bench.protocols.episodes import draw_episodes
+from stars_bench.records.metrics import measure
 from tests.evaluation.still_clips import still_subject
 
 RNG = np.random.default_rng(0)

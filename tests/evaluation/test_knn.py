@@ -9,8 +9,8 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from stars_bench.api import UsageError
-from stars_bench.evaluation import neighbours
+from stars_bench.errors import UsageError
+from stars_bench.evaluation import nearest
 from stars_bench.evaluation.knn import KNN, KNNConfig, knn_predict
 from tests.evaluation.still_clips import still_subject
 
@@ -27,10 +27,10 @@ def scikit_learn(bank: np.ndarray, labels: np.ndarray, queries: np.ndarray, k: i
     return model.fit(bank.astype(np.float64), labels).predict(queries.astype(np.float64))
 
 
-@pytest.mark.parametrize("few_pairs", [neighbours.FEW_PAIRS, 0], ids=["compare everything", "fast search"])
+@pytest.mark.parametrize("few_pairs", [nearest.FEW_PAIRS, 0], ids=["compare everything", "fast search"])
 @pytest.mark.parametrize("classes", [3, 20])
 def test_equals_scikit_learn(classes: int, few_pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "FEW_PAIRS", few_pairs)
+    monkeypatch.setattr(nearest, "FEW_PAIRS", few_pairs)
     rng = np.random.default_rng(classes)
     bank, queries = (rng.normal(size=(n, 40)).astype(np.float32) for n in (1200, 1500))
     labels = rng.integers(0, classes, 1200)
@@ -38,9 +38,9 @@ def test_equals_scikit_learn(classes: int, few_pairs: int, monkeypatch: pytest.M
         assert np.array_equal(ours, scikit_learn(bank, labels, queries, k))
 
 
-@pytest.mark.parametrize("few_pairs", [neighbours.FEW_PAIRS, 0], ids=["compare everything", "fast search"])
+@pytest.mark.parametrize("few_pairs", [nearest.FEW_PAIRS, 0], ids=["compare everything", "fast search"])
 def test_equals_scikit_learn_where_votes_are_tied(few_pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "FEW_PAIRS", few_pairs)
+    monkeypatch.setattr(nearest, "FEW_PAIRS", few_pairs)
     rng = np.random.default_rng(5)
     bank, queries = (rng.normal(size=(n, 40)).astype(np.float32) for n in (1200, 800))
     labels = np.arange(1200)[::-1] // 3  # hardly a class twice among ten neighbours: with k > 1 most votes are tied
@@ -48,9 +48,9 @@ def test_equals_scikit_learn_where_votes_are_tied(few_pairs: int, monkeypatch: p
         assert np.array_equal(ours, scikit_learn(bank, labels, queries, k))
 
 
-@pytest.mark.parametrize("few_pairs", [neighbours.FEW_PAIRS, 0], ids=["compare everything", "fast search"])
+@pytest.mark.parametrize("few_pairs", [nearest.FEW_PAIRS, 0], ids=["compare everything", "fast search"])
 def test_equals_scikit_learn_where_distances_are_tied(few_pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "FEW_PAIRS", few_pairs)
+    monkeypatch.setattr(nearest, "FEW_PAIRS", few_pairs)
     rng = np.random.default_rng(6)
     # Every clip twice, under one class: which of the two counts is left open by scikit-learn and changes nothing.
     bank, labels = np.repeat(rng.normal(size=(600, 40)), 2, axis=0).astype(np.float32), np.repeat(np.arange(600) % 7, 2)

@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from stars_bench.batches import ClipPart, ClipStore
-from stars_bench.evaluation.features import Subject
+from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.evaluation.linear import Linear, LinearConfig, LinearHead
-from stars_bench.training.run import StageRun
+from stars_bench.evaluation.subject import Subject
+from stars_bench.training.stages import StageRun
 from tests.evaluation.small_subject import subject_for
 
 CLASSES = 4

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from stars_bench.evaluation.features import Outcome
 from stars_bench.evaluation.finetune import FinetuneConfig
 from stars_bench.evaluation.semi import Semi, SemiConfig
-from stars_bench.provenance import digest_lines
+from stars_bench.evaluation.subject import Outcome
+from stars_bench.io.files import digest_lines
 from tests.evaluation.small_subject import CLASSES, small_encoder, subject_for
 
 CONFIG = SemiConfig(

@@ -19,23 +19,28 @@ from typing import Any
 
 import numpy as np
 
-from stars_bench import official, plan, registry
-from stars_bench.api import DatasetSpec, RawItem, SetAside, Source, StarsBenchError
-from stars_bench.datasets import described, sources, zip_archives
-from stars_bench.datasets.layouts import LAYOUTS
+from stars_bench import registry
+from stars_bench.api import DatasetSpec, RawItem, SetAside, Source
+from stars_bench.datasets.custom import load
 from stars_bench.datasets.ntu import NTU120, SYNTHETIC
 from stars_bench.datasets.pku_mmd import PKU1
-from stars_bench.datasets.shards import check_clip
-from stars_bench.exchange import crossclr, mamp, pyskl, unpickle
-from stars_bench.exchange.intake import Intake
+from stars_bench.datasets.raw_files import sources, zip
+from stars_bench.datasets.skeletons.layouts import LAYOUTS
+from stars_bench.errors import StarsBenchError
+from stars_bench.experiments import official_checkpoints, plan
+from stars_bench.formats import crossclr, mamp, pyskl
+from stars_bench.formats.match_clips import Intake
+from stars_bench.io import unpickle
 from stars_bench.models.mamp import MampConfig
 from stars_bench.protocols.standard import XSUB
-from stars_bench.results import store
+from stars_bench.records import store
+from stars_bench.storage.shards import check_clip
 from stars_bench.training import checkpoint
-from tests.datasets import described_files
-from tests.datasets.raw_files import video
+from tests.datasets.custom import custom_files
+from tests.datasets.raw_writers import video
+from tests.paths import TESTS
 
-HERE = Path(__file__).parents[1]
+HERE = TESTS
 OWNER = "it"  # whose setting is read
 LONGEST = 1_000  # characters of a message, paths left out
 
@@ -129,7 +134,7 @@ def _split(data: bytes, folder: Path) -> None:
 
 
 def _zip(data: bytes, folder: Path) -> None:
-    zip_archives.close_all()
+    zip.close_all()
     (folder / "a.zip").write_bytes(data)
     for item in SYNTHETIC.find([folder]).items:
         try:
@@ -143,17 +148,17 @@ def _zip(data: bytes, folder: Path) -> None:
 
 def _description(data: bytes, folder: Path) -> None:
     (folder / "gym.toml").write_bytes(data)
-    described.describe(folder / "gym.toml")
+    load.describe(folder / "gym.toml")
 
 
 @cache
 def _gym(kind: str) -> tuple[DatasetSpec, tuple[bytes, ...]]:
     """A described dataset of a kind of file, and two of its files."""
     with TemporaryDirectory() as folder:
-        joints = [f"joint{number}" for number in range(described_files.JOINTS[kind])]
+        joints = [f"joint{number}" for number in range(custom_files.JOINTS[kind])]
         if kind == "csv":
             joints = list(LAYOUTS["kinect-v1"].joints)
-        spec = described.describe(described_files.write(Path(folder), kind, joints, subjects=1, cameras=1))
+        spec = load.describe(custom_files.write(Path(folder), kind, joints, subjects=1, cameras=1))
         return spec, tuple(path.read_bytes() for path in sorted(Path(folder, "raw").rglob(f"*.{kind}")))
 
 
@@ -211,7 +216,7 @@ def _pickle(data: bytes, folder: Path) -> None:
 def _checkpoint(data: bytes, folder: Path) -> None:
     path = folder / "a.pt"
     path.write_bytes(data)
-    official.encoder_of(official.load(path), path)
+    official_checkpoints.encoder_of(official_checkpoints.load(path), path)
 
 
 def _own_checkpoint(data: bytes, folder: Path) -> None:
@@ -281,7 +286,7 @@ def _npys() -> list[bytes]:
 
 
 def _descriptions() -> list[bytes]:
-    return [(described_files.HEAD + body + described_files.SPLIT).encode() for body in described_files.BODIES.values()]
+    return [(custom_files.HEAD + body + custom_files.SPLIT).encode() for body in custom_files.BODIES.values()]
 
 
 def _pickles(content: Any) -> list[bytes]:

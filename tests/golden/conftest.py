@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.paths import GOLDEN
+
 Arrays = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
-    return Path(os.environ.get("STARS_BENCH_GOLDEN") or Path(__file__).parent)
+    return GOLDEN
 
 
 @pytest.fixture(scope="session")

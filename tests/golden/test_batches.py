@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from stars_bench.batches import ClipPart, ClipStore, random_crop, rotate, rotation_matrices
+from stars_bench.data.clip_store import ClipPart, ClipStore, random_crop, rotate, rotation_matrices
 from tests.golden.conftest import Arrays, tensor
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stars_bench.datasets import cleaning, ntu_raw
+from stars_bench.datasets.cleaning import mamp
+from stars_bench.datasets.parsing import ntu
+from tests.paths import GOLDEN
 
-GOLDEN = Path(os.environ.get("STARS_BENCH_GOLDEN") or Path(__file__).parent)
 FILES = sorted((GOLDEN / "raw").glob("*.skeleton"))
 
 
 def denoised(file: Path) -> np.ndarray:
-    joints, _ = cleaning.denoise(ntu_raw.parse(file.read_bytes()))
+    joints, _ = mamp.denoise(ntu.parse(file.read_bytes()))
     return joints
 
 
@@ -34,12 +34,12 @@ def test_actors_and_frames_are_those_of_the_public_preprocessing_exactly(file: P
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_centred_clips_are_those_of_the_public_preprocessing(file: Path) -> None:
     expected = np.load(GOLDEN / "clean.npz")[f"{file.stem}/centered"]
-    np.testing.assert_allclose(cleaning.centre(denoised(file)), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(mamp.centre(denoised(file)), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_whole_profile_gives_the_same_clip_cut_to_300_frames(file: Path) -> None:
     expected = np.load(GOLDEN / "clean.npz")[f"{file.stem}/centered"][:300]
-    bodies, _ = cleaning.clean(ntu_raw.parse(file.read_bytes()))
+    bodies, _ = mamp.clean(ntu.parse(file.read_bytes()))
     assert bodies.shape == (expected.shape[1] // 75, len(expected), 25, 3)
     np.testing.assert_allclose(np.hstack([body.reshape(-1, 75) for body in bodies]), expected, rtol=1e-6, atol=1e-6)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from stars_bench.evaluation.finetune import FinetuneConfig, TunedEncoder
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.training.supervision import supervised_stage
 
 

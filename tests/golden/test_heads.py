@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from stars_bench.evaluation.finetune import FinetuneConfig, TunedEncoder
 from stars_bench.evaluation.linear import LinearHead
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.layers.encoder import SkeletonEncoder
 from tests.golden.conftest import Arrays, below, tensor
 
 pytestmark = pytest.mark.usefixtures("float64")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from stars_bench.api import DatasetSpec
 from stars_bench.datasets.pku_mmd import PKU1, PKU2
-from stars_bench.datasets.prepare import prepare
-from stars_bench.datasets.shards import PreparedDataset, open_dataset
+from stars_bench.preparation.prepare import prepare
 from stars_bench.protocols.standard import XSUB, XVIEW
+from stars_bench.storage.shards import PreparedDataset, open_dataset
+from tests.paths import GOLDEN
 
-GOLDEN = Path(os.environ.get("STARS_BENCH_GOLDEN") or Path(__file__).parent)
 PHASES = [(PKU1, "pku_v1"), (PKU2, "pku_v2")]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from stars_bench.models.encoder import SkeletonEncoder, bodies_of
+from stars_bench.models.layers.encoder import SkeletonEncoder, bodies_of
 from stars_bench.models.mamp import MaskedPrediction, choose, take
 from stars_bench.training.optim import decay_matrices_only
 from tests.golden.conftest import Arrays, below, tensor

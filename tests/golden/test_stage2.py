@@ -9,9 +9,9 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from stars_bench.models.encoder import SkeletonEncoder
-from stars_bench.models.nnclr import OFFICIAL_GRADIENT_SCALE, NeighbourTuning
-from stars_bench.models.tuning import tuning_optimizer
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.nnclr import OFFICIAL_GRADIENT_SCALE, NeighbourTuning
+from stars_bench.models.layers.tuning import tuning_optimizer
 from stars_bench.training.optim import clip_each
 from tests.golden.conftest import Arrays, below, tensor
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from stars_bench import draws
-from stars_bench.models import augment
-from stars_bench.models.skeleton_graph import mirrored_joints
+from stars_bench.data import random
+from stars_bench.models.layers import augment
+from stars_bench.models.layers.skeleton_graph import mirrored_joints
 from tests.evaluation.small_subject import SIX
 
 MIRRORED = torch.tensor(mirrored_joints(SIX))
@@ -114,6 +114,6 @@ def test_a_divided_batch_draws_what_the_whole_one_does(x: Tensor) -> None:
     torch.manual_seed(3)
     whole = augment.extreme_view(x, MIRRORED, time_flip=True)
     torch.manual_seed(3)
-    with draws.share(1, 2, 4):
+    with random.share(1, 2, 4):
         part = augment.extreme_view(x[1:3], MIRRORED, time_flip=True)
     torch.testing.assert_close(part, whole[1:3])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stars_bench.models.encoder import Block, SkeletonEncoder, bodies_of, distinct_bodies, stochastic_depth
+from stars_bench.models.layers.encoder import Block, SkeletonEncoder, bodies_of, distinct_bodies, stochastic_depth
 
 
 def plain_features(encoder: SkeletonEncoder, x: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stars_bench.datasets.kinect import KINECT_V2
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.models.aimclr import AimClrConfig, ExtremeContrast
+from stars_bench.models.layers.skeleton_graph import spatial_partitions
+from stars_bench.models.layers.stgcn_net import STGCN
 from stars_bench.models.raw import Coordinates
-from stars_bench.models.skeleton_graph import spatial_partitions
 from stars_bench.models.skeletonclr import ContrastConfig, MomentumContrast
 from stars_bench.models.stgcn import ClassifyingSTGCN, StgcnConfig
-from stars_bench.models.stgcn_net import STGCN
 from stars_bench.training.optim import step_decay
 from tests.evaluation.small_subject import SIX
 from tests.models import plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MaskedPrediction
 from tests.models import plain
 

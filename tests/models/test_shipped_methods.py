@@ -15,7 +15,7 @@ from stars_bench.models.mamp import EncoderConfig
 from stars_bench.testing.method import SMALL
 from stars_bench.training import loop
 from stars_bench.training.loop import Stage
-from stars_bench.training.run import StageRun
+from stars_bench.training.stages import StageRun
 from tests.evaluation.small_subject import FRAMES, JOINTS, parts
 from tests.stand_in_gpu import OnGpu, stand_in_gpu, waits
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stars_bench.api import Skeleton, UsageError
-from stars_bench.datasets.kinect import KINECT_V2
-from stars_bench.models.skeleton_graph import hops_from, mirrored_joints, root_of, spatial_partitions
+from stars_bench.api import Skeleton
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
+from stars_bench.errors import UsageError
+from stars_bench.models.layers.skeleton_graph import hops_from, mirrored_joints, root_of, spatial_partitions
 
 KINECT_V1 = Skeleton(
     "kinect-v1",

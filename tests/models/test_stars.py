@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from stars_bench.api import UsageError
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.errors import UsageError
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.nnclr import NeighbourTuning
 from stars_bench.models.mamp import Mamp, MampConfig, MaskedPrediction
-from stars_bench.models.nnclr import NeighbourTuning
 from stars_bench.models.stars import Stars, StarsConfig
 from stars_bench.models.untrained import Untrained, UntrainedConfig
-from stars_bench.training.run import StageRun
+from stars_bench.training.stages import StageRun
 from tests.evaluation.small_subject import FRAMES, JOINTS, parts
 
 STAGE1 = MampConfig(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stars_bench.models.encoder import SkeletonEncoder
+from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.supervised import ClassifyingEncoder, Supervised, SupervisedConfig
-from stars_bench.training.run import StageRun
+from stars_bench.training.stages import StageRun
 from tests.evaluation.small_subject import CLASSES, FRAMES, JOINTS, parts
 
 CONFIG = SupervisedConfig(

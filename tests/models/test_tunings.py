@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from stars_bench.models.contrast import enqueue, new_queue
-from stars_bench.models.dino_tuning import DinoSettings, SelfDistillation, koleo, sinkhorn
-from stars_bench.models.encoder import SkeletonEncoder
-from stars_bench.models.mamp_nnclr import Joint, MampNnclrConfig
-from stars_bench.models.moco_tuning import MomentumTuning
-from stars_bench.models.nnclr import NeighbourTuning, TuningConfig
-from stars_bench.models.stars_flip import FlipTuning
-from stars_bench.models.tuning import tuning_optimizer
+from stars_bench.models.ablations.dino_tuning import DinoSettings, SelfDistillation, koleo, sinkhorn
+from stars_bench.models.ablations.mamp_nnclr import Joint, MampNnclrConfig
+from stars_bench.models.ablations.moco_tuning import MomentumTuning
+from stars_bench.models.ablations.stars_flip import FlipTuning
+from stars_bench.models.layers.contrast import enqueue, new_queue
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.nnclr import NeighbourTuning, TuningConfig
+from stars_bench.models.layers.tuning import tuning_optimizer
 from tests.models import plain
 
 pytestmark = pytest.mark.usefixtures("float64")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stars_bench.api import UsageError
+from stars_bench.errors import UsageError
 from stars_bench.protocols.episodes import draw_episodes
 
 RNG = np.random.default_rng(0)

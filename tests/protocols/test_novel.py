@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stars_bench.api import ProtocolSpec, Split, StarsBenchError
+from stars_bench.api import ProtocolSpec, Split
 from stars_bench.datasets.ntu import expected_names
+from stars_bench.errors import StarsBenchError
 from stars_bench.protocols.novel import (
     FEWSHOT,
     ONESHOT,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stars_bench.api import UsageError
+from stars_bench.errors import UsageError
 from stars_bench.protocols.semi import semi_rows
 
 CLASS_SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=8).filter(lambda sizes: sum(sizes) >= 2)

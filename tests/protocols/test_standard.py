@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stars_bench.api import StarsBenchError
 from stars_bench.datasets.ntu import expected_names
-from stars_bench.datasets.ntu_raw import parse_name
+from stars_bench.datasets.parsing.ntu import parse_name
+from stars_bench.errors import StarsBenchError
 from stars_bench.protocols.standard import XSET, XSUB, XVIEW, make_split
 from stars_bench.protocols.validation import hold_out_subjects
 

@@ -41,11 +41,7 @@ def load() -> None:
     import numba  # noqa: F401
     import torch
 
-    import stars_bench.cli
-    import stars_bench.datasets.prepare
-    import stars_bench.exchange.incoming
-    import stars_bench.runner  # noqa: F401
-    from stars_bench.models import mamp, nnclr, stars  # noqa: F401
+    from stars_bench.models.layers import nnclr  # noqa: F401
 
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # loads torch's compiler, for a second
 
@@ -111,9 +107,9 @@ def _be(arguments: Sequence[str], folder: Path) -> None:
 
 def main() -> None:
     """The command line, with small shards."""
-    from stars_bench.datasets import plans
+    from stars_bench.preparation import shard_plan
 
-    plans.SMALLEST_SHARD = SMALLEST_SHARD
+    shard_plan.SMALLEST_SHARD = SMALLEST_SHARD
     from stars_bench.cli import main as stars_bench
 
     stars_bench()

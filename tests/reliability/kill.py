@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from stars_bench.datasets.ntu import SYNTHETIC
-from stars_bench.datasets.prepare import prepare
 from stars_bench.datasets.synthetic import clip_names, write_raw
-from tests.datasets.archive_files import write_tar
+from stars_bench.preparation.prepare import prepare
+from tests.datasets.archive_writers import write_tar
 from tests.reliability.command import Job, all_gone, kill_group, load, members, prepare_arguments, run_arguments
 from tests.reliability.state import difference, state
 

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.paths import ROOT
 from tests.reliability.command import kill_group
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = ROOT
 SECONDS = 300.0
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from stars_bench.datasets import workers
+from stars_bench.io import process_pool
 from tests.reliability.command import prepare_arguments, run_arguments
 from tests.reliability.source import finish
 
-pytestmark = pytest.mark.skipif(not workers.CAN_FORK, reason="needs Linux")
+pytestmark = pytest.mark.skipif(not process_pool.CAN_FORK, reason="needs Linux")
 OTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 FULL = "the disk (or a quota) is full; make room and run the same again, it goes on from what is there\n"
 

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from stars_bench.provenance import alone_in
+from stars_bench.io.files import alone_in
+from tests.paths import ROOT
 from tests.reliability.state import difference, state
-
-ROOT = Path(__file__).parents[2]
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -76,7 +75,7 @@ def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (writing := folder / ".stage1.pt.abc.partial").write_bytes(b"half")
-    hold = "import sys; from pathlib import Path; from stars_bench.provenance import alone_in\n"
+    hold = "import sys; from pathlib import Path; from stars_bench.io.files import alone_in\n"
     hold += "with alone_in(Path(sys.argv[1])):\n Path(sys.argv[2]).touch(); print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", hold, str(folder), str(writing)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:

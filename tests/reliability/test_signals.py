@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from stars_bench.datasets import workers
+from stars_bench.io import process_pool
 from tests.reliability.command import all_gone, members, prepare_arguments, run_arguments
 from tests.reliability.source import ended, finish, start, wait_until
 
-pytestmark = pytest.mark.skipif(not workers.CAN_FORK, reason="looks at processes as Linux shows them")
+pytestmark = pytest.mark.skipif(not process_pool.CAN_FORK, reason="looks at processes as Linux shows them")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 LINE = "stopped; the same command goes on from what it last saved\n"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from stars_bench.datasets import workers
+from stars_bench.io import process_pool
 from tests.reliability.command import prepare_arguments, run_arguments
 from tests.reliability.source import ended, finish, start, wait_until
 from tests.reliability.state import difference, state
 
-pytestmark = pytest.mark.skipif(not workers.CAN_FORK, reason="needs Linux")
+pytestmark = pytest.mark.skipif(not process_pool.CAN_FORK, reason="needs Linux")
 
 ENTER = """
 import os, sys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stars_bench import registry
-from stars_bench.datasets.layouts import KINECT_V1
+from stars_bench.datasets.skeletons.layouts import KINECT_V1
 from stars_bench.testing import NotConforming, check_method
 from tests.testing import broken_methods
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stars_bench.api import UsageError
+from stars_bench.errors import UsageError
 from stars_bench.training import distributed
 from stars_bench.training.batch_norm import of_the_whole_batch
 from tests.training.small_steps import outcome

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stars_bench import draws
 from stars_bench.api import Skeleton
-from stars_bench.batches import ClipPart, ClipStore
-from stars_bench.models.encoder import SkeletonEncoder
-from stars_bench.models.frozen_half import FrozenHalf
+from stars_bench.data import random
+from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.models.ablations.moco_tuning import MomentumTuning
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.frozen_features import FrozenHalf
+from stars_bench.models.layers.nnclr import NeighbourTuning
+from stars_bench.models.layers.tuning import tuning_optimizer
 from stars_bench.models.mamp import MaskedPrediction
-from stars_bench.models.moco_tuning import MomentumTuning
-from stars_bench.models.nnclr import NeighbourTuning
 from stars_bench.models.skeletonclr import ContrastConfig, MomentumContrast
-from stars_bench.models.tuning import tuning_optimizer
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.step import SplitStep
 from stars_bench.training.supervision import ActionHead, SupervisionConfig, supervised_stage
@@ -129,7 +129,7 @@ def convolution(batch: int) -> Stage:
 
     def logits(rows: Tensor) -> Tensor:
         x = data.cropped(rows, FRAMES)
-        noisy = x + 0.1 * draws.rand(len(rows), 1, 1, 1, 1)
+        noisy = x + 0.1 * random.rand(len(rows), 1, 1, 1, 1)
         return model(noisy.permute(0, 4, 1, 2, 3).flatten(1, 2))
 
     return supervised_stage(

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stars_bench import disk
-from stars_bench.api import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io import disk
 from stars_bench.training import checkpoint, distributed, loop
-from stars_bench.training.divergence import TOGETHER, Diverged, Watch
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.memory import OutOfMemory
-from stars_bench.training.run import StageRun
+from stars_bench.training.nan_guard import TOGETHER, Diverged, Watch
+from stars_bench.training.stages import StageRun
 from stars_bench.training.step import SplitStep
 from tests.training.small_steps import KINDS, outcome
 

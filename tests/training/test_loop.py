@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stars_bench.api import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Stage, set_precision, train
 from stars_bench.training.optim import clip_each, warmup_cosine
-from stars_bench.training.run import StageRun
+from stars_bench.training.stages import StageRun
 from tests.training.small_steps import outcome
 
 CPU = torch.device("cpu")

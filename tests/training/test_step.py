@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stars_bench import draws
-from stars_bench.api import UsageError
+from stars_bench.data import random
+from stars_bench.errors import UsageError
 from stars_bench.training.step import Division, SplitStep, back_propagate
 from tests.training.small_steps import check_equal, outcome
 
@@ -78,11 +78,11 @@ def test_draws_of_shares_make_up_the_draws_of_the_batch() -> None:
     def drawn(count: int) -> list[torch.Tensor]:
         torch.manual_seed(4)
         x = torch.ones(2 * count, 3)
-        return [draws.rand(count, 5), draws.rand(2, count, dim=1), draws.rand(2 * count), draws.dropout(x, 0.4)]
+        return [random.rand(count, 5), random.rand(2, count, dim=1), random.rand(2 * count), random.dropout(x, 0.4)]
 
     whole, parts = drawn(7), []
     for first, count in ((0, 3), (3, 3), (6, 1)):
-        with draws.share(first, count, 7):
+        with random.share(first, count, 7):
             parts.append(drawn(count))
             after = torch.rand(1)
     for got, dim, expected in zip(zip(*parts, strict=True), (0, 1, 0, 0), whole, strict=True):
@@ -92,5 +92,5 @@ def test_draws_of_shares_make_up_the_draws_of_the_batch() -> None:
 
 
 def test_draws_that_are_not_of_clips_are_refused() -> None:
-    with draws.share(0, 2, 4), pytest.raises(ValueError, match="3 rows do not belong to 2 clips"):
-        draws.rand(3)
+    with random.share(0, 2, 4), pytest.raises(ValueError, match="3 rows do not belong to 2 clips"):
+        random.rand(3)

@@ -5,7 +5,7 @@ and a writer of `.skeleton` text; or, without any text, the clips that would be 
 function of (seed, name).
 """
 
-from stars_bench.datasets.synthetic.actions import ACTIONS, DEFAULT_ACTIONS
+from stars_bench.datasets.synthetic.actions.actions import ACTIONS, DEFAULT_ACTIONS
 from stars_bench.datasets.synthetic.camera import SyntheticClip, make_clip
 from stars_bench.datasets.synthetic.generated import generate, generated_items
 from stars_bench.datasets.synthetic.stage import DEFAULT_CLIPS, DEFAULT_SETUPS, clip_names

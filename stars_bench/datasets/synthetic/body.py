@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.compiling import compiled, kept
+from stars_bench.io.numba_cache import compiled, kept
 
 Vector = tuple[float, float, float]
 Pair = tuple[float, float]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.compiling import compiled, kept
 from stars_bench.datasets.synthetic.performance import perform
 from stars_bench.datasets.synthetic.seeds import generator
 from stars_bench.datasets.synthetic.stage import ClipName
+from stars_bench.io.numba_cache import compiled, kept
 
 # The sensors of a setup share height and distance; ranges as in NTU RGB+D (0.5 to 2.7 m high, 2 to 4.5 m away), a
 # little closer to the middle so that two people fit into the picture.

@@ -14,14 +14,15 @@ from itertools import groupby
 
 import numpy as np
 
-from stars_bench.api import Clip, Profile, RawItem, SetAside, UsageError
-from stars_bench.datasets.cleaning import NothingLeft
-from stars_bench.datasets.cleaning_choice import clean_by
-from stars_bench.datasets.ntu_frames import Seen
-from stars_bench.datasets.ntu_raw import RawBody, RawClip
+from stars_bench.api import Clip, Profile, RawItem, SetAside
+from stars_bench.datasets.cleaning.by_profile import clean_by
+from stars_bench.datasets.cleaning.mamp import NothingLeft
+from stars_bench.datasets.parsing.ntu import RawBody, RawClip
+from stars_bench.datasets.parsing.ntu_frames import Seen
 from stars_bench.datasets.synthetic.camera import Recording, record
 from stars_bench.datasets.synthetic.printing import as_printed
 from stars_bench.datasets.synthetic.stage import ClipName, choose_clips
+from stars_bench.errors import UsageError
 
 GENERATOR = 1  # raise it whenever the clip of a given seed and name changes
 

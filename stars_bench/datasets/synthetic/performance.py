@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from stars_bench.compiling import kept
-from stars_bench.datasets.synthetic.actions import ACTIONS
+from stars_bench.datasets.synthetic.actions.actions import ACTIONS
+from stars_bench.datasets.synthetic.actions.choreography import CHANNELS, Key, Move, Vector, Wave
 from stars_bench.datasets.synthetic.body import FOOT, HAND, HEAD, PELVIS, PLACE, TRUNK, joints
-from stars_bench.datasets.synthetic.choreography import CHANNELS, Key, Move, Vector, Wave
 from stars_bench.datasets.synthetic.performers import Performer, idle_hands, performer
 from stars_bench.datasets.synthetic.seeds import generator
 from stars_bench.datasets.synthetic.stage import setup_performers
+from stars_bench.io.numba_cache import kept
 
 FPS = 30
 PACE = 0.75  # of the seconds in the choreographies: clips of mostly 40 to 150 frames, as cut in NTU RGB+D

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.compiling import compiled, kept
+from stars_bench.io.numba_cache import compiled, kept
 
 SMALLEST_FIXED = 1e-4  # below it an exponent is printed
 LONGEST = 13  # bytes of a number: -1.234567E-05

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stars_bench.datasets.synthetic.actions import ACTIONS, DEFAULT_ACTIONS
+from stars_bench.datasets.synthetic.actions.actions import ACTIONS, DEFAULT_ACTIONS
 
 CAMERAS, REPLICATIONS = (1, 2, 3), (1, 2)
 NTU60_SETUPS = 17  # setups up to here film actions 1 to 60, later ones 61 to 120

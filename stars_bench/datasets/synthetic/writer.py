@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.compiling import compiled, kept
-from stars_bench.datasets import workers
 from stars_bench.datasets.synthetic.camera import SyntheticClip, make_clip
 from stars_bench.datasets.synthetic.printing import print_clip
 from stars_bench.datasets.synthetic.stage import ClipName, clip_names
-from stars_bench.provenance import atomic_path
+from stars_bench.io import process_pool
+from stars_bench.io.files import atomic_path
+from stars_bench.io.numba_cache import compiled, kept
 
 # Pinhole models of the Kinect v2's depth and colour camera, pixels: focal length x, y, centre x, y, fitted to public
 # recordings.
@@ -73,7 +73,7 @@ def _run(tasks: list[list[str]], folder: Path, seed: int, jobs: int) -> Iterable
     if jobs == 1 or len(tasks) < 2:
         return map(work, tasks)
     to_text(make_clip(tasks[0][0], seed))  # what it compiles or loads is then there in every forked worker
-    return workers.run(work, tasks, jobs)
+    return process_pool.run(work, tasks, jobs)
 
 
 def _tasks(names: Sequence[str]) -> Iterator[list[str]]:

@@ -1,0 +1,97 @@
+"""Commands for other people's formats: export, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stars_bench.cli.options import DataDir, console, errors
+from stars_bench.display.progress import Bars
+from stars_bench.errors import StarsBenchError
+
+FormatName = Annotated[str, typer.Option("--format", metavar="NAME", help="mamp, pyskl or crossclr.")]
+
+
+def export(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A prepared dataset: ntu60, ntu120, pku1 ...")],
+    format: FormatName,
+    out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write; of crossclr the folder.")],
+    protocol: Annotated[
+        str | None, typer.Option(metavar="NAME", help="xsub, xview or xset; of pyskl default: all.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Write a prepared dataset in the format of another program.
+
+    **mamp**: the npz of CTR-GCN, MAMP and STARS, with the same clips in the same order. **pyskl**: the pickle of pyskl
+    and MMAction2. **crossclr**: the folder of CrosSCLR and AimCLR; theirs is raw: `--profile raw`.
+    """
+    from stars_bench import formats
+    from stars_bench.storage.shards import open_dataset
+
+    prepared = open_dataset(data_dir, dataset, profile)
+    with Bars(console) as bars:
+        report = formats.export(
+            prepared,
+            format,
+            out,
+            protocol=protocol,
+            overwrite=force,
+            progress=lambda done, total: bars(f"export {dataset}", done, total),
+        )
+    for name, (train, test) in report.clips.items():
+        console.print(f"{name}: {train:,} training and {test:,} test clips")
+    _print_notes(report.notes, report.warnings)
+    console.print(f"{report.out}: {report.size / 1e6:,.1f} MB, {report.seconds:.1f} s", soft_wrap=True)
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An npz, a pickle, or a CrosSCLR folder.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Whose clips these are: ntu60, ntu120, pku1 ...")],
+    protocol: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose parts the file holds, where it does not tell.")
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="mamp, pyskl, crossclr; auto: seen by the file.")
+    ] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace what was imported before.")] = False,
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Turn a file of another program into a prepared dataset, for those who lack the raw files.
+
+    It lies in DATA_DIR/DATASET/imported-FORMAT and is used by `--profile imported-FORMAT`, or without it where nothing
+    else is prepared. A pickle is read without running anything that it holds.
+    """
+    from stars_bench import formats
+    from stars_bench.storage import quality
+
+    with Bars(console) as bars:
+        report = formats.import_file(
+            file,
+            dataset,
+            data_dir,
+            protocol=protocol,
+            format=None if format == "auto" else format,
+            overwrite=force,
+            progress=lambda done, total, aside: bars(f"import {dataset}", done, total, f"{aside} set aside"),
+        )
+    console.print(quality.render(report.quality))
+    _print_notes(report.notes, report.warnings)
+    state = "was ready, nothing to do" if report.unchanged else "written"
+    console.print(f"{report.folder}: {state}, {report.seconds:.1f} s", soft_wrap=True)
+    if report.quality.faults:
+        clips = "1 clip was" if report.quality.faults == 1 else f"{report.quality.faults:,} clips were"
+        raise StarsBenchError(f"{clips} set aside (listed above, all in index.json); the others are ready")
+
+
+def _print_notes(notes: tuple[str, ...], warnings: tuple[str, ...]) -> None:
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
+    for warning in warnings:
+        errors.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)

@@ -1,0 +1,228 @@
+"""Commands that show what there is and whether it is whole: list, inspect, verify."""
+
+from __future__ import annotations
+
+from inspect import getdoc
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from stars_bench import registry
+from stars_bench.api import DatasetSpec, Profile
+from stars_bench.cli.options import DataDir, console
+from stars_bench.cli.results import verify_run
+from stars_bench.display.progress import Bars
+from stars_bench.errors import StarsBenchError, UsageError
+
+if TYPE_CHECKING:
+    from stars_bench.display.blocks import Inspection
+    from stars_bench.storage.shards import PreparedDataset
+
+PROFILES, PRESETS = "profiles", "presets"
+
+
+def list_names(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="KIND", help="datasets, profiles, protocols, methods, evaluations or presets."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Argument(metavar="METHOD", help="The presets of this method alone; default: of all.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """What there is: datasets (and which are prepared), protocols, methods, evaluations, plug-ins included.
+
+    `list profiles -v` shows how each profile of each dataset cleans, with every parameter; `list presets` what those of
+    each method are and cost.
+    """
+    from stars_bench.storage.shards import prepared_datasets
+
+    kinds = list(registry.BUILT_IN)
+    if kind not in (None, PROFILES, PRESETS, *kinds):
+        raise UsageError(f"there is no list of {kind!r}: {', '.join([*kinds, PROFILES, PRESETS])}")
+    if method is not None and kind != PRESETS:
+        raise UsageError(f"list {kind} {method}: a METHOD is for list presets")
+    prepared = {(found.name, found.profile.name) for found in prepared_datasets(data_dir)}
+    table = Table(box=None, pad_edge=False)
+    for column in ("kind", "name", "what it is"):
+        table.add_column(column)
+    for group in kinds if kind is None else [kind] * (kind in kinds):
+        for name in registry.names(group):
+            text = registry.summary(group, name)  # of a class; datasets and protocols are objects, and cheap to load
+            if not text:
+                spec = registry.load(group, name)
+                text = spec.title + _mark(any(dataset == name for dataset, _ in prepared))
+                if kind == "datasets":
+                    text += f"\n[dim]cite: {spec.citation}\nlicence: {spec.licence}[/]"
+            table.add_row(group[:-1], name, text)
+    if kind == PROFILES or (verbose and kind in (None, "datasets")):
+        for name in registry.names("datasets"):
+            spec = registry.load("datasets", name)
+            for profile in spec.profiles.values():
+                mark = _mark((name, profile.name) in prepared)
+                table.add_row("profile", f"{name} {profile.name}", _profile(spec, profile, verbose) + mark)
+    for name in ([method] if method else registry.names("methods")) if kind == PRESETS else ():
+        table.add_row("preset", *_presets(name))
+    console.print(table)
+
+
+def _presets(method: str) -> tuple[str, str]:
+    """A method's name, the names of its presets, and what its config says of them."""
+    from stars_bench.experiments.plan import DEFAULT_PRESETS
+
+    found = registry.load("methods", method)
+    names = getattr(found.Config, "presets", DEFAULT_PRESETS)
+    told = _costs(found.Config)
+    return found.name, "[bold]" + escape(", ".join(names)) + "[/]" + (f"\n[dim]{escape(told)}[/]" if told else "")
+
+
+def _costs(config: type) -> str:
+    """What the docstring of a config says after its first line, in lines as long as the terminal has them."""
+    paragraphs = (getdoc(config) or "").split("\n\n")[1:]
+    return "\n".join(
+        "\n- ".join(" ".join(part.split()) for part in ("\n" + paragraph).split("\n- ")).strip()
+        for paragraph in paragraphs
+    ).replace("`", "")
+
+
+def _mark(prepared: bool) -> str:
+    return " [green](prepared)[/]" if prepared else ""
+
+
+def _profile(spec: DatasetSpec, profile: Profile, verbose: bool) -> str:
+    default = "[bold]default[/]: " if profile.name == spec.default_profile else ""
+    text = default + escape(profile.summary)
+    if verbose:
+        parameters = {**profile.parameters, "absent_body": profile.absent_body}
+        text += "\n[dim]" + escape(", ".join(f"{key}={value}" for key, value in parameters.items())) + "[/]"
+    return text
+
+
+def inspect(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="A prepared dataset, by name or folder; a raw file, also ARCHIVE.zip:MEMBER; a shard (.h5); a run.",
+        ),
+    ],
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it to this file, as a page that needs nothing else.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every class, subject and setup with its clips.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no page of stars-bench.")] = False,
+    data_dir: DataDir = Path("data"),
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
+) -> None:
+    """What is in a prepared dataset, a raw file (.skeleton; PKU-MMD's videos, labels, splits), a shard, or a run.
+
+    Of a dataset: clips by class, subject, camera and setup, lengths, bodies, what the cleaning dropped. Of a raw file:
+    frames, bodies, tracking states, ranges and motion, what looks wrong, and what each profile's cleaning would drop.
+    Of a run: stages and what they depend on, learning curves, measured numbers.
+    """
+    from stars_bench.display import blocks_terminal, inspection
+    from stars_bench.io.files import write_text
+    from stars_bench.viewer.output import check_ours
+
+    found = _inspected(what, data_dir, profile)
+    if html is None:
+        console.print(blocks_terminal.to_rich(found, everything))
+        return
+    if not force:
+        check_ours(html)
+    write_text(html, inspection.to_html(found))
+    console.print(f"written: {html}", soft_wrap=True)
+
+
+def _inspected(what: str, data_dir: Path, profile: str | None) -> Inspection:
+    from stars_bench.formats.catalog import recognised
+    from stars_bench.inspection import dataset as overview
+    from stars_bench.inspection import raw_file, run
+
+    path = Path(what)
+    if path.suffix.lower() == ".h5":
+        return overview.shard_overview(path)
+    if what not in registry.names("datasets") and not _is_prepared(path):
+        if path.suffix.lower() != ".zip" and (format := recognised(path)) is not None:
+            raise UsageError(
+                f"{what}: clips of another program ({format.name}); "
+                f"`stars-bench import {what} --dataset NAME` makes a prepared dataset of them, which can be inspected"
+            )
+        if path.is_dir():
+            return run.inspect_run(path)
+        if raw_file.is_raw(what):
+            return raw_file.inspection(raw_file.inspect_raw(raw_file.raw_source(what)))
+    return overview.overview(_prepared(what, data_dir, profile))
+
+
+def _is_prepared(folder: Path) -> bool:
+    """Whether this is the folder of a prepared dataset: DATA_DIR/DATASET/PROFILE."""
+    from stars_bench.storage.shards import INDEX
+
+    return (folder / INDEX).is_file()
+
+
+def _prepared(what: str, data_dir: Path, profile: str | None) -> PreparedDataset:
+    """A prepared dataset by its name or by its folder."""
+    from stars_bench.storage.shards import open_dataset
+
+    folder = Path(what).resolve()
+    if what in registry.names("datasets") or not _is_prepared(folder):
+        return open_dataset(data_dir, what, profile)
+    if profile is not None:
+        raise UsageError(f"{what}: the folder is of one profile already; leave --profile out")
+    return open_dataset(folder.parent.parent, folder.parent.name, folder.name)
+
+
+def verify(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="A prepared dataset, by name or folder; or a run's.")],
+    data_dir: DataDir = Path("data"),
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
+    raw: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="Also convert these raw files again and compare; may be repeated."),
+    ] = None,
+    names: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the names of what is missing to this file.")
+    ] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Of a run: train and evaluate again, and compare weights and metrics.")
+    ] = False,
+    scratch: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where --rerun works, and may go on; default: removed after.")
+    ] = None,
+) -> None:
+    """Whether a prepared dataset, or a run, is whole and unchanged.
+
+    **A dataset:** reads every shard again: digests of files, clips and the whole, offsets, finite values; says what a
+    complete one also has. A partial dataset is not wrong.
+
+    **A run's folder**, or one above several: every metric computed again from the saved predictions; every digest
+    (predictions, checkpoints, encoder, lists of clips, data); features.
+
+    Exit code 1 when something is wrong.
+    """
+    if what not in registry.names("datasets") and Path(what).is_dir() and not _is_prepared(Path(what)):
+        if profile is not None or raw or names is not None:
+            raise UsageError(f"{what}: --profile, --raw and --names are for prepared datasets")
+        verify_run(Path(what), data_dir, rerun, scratch)
+        return
+    if rerun or scratch is not None:
+        raise UsageError(f"{what}: --rerun and --scratch are for a run's folder")
+    from stars_bench.io.files import write_text
+    from stars_bench.preparation import verify as checks
+
+    with Bars(console) as bars:
+        report = checks.verify(_prepared(what, data_dir, profile), raw or [], bars)
+    console.print(checks.render(report))
+    if names is not None:
+        write_text(names, "".join(f"{name}\n" for name in report.missing))
+        console.print(f"written: {names} ({len(report.missing):,} names)")
+    if not report.ok:
+        count = "1 fault" if len(report.faults) == 1 else f"{len(report.faults):,} faults"
+        raise StarsBenchError(f"{count} (listed above); {report.remedy}")

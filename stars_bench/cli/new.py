@@ -1,0 +1,38 @@
+"""Commands that begin a plug-in: new-method, new-dataset, new-protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stars_bench.cli.options import console
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As in my-idea: lower-case words joined by -.")]
+Parent = Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the new folder NAME is made.")]
+
+
+def new_method(name: Name, parent: Parent = Path()) -> None:
+    """Begin a method of your own: a small package that runs at once, with its test and entry point."""
+    _write("method", name, parent, "run {target} --protocol xsub --preset quick")
+
+
+def new_dataset(name: Name, parent: Parent = Path()) -> None:
+    """Begin a dataset of your own: a small package that runs at once, with its test and entry point."""
+    _write("dataset", name, parent, "prepare {target} --raw FOLDER")
+
+
+def new_protocol(name: Name, parent: Parent = Path()) -> None:
+    """Begin a protocol of your own: a small package that runs at once, with its test and entry point."""
+    _write("protocol", name, parent, "run untrained --protocol {target} --preset quick")
+
+
+def _write(kind: str, name: str, parent: Path, command: str) -> None:
+    from stars_bench.plugins import scaffold
+
+    folder, target = scaffold.write_plugin(kind, name, parent)
+    module = target.partition(":")[0].replace(".", "/")
+    console.print(f"{folder}: change {module}.py; then, in that folder:", markup=False, soft_wrap=True)
+    for line in (f"stars-bench {command.format(target=target)}", "python -m pytest"):
+        console.print(f"  {line}", markup=False, soft_wrap=True)

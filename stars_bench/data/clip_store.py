@@ -1,0 +1,223 @@
+"""Shards -> clips on the device -> batches (B, 3, T, V, 2), a whole batch at once.
+
+The prepared dataset is ragged and small: it is loaded once and stays on the device. Cropping, two-tap resizing and
+rotation of a batch are a handful of tensor operations; no worker process and no copy per step. The streams bone and
+motion (2s-AGCN, CrosSCLR) are made from the joints of a batch, after resizing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stars_bench.api import AbsentBody, Skeleton
+from stars_bench.data import placement, random
+from stars_bench.errors import StarsBenchError
+
+if TYPE_CHECKING:
+    from stars_bench.storage.shards import PreparedDataset
+
+BODIES = 2
+STREAMS = ("joint", "bone", "motion")
+MIN_CROP = 64
+"""A random crop is at least this many frames long, where the clip has them (MAMP)."""
+
+
+class ClipStore:
+    """All clips of a prepared dataset on one device.
+
+    Args:
+        joints: (rows, V, 3) float32, metres; per clip all frames of body 1, then those of body 2.
+        offset, frames, bodies: (N,) first row, frames and bodies of each clip. absent: what stands for a missing body.
+        stream: what batches hold: joint, bone (a joint minus its parent) or motion (the next frame minus this one).
+        skeleton: the joint layout, which bones need, and methods that work on the skeleton's graph.
+    """
+
+    def __init__(
+        self,
+        joints: np.ndarray,
+        offset: np.ndarray,
+        frames: np.ndarray,
+        bodies: np.ndarray,
+        absent: AbsentBody,
+        device: torch.device | str = "cpu",
+        stream: str = "joint",
+        skeleton: Skeleton | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        self.stream, self.skeleton = stream, skeleton
+        parents = () if skeleton is None else skeleton.parents
+        self.parents = torch.tensor(parents, dtype=torch.int64, device=self.device)
+        rows = np.asarray(frames, dtype=np.int64) * np.asarray(bodies, dtype=np.int64)
+        self.num_joints = int(joints.shape[1])
+        self.coordinates = placement.place(joints, offset, rows, self.device)
+        self.valid = torch.from_numpy(valid_frames(joints, offset, frames, bodies)).to(self.device)
+        self.frames, self.bodies = (
+            torch.from_numpy(np.array(column, dtype=np.int64)).to(self.device)  # a copy: pandas' columns are read-only
+            for column in (frames, bodies)
+        )
+        self.absent: AbsentBody = absent
+
+    @classmethod
+    def of(cls, dataset: PreparedDataset, device: torch.device | str = "cpu", stream: str = "joint") -> ClipStore:
+        """The store of a prepared dataset."""
+        table = dataset.table
+        offset, frames, bodies = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
+        skeleton = dataset.spec.skeleton
+        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device, stream, skeleton)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def resized(
+        self, ids: Tensor, start: Tensor, length: Tensor, frames: int, host_ids: Tensor | None = None
+    ) -> Tensor:
+        """Rows start .. start + length of each clip, linearly resized (two taps): (B, 3, frames, V, 2).
+
+        Args:
+            ids: (B,) clip numbers. start, length: (B,) int64, in frames. host_ids: ids on the CPU, where known.
+        """
+        # float32 throughout, as torch's own interpolation computes it: the published programs' numbers.
+        scale = length.float() / frames
+        steps = torch.arange(frames, dtype=torch.float32, device=self.device)
+        position = ((steps + 0.5) * scale[:, None] - 0.5).clamp_min(0)
+        lower = position.long()
+        upper = torch.minimum(lower + 1, length[:, None] - 1)
+        joints, offset = self.coordinates.of(ids, host_ids)
+        weight = (position - lower).to(joints.dtype)[:, None, :, None, None]
+        first = (offset + start)[:, None, None]
+        body = torch.arange(BODIES, device=self.device)[None, :, None]
+        present = body < self.bodies[ids][:, None, None]
+        base = first + torch.where(present, body, 0) * self.frames[ids][:, None, None]
+        out = torch.lerp(
+            _rows(joints, base + lower[:, None]), _rows(joints, base + upper[:, None]), weight
+        )  # (B, M, T, V, 3)
+        if self.absent == "zero":
+            out *= present[..., None, None]
+        return as_stream(out, self.stream, self.parents).permute(0, 4, 2, 3, 1).contiguous()
+
+
+class ClipPart:
+    """A part of a store (training or test), implements `stars_bench.api.TrainingClips`.
+
+    Args:
+        ids: (N,) int64 clip numbers in the store. labels: (N,) classes, or None where they must not be seen.
+        num_classes: of the dataset.
+    """
+
+    def __init__(
+        self, store: ClipStore, ids: np.ndarray, labels: np.ndarray | None = None, num_classes: int = 0
+    ) -> None:
+        self.store, self.num_classes = store, num_classes
+        self.ids = torch.from_numpy(np.array(ids, dtype=np.int64)).to(store.device)
+        self.num_joints = store.num_joints
+        self._host_ids = torch.from_numpy(np.array(ids, dtype=np.int64))
+        self._labels = None if labels is None else torch.from_numpy(np.array(labels, dtype=np.int64)).to(store.device)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64 classes.
+
+        Raises:
+            StarsBenchError: this part was handed out without labels.
+        """
+        if self._labels is None:
+            raise StarsBenchError("labels are not given here: a method that trains on them says needs_labels = True")
+        return self._labels
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joint layout.
+
+        Raises:
+            StarsBenchError: the store was made without one.
+        """
+        if self.store.skeleton is None:
+            raise StarsBenchError("these clips have no joint layout: give ClipStore its skeleton=Skeleton(...)")
+        return self.store.skeleton
+
+    def _on_host(self, rows: Tensor) -> Tensor | None:
+        """Clip numbers of rows on the CPU, where the coordinates are looked up there."""
+        in_ram = isinstance(self.store.coordinates, placement.InMemory)
+        return self._host_ids[placement.on_host(rows)] if in_ram else None
+
+    def whole(self, rows: Tensor, frames: int, keep: float = 1.0) -> Tensor:
+        """Centre crop: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
+        ids = self.ids[rows]
+        valid = self.store.valid[ids]
+        start = ((1 - keep) * valid.double() / 2).long()
+        return self.store.resized(ids, start, valid - 2 * start, frames, self._on_host(rows))
+
+    def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
+        """Random crop of half to all of the frames (at least 64), resized, turned: (B, 3, frames, V, 2)."""
+        ids = self.ids[rows]
+        valid = self.store.valid[ids]
+        crop = random.rand(2, len(rows), dim=1, dtype=torch.float64, device=self.store.device)
+        start, length = random_crop(valid, crop[0], crop[1])
+        angles = (2 * random.rand(len(rows), 3, device=self.store.device) - 1) * max_angle
+        return rotate(self.store.resized(ids, start, length, frames, self._on_host(rows)), angles)
+
+
+def _rows(joints: Tensor, numbers: Tensor) -> Tensor:
+    """Rows (..., V, 3) of joints (R, V, 3) by number (...): whole rows are copied, several times faster than []."""
+    found = joints.flatten(1).index_select(0, numbers.flatten())
+    return found.view(*numbers.shape, *joints.shape[1:])
+
+
+def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:
+    """Joints (B, M, T, V, 3) as one of STREAMS, of the same shape. Motion of the last frame is 0, as a root's bone."""
+    if stream == "bone":
+        return bodies - bodies[..., parents, :]
+    if stream == "motion":
+        return torch.cat([bodies[:, :, 1:] - bodies[:, :, :-1], torch.zeros_like(bodies[:, :, :1])], dim=2)
+    return bodies
+
+
+def valid_frames(joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bodies: np.ndarray) -> np.ndarray:
+    """F (N,) int64: frames whose coordinates, both bodies together, do not sum to 0, wherever they lie; at least 1.
+
+    Sums in NumPy and in the order of the published programs (x y z, then bodies, then joints): whether a sum cancels
+    to exactly 0 depends on it. A copied second body doubles every sum, so it need not be looked at.
+    """
+    clip = np.repeat(np.arange(len(frames)), frames)
+    row = np.asarray(offset)[clip] + np.arange(len(clip)) - np.repeat(np.cumsum(frames) - frames, frames)
+    sums = joints.sum(-1)
+    both = sums[row]
+    two = np.flatnonzero(np.asarray(bodies)[clip] > 1)
+    both[two] += sums[row[two] + np.asarray(frames)[clip[two]]]
+    return np.maximum(np.bincount(clip, weights=both.sum(-1) != 0, minlength=len(frames)).astype(np.int64), 1)
+
+
+def random_crop(valid: Tensor, fraction: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Start and length (B,) of crops of clips of F frames; `fraction` and `place` (B,) are draws from [0, 1)."""
+    length = ((0.5 + 0.5 * fraction) * valid).long().clamp_min(MIN_CROP).minimum(valid)
+    return (place * (valid - length + 1)).long(), length
+
+
+def rotation_matrices(angles: Tensor) -> Tensor:
+    """R = Rz(-c) Ry(-b) Rx(-a) of angles (B, 3) in radians, right-handed: (B, 3, 3)."""
+    cos, sin = angles.neg().cos().unbind(1), angles.neg().sin().unbind(1)
+    one, zero = torch.ones_like(cos[0]), torch.zeros_like(cos[0])
+    rx = torch.stack([one, zero, zero, zero, cos[0], -sin[0], zero, sin[0], cos[0]], 1).view(-1, 3, 3)
+    ry = torch.stack([cos[1], zero, sin[1], zero, one, zero, -sin[1], zero, cos[1]], 1).view(-1, 3, 3)
+    rz = torch.stack([cos[2], -sin[2], zero, sin[2], cos[2], zero, zero, zero, one], 1).view(-1, 3, 3)
+    return rz @ ry @ rx
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Turns clips (B, 3, T, V, M) about the origin, each by its angles (B, 3).
+
+    No matrix product: autocast and TF32 would round coordinates by millimetres, more than they move between frames.
+    """
+    matrices = rotation_matrices(angles.double()).to(x.dtype)[..., None, None, None]
+    turned = torch.empty_like(x)
+    for axis in range(3):  # a sum over a product of all nine pairs would fill three times the memory of the batch
+        torch.mul(x[:, 0], matrices[:, axis, 0], out=turned[:, axis])
+        turned[:, axis].addcmul_(x[:, 1], matrices[:, axis, 1]).addcmul_(x[:, 2], matrices[:, axis, 2])
+    return turned

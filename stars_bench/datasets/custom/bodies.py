@@ -1,0 +1,114 @@
+"""Stored coordinates to the bodies of a clip: signs and units, missing joints, at most two bodies, NTU's joints.
+
+The rule about what is missing: a joint that is not there in a frame goes in a straight line between the frames before
+and after in which it is, or stays where it was seen first or last; a joint that is in no frame stands where its parent
+does. A frame in which a body has no joint is zero, as in the data of NTU and PKU-MMD.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stars_bench.api import Skeleton
+from stars_bench.datasets.cleaning.mamp import NothingLeft
+from stars_bench.datasets.custom.model import Coordinates, JointLayout
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
+
+Bodies = NDArray[np.float64]
+MOST = 2  # bodies that a clip can have
+
+
+def finished(
+    stored: Bodies, how: Coordinates, layout: JointLayout, centre: bool
+) -> tuple[NDArray[np.float32], Counter[str]]:
+    """The bodies (M, F, V, 3) float32, metres, of what was stored, (M, F, V, A); and what was done, counted.
+
+    Raises:
+        NothingLeft: no body is seen in any frame. ValueError: infinite numbers, or joints missing that may not be.
+    """
+    log: Counter[str] = Counter()
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
+        bodies = _in_metres(stored, how)
+    absent = np.asarray(np.isnan(bodies).any(-1))
+    seen = np.asarray(~absent.all(-1))
+    if not seen.any():
+        raise NothingLeft("no joint is seen in any frame")
+    order = np.argsort(-seen.sum(1), kind="stable")[:MOST]
+    order = np.sort(order[seen[order].any(1)])
+    log["bodies_left_out"] = int(seen.any(1).sum()) - len(order)
+    bodies, absent, seen = bodies[order], absent[order], seen[order]
+    gaps = absent & seen[..., None]
+    if gaps.any() and how.missing == "set-aside":
+        frame, joint = np.argwhere(gaps)[0][1:]
+        raise ValueError(f"joint {joint} of frame {frame} (counted from 0) is missing")
+    log["missing_joints_filled"] = int(gaps.sum())
+    skeleton = layout.own("")
+    for body, here in zip(bodies, seen, strict=True):
+        _fill(body, here, skeleton.parents)
+    log["zero_frames_kept"] = int((~seen.any(0)).sum())
+    origin = skeleton.centre
+    if layout.ntu:
+        bodies, origin = _as_ntu(bodies, layout, skeleton), KINECT_V2.centre
+    if centre:
+        first = int(np.argmax(seen[0]))
+        bodies = bodies - bodies[0, first, origin]
+    bodies[~seen] = 0
+    with np.errstate(over="ignore"):
+        result = bodies.astype(np.float32)
+    if not np.isfinite(result).all():
+        raise ValueError("coordinates that are infinite")
+    return result, +log
+
+
+def _in_metres(stored: Bodies, how: Coordinates) -> Bodies:
+    """(M, F, V, 3): x, y and z with their signs, 0 for an axis that is not stored; missing joints NaN throughout."""
+    bodies = np.zeros((*stored.shape[:3], 3))
+    chosen = [number for number, axis in enumerate(how.stored_axes) if axis in "xyz"]
+    absent = np.isnan(stored[..., chosen]).any(-1)
+    if how.missing_value is not None:
+        absent |= (stored[..., chosen] == how.missing_value).all(-1)
+    for number in chosen:
+        axis = how.axes[number]
+        sign = -1 if axis.startswith("-") else 1
+        bodies[..., "xyz".index(axis.removeprefix("-"))] = sign * how.unit * stored[..., number]
+    bodies[absent] = np.nan
+    return bodies
+
+
+def _fill(body: Bodies, seen: NDArray[np.bool_], parents: Sequence[int]) -> None:
+    """Fills the gaps of one body (F, V, 3) in the frames in which it is seen."""
+    frames = np.flatnonzero(seen)
+    known = np.asarray(~np.isnan(body[frames]).any(-1))
+    for joint in np.flatnonzero(~known.all(0) & known.any(0)).tolist():
+        there, gaps = frames[known[:, joint]], frames[~known[:, joint]]
+        for axis in range(3):
+            body[gaps, joint, axis] = np.interp(gaps, there, body[there, joint, axis])
+    ever = np.asarray(known.any(0))
+    if ever.all():
+        return
+    middle = body[frames][:, ever].mean(1)
+    for joint, is_seen in enumerate(ever.tolist()):
+        if not is_seen:
+            at = _nearest(joint, ever.tolist(), parents)
+            body[frames, joint] = middle if at is None else body[frames, at]
+
+
+def _nearest(joint: int, ever: Sequence[bool], parents: Sequence[int]) -> int | None:
+    """The nearest joint on the way to the root that is ever seen; None where none is."""
+    while not ever[joint]:
+        if parents[joint] == joint:
+            return None
+        joint = parents[joint]
+    return joint
+
+
+def _as_ntu(bodies: Bodies, layout: JointLayout, skeleton: Skeleton) -> Bodies:
+    """The 25 joints of NTU: own ones, or means of several."""
+    place = {name: joint for joint, name in enumerate(skeleton.joints)}
+    sources = [layout.ntu[name] for name in KINECT_V2.joints]
+    of_each = [[place[name] for name in ((one,) if isinstance(one, str) else one)] for one in sources]
+    return np.stack([bodies[:, :, joints].mean(2) for joints in of_each], axis=2)

@@ -1,0 +1,89 @@
+"""Datasets without Python: a TOML file describes a folder of CSV, npz or JSON files (docs/adding.md).
+
+`describe` makes a spec of such a file. Prepared, its description lies beside the data (DATA_DIR/NAME/dataset.toml), so
+that its name is known there (`registry.look_in`).
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from stars_bench import registry
+from stars_bench.api import DatasetSpec, Profile
+from stars_bench.datasets.custom import files
+from stars_bench.datasets.custom.model import Description
+from stars_bench.errors import UsageError, printable
+from stars_bench.io import files as provenance
+
+
+def describe(path: Path) -> DatasetSpec:
+    """The dataset that a TOML file describes.
+
+    Raises:
+        UsageError: not there, not TOML, or a key that is wrong: file, key and fault in one line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        description = Description.model_validate(tomllib.loads(text))
+    except ValidationError as error:
+        raise UsageError(f"{path}: {printable(_first(error), 400)}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: cannot be read as a description ({printable(str(error))})") from error
+    if description.name in registry.installed("datasets"):
+        raise UsageError(f"{path}: name: {description.name!r} is another dataset's name")
+    folder = Path(description.folder or path.resolve().parent)
+    profiles = [
+        _profile("plain", "coordinates as they are", description, centre=False),
+        _profile("centered", "the centre joint of the first body stands at the origin first", description, centre=True),
+    ]
+    return DatasetSpec(
+        name=description.name,
+        title=description.title,
+        classes=description.classes,
+        skeleton=description.skeleton_of_clips,
+        profiles={profile.name: profile for profile in profiles},
+        default_profile="plain",
+        find=partial(files.find, description=description, folder=folder),
+        convert=partial(files.convert, description=description),
+        expected_clips=None,
+        where=description.where,
+        licence=description.licence,
+        citation=description.citation,
+        frame_rate=description.frame_rate,
+        description=text if description.folder else f"folder = {_quoted(str(folder))}\n{text}",
+    )
+
+
+def _profile(name: str, summary: str, description: Description, *, centre: bool) -> Profile:
+    """What decides the clips: how coordinates are read, and a digest of the classes and numbers, too."""
+    told = description.model_dump(mode="json", include={"classes", "coordinates", "skeleton", "numbers"})
+    how = description.coordinates
+    parameters = {
+        "centre": centre,
+        "unit": how.unit,
+        "axes": " ".join(how.axes),
+        "missing": how.missing,
+        "description": provenance.digest_json(told)[:12],
+    }
+    return Profile(name, summary, parameters, "zero")
+
+
+def _quoted(text: str) -> str:
+    """A string as TOML has it: as JSON has it, but for characters beyond 16 bits and DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _first(error: ValidationError) -> str:
+    """The first fault in words, with its key."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    fault = first["msg"].removeprefix("Value error, ")
+    known = {"extra_forbidden": "there is no such key", "missing": "is missing"}.get(first["type"])
+    if known is None and first["type"] != "value_error":
+        return f"{key}: {fault} (it is {first['input']!r:.100})"
+    return f"{key}: {known or fault}"

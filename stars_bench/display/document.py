@@ -1,0 +1,72 @@
+"""One self-contained HTML file: a Jinja template on `parts/base.html`, data as JSON, scripts that nothing can add to.
+
+Names never become markup: the template escapes what is not Markup, and the JSON holds no character that HTML reads.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files as resources
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from stars_bench._version import __version__
+
+SHARED = ("stars_bench.display", "parts")
+GENERATOR = "stars-bench"
+
+
+def document(folder: tuple[str, str], template: str, scripts: Sequence[str], data: Any, **context: Any) -> str:
+    """A page.
+
+    Args:
+        folder: (package, folder in it) where the template and its scripts lie; those that pages share are found too.
+        template: extends base.html; sees `context`.
+        scripts: files, run in this order as one script.
+        data: JSON-able; what the scripts draw.
+    """
+    script = "\n".join(_part(folder, name) for name in ("base.js", *scripts))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _environment(folder).get_template(template).render(
+        **context,
+        data=Markup(embedded(data)),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        style=Markup(_part(SHARED, "page.css")),  # noqa: S704
+        digest=digest,
+        generator=GENERATOR,
+        version=__version__,
+    )  # fmt: skip
+
+
+@cache
+def _environment(folder: tuple[str, str]) -> Environment:
+    # Everything that is not Markup is escaped; a name that is missing is a fault, not an empty string.
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(*folder), PackageLoader(*SHARED)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["id"] = id
+    return environment
+
+
+def _part(folder: tuple[str, str], name: str) -> str:
+    for package, below in (folder, SHARED):
+        file = resources(package).joinpath(below, name)
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    raise FileNotFoundError(f"{name} is no part of {folder[0]}")
+
+
+def embedded(content: Any) -> str:
+    """JSON that no text in it can end or leave: a parser of HTML sees no tag and no entity."""
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,23 @@
+"""An inspection as one self-contained HTML file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from stars_bench.display.blocks import Curves, Inspection
+from stars_bench.display.document import SHARED, document
+
+
+def to_html(inspection: Inspection) -> str:
+    """The page: facts and tables are there without JavaScript, which only draws curves."""
+    curves = [[asdict(curve) for curve in block.curves] for block in inspection.blocks if isinstance(block, Curves)]
+    kinds = [type(block).__name__ for block in inspection.blocks]
+    return document(
+        SHARED,
+        "inspection.html",
+        ("inspection.js",),
+        {"curves": curves},
+        title=inspection.title,
+        subtitle=inspection.subtitle,
+        blocks=list(zip(kinds, inspection.blocks, strict=True)),
+    )

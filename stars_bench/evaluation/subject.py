@@ -1,0 +1,158 @@
+"""Features of a part of the data under an encoder, and what an evaluation is given.
+
+Features are extracted once per encoder and crop and kept by clip name (`feature_files.py`); evaluations share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stars_bench.data.clip_store import ClipPart
+from stars_bench.errors import StarsBenchError
+from stars_bench.evaluation.feature_cache import FeatureFiles
+from stars_bench.io.files import digest_json
+from stars_bench.protocols.episodes import Episodes
+from stars_bench.training import distributed, memory
+from stars_bench.training.loop import Progress, autocast
+from stars_bench.training.stages import StageResult, StageRun, code_digest
+
+BATCH = {"cpu": 16, "cuda": 256}
+"""Clips encoded at once: on a CPU fewer are faster, and take less memory."""
+FREE_SOME = "end what else uses the device, or take another (--device cpu)"
+PartName = Literal["train", "test"]
+Kind = Literal["classes", "episodes", "clusters"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One result of an evaluation: predictions for the test part, in its order. Metrics are computed elsewhere.
+
+    Args:
+        settings: the variant, e.g. {"k": 5}. predictions: (N,) int64 classes. kind: "classes"; "episodes": predictions
+        (episodes, queries), of which `rows` tells the clips; "clusters": predictions are cluster numbers. scores: (N,
+        classes) float32, if the evaluation ranks classes. by_epoch: (E, N) predictions after each epoch, if it trained.
+        rows: numbers of the test part's clips that the predictions are of, in their shape; None: all, in order.
+        extra: arrays that are saved beside the predictions, for metrics that need them. stages: what it trained.
+    """
+
+    settings: Mapping[str, Any]
+    predictions: np.ndarray
+    kind: Kind = "classes"
+    scores: np.ndarray | None = None
+    by_epoch: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    checkpoint_rule: str = "last epoch"
+    stages: tuple[StageResult, ...] = ()
+
+
+DrawEpisodes = Callable[[int, int, int, int, int], Episodes]
+"""Episodes of the protocol's bank and test part, from (ways, shots, queries of each class, episodes, seed)."""
+
+
+@dataclass
+class Subject:
+    """What an evaluation works on: a trained encoder, the labelled part, the test part without labels.
+
+    Args:
+        train: the protocol's bank, or its training part where it has none; with labels. run: gives config, seed, device
+        and checkpointed stages. names: clip names of each part. key: the encoder's, which covers all code, data,
+        settings and precision that its weights depend on. data: what the clips depend on beside their names: digest of
+        the prepared dataset, absent body, stream. test_classes: how many classes the test part has. draw_episodes: the
+        protocol's draw, which alone knows the classes of test clips.
+    """
+
+    encoder: nn.Module
+    train: ClipPart
+    test: ClipPart
+    num_classes: int
+    run: StageRun
+    names: Mapping[PartName, np.ndarray]
+    key: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    test_classes: int = 0
+    draw_episodes: DrawEpisodes | None = None
+    cache: dict[tuple[PartName, float], Tensor] = field(default_factory=dict)
+
+    def features(self, part: PartName, keep: float = 0.95) -> Tensor:
+        """Features (N, D) float32 of the centre crop `keep` of the labelled ("train") or test part.
+
+        Clips that an evaluation or a run has had before under the same encoder are read, the others extracted and kept.
+
+        Raises:
+            StarsBenchError: the encoder gives numbers that are not finite.
+        """
+        if (part, keep) not in self.cache:
+            self.cache[part, keep] = self._features(part, keep)
+        return self.cache[part, keep]
+
+    def _features(self, part: PartName, keep: float) -> Tensor:
+        run, clips, names = self.run, self.train if part == "train" else self.test, self.names[part]
+        depends_on = {
+            "encoder": self.key,
+            "code": code_digest(type(self.encoder).__module__),  # an older encoder may be loaded by newer code
+            "data": dict(self.data),
+            "keep": keep,
+            "precision": run.precision,
+            "device": run.device.type,
+        }
+        files = FeatureFiles(run.folder, f"crop{keep:g}-{digest_json(depends_on)[:16]}", run.reuse_from)
+        found, there = distributed.from_first(lambda: files.find(names))
+        if not there.all():
+            batch = BATCH[clips.ids.device.type]
+            missing = ClipPart(clips.store, clips.ids.cpu().numpy()[~there])
+            with memory.refused(f"{part} features: out of memory with {batch} clips at once: {FREE_SOME}"):
+                extracted = extract(self.encoder, missing, keep, run.precision, run.progress, f"{part} features")
+            new = extracted.cpu().numpy()
+            _check_finite(new, names[~there], run.precision)
+            if distributed.is_first():
+                files.add(names[~there], new)
+            found = found if found.shape[1] else np.zeros((len(names), new.shape[1]), np.float32)
+            found[~there] = new
+        return torch.from_numpy(found).to(run.device)
+
+
+def _check_finite(features: np.ndarray, names: np.ndarray, precision: str) -> None:
+    bad = ~np.isfinite(features).all(1)
+    if bad.any():
+        raise StarsBenchError(
+            f"features: the encoder gives numbers that are not finite for {bad.sum():,} of {len(names):,} clips, the "
+            f"first {names[bad][0]} ({precision}); --precision float32 rounds least"
+        )
+
+
+@torch.no_grad()
+def extract(
+    encoder: nn.Module,
+    clips: ClipPart,
+    keep: float,
+    precision: str = "float32",
+    progress: Progress | None = None,
+    task: str = "features",
+) -> Tensor:
+    """Features (N, D) float32 of every clip of a part, encoder in eval mode, centre crop `keep`.
+
+    Several processes share the work, in the batches that one would make.
+    """
+    encoder.eval()
+    frames = int(encoder.frames)  # type: ignore[arg-type]
+    batches = torch.split(torch.arange(len(clips), device=clips.ids.device), BATCH[clips.ids.device.type])
+    shares = distributed.shares(len(batches))
+    first, count = shares[distributed.rank()]
+    out = []
+    for number, rows in enumerate(batches[first : first + count]):
+        with autocast(clips.ids.device, precision):
+            out.append(encoder(clips.whole(rows, frames, keep)).float())
+        if progress:
+            done = sum(len(rows) for rows in batches[: sum(min(share[1], number + 1) for share in shares)])
+            progress(task, done, len(clips), "")
+    width = distributed.from_first(lambda: out[0].shape[1])
+    own = torch.cat(out) if out else torch.empty(0, width, device=clips.ids.device)
+    sizes = [sum(len(rows) for rows in batches[start : start + size]) for start, size in shares]
+    return distributed.gather_rows(own, sizes)

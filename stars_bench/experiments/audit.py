@@ -1,0 +1,226 @@
+"""Whether a run is what its records say: every digest, every metric, weights, features, clips and data looked at again.
+
+In: a run's folder and the data folder. Out: one line for each thing that does not match, or could not be looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from stars_bench import registry
+from stars_bench.api import Split
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.evaluation import feature_cache
+from stars_bench.experiments import rescore
+from stars_bench.experiments.pretrained import FILE
+from stars_bench.experiments.rescore import Saved
+from stars_bench.io.files import digest_file, digest_lines
+from stars_bench.preparation import verify
+from stars_bench.protocols.standard import make_split
+from stars_bench.protocols.validation import hold_out_subjects
+from stars_bench.records import store
+from stars_bench.records.record import Record
+from stars_bench.storage.shards import PreparedDataset, open_dataset
+from stars_bench.training import checkpoint
+from stars_bench.training.loop import Progress
+
+
+@dataclass
+class Audit:
+    """What was looked at, counted; what does not match; what could not be looked at. One line each."""
+
+    looked_at: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """What was looked at, and how many of it."""
+        return list(self.looked_at.items())
+
+    def fault(self, line: str) -> None:
+        """Notes what does not match; each line once, though several records may rest on one thing."""
+        if line not in self.faults:
+            self.faults.append(line)
+
+    def skip(self, line: str) -> None:
+        """Notes what could not be looked at, once."""
+        if line not in self.skipped:
+            self.skipped.append(line)
+
+
+def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
+    """Looks at all that lies below a folder (runs, a run, a seed).
+
+    Raises:
+        UsageError: there are no records.
+    """
+    result, data = Audit(), _Data(data_dir, progress)
+    for path in rescore.record_paths(run):
+        result.looked_at["records"] += 1
+        try:
+            record = store.read_record(path)
+        except StarsBenchError as error:
+            result.fault(str(error))
+            continue
+        _look_at_stages(record, path.parent.parent, result)
+        _look_at_data(record, path, data, result)
+        try:
+            one = rescore.read_one(path)
+            _look_at_predictions(one, data, result)
+        except StarsBenchError as error:
+            result.fault(str(error))
+    for folder in sorted({path.parent.parent for path in rescore.record_paths(run)}):
+        _look_at_features(folder, result)
+    return result
+
+
+def stage_files(record: Record, folder: Path) -> Iterator[tuple[str, str, list[Path]]]:
+    """Name, digest and possible files of every stage: the run's own, and those of runs that it may have taken over."""
+    for stage in record.stages:
+        name = f"{stage.name}-{stage.key[:16]}.pt"
+        own, of_dataset = folder / "stages" / name, folder.resolve().parents[3]
+        elsewhere = sorted(of_dataset.glob(f"*/*/*/seed*/stages/{name}"))
+        yield stage.name, stage.checkpoint_digest, [*([own] if own.exists() else []), *elsewhere]
+
+
+# ------------------------------------------------------------------------------------------------ weights
+
+
+def _look_at_stages(record: Record, folder: Path, result: Audit) -> None:
+    for name, digest, files in stage_files(record, folder):
+        result.looked_at["stage checkpoints"] += 1
+        if not files:
+            result.fault(f"{folder / 'stages'}: the checkpoint of {name} is gone ({record.file_name} names it)")
+        elif digest not in map(digest_file, files):
+            result.fault(f"{files[0]}: is not the checkpoint that {record.file_name} names (its digest differs)")
+    file = folder / FILE
+    if record.weights is None:
+        result.skip(f"{folder}: weights: {record.file_name} is fused or of an older version, and names none")
+    elif file.exists():
+        result.looked_at["encoders"] += 1
+        try:
+            weights = checkpoint.digest_tensors(checkpoint.load(file)["encoder"])
+        except (StarsBenchError, KeyError) as error:
+            result.fault(f"{file}: {error}" if isinstance(error, KeyError) else str(error))
+        else:
+            if weights != record.weights:
+                result.fault(f"{file}: is not the encoder that the records are of (its weights differ)")
+    elif record.init is None:
+        result.fault(f"{file}: is gone")
+
+
+# ---------------------------------------------------------------------------------- predictions, features
+
+
+def _look_at_predictions(one: Saved, data: _Data, result: Audit) -> None:
+    record, where = one.record, one.path
+    result.looked_at["predictions"] += 1
+    if digest_lines(one.names.tolist()) != record.protocol.test_digest:
+        result.fault(f"{where}: the predictions are of other clips than the record's test part")
+    dataset = data.of(record, where)
+    if dataset is not None:
+        labels = dict(zip(dataset.table["name"], dataset.table["label"], strict=True))
+        wrong = sum(labels.get(name) != label for name, label in zip(one.names.tolist(), one.labels, strict=True))
+        if wrong:
+            result.fault(f"{where}: {wrong:,} of {len(one.names):,} labels are not those of {dataset.folder}")
+    again = one.measured()
+    result.looked_at["metrics"] += len(record.metrics)
+    by_name = {metric.name: metric for metric in again.metrics}
+    for metric in record.metrics:
+        anew = by_name.get(metric.name)
+        if anew is None:
+            result.fault(f"{where}: {metric.name} cannot be computed from the predictions")
+        elif abs(anew.value - metric.value) > rescore.TOLERANCE or anew.n != metric.n:
+            told = (f"{one.value:.4f} {one.unit} over {one.n:,}" for one in (anew, metric))
+            result.fault(f"{where}: {metric.name} is {next(told)}, recorded {next(told)}")
+        elif not np.allclose(anew.interval or (), metric.interval or (), rtol=0, atol=rescore.TOLERANCE):
+            result.fault(f"{where}: the interval of {metric.name} is not the recorded one")
+    if record.per_class is not None and again.per_class != record.per_class:
+        result.fault(f"{where}: the accuracies by class are not the recorded ones")
+
+
+def _look_at_features(folder: Path, result: Audit) -> None:
+    """Features carry no digest of their own: each member of the file has its CRC-32, its name the digest of clips."""
+    for file in sorted((folder / feature_cache.FOLDER).glob("*.npz")):
+        result.looked_at["feature files"] += 1
+        try:
+            names, features = feature_cache.read(file)
+        except StarsBenchError as error:
+            result.fault(str(error))
+            continue
+        if digest_lines(names.tolist())[:8] != file.stem.rpartition("-")[2] or len(names) != len(features):
+            result.fault(f"{file}: holds other clips than its name says; delete it, and it is made again")
+        elif not np.isfinite(features).all():
+            result.fault(f"{file}: holds numbers that are not finite; delete it, and it is made again")
+
+
+# --------------------------------------------------------------------------------------------------- data
+
+
+@dataclass
+class _Data:
+    """Prepared datasets and their splits, opened and verified once."""
+
+    data_dir: Path
+    progress: Progress | None
+    opened: dict[tuple[str, str], PreparedDataset | str] = field(default_factory=dict)
+    faults: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, record: Record, path: Path) -> PreparedDataset | None:
+        """The dataset, if it is the one that the record (in the file `path`) was measured on."""
+        found = self.find(record, path)
+        return None if isinstance(found, str) or found.digest != record.dataset.digest else found
+
+    def find(self, record: Record, path: Path) -> PreparedDataset | str:
+        """The dataset of that name and profile, or why it cannot be opened."""
+        key = record.dataset.name, record.dataset.profile
+        if key not in self.opened:
+            try:
+                registry.check_from_file("datasets", record.dataset.name, path)
+                dataset = open_dataset(self.data_dir, *key)
+                self.opened[key] = dataset
+                self.faults[key] = verify.verify(dataset, progress=self.progress).faults
+            except StarsBenchError as error:
+                self.opened[key] = str(error)
+        return self.opened[key]
+
+
+def _look_at_data(record: Record, path: Path, data: _Data, result: Audit) -> None:
+    found, part = data.find(record, path), record.dataset
+    if isinstance(found, str):
+        result.skip(f"data and lists of clips: {found}")
+        return
+    if found.digest != part.digest:
+        result.fault(
+            f"{path}: was measured on other data than the prepared {part.name} ({part.profile}) in {data.data_dir} "
+            f"(digests {part.digest[:8]} / {found.digest[:8]})"
+        )
+        return
+    result.looked_at["lists of clips"] += 1
+    for fault in data.faults[part.name, part.profile]:
+        result.fault(fault)
+    try:
+        split = _split(record, path, found)
+    except UsageError as error:
+        result.skip(f"{path}: lists of clips: {error}")
+        return
+    names, protocol = found.table["name"].to_numpy(dtype=str), record.protocol
+    lists = [("training", protocol.train_digest, split.train), ("test", protocol.test_digest, split.test)]
+    lists += [] if split.bank is None else [("bank", protocol.bank_digest or "", split.bank)]
+    for name, digest, rows in lists:
+        if digest_lines(names[rows]) != digest:
+            result.fault(f"{path}: {protocol.name} now gives another {name} part than the record's")
+
+
+def _split(record: Record, path: Path, dataset: PreparedDataset) -> Split:
+    registry.check_from_file("protocols", record.protocol.name, path)
+    spec = registry.load("protocols", record.protocol.name)
+    config = None if spec.Config is None else spec.Config.model_validate(record.protocol.config)
+    split = make_split(spec, dataset.name, dataset.table, dataset.complete, config)
+    return split if record.protocol.validation is None else hold_out_subjects(dataset.table, split, record.seed)

@@ -1,0 +1,289 @@
+"""Checkpoints of the official programs (github maoyunyao/MAMP, TaatiTeam/STARS): in and out, tensor by tensor.
+
+MAMP writes {"model": weights, "optimizer", "epoch", "scaler", "args"}; STARS writes the weights alone, the encoder's
+names under `encoder_student.`. In comes the encoder, with every other tensor accounted for; out goes what a stage of
+ours has trained, under the names that those programs load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import ValidationError
+from torch import Tensor
+
+from stars_bench.errors import StarsBenchError, printable
+from stars_bench.io import torch_files
+from stars_bench.io.files import atomic_path
+from stars_bench.models.layers.encoder import SEGMENT
+from stars_bench.models.mamp import EncoderConfig
+
+HEADS = 8
+WIDTH = 256
+"""Heads and width of all published models. The weights do not show the heads: for another width they must be told."""
+HEADS_NOTE = f"{HEADS} attention heads, as published: the file does not say (--set heads=N)"
+
+WRAPPED = "module."
+"""What torch's parallel wrappers put in front of every name."""
+
+SIZED = {"joints_embed.proj.bias": 1, "blocks.0.mlp.fc1.bias": 1, "temp_embed": 4, "pos_embed": 4}
+"""The tensors that the encoder's size is read from, and how many dimensions they have."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one of the programs names its weights.
+
+    Args:
+        title: the program. method: the registered method that it trains. stage: ours that trains the same weights, in
+        the methods of `trained_by` alone (mae's first stage predicts something else).
+        prefix: stands before the encoder's names. unused: what else it writes that no encoder needs, as regular
+        expressions by what it is called. ours: prefixes of our names, and what they are there.
+    """
+
+    title: str
+    method: str
+    stage: str
+    trained_by: tuple[str, ...]
+    prefix: str
+    unused: Mapping[str, str]
+    ours: Mapping[str, str]
+
+
+LAYOUTS = {
+    "mamp": Layout(
+        "MAMP",
+        method="mamp",
+        stage="stage1",
+        trained_by=("mamp", "stars", "stars-3stage", "stars+flip", "moco-tuning", "dino-tuning"),
+        prefix="",
+        unused={"decoder": r"decoder_.+", "mask token": "mask_token"},
+        ours={"encoder.": "", "decoder_": "decoder_", "mask_token": "mask_token"},
+    ),
+    "stars": Layout(
+        "STARS",
+        method="stars",
+        stage="stage2",
+        trained_by=("stars", "stars-3stage"),
+        prefix="encoder_student.",
+        unused={
+            "head": r"encoder_student\.head\.(projector|predictor)\..+",
+            "mask token": r"encoder_student\.masked_embed",
+            "queue": r"queue(_ptr|_id)?",
+        },
+        ours={"encoder.": "encoder_student.", "head.": "encoder_student.head.", "queue": "queue"},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class OfficialEncoder:
+    """The encoder of an official checkpoint.
+
+    Args:
+        method: "mamp" or "stars". state: weights under our names, which are the official ones, in float32. size:
+        frames, dim, depth, mlp_ratio, and heads where they are known. notes: what was left and what was taken as read.
+    """
+
+    method: str
+    state: Mapping[str, Tensor]
+    size: Mapping[str, float]
+    notes: tuple[str, ...]
+
+
+def load(path: Path) -> Mapping[str, Any]:
+    """The content of a file of torch.save: tensors, plain containers and plain argparse.Namespaces.
+
+    Nothing else is unpickled and nothing that a file names is called (torch's weights_only).
+
+    Raises:
+        StarsBenchError: it holds anything else, is damaged, or is no such file.
+    """
+    if path.suffix.lower() == ".safetensors":
+        raise StarsBenchError(f"{path}: safetensors are not read; torch.save what safetensors.torch.load_file gives")
+    try:
+        content = torch_files.load(path, classes=[argparse.Namespace])
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        what = printable(named[1]) if named else "something that is neither a tensor nor plain data"
+        raise StarsBenchError(
+            f"{path}: refused, nothing was run: it holds {what}; save its weights alone, with "
+            "torch.save({'model': weights}) of MAMP's, torch.save(weights) of STARS's"
+        ) from error
+    except Exception as error:  # a damaged file can fail in any way
+        reason = printable(str(error).partition("\n")[0]) or type(error).__name__
+        raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({reason})") from error
+    if not isinstance(content, Mapping):
+        raise StarsBenchError(f"{path}: holds no checkpoint but a {type(content).__name__}")
+    return content
+
+
+def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
+    """The encoder in what `load` has read from `path`.
+
+    Raises:
+        StarsBenchError: neither MAMP's nor STARS's; a tensor is missing, of a wrong shape, or of no known part.
+    """
+    layout, weights, beside = _layout(content, path)
+    weights, wrapped = _unwrapped(weights)
+    unused = Counter[str]()
+    state: dict[str, Tensor] = {}
+    strange: list[str] = []
+    for name, value in weights.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise StarsBenchError(f"{path}: {printable(str(name))} is no tensor but a {type(value).__name__}")
+        part = next((part for part, pattern in layout.unused.items() if re.fullmatch(pattern, name)), None)
+        if part is not None:
+            unused[part] += 1
+        elif name.startswith(layout.prefix):
+            if not (value.is_floating_point() and bool(value.isfinite().all())):
+                raise StarsBenchError(
+                    f"{path}: {printable(name)} holds what are no weights ({value.dtype}, or not finite)"
+                )
+            state[name.removeprefix(layout.prefix)] = value
+        else:
+            strange.append(name)
+    if strange:
+        raise StarsBenchError(f"{path}: {layout.title} has no tensors like {_few(strange)}")
+    size = _checked_size(state, layout, path)
+    heads, told = _heads(content, int(size["dim"]))
+    return OfficialEncoder(
+        method=layout.method,
+        state={name: value.detach().float() for name, value in state.items()},
+        size=size | heads,
+        notes=(*_left(len(weights), unused, beside), *wrapped, *told),
+    )
+
+
+def interpolated(temp_embed: Tensor, segments: int) -> Tensor:
+    """A temporal table (1, S, 1, D) for `segments` segments: bicubic along time, as both programs do it."""
+    table = temp_embed.permute(0, 3, 1, 2)
+    return F.interpolate(table, size=(segments, 1), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
+
+
+def write(path: Path, layout: Layout, module: Mapping[str, Tensor]) -> int:
+    """Writes what a stage has trained (its module's state) for an official program; the number of tensors.
+
+    Raises:
+        StarsBenchError: the stage holds something that this program has no name for.
+    """
+    weights = {}
+    for name, value in module.items():
+        ours = next((prefix for prefix in layout.ours if name.startswith(prefix)), None)
+        if ours is None:
+            raise StarsBenchError(f"{path}: {layout.title} has no name for {name}")
+        weights[layout.ours[ours] + name.removeprefix(ours)] = value
+    # A stream, not a path: torch writes a path's (temporary) name into the file.
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        torch.save({"model": weights} if layout.method == "mamp" else weights, stream)
+    return len(weights)
+
+
+def _layout(content: Mapping[str, Any], path: Path) -> tuple[Layout, Mapping[str, Any], list[str]]:
+    """Whose checkpoint it is, its weights, and what lies beside them."""
+    weights = content.get("model")
+    if isinstance(weights, Mapping):
+        beside = sorted(str(name) for name in content if name != "model")
+        if _has_prefix(weights, LAYOUTS["stars"].prefix):
+            return LAYOUTS["stars"], weights, beside
+        head = [name for name in weights if str(name).startswith("head.")]
+        if head:
+            raise StarsBenchError(
+                f"{path}: holds a classifier's head ({_few(head)}): its encoder may be tuned with labels; "
+                "give the pre-trained checkpoint"
+            )
+        return LAYOUTS["mamp"], weights, beside
+    if _has_prefix(content, LAYOUTS["stars"].prefix):
+        return LAYOUTS["stars"], content, []
+    raise StarsBenchError(
+        f"{path}: is no encoder.pt of this project and no checkpoint of MAMP ('model') or STARS ('encoder_student.')"
+    )
+
+
+def _has_prefix(weights: Mapping[str, Any], prefix: str) -> bool:
+    return any(str(name).removeprefix(WRAPPED).startswith(prefix) for name in weights)
+
+
+def _unwrapped(weights: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Weights without what a parallel wrapper has put in front of every name, and a line that says so."""
+    if not weights or not all(str(name).startswith(WRAPPED) for name in weights):
+        return weights, ()
+    return {name.removeprefix(WRAPPED): value for name, value in weights.items()}, (
+        f"read without {WRAPPED!r} in front",
+    )
+
+
+def _checked_size(state: Mapping[str, Tensor], layout: Layout, path: Path) -> dict[str, float]:
+    """The encoder's size, read from shapes, after every other shape has been held against it."""
+
+    def official(names: Iterable[str]) -> str:
+        return _few(layout.prefix + name for name in names)
+
+    if missing := [name for name in SIZED if name not in state]:
+        raise StarsBenchError(f"{path}: {layout.title}'s encoder lacks {official(missing)}")
+    if odd := [name for name, dimensions in SIZED.items() if state[name].ndim != dimensions]:
+        raise StarsBenchError(f"{path}: of a wrong shape: {official(_shapes(state, odd))}")
+    dim, hidden = (len(state[name]) for name in ("joints_embed.proj.bias", "blocks.0.mlp.fc1.bias"))
+    size = {
+        "frames": SEGMENT * state["temp_embed"].shape[1],
+        "dim": dim,
+        "depth": len({name.split(".")[1] for name in state if name.startswith("blocks.")}),
+        "mlp_ratio": hidden / max(dim, 1),
+    }
+    try:
+        with torch.device("meta"):
+            encoder = EncoderConfig.model_validate(size | {"heads": 1}).build(state["pos_embed"].shape[2])
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise StarsBenchError(f"{path}: {fault['loc'][0]}: {fault['msg']} (read from the shapes)") from error
+    expected = encoder.state_dict()
+    if strange := state.keys() - expected.keys():
+        raise StarsBenchError(f"{path}: {layout.title} has no tensors like {official(strange)}")
+    if absent := expected.keys() - state.keys():
+        raise StarsBenchError(f"{path}: {layout.title}'s encoder lacks {official(absent)}")
+    if wrong := [name for name, value in expected.items() if value.shape != state[name].shape]:
+        raise StarsBenchError(f"{path}: of a wrong shape: {official(_shapes(state, wrong, expected))}")
+    return size
+
+
+def _heads(content: Mapping[str, Any], dim: int) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The number of attention heads: from the program's own arguments, else as published; unknown for other widths."""
+    arguments = getattr(content.get("args"), "model_args", None)
+    own = arguments.get("num_heads") if isinstance(arguments, Mapping) else None
+    if type(own) is int and own > 0 and dim % own == 0:
+        return {"heads": own}, ()
+    if dim != WIDTH:
+        return {}, ()
+    return {"heads": HEADS}, (HEADS_NOTE,)
+
+
+def _left(total: int, of: Mapping[str, int], beside: Iterable[str]) -> tuple[str, ...]:
+    """One line on what was not used; none where all was. `beside`: what a file holds beside weights."""
+    parts = ", ".join(f"{part} {count}" for part, count in sorted(of.items()))
+    lines = [f"{sum(of.values())} of {total} tensors ({parts})"] if of else []
+    lines += [f"the entries {', '.join(map(printable, beside))}"] if beside else []
+    return (f"not used: {' and '.join(lines)}",) if lines else ()
+
+
+def _shapes(
+    state: Mapping[str, Tensor], names: Iterable[str], expected: Mapping[str, Tensor] | None = None
+) -> list[str]:
+    """Names with the shapes that they have, and with those that they should have."""
+    told = {name: f"{name} {tuple(state[name].shape)}" for name in names}
+    return [text + (f", not {tuple(expected[name].shape)}" if expected else "") for name, text in told.items()]
+
+
+def _few(names: Iterable[str], shown: int = 3) -> str:
+    """The first names, and how many more there are."""
+    listed = sorted(map(printable, names))
+    more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
+    return ", ".join(listed[:shown]) + more

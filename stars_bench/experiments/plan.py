@@ -1,0 +1,394 @@
+"""From what a user asks for to what will be run: all names resolved, all configs validated, before anything starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from stars_bench import registry
+from stars_bench.api import Evaluation, Method, ProtocolSpec, Split
+from stars_bench.data.clip_store import STREAMS
+from stars_bench.errors import UsageError, printable
+from stars_bench.experiments import pretrained
+from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.io.files import digest_json
+from stars_bench.models.mamp import EncoderConfig
+from stars_bench.protocols.standard import make_split
+from stars_bench.storage.shards import PreparedDataset, left_out, open_dataset, prepared_datasets
+from stars_bench.training import distributed
+from stars_bench.training import tensorboard as board
+
+PRECISIONS = ("float32", "tf32", "bf16")
+AMPERE = (8, 0)
+"""Compute capability of the first GPUs with TF32 and bf16."""
+DEFAULT_PRESETS = ("paper", "quick")
+VALIDATIONS = ("subjects",)
+DEFAULT_EVALUATIONS = ("knn", "linear")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run. Names are registered ones, or `module:Class`.
+
+    Args:
+        evaluations: names, "all" for what the protocol names; empty for k-NN and linear probe, where it
+        has them, and the method's own.
+        overrides: `key=value` for the method's config, `EVALUATION.key=value` for an evaluation's,
+        `protocol.key=value` for the protocol's. init: a run, or a checkpoint of MAMP or STARS, whose encoder is
+        taken instead of training (the same method) or instead of the first stage. trained_on: what such a checkpoint
+        was trained on, `DATASET:PROTOCOL`; None: unknown. stream: joint, bone or motion. validation:
+        None (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the
+        seed). grad_accum: into how many parts each process divides its share of a batch; it decides nothing but memory
+        and time. fit_batch: whether these are doubled where memory does not suffice. tensorboard: whether event
+        files are written, too. deterministic: whether a GPU may use deterministic kernels alone. compile: whether torch
+        compiles transformer blocks.
+    """
+
+    method: str
+    protocol: str
+    data_dir: Path
+    runs_dir: Path
+    dataset: str | None = None
+    profile: str | None = None
+    evaluations: Sequence[str] = ()
+    preset: str = "paper"
+    overrides: Sequence[str] = ()
+    seeds: Sequence[int] = (0,)
+    device: str | None = None
+    precision: str | None = None
+    validation: str | None = None
+    init: Path | None = None
+    trained_on: str | None = None
+    stream: str = "joint"
+    checkpoint_seconds: float = 60.0
+    grad_accum: int = 1
+    fit_batch: bool = False
+    tensorboard: bool = False
+    deterministic: bool = False
+    compile: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request with every name resolved and every config validated."""
+
+    request: Request
+    dataset: PreparedDataset
+    protocol: ProtocolSpec
+    protocol_config: BaseModel | None
+    method: type[Method]
+    config: BaseModel
+    starts: Mapping[int, Pretrained]  # by seed; empty without --init
+    evaluations: Mapping[str, tuple[type[Evaluation], BaseModel]]
+    split: Split
+    device: torch.device
+    precision: str
+
+    @property
+    def target(self) -> str:
+        return _target(self.method)
+
+    @property
+    def key(self) -> str:
+        """Names the run's folder: method, config, data, protocol and precision."""
+        parts: dict[str, Any] = {
+            "method": self.target,
+            "config": self.config.model_dump(mode="json"),
+            "data": self.dataset.digest,
+            "profile": self.dataset.profile.name,
+            "protocol": self.protocol.name,
+            "validation": self.request.validation,
+            "precision": self.precision,
+        }
+        if self.request.stream != "joint":
+            parts["stream"] = self.request.stream
+        if self.request.deterministic:
+            parts["deterministic"] = True
+        if self.request.compile:
+            parts["compile"] = True
+        if self.protocol_config is not None:
+            parts["protocol_config"] = self.protocol_config.model_dump(mode="json")
+        if self.starts:
+            own = all(start.seed == seed for seed, start in self.starts.items())
+            parts["init"] = sorted({(start.run, None if own else start.seed) for start in self.starts.values()})
+        return digest_json(parts)[:10]
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user must know of the encoders that are started from."""
+        return list(dict.fromkeys(f"{start.path}: {note}" for start in self.starts.values() for note in start.notes))
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether --init gives the method's own encoder, so that there is nothing to train."""
+        return any(start.target == self.target for start in self.starts.values())
+
+
+def resolve(request: Request) -> Plan:
+    """Names to objects, key=value to configs; nothing is trained before all of it is right."""
+    method = registry.load("methods", request.method)
+    protocol = registry.load("protocols", request.protocol)
+    names = _evaluations(request, protocol, getattr(method, "evaluations", ()))
+    targets = [registry.load("evaluations", name) for name in names]
+    evaluations = {target.name: target for target in targets}
+    _check_options(request, list(evaluations))
+    dataset = find_dataset(request, protocol)
+    device = choose_device(request.device)
+    starts = {seed: _start(request, method, dataset.name, request.init, seed) for seed in request.seeds if request.init}
+    protocol_config = _protocol_config(request, protocol)
+    split = make_split(protocol, dataset.name, dataset.table, dataset.complete, protocol_config)
+    if request.validation is not None and split.bank is not None:
+        raise UsageError(f"--validation is not for {protocol.name}, which tests other classes: choose settings on xsub")
+    return Plan(
+        request=request,
+        dataset=dataset,
+        protocol=protocol,
+        protocol_config=protocol_config,
+        method=method,
+        config=_method_config(request, method, dataset.name, starts),
+        starts=starts,
+        evaluations={
+            name: (target, build_config(target.Config, request.preset, dataset.name, _for(name, request), name))
+            for name, target in evaluations.items()
+        },
+        split=split,
+        device=device,
+        precision=choose_precision(request.precision, device),
+    )
+
+
+def _evaluations(request: Request, protocol: ProtocolSpec, own: Sequence[str]) -> list[str]:
+    """What to run: by default k-NN and linear probe; `own` are those that the method adds (its own classifier)."""
+    if not request.evaluations:
+        usual = [name for name in DEFAULT_EVALUATIONS if name in protocol.evaluations]
+        return [*own, *(usual or protocol.evaluations)]
+    everything = (*own, *protocol.evaluations)
+    asked = [name for one in request.evaluations for name in (everything if one == "all" else (one,))]
+    return list(dict.fromkeys(asked))
+
+
+def _check_options(request: Request, evaluations: Sequence[str]) -> None:
+    if request.validation not in (None, *VALIDATIONS):
+        raise UsageError(f"--validation {request.validation}: there is {', '.join(VALIDATIONS)}")
+    if request.stream not in STREAMS:
+        raise UsageError(f"--stream {request.stream}: there are {', '.join(STREAMS)}")
+    if request.tensorboard:
+        board.check()
+    if request.trained_on is not None and request.init is None:
+        raise UsageError(f"--trained-on {request.trained_on}: is said of a checkpoint: give --init FILE")
+    for item in request.overrides:
+        owner, dot, _ = item.partition("=")[0].partition(".")
+        if dot and owner not in (*evaluations, "protocol"):
+            raise UsageError(f"--set {item}: {owner} is not evaluated ({', '.join(evaluations)} are)")
+
+
+def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | None:
+    own = _for("protocol", request)
+    if protocol.Config is None:
+        if own:
+            raise UsageError(f"--set protocol.{own[0]}: {protocol.name} has no settings")
+        return None
+    return build_config(protocol.Config, "paper", "", own, protocol.name)
+
+
+def _start(request: Request, method: type[Method], dataset: str, init: Path, seed: int) -> Pretrained:
+    """The encoder to start from, with what the user says of it."""
+    said = (item.partition("=") for item in request.overrides)
+    start = pretrained.find(init, seed)
+    settings = {key: _literal(text) for key, _, text in said if key in pretrained.open_settings(start)}
+    if "frames" not in settings and start.target != _target(method):
+        config = build_config(method.Config, request.preset, dataset, _own(request), method.name)
+        alike = ("dim", "depth", "mlp_ratio")
+        if isinstance(config, EncoderConfig) and all(getattr(config, name) == start.config.get(name) for name in alike):
+            settings["frames"] = config.frames  # the method's length: the temporal table alone is interpolated
+    start = pretrained.fitted(start, settings)
+    return start if request.trained_on is None else pretrained.trained_on(start, request.trained_on, request.data_dir)
+
+
+def _own(request: Request) -> list[str]:
+    """What is --set of the method itself."""
+    return [item for item in request.overrides if "." not in item.partition("=")[0]]
+
+
+def _target(method: type[Method]) -> str:
+    return f"{method.__module__}:{method.__qualname__}"
+
+
+def _method_config(request: Request, method: type[Method], dataset: str, starts: Mapping[int, Pretrained]) -> BaseModel:
+    """The method's config: its preset's with changes, or that of the encoder which is already trained."""
+    own, target = _own(request), _target(method)
+    for start in starts.values():
+        if start.stream not in (None, request.stream):
+            raise UsageError(f"--init {start.path}: trained on {start.stream}s; say --stream {start.stream}")
+        if start.target == target:
+            own = [item for item in own if item.split("=")[0] not in pretrained.open_settings(start)]
+            if own:
+                raise UsageError(f"--set {own[0]}: {start.path} is a trained {method.name}, nothing is left to train")
+            # Of an official encoder only the size is known: no other setting may stand in its record.
+            known = EncoderConfig if start.is_official else method.Config
+            return known.model_validate(dict(start.config))
+        if start.method not in getattr(method, "starts_from", ()):
+            able = ", ".join((method.name, *getattr(method, "starts_from", ())))
+            raise UsageError(f"--init {start.path}: holds a {start.method}; {method.name} starts from {able}")
+    return build_config(method.Config, request.preset, dataset, own, method.name)
+
+
+def _for(evaluation: str, request: Request) -> list[str]:
+    prefix = f"{evaluation}."
+    return [item.removeprefix(prefix) for item in request.overrides if item.startswith(prefix)]
+
+
+def find_dataset(request: Request, protocol: ProtocolSpec) -> PreparedDataset:
+    """The dataset asked for, or the one prepared dataset that has the protocol."""
+    if request.dataset is None:
+        names = sorted({found.name for found in prepared_datasets(request.data_dir) if found.has_protocol(protocol)})
+        if not names and (reasons := left_out(request.data_dir)):
+            raise UsageError(f"--protocol {protocol.name}: none prepared has it; {reasons[0]}")
+        if len(names) != 1:
+            there = f"{', '.join(names)} have it: choose with --dataset" if names else "none prepared has it"
+            raise UsageError(f"--protocol {protocol.name}: {there} (data folder {request.data_dir})")
+        return open_dataset(request.data_dir, names[0], request.profile)
+    dataset = open_dataset(request.data_dir, request.dataset, request.profile)
+    if not dataset.has_protocol(protocol):
+        raise UsageError(f"{dataset.name} has no protocol {protocol.name} ({', '.join(protocol.datasets)} have it)")
+    return dataset
+
+
+def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: Sequence[str], owner: str) -> BaseModel:
+    """The config of a preset with `key=value` overrides, validated.
+
+    Raises:
+        UsageError: unknown preset or key (the nearest one is named), or a value that does not fit.
+    """
+    presets = getattr(config, "presets", DEFAULT_PRESETS)
+    if preset not in presets:
+        # Evaluations know no variants of the paper's preset: theirs is the paper's.
+        if not preset.startswith("paper-") or owner in registry.names("methods"):
+            raise UsageError(f"{owner} has no preset {preset!r}: there are {', '.join(presets)}")
+        preset = "paper"
+    maker = getattr(config, "preset", None)
+    values = (maker(preset, dataset) if maker else config()).model_dump()
+    for item in overrides:
+        key, equals, text = item.partition("=")
+        if not equals or key not in config.model_fields:
+            close = get_close_matches(key, config.model_fields, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(
+                f"--set {printable(item)}: {hint}{owner} knows {', '.join(config.model_fields)} (as key=value)"
+            )
+        values[key] = _literal(text)
+    try:
+        return config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        fault = first["msg"].removeprefix("Value error, ")
+        told = f"{place}: {fault.lower()} (got {first['input']!r:.100})" if place else fault
+        raise UsageError(f"{owner}: {told}") from error
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # no JSON, or a number or nesting beyond all bounds
+        return text
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device asked for, else the GPU where there is one."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: not a device (cpu, cuda, cuda:1)") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: only cpu and cuda are supported")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device {name}: torch sees no CUDA device here; leave --device out to use the CPU")
+    if device.type == "cpu":
+        return device
+    return own_gpu(device) if distributed.launched() else numbered_gpu(device)
+
+
+def numbered_gpu(device: torch.device) -> torch.device:
+    """The GPU asked for, by its number, without which `torch.cuda.set_device` takes none; the first where none is."""
+    index, count = device.index or 0, torch.cuda.device_count()
+    if index >= count:
+        there = "only cuda:0 is there" if count == 1 else f"there are cuda:0 to cuda:{count - 1}"
+        raise UsageError(f"--device {device}: {there}")
+    return torch.device("cuda", index)
+
+
+def own_gpu(device: torch.device) -> torch.device:
+    """The GPU of this one of several processes on a machine."""
+    count = torch.cuda.device_count()
+    if device.index is not None:
+        raise UsageError(f"--device {device}: each of several processes has a GPU of its own; say --device cuda")
+    if distributed.local_rank() >= count:
+        raise UsageError(f"more processes on this machine than its GPUs: torchrun --nproc-per-node {count}")
+    return torch.device("cuda", distributed.local_rank())
+
+
+def choose_precision(name: str | None, device: torch.device) -> str:
+    """TF32 on a GPU that has it, else float32, unless asked otherwise, as the published runs had it."""
+    older = device.type == "cuda" and torch.cuda.get_device_capability(device) < AMPERE
+    if name is None:
+        return "tf32" if device.type == "cuda" and not older else "float32"
+    if name not in PRECISIONS:
+        raise UsageError(f"--precision {name}: there are {', '.join(PRECISIONS)}")
+    if name == "tf32" and device.type == "cpu":
+        raise UsageError("--precision tf32 needs a GPU; on a CPU use float32 or bf16")
+    if name != "float32" and older:
+        raise UsageError(f"--precision {name}: {device_name(device)} has none; use float32")
+    return name
+
+
+def device_name(device: torch.device) -> str:
+    """The device for people: the GPU's name, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def check_batch_sizes(plan: Plan, split: Split) -> None:
+    """That no stage, however late, has a batch larger than the clips it trains on.
+
+    Raises:
+        UsageError: names the setting.
+    """
+    owners = {} if plan.is_trained else {"": (plan.config, len(split.train))}
+    owners |= {f"{name}.": (config, len(split.labelled)) for name, (_, config) in plan.evaluations.items()}
+    for prefix, (config, clips) in owners.items():
+        for key, value in config:
+            if key.endswith("batch_size") and value > clips and not getattr(config, "shrinks_batch", False):
+                raise UsageError(
+                    f"{prefix}{key} = {value} is more than the {clips} training clips: --set {prefix}{key}=N"
+                )
+
+
+def to_toml(plan: Plan) -> str:
+    """What the run folder's key stands for, as TOML (JSON scalars and arrays are TOML)."""
+
+    def section(title: str, values: Mapping[str, Any]) -> str:
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+        return "\n".join([f"[{title}]", *lines, ""])
+
+    run_values = {
+        "method": plan.target,
+        "dataset": plan.dataset.name,
+        "profile": plan.dataset.profile.name,
+        "data_digest": plan.dataset.digest,
+        "protocol": plan.protocol.name,
+        "validation": plan.request.validation,
+        "stream": plan.request.stream,
+        "init": None if plan.request.init is None else str(plan.request.init),
+        "precision": plan.precision,
+        "deterministic": plan.request.deterministic or None,
+        "compile": plan.request.compile or None,
+    }
+    return "\n".join([section("run", run_values), section("method", plan.config.model_dump(mode="json"))])

@@ -1,0 +1,163 @@
+"""Clips classified by a finished run: raw files or clips by name in, the likeliest actions out.
+
+The run's encoder with the head that its `linear` evaluation trained; a method that has learnt to classify (`stgcn`,
+`supervised`) says it itself. Clips are cleaned, cropped and turned into a stream as the run's test clips were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stars_bench import registry
+from stars_bench.api import DatasetSpec, Profile, Source
+from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.datasets.cleaning.mamp import NothingLeft
+from stars_bench.datasets.ntu import cleaned
+from stars_bench.datasets.parsing.ntu import JOINTS
+from stars_bench.datasets.parsing.numbers import ParseError
+from stars_bench.datasets.raw_files import sources
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.evaluation.classifier import OwnLogits
+from stars_bench.evaluation.linear import LinearHead
+from stars_bench.evaluation.subject import extract
+from stars_bench.experiments import pretrained
+from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.records import store
+from stars_bench.records.record import Record
+from stars_bench.storage.shards import PreparedDataset, open_dataset
+from stars_bench.training import checkpoint
+
+CROP = 0.95  # of every evaluation by default: the centre of a clip
+RAW = (".skeleton", ".skeleton.txt")
+HEAD = "head."
+"""What the names of the linear head's tensors begin with in the checkpoint of its stage."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of one clip: the likeliest actions with their probabilities (softmax), and the true one where it is known."""
+
+    clip: str
+    actions: tuple[tuple[str, float], ...]
+    truth: str | None = None
+
+
+class Probed(nn.Module):
+    """Clips (B, 3, T, V, M) -> logits (B, classes): an encoder and a linear head on its features."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head, self.frames = encoder, head, int(cast(int, encoder.frames))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.head(self.encoder(x).float()))
+
+
+def predict(
+    run: Path, clips: Sequence[str], data_dir: Path, seed: int = 0, top: int = 5, device: torch.device | str = "cpu"
+) -> list[Prediction]:
+    """Classifies clips by a run, one `Prediction` each, in their order.
+
+    Args:
+        run: its folder, a seedN folder or its encoder.pt. clips: `.skeleton` files (of NTU's format, under any name),
+        or names of clips of the run's dataset as prepared in `data_dir`. top: how many actions to name.
+
+    Raises:
+        UsageError: nothing there can classify, or there is no such clip. StarsBenchError: a damaged file.
+    """
+    start = pretrained.find(run, seed)
+    if start.dataset is None:
+        raise UsageError(f"{run}: predict needs a run of this program, which knows its dataset and its classes")
+    registry.check_from_file("datasets", start.dataset, start.path)
+    spec: DatasetSpec = registry.load("datasets", start.dataset)
+    record = _record(start)
+    profile = spec.profiles[record.dataset.profile if record else spec.default_profile]
+    model = _model(start, spec).to(device)
+    reader = _Reader(spec, profile, data_dir)
+    bodies = [reader.bodies(clip) for clip in clips]
+    frames = [clip.shape[1] for clip in bodies]
+    counts = [len(clip) for clip in bodies]
+    offset = np.cumsum([0, *(count * length for count, length in zip(counts, frames, strict=True))])[:-1]
+    joints = np.concatenate([clip.reshape(-1, *clip.shape[2:]) for clip in bodies])
+    whole = ClipStore(
+        joints,
+        offset,
+        np.array(frames),
+        np.array(counts),
+        profile.absent_body,
+        device,
+        start.stream or "joint",
+        spec.skeleton,
+    )
+    logits = extract(model, ClipPart(whole, np.arange(len(bodies))), CROP)
+    shares, order = logits.softmax(1).topk(min(top, logits.shape[1]))
+    return [
+        Prediction(clip, tuple(zip([spec.classes[i] for i in best], share, strict=True)), reader.truth(clip))
+        for clip, share, best in zip(clips, shares.tolist(), order.tolist(), strict=True)
+    ]
+
+
+def _record(start: Pretrained) -> Record | None:
+    """Any record of the run, which says how its data were cleaned; None where there is none yet."""
+    for path in sorted((start.path.parent / "records").glob("*.json")):
+        return store.read_record(path)
+    return None
+
+
+def _model(start: Pretrained, spec: DatasetSpec) -> nn.Module:
+    encoder = pretrained.rebuild(start, len(spec.skeleton.joints))
+    if hasattr(encoder, "classify"):
+        return OwnLogits(encoder)
+    file = pretrained.stage_file(start.path.resolve().parent, "linear")
+    if file is None:
+        raise UsageError(
+            f"{start.path.parent}: has no head that classifies; the same `run` once more with --eval linear adds one"
+        )
+    state = {name: value for name, value in checkpoint.load(file)["module"].items() if name.startswith(HEAD)}
+    head = LinearHead(int(cast(int, encoder.dim)), len(spec.classes))
+    head.load_state_dict({name.removeprefix(HEAD): value for name, value in state.items()})
+    return Probed(encoder, head)
+
+
+class _Reader:
+    """Clips of a dataset by name, and raw files in NTU's format, under a profile."""
+
+    def __init__(self, spec: DatasetSpec, profile: Profile, data_dir: Path) -> None:
+        self.spec, self.profile, self.data_dir = spec, profile, data_dir
+        self.opened: PreparedDataset | None = None
+
+    def bodies(self, clip: str) -> NDArray[np.float32]:
+        """(M, F, V, 3), metres, M in {1, 2}."""
+        if not clip.lower().endswith(RAW):
+            return self.dataset.clip(clip)
+        if len(self.spec.skeleton.joints) != JOINTS or "cleaning" not in self.profile.parameters:
+            raise UsageError(f"{clip}: a run on {self.spec.name} takes clips by name, not .skeleton files")
+        if not Path(clip).is_file():
+            raise UsageError(f"{clip}: there is no such file")
+        try:
+            return cleaned(sources.read(Source(Path(clip))), self.profile)[0]
+        except ParseError as error:
+            raise StarsBenchError(f"{clip}:{error.line}: {error.reason}") from error
+        except NothingLeft as error:
+            raise StarsBenchError(f"{clip}: {error}") from error
+
+    def truth(self, clip: str) -> str | None:
+        """The action of a clip that was given by name."""
+        if clip.lower().endswith(RAW):
+            return None
+        return self.spec.classes[int(self.dataset.table["label"].to_numpy()[self.dataset.row_of(clip)])]
+
+    @property
+    def dataset(self) -> PreparedDataset:
+        """The run's dataset as prepared here."""
+        if self.opened is None:
+            self.opened = open_dataset(self.data_dir, self.spec.name, self.profile.name)
+        return self.opened

@@ -1,0 +1,296 @@
+"""Encoders that are there already: a run's folder, its encoder.pt or an official checkpoint in, the encoder out.
+
+`run --init` and `evaluate` start from one. What it was trained on (clip and class names) comes along, so that a result
+can say which test clips the encoder has seen; an official checkpoint does not tell, unless the user does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from stars_bench import registry
+from stars_bench.api import DatasetSpec
+from stars_bench.datasets.parsing.ntu import parse_name
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.experiments import official_checkpoints
+from stars_bench.io.files import digest_file, digest_json
+from stars_bench.models.layers.encoder import SEGMENT
+from stars_bench.models.mamp import EncoderConfig
+from stars_bench.protocols.standard import make_split
+from stars_bench.storage.shards import open_dataset
+from stars_bench.training import checkpoint
+
+FILE = "encoder.pt"
+PLAIN = ("config", "preset", "run", "key", "seed", "dataset", "protocol", "stream")
+LISTS = ("train", "classes")
+OFFICIAL_PRESET = "official checkpoint"
+OPEN_SETTINGS = ("heads", "frames")
+"""What may be said of an official encoder: its heads, which the file does not show, and the clip length to turn to."""
+NAMED_DATASETS = ("ntu60", "ntu120")
+"""Datasets whose protocols need nothing but clip names, which are published."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained encoder, as a run or an official program has kept it. None: unknown.
+
+    Args:
+        target: its method as `module:Class`. run: the key of the run's folder; of an official file its SHA-256. key:
+        names the encoder itself. train: names of the clips, classes: names of the classes that it was trained on.
+        notes: what a user must know of how it was read.
+    """
+
+    path: Path
+    target: str
+    config: Mapping[str, Any]
+    preset: str
+    run: str
+    key: str
+    seed: int | None
+    dataset: str | None
+    protocol: str | None
+    stream: str | None
+    train: frozenset[str] | None
+    classes: frozenset[str] | None
+    state: Mapping[str, Tensor]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """The method's name.
+
+        Raises:
+            UsageError: the method is not to be found here.
+        """
+        return str(registry.load("methods", self.target).name)
+
+    @property
+    def is_official(self) -> bool:
+        """Whether it comes from a file of MAMP or STARS, which holds the encoder's size and no other setting."""
+        return self.preset == OFFICIAL_PRESET
+
+
+def save(path: Path, encoder: nn.Module, facts: Mapping[str, Any]) -> None:
+    """Writes an encoder with the facts that `Pretrained` holds of it."""
+    listed = {name: None if facts[name] is None else "\n".join(sorted(facts[name])) for name in LISTS}
+    checkpoint.save(path, {"encoder": encoder.state_dict(), **facts, **listed})
+
+
+def find(path: Path, seed: int) -> Pretrained:
+    """The encoder of a run: its encoder.pt, its seedN folder, or the folder above (the same seed, else the only one).
+
+    Or that of an official checkpoint: `fitted` must then be asked whether its size is whole.
+
+    Raises:
+        UsageError: nothing there, several seeds and none is this one, or a method whose code the user has neither
+        installed nor named. StarsBenchError: not such a checkpoint.
+    """
+    file = _file(path, seed)
+    content = official_checkpoints.load(file)
+    if "schema_version" not in content:
+        return _official(file, official_checkpoints.encoder_of(content, file))
+    state = checkpoint.load(file)
+    try:
+        plain = {name: state[name] for name in PLAIN}
+        lists = {name: None if state[name] is None else frozenset(state[name].split("\n")) - {""} for name in LISTS}
+        registry.check_from_file("methods", state["method"], file)
+        return Pretrained(file, target=state["method"], state=state["encoder"], **(plain | lists))
+    except KeyError as error:
+        raise StarsBenchError(
+            f"{file}: is no {FILE} of this version of stars-bench ({error} is missing): "
+            "the command of its run makes it anew (config.toml beside it has the settings)"
+        ) from error
+
+
+def seeds(path: Path) -> list[int]:
+    """The seeds that a run's folder holds, or the one of a seedN folder or encoder.pt; 0 for an official checkpoint."""
+    there = [file.parent.name.removeprefix("seed") for file in path.glob(f"seed*/{FILE}")]
+    return sorted(int(seed) for seed in there if seed.isdigit()) or [find(path, 0).seed or 0]
+
+
+def _file(path: Path, seed: int) -> Path:
+    if path.is_file():
+        return path
+    there = sorted(path.glob(f"seed*/{FILE}"))
+    for file in (path / FILE, path / f"seed{seed}" / FILE):
+        if file.exists():
+            return file
+    if len(there) == 1:
+        return there[0]
+    seeds = f"seed {seed} is not there ({', '.join(file.parent.name for file in there)} are)" if there else ""
+    raise UsageError(f"{path}: {seeds or f'no run folder and no {FILE}: give runs/DATASET/PROTOCOL/METHOD/KEY'}")
+
+
+def _official(file: Path, found: official_checkpoints.OfficialEncoder) -> Pretrained:
+    return Pretrained(
+        file,
+        target=registry.BUILT_IN["methods"][found.method],
+        config=found.size,
+        preset=OFFICIAL_PRESET,
+        run=digest_file(file),
+        key="",  # until `fitted` knows the whole size
+        seed=None,
+        dataset=None,
+        protocol=None,
+        stream=None,
+        train=None,
+        classes=None,
+        state=found.state,
+        notes=found.notes,
+    )
+
+
+def open_settings(start: Pretrained) -> tuple[str, ...]:
+    """What may be said of an encoder that is already trained."""
+    if start.is_official:
+        return OPEN_SETTINGS
+    is_ours = "temp_embed" in start.state and EncoderConfig.model_fields.keys() <= start.config.keys()
+    return ("frames",) if is_ours else ()
+
+
+def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
+    """An encoder for the `frames` asked for, an official one with the `heads`; what is not asked for stays as it is.
+
+    For other frames its temporal table is interpolated, as the official programs do.
+
+    Raises:
+        UsageError: nobody says how many heads it has, or the file says otherwise; the size is impossible; or an encoder
+        without a temporal table is asked for other frames.
+    """
+    if not start.is_official and settings.get("frames", start.config.get("frames")) == start.config.get("frames"):
+        return start
+    if "temp_embed" not in start.state:
+        raise UsageError(f"{start.path}: has no temporal table, so its frames cannot be set")
+    known = {name: start.config[name] for name in EncoderConfig.model_fields if name in start.config}
+    size = known | dict(settings)
+    if "heads" in known and official_checkpoints.HEADS_NOTE not in start.notes and size["heads"] != known["heads"]:
+        raise UsageError(f"{start.path}: says itself that it has {known['heads']} heads: leave --set heads out")
+    if "heads" not in size:
+        raise UsageError(
+            f"{start.path}: its weights (dim {size['dim']:.0f}) do not show how many attention heads it has: "
+            "say --set heads=N"
+        )
+    try:
+        config = EncoderConfig.model_validate(size)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, (*fault["loc"], "")))
+        raise UsageError(f"{start.path}: {place.rstrip('.') or 'size'}: {fault['msg'].lower()}") from error
+    notes = [note for note in start.notes if "heads" not in settings or note != official_checkpoints.HEADS_NOTE]
+    state, before = dict(start.state), int(start.config["frames"])
+    if config.frames != before:
+        state["temp_embed"] = official_checkpoints.interpolated(state["temp_embed"], config.frames // SEGMENT)
+        notes.append(f"temporal table interpolated from {before} frames to {config.frames}")
+    values = config.model_dump()
+    key = digest_json({"file": start.run, "size": values} if start.is_official else {"of": start.key, "size": values})
+    return replace(start, config={**start.config, **values}, state=state, key=key, notes=tuple(notes))
+
+
+def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:
+    """An official encoder that was trained on the training part of `DATASET:PROTOCOL`, as its user says.
+
+    Raises:
+        UsageError: no such dataset or protocol, neither prepared nor known by name, or a run's encoder, which says
+        itself what it was trained on.
+    """
+    where = f"--trained-on {statement}"
+    if not start.is_official:
+        raise UsageError(f"{where}: {start.path} says itself what it was trained on: {start.dataset} {start.protocol}")
+    name, colon, protocol = statement.partition(":")
+    if not colon:
+        raise UsageError(f"{where}: say DATASET:PROTOCOL, such as ntu60:xsub")
+    spec, rule = registry.load("datasets", name), registry.load("protocols", protocol)
+    if spec.name not in rule.datasets:
+        raise UsageError(f"{where}: {spec.name} has no protocol {rule.name} ({', '.join(rule.datasets)} have it)")
+    table, complete = _clips_of(spec, data_dir)
+    train = table.iloc[make_split(rule, spec.name, table, complete).train]
+    return replace(
+        start,
+        dataset=spec.name,
+        protocol=rule.name,
+        train=frozenset(train["name"]),
+        classes=frozenset(spec.classes[label] for label in train["label"].unique()),
+    )
+
+
+def _clips_of(spec: DatasetSpec, data_dir: Path) -> tuple[pd.DataFrame, bool]:
+    """The clip table of a dataset, from its published names or as prepared, and whether it is the whole of it."""
+    if spec.name not in NAMED_DATASETS or spec.expected_names is None:
+        prepared = open_dataset(data_dir, spec.name)
+        return prepared.table, prepared.complete
+    names = spec.expected_names()
+    table = pd.DataFrame(map(parse_name, names), columns=["setup", "camera", "subject", "replication", "action"])
+    return table.assign(name=names, label=table["action"] - 1), True
+
+
+def rebuild(start: Pretrained, num_joints: int) -> nn.Module:
+    """The encoder as a module, on the CPU.
+
+    Raises:
+        UsageError: its method cannot be built without training, or its joints are others.
+    """
+    method = registry.load("methods", start.target)
+    if not hasattr(method, "build"):
+        raise UsageError(
+            f"{start.path}: {start.method} has no build(config, num_joints), so its encoder cannot be loaded"
+        )
+    encoder = method().build(method.Config.model_validate(dict(start.config)), num_joints)
+    try:
+        encoder.load_state_dict(start.state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UsageError(f"{start.path}: does not fit skeletons of {num_joints} joints ({reason})") from error
+    if not isinstance(encoder, nn.Module):
+        raise StarsBenchError(f"{start.method}: build must return an nn.Module")
+    return encoder.to(torch.device("cpu"))
+
+
+def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = False) -> int:
+    """Writes a run's stage as a checkpoint of MAMP ("mamp": stage 1) or STARS ("stars": stage 2).
+
+    Args:
+        path: the run's folder, its seedN folder or its encoder.pt. seed: which of several.
+
+    Returns:
+        The number of tensors.
+
+    Raises:
+        UsageError: no such layout or run, the run has not trained that stage as the program does, or `out` is there
+        already.
+    """
+    if layout not in official_checkpoints.LAYOUTS:
+        raise UsageError(f"--format {layout}: there are {', '.join(official_checkpoints.LAYOUTS)}")
+    if out.is_dir() or (out.exists() and not overwrite):
+        raise UsageError(f"--out {out}: is there already; give another name or, to replace a file, --force")
+    form = official_checkpoints.LAYOUTS[layout]
+    file = stage_file(_file(path, seed).resolve().parent, form.stage)
+    if file is None:
+        raise UsageError(f"{path}: has trained no {form.stage}, which is what a checkpoint of {form.title} holds")
+    found, able = find(path, seed), form.trained_by
+    if found.target not in {registry.BUILT_IN["methods"][name] for name in able}:
+        raise UsageError(
+            f"{path}: the {form.stage} of {found.method} is not what {form.title} trains; that of {', '.join(able)} is"
+        )
+    return official_checkpoints.write(out, form, checkpoint.load(file)["module"])
+
+
+def stage_file(folder: Path, stage: str) -> Path | None:
+    """The last checkpoint of a stage of the run in `folder`; that of another run where it was taken over from there."""
+    log = folder / "log.jsonl"
+    lines = map(json.loads, log.read_text(encoding="utf-8").splitlines()) if log.exists() else ()
+    keys = [line["key"] for line in lines if line["stage"] == stage]
+    if not keys:
+        return None
+    name = f"{stage}-{keys[-1]}.pt"
+    own = folder / "stages" / name
+    of_dataset = folder.parents[3]  # DATASET/PROTOCOL/METHOD/KEY/seedN
+    return own if own.exists() else next(iter(sorted(of_dataset.glob(f"*/*/*/*/stages/{name}"))), None)

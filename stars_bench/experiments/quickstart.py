@@ -1,0 +1,65 @@
+"""The whole road on a laptop: made-up actors, raw files, shards, three methods, two evaluations, one table."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from stars_bench.datasets.ntu import SYNTHETIC
+from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.display.progress import Bars
+from stars_bench.display.training_panel import RunPanel
+from stars_bench.experiments import runner
+from stars_bench.experiments.plan import Request
+from stars_bench.preparation.prepare import prepare
+from stars_bench.records.record import Record
+from stars_bench.report import leaderboard, terminal
+from stars_bench.training import memory
+
+CLIPS = 360
+METHODS = ("untrained", "mamp", "stars")
+PROTOCOL = "xsub"
+
+NEXT_STEPS = """\
+[bold]Next, with real data[/] (NTU RGB+D or PKU-MMD, from their owners, under licence):
+  stars-bench prepare ntu60 --raw nturgbd_skeletons_s001_to_s017.zip
+  stars-bench run stars --protocol xsub      [dim]# as in the paper; wants a GPU[/]
+  stars-bench report                         [dim]# beside the published numbers[/]"""
+
+
+def quickstart(folder: Path, console: Console, jobs: int | None = None, seed: int = 0) -> list[Record]:
+    """Runs the road below `folder` and prints what it does; the same call again goes on where it stopped."""
+    started = time.monotonic()
+    console.print(f"[bold]stars-bench quick start[/] in {folder}\nabout three minutes on two cores\n")
+    with Bars(console) as bars:
+        names = clip_names(limit=CLIPS)
+        write_raw(folder / "raw", names, progress=lambda done, total: bars("write raw clips", done, total))
+        prepare(
+            SYNTHETIC,
+            [folder / "raw"],
+            folder / "data",
+            jobs=jobs,
+            progress=lambda done, total, aside: bars("prepare", done, total, f"{aside} set aside"),
+        )
+    records = []
+    for method in METHODS:
+        request = Request(
+            method=method,
+            protocol=PROTOCOL,
+            dataset=SYNTHETIC.name,
+            preset="quick",
+            seeds=(seed,),
+            data_dir=folder / "data",
+            runs_dir=folder / "runs",
+            command=f"stars-bench quickstart --dir {folder} --seed {seed}",
+        )
+        console.print(f"[bold]{method}[/]")
+        with RunPanel(console, f"{method} · {SYNTHETIC.name} {PROTOCOL}", memory.peak) as panel:
+            records += runner.run(request, panel)
+    console.print()
+    console.print(terminal.to_rich(leaderboard.leaderboard(records), console.width))
+    console.print(f"\n{time.monotonic() - started:.0f} s in all. Records and features: {folder / 'runs'}\n")
+    console.print(NEXT_STEPS)
+    return records

@@ -1,0 +1,204 @@
+"""Saved results, without the model: metrics computed again (`rescore`), scores of several streams summed (`fuse`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from stars_bench import registry
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.evaluation.subject import Outcome
+from stars_bench.experiments.runner import measured
+from stars_bench.io import files
+from stars_bench.io.files import digest_file, digest_json, utc_now
+from stars_bench.records import store
+from stars_bench.records.metrics import confusion_matrix
+from stars_bench.records.predictions import load_predictions, save_predictions
+from stars_bench.records.record import PredictionsPart, Record
+
+TOLERANCE = 1e-9
+"""In percent: between a recorded metric and the same computed again."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One record with the predictions that it rests on: what was predicted of which clips, and their classes."""
+
+    path: Path
+    record: Record
+    outcome: Outcome
+    names: np.ndarray
+    labels: np.ndarray
+
+    def measured(self) -> Record:
+        """The record with its metrics computed anew."""
+        of_each = self.record.per_class
+        count = len(_classes(self)) if of_each is None else max(len(of_each), 1 + int(self.labels.max(initial=0)))
+        return self.record.model_copy(update=measured(self.outcome, self.labels, count))
+
+
+def read(runs: Path) -> list[Saved]:
+    """All records below a folder (runs, a run, a seed) with their predictions.
+
+    Raises:
+        UsageError: there are none. StarsBenchError: predictions are gone, or are not those that the record names.
+    """
+    return [read_one(path) for path in record_paths(runs)]
+
+
+def record_paths(runs: Path) -> list[Path]:
+    """The files of all records below a folder (runs, a run, a seed); of a record, itself.
+
+    Raises:
+        UsageError: there are none.
+    """
+    paths = [runs] if runs.suffix == ".json" and runs.is_file() else sorted(runs.rglob("records/*.json"))
+    if not paths:
+        raise UsageError(f"{runs}: no records below it; give runs/DATASET/PROTOCOL/METHOD/KEY or a folder above")
+    return paths
+
+
+def read_one(path: Path) -> Saved:
+    """One record with its predictions.
+
+    Raises:
+        StarsBenchError: the predictions are gone, or are not those that the record names.
+    """
+    record = store.read_record(path)
+    file = path.parent.parent / record.predictions.file
+    if not file.exists():
+        raise StarsBenchError(f"{file}: the predictions of {path.name} are gone; run the evaluation again")
+    if digest_file(file) != record.predictions.digest:
+        raise StarsBenchError(f"{file}: is not what {path.name} was measured on (its digest differs)")
+    return Saved(path, record, *load_predictions(file))
+
+
+def update(one: Saved, again: Record) -> None:
+    """Writes metrics that the record lacks (it may be of an older version) into it; numbers that differ stay."""
+    have = {metric.name for metric in one.record.metrics}
+    more = tuple(metric for metric in again.metrics if metric.name not in have)
+    metrics = one.record.metrics + more
+    store.write_record(one.path.parent.parent, again.model_copy(update={"metrics": metrics}))
+
+
+def write_confusion(one: Saved, folder: Path) -> Path | None:
+    """The confusion matrix as CSV (rows: true classes, columns: predicted); None where nothing is classified."""
+    import pandas as pd
+
+    if one.outcome.kind != "classes":
+        return None
+    names = _classes(one)
+    counts = pd.DataFrame(confusion_matrix(one.outcome, one.labels, len(names)), index=names, columns=names)
+    record = one.record
+    parts = (
+        record.dataset.name,
+        record.protocol.name,
+        record.method.name,
+        f"seed{record.seed}",
+        Path(record.file_name).stem,
+    )
+    path = folder / (files.path_part("-".join(parts)) + ".csv")
+    files.write_text(path, counts.rename_axis("true").to_csv())
+    return path
+
+
+def _classes(one: Saved) -> tuple[str, ...]:
+    """The names of the classes of a record's dataset."""
+    name = one.record.dataset.name
+    registry.check_from_file("datasets", name, one.path)
+    classes: tuple[str, ...] = registry.load("datasets", name).classes
+    return classes
+
+
+def parse_weights(text: str | None, runs: int) -> list[float]:
+    """`0.6,0.6,0.4` as numbers; without a text 1 for each run.
+
+    Raises:
+        UsageError: not one number for each run.
+    """
+    if text is None:
+        return [1.0] * runs
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--weights {text}: {error}") from error
+    if len(weights) != runs:
+        raise UsageError(f"--weights {text}: {len(weights)} weights for {runs} runs")
+    return weights
+
+
+def fuse(runs: Sequence[Path], weights: Sequence[float], runs_dir: Path, command: str = "") -> list[Record]:
+    """Sums the scores of runs that differ in their stream, clip by clip; one new record for each seed and evaluation.
+
+    Args:
+        runs: one run folder for each stream. weights: of the same length; the scores (logits) are summed as they are.
+
+    Raises:
+        UsageError: fewer than two runs, or no evaluation whose scores all of them have. StarsBenchError: other clips.
+    """
+    if len(runs) < 2 or len(weights) != len(runs):
+        raise UsageError(f"fuse needs two runs or more and a weight for each: {len(runs)} runs, {len(weights)} weights")
+    parts = [{_same(one.record): one for one in read(run) if one.outcome.scores is not None} for run in runs]
+    common = [key for key in parts[0] if all(key in part for part in parts)]
+    if not common:
+        raise UsageError(
+            "no evaluation with scores (linear, finetune, classifier) that all runs have under the same seed"
+        )
+    return [_fuse([part[key] for part in parts], weights, runs_dir, command) for key in common]
+
+
+def _same(record: Record) -> str:
+    """What must agree between results that are summed."""
+    evaluation, protocol = record.evaluation, record.protocol
+    what = [
+        record.dataset.digest,
+        protocol.name,
+        protocol.test_digest,
+        evaluation.name,
+        evaluation.settings,
+        record.seed,
+    ]
+    return digest_json(what)
+
+
+def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, command: str) -> Record:
+    first, outcome = parts[0].record, parts[0].outcome
+    scores = sum(weight * _scores(part, parts[0].names) for part, weight in zip(parts, weights, strict=True))
+    summed = np.asarray(scores, np.float32)
+    outcome = replace(outcome, predictions=summed.argmax(1), scores=summed, by_epoch=None)
+    streams = {part.record.dataset.stream: weight for part, weight in zip(parts, weights, strict=True)}
+    dataset = first.dataset.model_copy(update={"stream": "+".join(streams)})
+    evaluation = first.evaluation.model_copy(update={"config": first.evaluation.config | {"weights": streams}})
+    key = digest_json([first.method.config, streams, first.evaluation.name, first.dataset.digest])[:10]
+    folder = store.run_folder(runs_dir, dataset.name, first.protocol.name, first.method.name, key, first.seed)
+    file = folder / "predictions" / f"{files.path_part(evaluation.name)}-{evaluation.digest[:8]}.npz"
+    save_predictions(file, outcome, parts[0].names, parts[0].labels)
+    now = utc_now()
+    record = first.model_copy(
+        update={
+            "dataset": dataset,
+            "evaluation": evaluation,
+            "stages": tuple(stage for part in parts for stage in part.record.stages),
+            "command": command,
+            "started": now,
+            "finished": now,
+            "predictions": PredictionsPart(file=file.relative_to(folder).as_posix(), digest=digest_file(file)),
+            "weights": None,
+            "fused": tuple(part.record.predictions.digest for part in parts),
+            **measured(outcome, parts[0].labels, summed.shape[1]),
+        }
+    )
+    store.write_record(folder, record)
+    return record
+
+
+def _scores(part: Saved, names: np.ndarray) -> np.ndarray:
+    """Scores (N, classes) float64 in the order of clip names."""
+    place = {name: i for i, name in enumerate(part.names.tolist())}
+    if place.keys() != set(names.tolist()) or part.outcome.scores is None:
+        raise StarsBenchError(f"{part.path}: was measured on other clips than the first run")
+    scores: np.ndarray = part.outcome.scores[[place[name] for name in names.tolist()]].astype(np.float64)
+    return scores

@@ -1,0 +1,42 @@
+"""Several runs one after another: what fails is told and does not keep the others from running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from stars_bench.errors import StarsBenchError
+from stars_bench.experiments.plan import Request
+from stars_bench.records.record import Record
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that failed, and why, in one line."""
+
+    method: str
+    reason: str
+
+
+def run_each(
+    requests: Sequence[Request],
+    run: Callable[[Request], list[Record]],
+    failed: Callable[[Failure], None],
+) -> tuple[list[Record], list[Failure]]:
+    """The records of every request that could be run, and what failed; `failed` is called as soon as one does."""
+    records: list[Record] = []
+    failures: list[Failure] = []
+    for request in requests:
+        try:
+            records += run(request)
+        except Exception as error:
+            kind = "" if isinstance(error, StarsBenchError) else f"{type(error).__name__}: "
+            failures.append(Failure(request.method, kind + (str(error).splitlines() or [""])[0]))
+            failed(failures[-1])
+    return records, failures
+
+
+def summary(failures: Sequence[Failure], total: int) -> str:
+    """One line on what failed."""
+    each = "; ".join(f"{failure.method} ({failure.reason})" for failure in failures)
+    return f"{len(failures)} of {total} methods failed: {each}"

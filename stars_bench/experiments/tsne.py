@@ -1,0 +1,114 @@
+"""The t-SNE picture: features that runs have kept, one panel a run, with the numbers of the `clusters` evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stars_bench import registry
+from stars_bench.errors import UsageError
+from stars_bench.evaluation.clusters import tsne_map
+from stars_bench.evaluation.feature_cache import FOLDER, FeatureFiles
+from stars_bench.experiments import rescore
+from stars_bench.experiments.rescore import Saved
+from stars_bench.io.files import write_json, write_text
+from stars_bench.report.figures import Map, draw_maps
+from stars_bench.report.html_data import MapPoints, map_file, skeleton_file
+from stars_bench.storage.shards import open_dataset
+from stars_bench.viewer.thumbnails import KeptSkeletons, small_skeletons
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The files of a map: pictures; and, where no skeletons were kept beside it, why."""
+
+    pictures: tuple[Path, ...]
+    without_skeletons: str = ""
+
+
+def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = None) -> Drawn:
+    """Draws the test clips of runs under one seed, PNG and SVG.
+
+    The places of the clips are kept beside each record, for the HTML report, and small skeletons of the clips where
+    their data is prepared in `data_dir` (None: no skeletons).
+
+    Raises:
+        UsageError: a run has no `clusters` result under the seed, the runs are of different data, features are gone.
+    """
+    results = [_clusters(run, seed) for run in runs]
+    places = {(one.record.dataset.name, one.record.protocol.name) for one in results}
+    if len(places) > 1:
+        raise UsageError(
+            f"map: the runs are of different data ({', '.join(' '.join(place) for place in sorted(places))})"
+        )
+    dataset, protocol = places.pop()
+    registry.check_from_file("datasets", dataset, results[0].path)
+    names = registry.load("datasets", dataset).classes
+    maps, why = [], ""
+    for one in results:
+        panel, points = _map(one, names)
+        maps.append(panel)
+        # Beside the record, where `report --format html` looks for it.
+        write_json(map_file(one.path), points.model_dump())
+        skeletons, why = _skeletons(one, points.names, data_dir)
+        if skeletons is not None:
+            write_text(skeleton_file(one.path), skeletons.model_dump_json())
+    classes = dict(enumerate(names))
+    count = len({int(label) for panel in maps for label in panel.labels})
+    title = f"{dataset} {protocol}, test clips of {count} classes, t-SNE of features"
+    return Drawn(tuple(draw_maps(maps, classes, out, title)), why)
+
+
+def _skeletons(one: Saved, names: Sequence[str], data_dir: Path | None) -> tuple[KeptSkeletons | None, str]:
+    """Skeletons of the clips that a record was measured on, or why there are none."""
+    if data_dir is None:
+        return None, ""
+    data = one.record.dataset
+    try:
+        dataset = open_dataset(data_dir, data.name, data.profile)
+    except UsageError as error:
+        return None, str(error)
+    if dataset.digest != data.digest:
+        return None, f"{dataset.folder} is not the data that {one.path.name} was measured on (its digest differs)"
+    return small_skeletons(dataset, names), ""
+
+
+def _clusters(run: Path, seed: int) -> Saved:
+    folder = run if run.name.startswith("seed") else run / f"seed{seed}"
+    found = [path for path in sorted(folder.glob("records/*.json")) if path.name.startswith("clusters")]
+    if not found:
+        raise UsageError(f"{folder}: no result of `clusters`: run the method with --eval clusters")
+    return rescore.read_one(found[-1])
+
+
+def _map(one: Saved, classes: Sequence[str]) -> tuple[Map, MapPoints]:
+    features = _features(one)
+    coordinates, rows = tsne_map(features, one.labels)
+    numbers = {metric.name: metric.value for metric in one.record.metrics}
+    caption = ", ".join(f"{name} {numbers[name]:.2f}" for name in ("nmi", "silhouette") if name in numbers)
+    name = one.record.method.name
+    title = f"{name} ({one.record.origin})" if one.record.origin else name
+    points = MapPoints(
+        title=f"{title}, seed {one.record.seed}",
+        caption=caption,
+        points=[(round(float(x), 3), round(float(y), 3)) for x, y in coordinates],
+        names=one.names[rows].astype(str).tolist(),
+        labels=one.labels[rows].tolist(),
+        classes=list(classes),
+    )
+    return Map(title, coordinates, one.labels[rows], caption), points
+
+
+def _features(one: Saved) -> np.ndarray:
+    """Features (N, D) of the test clips, from the run's own folder or one that shares its encoder."""
+    folder = one.path.parent.parent
+    prefix = f"crop{one.record.evaluation.config['crop']:g}-"
+    keys = {"-".join(file.name.split("-")[:2]) for file in folder.glob(f"{FOLDER}/{prefix}*.npz")}
+    for key in sorted(keys):
+        features, there = FeatureFiles(folder, key, folder.parents[3]).find(one.names.astype(str))
+        if there.all():
+            return features
+    raise UsageError(f"{folder / FOLDER}: the features of the test clips are gone: run --eval clusters again")

@@ -1,0 +1,7 @@
+"""Floor 2.5: other people's formats, out (`export`) and in (`import_file`)."""
+
+from stars_bench.formats.catalog import FORMATS
+from stars_bench.formats.export import ExportReport, export
+from stars_bench.formats.import_file import ImportReport, import_file
+
+__all__ = ["FORMATS", "ExportReport", "ImportReport", "export", "import_file"]

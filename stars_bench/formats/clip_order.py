@@ -1,0 +1,64 @@
+"""The order of clips in other people's files, and the names that follow from it.
+
+CTR-GCN's preparation, which MAMP and STARS use, walks the performers of each part (x-sub), the cameras (x-view) or the
+setups (x-set) in ascending order and takes their clips by name. PKU-MMD's (MAMP) walks the videos in the order of the
+file system, which is nobody's; here they come by name, and within a video by label row, as there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stars_bench import registry
+from stars_bench.api import DatasetSpec, ProtocolSpec
+from stars_bench.formats.base import Parts
+from stars_bench.formats.clip_names import numbers_of, table_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GROUPED_BY = {"xsub": "subject", "xview": "camera", "xset": "setup"}
+LAST_NUMBER = re.compile(r"(.*?)(\d*)")
+
+
+def two_part_protocols(dataset: str) -> dict[str, ProtocolSpec]:
+    """The protocols of a dataset that are a training and a test part and nothing else, by name."""
+    specs = [registry.load("protocols", name) for name in registry.names("protocols")]
+    return {
+        spec.name: spec for spec in specs if dataset in spec.datasets and not spec.expected_bank and not spec.Config
+    }
+
+
+def parts_of(protocol: ProtocolSpec, table: pd.DataFrame) -> Parts:
+    """Who trains and who tests, in the published order. A part may be empty, unlike in `make_split`."""
+    split = protocol.split(table)
+    by_file = f"official_{protocol.name}" in table
+    key = None if by_file else GROUPED_BY.get(protocol.name)
+    return {"train": _ordered(table, split.train, key), "test": _ordered(table, split.test, key)}
+
+
+def _ordered(table: pd.DataFrame, rows: NDArray[np.int64], group: str | None) -> NDArray[np.int64]:
+    names = table["name"].to_numpy()[rows]
+    groups = table[group].to_numpy()[rows] if group is not None else np.zeros(len(rows), np.int64)
+    order = sorted(range(len(rows)), key=lambda i: (groups[i], *_natural(str(names[i]))))
+    return np.asarray(rows, np.int64)[order]
+
+
+def _natural(name: str) -> tuple[str, int]:
+    """`0002-L_10` comes after `0002-L_9`."""
+    match = LAST_NUMBER.fullmatch(name)
+    assert match is not None
+    return match[1], int(match[2] or 0)
+
+
+def published_names(spec: DatasetSpec, protocol: ProtocolSpec) -> dict[str, list[str]] | None:
+    """The names of the clips of each part of the complete dataset, in the published order; None where none is."""
+    if spec.expected_names is None or protocol.name not in GROUPED_BY:
+        return None
+    table = table_of({name: numbers_of(spec.name, name) for name in spec.expected_names()})
+    names = table["name"].to_numpy()
+    return {part: list(names[rows]) for part, rows in parts_of(protocol, table).items()}

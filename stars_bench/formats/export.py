@@ -1,0 +1,128 @@
+"""Export: a prepared dataset in, a file or folder in another program's format out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stars_bench import registry
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.formats.base import PARTS, Format, Parts
+from stars_bench.formats.catalog import format_of
+from stars_bench.formats.clip_order import parts_of, two_part_protocols
+from stars_bench.storage.shards import PreparedDataset
+
+Progress = Callable[[int, int], None]
+"""Called with how many clips are done, of how many."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What `export` wrote. `clips`: {protocol: (training, test)}; `notes`, `warnings`: what is to be said of
+    the file."""
+
+    out: Path
+    format: str
+    clips: dict[str, tuple[int, int]]
+    size: int  # bytes
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def export(
+    dataset: PreparedDataset,
+    format: str,
+    out: Path,
+    protocol: str | None = None,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+) -> ExportReport:
+    """Writes a prepared dataset in the format of another program; whole or not at all, in bounded memory.
+
+    Args:
+        format: one of `formats.FORMATS`.
+        out: the file, or the folder of a format that is one.
+        protocol: who trains and who tests; None for all protocols of two parts, where a file can hold several.
+        overwrite: replace what is there.
+
+    Raises:
+        UsageError: unknown names, a protocol that the format cannot hold, or something is there already.
+        StarsBenchError: the protocol takes no clip, or the disk is full.
+    """
+    started = time.perf_counter()
+    chosen = format_of(format)
+    files = chosen.files(out)
+    _check_place(out, files, overwrite)
+    splits = _splits(dataset, chosen, protocol)
+    total = sum(len(parts[part]) for parts in splits.values() for part in PARTS)
+    if not chosen.one_protocol:
+        total = dataset.num_clips
+    done = 0
+
+    def tick(clips: int) -> None:
+        nonlocal done
+        done += clips
+        if progress is not None:
+            progress(done, total)
+
+    try:
+        notes = chosen.write(out, dataset, splits, tick)
+    except OSError as error:
+        raise StarsBenchError(f"{out}: cannot be written ({error})") from error
+    return ExportReport(
+        out=out,
+        format=chosen.name,
+        clips={name: (len(parts["train"]), len(parts["test"])) for name, parts in splits.items()},
+        size=sum(file.stat().st_size for file in files),
+        notes=(*_notes(dataset, chosen), *notes),
+        warnings=tuple(_empty_parts(splits)),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _check_place(out: Path, files: list[Path], overwrite: bool) -> None:
+    if files == [out] and out.is_dir():
+        raise UsageError(f"{out}: is a folder; give the name of a file")
+    if files != [out] and out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; give the name of a folder")
+    there = [file for file in files if file.exists()]
+    if there and not overwrite:
+        raise UsageError(f"{there[0]} is there already; --force replaces it")
+
+
+def _splits(dataset: PreparedDataset, format: Format, protocol: str | None) -> dict[str, Parts]:
+    """{protocol: parts}, of one protocol or of all that take a clip of the dataset."""
+    possible = two_part_protocols(dataset.name)
+    if protocol is not None:
+        spec = registry.load("protocols", protocol)
+        if spec.name not in possible:
+            reason = "has three parts" if dataset.name in spec.datasets else f"is not for {dataset.name}"
+            raise UsageError(f"{protocol} {reason}; these can be exported: {', '.join(possible)}")
+        possible = {spec.name: spec}
+    elif format.one_protocol:
+        raise UsageError(f"a file of format {format.name} holds one protocol: --protocol {'|'.join(possible)}")
+    splits = {name: parts_of(spec, dataset.table) for name, spec in possible.items()}
+    taken = {name: parts for name, parts in splits.items() if any(len(parts[part]) for part in PARTS)}
+    if protocol is not None and not taken:
+        rule = possible[protocol].rule
+        raise StarsBenchError(f"{dataset.name} {protocol}: no clip of the prepared data is in either part ({rule})")
+    return taken
+
+
+def _notes(dataset: PreparedDataset, format: Format) -> list[str]:
+    notes = [f"holds the clips of profile {dataset.profile.name}: {dataset.profile.summary}"]
+    if format.theirs != dataset.profile.name and format.theirs in dataset.spec.profiles:
+        notes.append(f"the clips of {format.name}'s own files are those of profile {format.theirs}")
+    return notes
+
+
+def _empty_parts(splits: dict[str, Parts]) -> list[str]:
+    return [
+        f"{name}: no clip of the prepared data is in the {words} part: there it has length 0"
+        for name, parts in splits.items()
+        for part, words in (("train", "training"), ("test", "test"))
+        if not len(parts[part])
+    ]

@@ -1,0 +1,134 @@
+"""Import: a file or folder of another program in, a prepared dataset out, for those who lack the raw files."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from stars_bench import registry
+from stars_bench.api import DatasetSpec, Profile, ProtocolSpec
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.formats.base import Format, Incoming
+from stars_bench.formats.catalog import format_of, recognise
+from stars_bench.formats.clip_order import GROUPED_BY
+from stars_bench.formats.match_clips import Intake, Progress
+from stars_bench.io import files
+from stars_bench.io.disk import reason
+from stars_bench.storage import shards
+from stars_bench.storage.quality import QualityReport
+from stars_bench.storage.shards import ShardFacts
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What `import_file` did. `notes`, `warnings`: what is to be said of the clips."""
+
+    folder: Path
+    quality: QualityReport
+    digest: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+    unchanged: bool  # the same file was imported before
+
+
+def import_file(
+    path: Path,
+    dataset: str | DatasetSpec,
+    data_dir: Path,
+    protocol: str | None = None,
+    format: str | None = None,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+) -> ImportReport:
+    """Turns a file of another program into the prepared dataset DATA_DIR/DATASET/imported-FORMAT.
+
+    Args:
+        dataset: whose clips these are.
+        protocol: whose parts the file holds; needed where nothing else tells.
+        format: one of `formats.FORMATS`; None to see by the file.
+        overwrite: replace what was imported before.
+
+    Raises:
+        UsageError: unknown names, nothing there, something else was imported before, or another process imports it.
+        StarsBenchError: the file is damaged, of another dataset, or refused.
+    """
+    started = time.perf_counter()
+    spec: DatasetSpec = registry.load("datasets", dataset) if isinstance(dataset, str) else dataset
+    chosen = recognise(path) if format is None else format_of(format)
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file or folder")
+    incoming = chosen.read(path, spec, _protocol(protocol, spec))
+    profile = _profile(chosen, incoming)
+    plan = files.digest_json([spec.name, profile.name, incoming.digest, protocol, shards.SCHEMA_VERSION])
+    folder = data_dir / spec.name / profile.name
+    warnings: tuple[str, ...] = ()
+    notes = tuple(incoming.notes)
+    with files.alone_in(folder):
+        index = None if overwrite else shards.read_index(folder)
+        if index is not None and index["plan"] != plan:
+            raise UsageError(f"{folder} was imported from another file or with another protocol; --force replaces it")
+        if index is None:
+            try:
+                intake = _convert(spec, path, profile, folder, plan, incoming, progress)
+            except OSError as error:
+                raise StarsBenchError(f"{folder}: cannot be written ({reason(error)})") from error
+            notes, warnings = (*notes, *intake.notes), tuple(intake.warnings)
+        written = shards.read_index(folder)
+    assert written is not None
+    return ImportReport(
+        folder=folder,
+        quality=QualityReport.from_json(written["quality"]),
+        digest=written["digest"],
+        notes=notes,
+        warnings=warnings,
+        seconds=time.perf_counter() - started,
+        unchanged=index is not None,
+    )
+
+
+def _protocol(name: str | None, spec: DatasetSpec) -> ProtocolSpec | None:
+    if name is None:
+        return None
+    protocol: ProtocolSpec = registry.load("protocols", name)
+    if spec.name not in protocol.datasets or protocol.name not in GROUPED_BY:
+        raise UsageError(f"{name} is no protocol that a file for {spec.name} can state")
+    return protocol
+
+
+def _profile(format: Format, incoming: Incoming) -> Profile:
+    # What decides the clips is the file: its digest is the parameter.
+    parameters = {"imported_from": format.name, "file_digest": incoming.digest}
+    return Profile(f"imported-{format.name}", incoming.summary, parameters, incoming.absent_body)
+
+
+def _convert(
+    spec: DatasetSpec,
+    path: Path,
+    profile: Profile,
+    folder: Path,
+    plan: str,
+    incoming: Incoming,
+    progress: Progress | None,
+) -> Intake:
+    """Writes shards and index beside the folder and puts them in its place when everything is right."""
+    intake = Intake(spec, path, incoming)
+    unfinished = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        facts: list[ShardFacts] = []
+        for content in intake.contents(progress):
+            shard = unfinished / f"shard-{len(facts):05}.h5"
+            facts.append(shards.write_shard(shard, spec, profile, plan, content))
+        official = intake.splits()
+        shards.write_index(unfinished, spec, profile, plan, facts, intake.quality(profile.name), official)
+        if folder.exists():
+            (folder / shards.INDEX).unlink(missing_ok=True)  # first: what is half removed is no dataset any more
+            shutil.rmtree(folder)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return intake

@@ -1,0 +1,193 @@
+"""The clips of a file on their way into shards: what their names say, which are kept, who trains and who tests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stars_bench.api import Clip, DatasetSpec, Found, ProtocolSpec, SetAside
+from stars_bench.datasets.ntu import missing_names
+from stars_bench.errors import StarsBenchError
+from stars_bench.formats.base import PARTS, Incoming, NamedClip
+from stars_bench.formats.clip_names import VIDEOS, Numbers, numbers_of, table_of
+from stars_bench.formats.clip_order import GROUPED_BY, two_part_protocols
+from stars_bench.storage.quality import QualityReport, assess
+from stars_bench.storage.shards import ShardContent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int, int], None]
+"""Called with how many clips are done, of how many, and how many were set aside so far."""
+
+SHARD_CLIPS, SHARD_BYTES = 1_024, 32 << 20  # of coordinates: what is in memory at once
+TICK = 32
+
+
+class Intake:
+    """Takes the clips of one file, once.
+
+    Args:
+        spec: the dataset that they should be of. path: the file, for messages. incoming: what its reader found.
+    """
+
+    def __init__(self, spec: DatasetSpec, path: Path, incoming: Incoming) -> None:
+        self.spec, self.path, self.incoming = spec, path, incoming
+        self.seen: set[str] = set()
+        self.kept: dict[str, Numbers] = {}
+        self.set_aside: list[SetAside] = []
+        self.ignored: Counter[str] = Counter()
+        self.first_ignored = ""
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        names = spec.expected_names() if spec.expected_names is not None and not incoming.made_up else []
+        self.setups = {int(name[1:4]) for name in names}
+        """The setups of the complete dataset, where its names are known."""
+        self.by_file = incoming.made_up or spec.name in VIDEOS
+        """Whether the names do not tell who trains, so that the file's own lists have to."""
+
+    def contents(self, progress: Progress | None) -> Iterator[ShardContent]:
+        """The clips that are kept, in portions for a shard each.
+
+        Raises:
+            StarsBenchError: none is of the dataset, two have one name, or a label is none of the dataset's.
+        """
+        content, filled = ShardContent(), 0
+        for done, found in enumerate(self.incoming.clips, start=1):
+            self.seen.add(found.name)
+            clip = self._take(found)
+            if clip is not None:
+                content.add(self.kept[clip.name].item, clip)
+                filled += clip.bodies.nbytes
+            if progress is not None and (done % TICK == 0 or done == self.incoming.total):
+                progress(done, self.incoming.total, len(self.set_aside))
+            if len(content.clips) == SHARD_CLIPS or filled >= SHARD_BYTES:
+                yield content
+                content, filled = ShardContent(), 0
+        if not self.kept:
+            raise StarsBenchError(f"{self.path}: {self._nothing()}")
+        if content.clips:
+            yield content
+
+    def _take(self, found: NamedClip | SetAside) -> Clip | None:
+        if isinstance(found, SetAside):
+            self.set_aside.append(found)
+            return None
+        name, label = found.name, found.label
+        numbers = self._numbers(name)
+        if numbers is None:
+            return None
+        if name in self.kept:
+            raise StarsBenchError(f"{self.path}: {name} is there twice")
+        if not 0 <= label < len(self.spec.classes):
+            raise StarsBenchError(
+                f"{self.path}: {name} has label {label}, {self.spec.name} has 0..{len(self.spec.classes) - 1}"
+            )
+        if numbers.label not in (None, label):
+            raise StarsBenchError(
+                f"{self.path}: {name} has label {label}, its name says {numbers.label} (counted from 0)"
+            )
+        self.kept[name] = numbers
+        of_name = (numbers.subject, numbers.camera, numbers.setup, numbers.replication)
+        return Clip(name, label, *of_name, found.bodies, self.incoming.digest)
+
+    def _numbers(self, name: str) -> Numbers | None:
+        """What the name says; None, and a note of it, when the clip is not one of the dataset, as `prepare` decides."""
+        if self.incoming.made_up:
+            return Numbers(name)
+        try:
+            numbers = numbers_of(self.spec.name, name)
+        except ValueError:
+            numbers = None
+        if numbers is None or (self.setups and numbers.setup not in self.setups):
+            self.first_ignored = self.first_ignored or name
+            self.ignored[f"clips whose names are none of {self.spec.name} (the first: {self.first_ignored})"] += 1
+            return None
+        if self.setups and name in missing_names():
+            reason = "on the published list of missing or incomplete skeletons"
+            self.set_aside.append(SetAside(name, str(self.path), reason, "missing-list"))
+            return None
+        classes = len(self.spec.classes)
+        if numbers.label is not None and numbers.label >= classes:
+            self.set_aside.append(SetAside(name, str(self.path), f"action {numbers.label + 1} is not in 1..{classes}"))
+            return None
+        return numbers
+
+    def _nothing(self) -> str:
+        if self.first_ignored:
+            count = self.ignored.total()
+            return (
+                f"no clip is of {self.spec.name}: none of the {count:,} names is; the first is {self.first_ignored!r}"
+            )
+        if self.set_aside:
+            first, count = self.set_aside[0], len(self.set_aside)
+            return f"all {count:,} clips were set aside; the first: {first.where}: {first.reason}"
+        return "holds no clip"
+
+    def splits(self) -> dict[str, dict[str, list[str]]]:
+        """The official splits for the index, where the names do not give them; notes what the file states otherwise.
+
+        Raises:
+            StarsBenchError: the file's lists cannot be kept as they are.
+        """
+        protocols = two_part_protocols(self.spec.name)
+        table = table_of(self.kept)
+        official: dict[str, dict[str, list[str]]] = {}
+        if self.by_file:
+            official = {name: self._items(name) for name in protocols if name in GROUPED_BY}
+            for name, lists in official.items():
+                part_of = {item: part for part in PARTS for item in lists[part]}
+                table[f"official_{name}"] = [part_of.get(item, "") for item in table["item"]]
+        for name in self.incoming.stated:
+            if name in protocols:
+                self._compare(protocols[name], table)
+            else:
+                self.notes.append(f"its split {name!r} is unknown here: left out")
+        return official
+
+    def _items(self, protocol: str) -> dict[str, list[str]]:
+        """The raw items of each part, as the file states."""
+        stated = self.incoming.stated.get(protocol, {})
+        names = {part: [name for name in stated.get(part, ()) if name in self.kept] for part in PARTS}
+        return {part: sorted({self.kept[name].item for name in names[part]}) for part in PARTS}
+
+    def _compare(self, protocol: ProtocolSpec, table: pd.DataFrame) -> None:
+        """Holds the file's lists against the parts that the protocol gives."""
+        split = protocol.split(table)
+        ours = np.full(len(table), "neither", object)
+        ours[split.train], ours[split.test] = "train", "test"
+        stated = self.incoming.stated[protocol.name]
+        theirs = {name: part for part in PARTS for name in stated.get(part, ())}
+        differ = [
+            (name, theirs.get(name, "neither"), part)
+            for name, part in zip(table["name"], ours, strict=True)
+            if theirs.get(name, "neither") != part
+        ]
+        if absent := theirs.keys() - self.seen:
+            text = f"{protocol.name}: the file's lists name {len(absent):,} clips that it does not hold"
+            self.warnings.append(f"{text} (the first is {min(absent)!r})")
+        if not differ:
+            self.notes += [] if self.by_file else [f"{protocol.name}: the file's parts are those of the published rule"]
+            return
+        name, their, our = differ[0]
+        text = (
+            f"{protocol.name}: the file puts {len(differ):,} of {len(table):,} clips into another part (the first is "
+        )
+        text += f"{name}: {their} there, {our} here)"
+        if self.by_file:
+            raise StarsBenchError(f"{self.path}: {text}; this protocol cannot be imported without the clips' names")
+        self.warnings.append(f"{text}; the published rule counts")
+
+    def quality(self, profile: str) -> QualityReport:
+        """The report of the import."""
+        found = Found((), ignored=dict(self.ignored))
+        report = assess(self.spec, profile, found, self.incoming.total, list(self.kept), self.set_aside, {})
+        if not self.incoming.made_up:
+            return report
+        # Made-up names cannot show what is missing, nor that nothing is, nor what does not belong there.
+        return replace(report, complete=False, missing={}, unlisted=0, first_unlisted="")

@@ -1,0 +1,200 @@
+"""What this machine and this installation give to stars-bench, and what is wrong with them: one line a matter."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil  # type: ignore[import-untyped]
+from packaging.requirements import Requirement
+
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io import files
+from stars_bench.io.process_pool import cores
+from stars_bench.records import store
+from stars_bench.storage.shards import INDEX, prepared_datasets, read_index
+
+NAME = "stars-bench"
+VARIABLES = ("STARS_BENCH_DATA", "STARS_BENCH_RUNS", "STARS_BENCH_RAW", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+GIB = 1 << 30
+State = Literal["good", "note", "fault"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, how it stands, what is there and, where something is to be done, what."""
+
+    matter: str
+    state: State
+    text: str
+
+
+def examine(data_dir: Path, runs_dir: Path) -> list[Finding]:
+    """Looks at Python and packages, PyTorch and its GPUs, compiled code, memory, folders and what lies in them."""
+    looks: list[Callable[[], Iterator[Finding]]] = [
+        _python,
+        _packages,
+        _torch,
+        _compiled_code,
+        _machine,
+        lambda: _data(data_dir),
+        lambda: _runs(runs_dir),
+        _variables,
+    ]
+    return [finding for look in looks for finding in look()]
+
+
+def _python() -> Iterator[Finding]:
+    code = files.code_state()
+    commit = f", commit {code['commit'][:10]}" if code["commit"] else ""
+    dirty = " with changes" if code["dirty"] else ""
+    yield Finding(NAME, "good", f"{code['version']}{commit}{dirty} in {files.PACKAGE}")
+    yield Finding("Python", "good", f"{platform.python_version()}, {sys.executable}, {platform.platform()}")
+
+
+def _packages() -> Iterator[Finding]:
+    """Every requirement of the installation against what is there; those of extras are notes."""
+    try:
+        lines = importlib.metadata.requires(NAME) or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("packages", "note", f"{NAME} is not installed but found on the path: requirements are not known")
+        return
+    required, absent = 0, set()
+    for requirement in map(Requirement, lines):
+        extra = re.search(r'extra == ["\'](\w+)', str(requirement.marker))
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra[1] if extra else ""}):
+            continue
+        fault = _unfit(requirement)
+        if fault and extra is None:
+            yield Finding(
+                requirement.name, "fault", f"{fault}; pip install '{requirement.name}{requirement.specifier}'"
+            )
+        elif fault:
+            absent.add(extra[1] if extra else "")
+        required += extra is None
+    yield Finding("packages", "good", f"{required} requirements looked at")
+    for name in sorted(absent):
+        yield Finding(f"extra {name}", "note", f"not complete: pip install '{NAME}[{name}]' if you want it")
+
+
+def _unfit(requirement: Requirement) -> str | None:
+    """Why a package does not meet a requirement."""
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return "is missing"
+    fits = requirement.specifier.contains(version, prereleases=True)
+    return None if fits else f"{version} is here, {requirement.specifier} is needed"
+
+
+def _torch() -> Iterator[Finding]:
+    import torch
+
+    build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+    yield Finding("PyTorch", "good", f"{torch.__version__} {build}, {torch.get_num_threads()} threads")
+    if not torch.cuda.is_available():
+        why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no driver or device is seen"
+        yield Finding("GPU", "note", f"none ({why}); the paper's presets want one, `--preset quick` does not")
+        return
+    for number in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(number)
+        bf16 = "bf16" if device.major >= 8 else "no bf16, no TF32"
+        try:
+            free, total = torch.cuda.mem_get_info(number)
+        except RuntimeError as error:  # full, or another program's alone
+            why = str(error).partition("\n")[0]
+            yield Finding(f"GPU {number}", "fault", f"{device.name} cannot be used ({why})")
+            continue
+        text = f"{device.name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free, {bf16}"
+        yield Finding(f"GPU {number}", "good", text)
+
+
+def _compiled_code() -> Iterator[Finding]:
+    """What makes `prepare` fast: numba for text, ISA-L for archives."""
+    try:
+        import numba
+
+        yield Finding("numba", "good", f"{numba.__version__}")
+    except ImportError as error:
+        yield Finding("numba", "note", f"cannot be used ({error}); prepare reads at a sixth of its speed")
+    if importlib.util.find_spec("isal") is None:
+        yield Finding("isal", "note", "not there: zip archives are read at half the speed")
+
+
+def _machine() -> Iterator[Finding]:
+    memory = psutil.virtual_memory()
+    yield Finding("cores", "good", f"{cores()} for this process, of {os.cpu_count()}")
+    state: State = "good" if memory.available > GIB else "note"
+    yield Finding("memory", state, f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free")
+
+
+def _data(folder: Path) -> Iterator[Finding]:
+    yield _room("data", folder)
+    prepared = prepared_datasets(folder) if folder.exists() else []
+    for dataset in prepared:
+        whole = "complete" if dataset.complete else "partial"
+        gone = [shard.name for shard in dataset.shards if not shard.exists()]
+        text = f"{dataset.profile.name}, {dataset.num_clips:,} clips, {whole}"
+        if gone:
+            text += f"; {gone[0]} is gone: stars-bench prepare {dataset.name} --profile {dataset.profile.name} --force"
+        yield Finding(f"dataset {dataset.name}", "fault" if gone else "good", text)
+    known, unread = {dataset.folder for dataset in prepared}, 0
+    for index in sorted(folder.glob(f"*/*/{INDEX}")):
+        if index.parent not in known:
+            unread += 1
+            yield Finding(f"dataset {index.parent.parent.name}", "fault", _why_not_read(index.parent))
+    if not prepared and not unread:
+        yield Finding("datasets", "note", f"none prepared in {folder}: stars-bench prepare, or stars-bench quickstart")
+
+
+def _why_not_read(folder: Path) -> str:
+    try:
+        read_index(folder)
+    except UsageError as error:
+        return str(error)
+    return f"{folder / INDEX}: is not what an index should be; run prepare again with --force"
+
+
+def _runs(folder: Path) -> Iterator[Finding]:
+    yield _room("runs", folder)
+    stored = store.read_records(folder)
+    yield Finding("records", "good", f"{len(stored.records):,} in {folder}")
+    for line in stored.warnings:
+        yield Finding("records", "fault", line)
+
+
+def _room(what: str, folder: Path) -> Finding:
+    """Whether a folder can be written, now or once it is made, and how much room there is."""
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Finding(what, "fault", f"{folder}: cannot be written ({error.strerror}); give another folder")
+    state: State = "good" if free > 5 * GIB else "note"
+    return Finding(what, state, f"{folder.absolute()}, {free / GIB:.0f} GiB free")
+
+
+def _variables() -> Iterator[Finding]:
+    there = [f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ]
+    if there:
+        yield Finding("environment", "good", ", ".join(there))
+
+
+def check(findings: list[Finding]) -> None:
+    """Raises StarsBenchError where something is wrong."""
+    faults = [finding for finding in findings if finding.state == "fault"]
+    if faults:
+        raise StarsBenchError(
+            f"{len(faults)} {'matter is' if len(faults) == 1 else 'matters are'} wrong (marked above)"
+        )

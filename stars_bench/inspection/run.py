@@ -1,0 +1,147 @@
+"""What is in a run: how it was made, what its stages cost and depend on, learning curves, measured numbers.
+
+In: a run's folder (all seeds) or a seed's. Out: an `Inspection`. A run that has not finished is told as far as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stars_bench.display.blocks import Block, Curve, Curves, Facts, Inspection, Notes, Table
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.records import store
+from stars_bench.records.record import Metric, Record
+from stars_bench.report import html_data
+
+CONFIG = "config.toml"
+TOLD = ("command", "commit", "data", "split", "method", "settings", "started from", "environment", "packages", "marks")
+"""Of a record's provenance what holds for the whole run."""
+DEPENDS = (
+    "A stage's key is a digest of the code, the settings, the data, the clips it learns from, the seed, the device's "
+    "kind, the precision and the stage before: it is taken over when all of these are the same."
+)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is the folder of a run or of one of its seeds."""
+    return bool(_seeds(path))
+
+
+def inspect_run(path: Path) -> Inspection:
+    """Looks at a run.
+
+    Raises:
+        UsageError: the folder is none. StarsBenchError: its settings cannot be read.
+    """
+    folders = _seeds(path)
+    if not folders:
+        raise UsageError(
+            f"{path}: neither a run (runs/DATASET/PROTOCOL/METHOD/KEY, or one of its seeds) nor a prepared dataset "
+            "(DATA_DIR/DATASET/PROFILE)"
+        )
+    records, warnings = _records(folders)
+    made = next((_made(folder) for folder in folders if (folder / CONFIG).exists()), {})
+    blocks: list[Block] = [Facts(_facts(records, made, folders))]
+    if not records:
+        warnings.append("no record: the run has not finished, or nothing was evaluated")
+    if warnings:
+        blocks.append(Notes(tuple(warnings), "warning"))
+    if stages := tuple(_stages(records)):
+        header: tuple[str, ...] = ("seed", "stage", "seconds", "samples/s", "GPU MB", "key", "after", "")
+        blocks += [Table("Stages", header, stages, ("seed", "stage", "key", "after", "")), Notes((DEPENDS,))]
+    if curves := tuple(_curves(folders, records)):
+        blocks.append(Curves("Learning curves", curves))
+    if numbers := tuple(_numbers(records)):
+        header = ("evaluation", "seed", "metric", "value", "95 %", "clips")
+        blocks.append(Table("Records", header, numbers, ("evaluation", "seed", "metric")))
+    return Inspection(_title(records, path), str(path), tuple(blocks))
+
+
+def _seeds(path: Path) -> list[Path]:
+    """The folders of a run's seeds; of a seed itself."""
+    below = sorted((one for one in path.glob("seed*") if one.is_dir()), key=lambda one: (len(one.name), one.name))
+    return [one for one in (path, *below) if (one / CONFIG).exists() or any(one.glob("records/*.json"))]
+
+
+def _records(folders: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    records, warnings = [], []
+    for folder in folders:
+        for file in sorted(folder.glob("records/*.json")):
+            try:
+                records.append(store.read_record(file))
+            except StarsBenchError as error:
+                warnings.append(str(error))
+    return sorted(records, key=lambda one: (one.evaluation.order, one.seed)), warnings
+
+
+def _made(folder: Path) -> dict[str, str]:
+    """The settings that a run was started with, flat."""
+    try:
+        content = tomllib.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise StarsBenchError(f"{folder / CONFIG}: cannot be read ({error})") from error
+    flat = {name: str(value) for name, value in content.get("run", {}).items()}
+    return flat | {"settings": json.dumps(content.get("method", {}), sort_keys=True)}
+
+
+def _facts(records: Sequence[Record], made: dict[str, str], folders: Sequence[Path]) -> dict[str, str]:
+    seeds = ", ".join(folder.name.removeprefix("seed") for folder in folders)
+    if not records:
+        return {**made, "seeds": seeds}
+    first = dict(html_data.provenance(records[0]))
+    multiply_adds = records[0].method.multiply_adds
+    cost = {"cost": f"{multiply_adds / 1e9:,.2f} billion multiply-adds a clip"} if multiply_adds is not None else {}
+    return {"seeds": seeds, **{name: first[name] for name in TOLD if name in first}, **cost}
+
+
+def _title(records: Sequence[Record], path: Path) -> str:
+    if not records:
+        return path.name
+    one = records[0]
+    return f"{one.method.name}, {one.method.preset}, on {one.dataset.name} {one.protocol.name}"
+
+
+def _stages(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
+    """A row for each stage of each seed, and the stage whose result it starts from."""
+    told = set()
+    for record in sorted(records, key=lambda one: one.seed):
+        before = ""
+        for stage in record.stages:
+            if (record.seed, stage.key) not in told:
+                told.add((record.seed, stage.key))
+                rate = f"{stage.samples / stage.seconds:,.0f}" if stage.seconds else ""
+                memory = "" if stage.peak_bytes is None else f"{stage.peak_bytes / 1e6:,.0f}"
+                reused = "taken over" if stage.reused else ""
+                key = stage.key[:16]
+                yield str(record.seed), stage.name, f"{stage.seconds:,.1f}", rate, memory, key, before, reused
+            before = stage.name
+
+
+def _curves(folders: Sequence[Path], records: Sequence[Record]) -> Iterator[Curve]:
+    """What the log holds: of the stages that records name, where there are records."""
+    keys = {stage.key[:16] for record in records for stage in record.stages}
+    for folder in folders:
+        for key, lines in html_data.logged(folder).items():
+            if keys and key not in keys:
+                continue
+            found = html_data.curve(lines)
+            for quantity, values in found["values"].items():
+                yield Curve(folder.name, found["stage"], quantity, tuple(found["epochs"]), tuple(values))
+
+
+def _numbers(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
+    for record in records:
+        for place, metric in enumerate(record.metrics):
+            title = (record.evaluation.title, str(record.seed)) if not place else ("", "")
+            yield *title, metric.name, f"{metric.value:.2f}{_unit(metric)}", _interval(metric), f"{metric.n:,}"
+
+
+def _unit(metric: Metric) -> str:
+    return f" {metric.unit}" if metric.unit else ""
+
+
+def _interval(metric: Metric) -> str:
+    return "" if metric.interval is None else f"{metric.interval[0]:.2f} to {metric.interval[1]:.2f}"

@@ -1,0 +1,232 @@
+"""Hashes, the state of code and machine, UTC times, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stars_bench._version import __version__
+from stars_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+PACKAGE = Path(__file__).parents[1]
+TRIES = 100
+REPORTED_PACKAGES = ("numpy", "torch", "h5py", "pandas", "numba", "pydantic")
+
+
+def digest_json(value: Any) -> str:
+    """SHA-256 (hex) of a JSON-able value, independent of the order of keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_lines(lines: Iterable[str]) -> str:
+    """SHA-256 (hex) of lines, each ended by a newline: the digest of an id list."""
+    hasher = hashlib.sha256()
+    for line in lines:
+        hasher.update(line.encode() + b"\n")
+    return hasher.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def digest_source(*parts: str) -> str:
+    """SHA-256 (hex) of the package's own Python source below `parts` (files or folders relative to the package)."""
+    files = sorted(
+        file
+        for part in parts
+        for file in ([PACKAGE / part] if part.endswith(".py") else (PACKAGE / part).rglob("*.py"))
+    )
+    return digest_lines(f"{file.relative_to(PACKAGE).as_posix()} {digest_file(file)}" for file in files)
+
+
+@cache
+def digest_package(module: str) -> str:
+    """SHA-256 (hex) of the source of the package (or single file) that a module of that name belongs to."""
+    top = sys.modules[module.partition(".")[0]]
+    if folders := list(getattr(top, "__path__", ())):
+        files = sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+    else:
+        files = [Path(top.__file__)] if top.__file__ else []  # none: typed into an interpreter
+    return digest_lines(f"{file.name} {digest_file(file)}" for file in files)
+
+
+def path_part(name: str) -> str:
+    """A name as one part of a path, whatever stands in it: it leads to no other folder, and is never hidden."""
+    part = re.sub(r"[^\w.-]+", "_", name)
+    return f"_{part}" if not part or part.startswith(".") else part
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same folder; renamed to `path` when the block succeeds, removed when it fails.
+
+    Raises:
+        OSError: the file cannot be written; names `path`, not the temporary one.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or error.strerror is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _remove_partial(folder: Path) -> None:
+    """Removes what was left of `atomic_path` below a folder, which no other process may be writing to."""
+    with suppress(OSError):
+        for file in folder.rglob(".*.partial"):
+            file.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Holds a folder for this process, which is about to write there, until the block ends or the process is killed.
+
+    Beside the folder lie `.NAME.lock` and `.NAME.holder` meanwhile. What a killed process has left half written below
+    the folder is removed at the start, and what the block leaves at its end. Where the file system knows no locks, or
+    cannot be written, nothing is held and nothing removed.
+
+    Raises:
+        UsageError: another process holds it; says which.
+    """
+    from filelock import FileLock, Timeout
+
+    place = folder.with_name(f".{folder.name}")
+    file, holder = Path(f"{place}.lock"), Path(f"{place}.holder")
+    lock = FileLock(file, timeout=0)
+    with ExitStack() as at_the_end:
+        try:
+            _acquire(lock, folder.parent)
+        except Timeout as error:
+            who = _read_holder(holder) or "another process"
+            raise UsageError(f"{folder}: {who} is writing there; run the same again when it has ended") from error
+        except (NotImplementedError, OSError):  # both are filelock's for a file system that has no locks
+            pass
+        else:
+            at_the_end.callback(_removed_if_empty, folder.parent)
+            at_the_end.callback(lock.release)
+            at_the_end.callback(_unlinked, file, holder)
+            with suppress(OSError):  # a full disk: what needs more than a line will say so
+                holder.write_text(f"process {os.getpid()} on {platform.node()} (since {utc_now()})", encoding="utf-8")
+            _remove_partial(folder)
+            at_the_end.callback(_remove_partial, folder)
+        yield
+
+
+def _acquire(lock: BaseFileLock, parent: Path) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except (FileNotFoundError, FileExistsError):  # whoever ended just now took the empty parent away
+            if not left:
+                raise
+        else:
+            return
+
+
+def _read_holder(file: Path) -> str:
+    with suppress(OSError):  # it may go away at any moment
+        return file.read_text(encoding="utf-8")
+    return ""
+
+
+def _removed_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _unlinked(*paths: Path) -> None:
+    for path in paths:
+        with suppress(OSError):  # Windows removes no open file
+            path.unlink()
+
+
+@cache
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file atomically, with LF line ends."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented JSON atomically."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def utc_now() -> str:
+    """The time, ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def code_state() -> dict[str, Any]:
+    """Version, git commit and dirtiness of the code that runs; commit None outside a checkout."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(PACKAGE), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip()
+
+    # A site-packages folder inside somebody's repository is not a checkout of this package.
+    tracked = git("ls-files", "--error-unmatch", "__init__.py")
+    commit = git("rev-parse", "HEAD") if tracked else None
+    dirty = bool(git("status", "--porcelain", "--", str(PACKAGE))) if commit else None
+    return {"version": __version__, "commit": commit, "dirty": dirty}
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Python, platform, versions of the packages that matter, and the device (a string the caller knows)."""
+    packages = {}
+    for name in REPORTED_PACKAGES:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": packages,
+        "device": device,
+    }

@@ -1,0 +1,138 @@
+"""DINO-tuning: STARS with self-distillation (DINO, arXiv:2104.14294) in the place of nearest neighbours.
+
+A competitor in the paper's ablation (arXiv:2407.10935). A teacher follows by momentum; the student must give the
+teacher's assignment of the same clip, without augmentation, where the teacher's is balanced over the batch by
+Sinkhorn-Knopp (arXiv:2006.09882), and KoLeo (arXiv:1806.03198) keeps the student's vectors apart.
+
+Settings: the released `dinotuning_*_second.yaml` and `dinotuning_*_third.yaml` (NTU-60): 20 epochs of the head alone,
+20 of the upper half. Other datasets: not published; alpha and rate are STARS's. The official program's two views are
+the same clip, so one forward has the same loss and gradient. Its indices slip twice, which is not repeated here: KoLeo
+there is the sum over four parts of the views (here their mean over the batch, four times the weight), and the
+teacher's momentum there stops a quarter of its way up to 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.momentum_teacher import TeacherTuned
+from stars_bench.models.layers.nnclr import stage2_preset
+from stars_bench.models.layers.tuning import HeadsFirst, Part, TuningSettings, first_stage, tune_stages
+from stars_bench.models.mamp import MampConfig, stage1_preset
+
+SINKHORN_ROUNDS = 3
+
+
+class DinoSettings(TuningSettings, HeadsFirst):
+    """Settings of the head-only stage and the tuning."""
+
+    out_dim: int = Field(128, ge=2, description="what the head gives: logits of the assignment")
+    student_temperature: float = Field(0.1, gt=0)
+    teacher_temperature: float = Field(0.04, gt=0)
+    momentum: float = Field(0.996, ge=0, le=1, description="of the teacher at the start of a stage; 1 at its end")
+    koleo_weight: float = Field(0.4, ge=0)
+
+
+class DinoTuningConfig(MampConfig, DinoSettings):
+    """Settings of all stages.
+
+    `paper` costs the stage 1 of `mamp` and some per cent of it for the tuning, where beside the encoder the copy
+    that follows it runs forward. `paper-one-body`: with the one-body stage 1 of MAMP. `quick`: as that of `stars`.
+    """
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:
+        """`paper`: the released settings. `quick`: those of `stars`, for two CPU cores."""
+        stage2 = {key: value for key, value in stage2_preset(name, dataset).items() if key in cls.model_fields}
+        settings: dict[str, Any] = stage1_preset(name, dataset) | stage2
+        return cls(**settings)
+
+
+def sinkhorn(logits: Tensor, rounds: int = SINKHORN_ROUNDS) -> Tensor:
+    """Assignments (B, K), each clip's summing to 1, with equal sums over the batch: Sinkhorn-Knopp on exp(logits)."""
+    assigned = (logits - logits.amax()).exp()
+    for _ in range(rounds):
+        assigned = assigned / assigned.sum(0, keepdim=True)
+        assigned = assigned / assigned.sum(1, keepdim=True)
+    return assigned
+
+
+def koleo(vectors: Tensor) -> Tensor:
+    """Mean of -log distance to the nearest other of unit vectors (B, D): large when two lie close."""
+    with torch.no_grad():
+        nearest = (vectors @ vectors.T).fill_diagonal_(-1).argmax(1)
+    distance = (vectors - vectors[nearest] + 1e-8).norm(dim=1)
+    loss: Tensor = -(distance + 1e-8).log().mean()
+    return loss
+
+
+class SelfDistillation(TeacherTuned):
+    """Encoder, head (one Linear), their teacher, and the loss."""
+
+    head: nn.Linear
+    done: Tensor
+
+    def __init__(self, encoder: SkeletonEncoder, settings: DinoSettings) -> None:
+        head = nn.Linear(encoder.dim, settings.out_dim)
+        nn.init.normal_(head.weight, std=0.02)
+        nn.init.zeros_(head.bias)
+        super().__init__(encoder, head)
+        self.settings, self.steps = settings, 1
+        self.register_buffer("done", torch.zeros((), dtype=torch.float64))
+
+    def begin(self, part: Part, steps: int) -> None:
+        """Starts a stage of so many steps, over which the teacher's momentum rises to 1."""
+        super().begin(part, steps)
+        self.steps = steps
+        self.done.zero_()
+
+    def momentum(self) -> Tensor:
+        """Half a cosine from the first momentum to 1 over the stage."""
+        rise = (1 + (math.pi * self.done / self.steps).cos()) / 2
+        return 1 + (self.settings.momentum - 1) * rise
+
+    def after_step(self) -> None:
+        """Counts the step; the teacher follows with the momentum of the next."""
+        self.done += 1
+        super().after_step()
+
+    def loss(self, features: Tensor) -> Tensor:
+        """Cross entropy of assignments and KoLeo, of a whole batch's (B, 2, D)."""
+        student, teacher = features.to(self.head.weight.dtype).unbind(1)
+        with torch.autocast(features.device.type, enabled=False):
+            out = F.normalize(self.head(student), dim=1)
+            with torch.no_grad():
+                target = sinkhorn(F.normalize(self.teacher_head(teacher), dim=1) / self.settings.teacher_temperature)
+            log_student = (out / self.settings.student_temperature).log_softmax(1)
+            assigned = -(target * log_student).sum(1).mean()
+            return assigned + self.settings.koleo_weight * koleo(out)
+
+
+class DinoTuning:
+    """Stage 1, then self-distillation: its head alone, then with the upper half of the encoder."""
+
+    name: ClassVar[str] = "dino-tuning"
+    Config: ClassVar[type[BaseModel]] = DinoTuningConfig
+    starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
+
+    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+        """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
+
+        Raises:
+            UsageError: the encoder to start from is not of the size that the config says.
+        """
+        config = cast(DinoTuningConfig, run.config)
+        model = SelfDistillation(first_stage(self, clips, run), config).to(run.device)
+        return tune_stages(clips, run, model, model.step_of, config, DinoSettings, config.head_epochs)
+
+    def build(self, config: DinoTuningConfig, num_joints: int) -> SkeletonEncoder:
+        """The encoder without its weights, for a checkpoint."""
+        return config.build(num_joints)

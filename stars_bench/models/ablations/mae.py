@@ -1,0 +1,46 @@
+"""MAE on skeletons: stage 1 with a plain random mask, predicting the joints themselves.
+
+The masked autoencoder (MAE, arXiv:2111.06377) that MAMP (arXiv:2308.07092) is compared with; the official MAMP program
+holds it beside its own (`model_mae`, `pretrain_mae_*.yaml`) under the same settings, which are the preset `paper`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self, cast
+
+from pydantic import BaseModel
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.mamp import MaskedConfig, MaskedPrediction, stage1_preset, train_masked
+
+
+class MaeConfig(MaskedConfig):
+    """Settings of MAMP without those of the motion-aware mask.
+
+    Presets cost what those of `mamp` do: the same networks on as many tokens.
+    """
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:
+        """`paper`: the official settings for the dataset. `quick`: those of `mamp`, for two CPU cores."""
+        settings = stage1_preset(name, dataset)
+        return cls(**{key: value for key, value in settings.items() if key in cls.model_fields})
+
+
+class Mae:
+    """Masked prediction of the joints themselves, under a plain random mask."""
+
+    name: ClassVar[str] = "mae"
+    Config: ClassVar[type[BaseModel]] = MaeConfig
+
+    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+        """Pre-trains on the training part without labels."""
+        config = cast(MaeConfig, run.config)
+        encoder = self.build(config, clips.num_joints)
+        model = MaskedPrediction(encoder, config.decoder_depth, config.mask_ratio, target="joints")
+        return train_masked(clips, run, model, config, MaeConfig)
+
+    def build(self, config: MaeConfig, num_joints: int) -> SkeletonEncoder:
+        """The encoder without its weights, for a checkpoint."""
+        return config.build(num_joints)

@@ -1,0 +1,56 @@
+"""STARS-3stage (arXiv:2407.10935; github TaatiTeam/STARS): the heads alone first, then the tuning with those heads.
+
+The older variant of STARS. Between its two stages the projector and predictor learn on the frozen encoder for 20
+epochs; the tuning, of 10 epochs, starts from those heads and that queue. Settings: the released
+`clrtuning_*_second.yaml` and `clrtuning_*_third.yaml` (NTU-60 and NTU-120, both protocols, PKU-MMD II); their weight
+decay is never passed on, so AdamW's 0.01 holds in both.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self, cast
+
+from pydantic import BaseModel, Field
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.nnclr import TuningConfig, stage2_preset, tune
+from stars_bench.models.layers.tuning import HeadsFirst, UpperPart, first_stage
+from stars_bench.models.mamp import MampConfig, stage1_preset
+
+
+class Stars3StageConfig(MampConfig, TuningConfig, HeadsFirst, UpperPart):
+    """Settings of all three stages.
+
+    `paper` costs stage 1 of `mamp`, one pass of the encoder over the training part for the heads (their 20 epochs
+    learn on kept features), and 10 epochs of tuning: half of the stage 2 of `stars`. `paper-one-body`: with the
+    one-body stage 1 of MAMP. `quick`: as that of `stars`.
+    """
+
+    tune_epochs: int = Field(10, ge=1)
+
+    @classmethod
+    def preset(cls, name: str, dataset: str) -> Self:
+        """`paper`: the released settings. `quick`: those of `stars`, for two CPU cores."""
+        return cls(**stage1_preset(name, dataset), **stage2_preset(name, dataset))
+
+
+class Stars3Stage:
+    """Stage 1, then the contrastive heads alone on the frozen encoder, then the tuning of the upper half."""
+
+    name: ClassVar[str] = "stars-3stage"
+    Config: ClassVar[type[BaseModel]] = Stars3StageConfig
+    starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
+
+    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+        """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
+
+        Raises:
+            UsageError: the encoder to start from is not of the size that the config says.
+        """
+        config = cast(Stars3StageConfig, run.config)
+        return tune(clips, run, first_stage(self, clips, run), config, config.head_epochs, config.tune_share)
+
+    def build(self, config: Stars3StageConfig, num_joints: int) -> SkeletonEncoder:
+        """The encoder without its weights, for a checkpoint."""
+        return config.build(num_joints)

@@ -1,0 +1,151 @@
+"""Augmentations of contrastive skeleton learning, for whole batches of clips (B, C, T, V, M) on the device.
+
+As in the official programs of CrosSCLR (arXiv:2104.14466, github LinguoLi/CrosSCLR) and AimCLR (arXiv:2112.03590,
+github Levigty/AimCLR). Each of the first functions says what happens to a batch under given draws; `Draws` makes them
+from torch's generators alone, so that a run that was interrupted draws the same.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stars_bench.data import random as draws
+
+AXES = 3
+NOISE = 0.01
+"""Standard deviation of AimCLR's noise, in metres."""
+BLUR_SIGMA = (0.1, 2.0)
+"""Range of the width of AimCLR's blur, in frames."""
+
+
+def linear_map(x: Tensor, matrices: Tensor) -> Tensor:
+    """x' = R x of every joint, each clip by its own matrix (B, 3, 3); no matrix product, which TF32 would round."""
+    return (matrices.to(x.dtype)[..., None, None, None] * x[:, None]).sum(2)
+
+
+def shear_matrices(draws: Tensor, amplitude: float) -> Tensor:
+    """Shears (B, 3, 3): ones on the diagonal, elsewhere `draws` (B, 6) from [0, 1) spread over +- amplitude."""
+    spread = (2 * draws - 1) * amplitude
+    one = torch.ones_like(spread[:, 0])
+    s = spread.unbind(1)
+    return torch.stack([one, s[0], s[1], s[2], one, s[3], s[4], s[5], one], 1).view(-1, AXES, AXES)
+
+
+def rotation_matrices(main: Tensor, draws: Tensor, large: float = 30.0, small: float = 1.0) -> Tensor:
+    """AimCLR's rotations (B, 3, 3): about x, then y, then z, left-handed as in its program.
+
+    Args:
+        main: (B,) int64, the axis with angles of up to `large` degrees; about the others up to `small`. draws: (B, 3)
+        from [0, 1).
+    """
+    limit = torch.full_like(draws, small).scatter_(1, main[:, None], large)
+    angles = torch.deg2rad(draws * limit)
+    cos, sin = angles.cos(), angles.sin()
+    out = torch.eye(AXES, dtype=draws.dtype, device=draws.device).expand(len(draws), -1, -1)
+    for axis in range(AXES):
+        turn = torch.eye(AXES, dtype=draws.dtype, device=draws.device).repeat(len(draws), 1, 1)
+        a, b = [(1, 2), (2, 0), (0, 1)][axis]
+        turn[:, a, a] = turn[:, b, b] = cos[:, axis]
+        turn[:, a, b], turn[:, b, a] = sin[:, axis], -sin[:, axis]
+        out = (turn[..., None] * out[:, None]).sum(2)
+    return out
+
+
+def temporal_crop(x: Tensor, start: Tensor, ratio: int = 6) -> Tensor:
+    """T frames from `start` (B,) of the clip that is continued by T // ratio mirrored frames at each end.
+
+    start: from 0 to 2 * (T // ratio), included.
+    """
+    frames = x.shape[2]
+    pad = frames // ratio
+    place = start[:, None] + torch.arange(frames, device=x.device) - pad
+    place = torch.where(place < 0, -1 - place, place)
+    place = torch.where(place >= frames, 2 * frames - 1 - place, place)
+    # The official program mirrors the first (last) `pad` frames as a block: the same frames in the same order.
+    return x.gather(2, place[:, None, :, None, None].expand(x.shape))
+
+
+def swap_sides(x: Tensor, mirrored: Tensor, which: Tensor) -> Tensor:
+    """Left and right joints of the clips `which` (B,) bool change places: AimCLR's spatial flip.
+
+    mirrored: (V,) int64, where the clips are.
+    """
+    return torch.where(which.view(-1, 1, 1, 1, 1), x.index_select(3, mirrored), x)
+
+
+def mirror(x: Tensor, mirrored: Tensor, which: Tensor) -> Tensor:
+    """The clips `which` (B,) bool in a mirror: x negated, left and right joints changed (STARS's flip).
+
+    mirrored: (V,) int64, where the clips are.
+    """
+    negated = (torch.arange(AXES, device=x.device) == 0).view(1, AXES, 1, 1, 1)
+    changed = x.index_select(3, mirrored)
+    return torch.where(which.view(-1, 1, 1, 1, 1), torch.where(negated, -changed, changed), x)
+
+
+def blur(x: Tensor, sigma: Tensor, which: Tensor, taps: int = 15) -> Tensor:
+    """The clips `which` (B,) bool filtered over time with exp(-k^2 / 2 sigma^2), sigma (B,), zeros beyond the ends.
+
+    AimCLR's Gaussian blur. Its program does not divide by the sum of the taps, so it also enlarges: so here.
+    """
+    radius = taps // 2
+    offsets = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
+    weights = (-(offsets**2) / (2 * sigma.to(x.dtype)[:, None] ** 2)).exp()
+    padded = torch.nn.functional.pad(x, (0, 0, 0, 0, radius, radius))
+    windows = padded.unfold(2, taps, 1)  # (B, C, T, V, M, taps)
+    blurred = (windows * weights[:, None, None, None, None]).sum(-1)
+    return torch.where(which.view(-1, 1, 1, 1, 1), blurred, x)
+
+
+def mask_axis(x: Tensor, axis: Tensor, which: Tensor) -> Tensor:
+    """In the clips `which` (B,) bool one coordinate, `axis` (B,) int64, becomes 0."""
+    hidden = which[:, None] & (torch.arange(AXES, device=x.device) == axis[:, None])
+    return x.masked_fill(hidden[:, :, None, None, None], 0.0)
+
+
+def flip_time(x: Tensor, which: Tensor) -> Tensor:
+    """The clips `which` (B,) bool backwards: AimCLR's temporal flip of the paper, off in its settings."""
+    return torch.where(which.view(-1, 1, 1, 1, 1), x.flip(2), x)
+
+
+class Draws:
+    """Random draws for a batch of B clips, on its device; clip by clip, so that a divided batch draws the same."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.count, self.device = len(x), x.device
+
+    def uniform(self, *shape: int) -> Tensor:
+        """(B, *shape) from [0, 1), float64."""
+        return draws.rand(self.count, *shape, dtype=torch.float64, device=self.device)
+
+    def whole(self, limit: int) -> Tensor:
+        """(B,) int64 from 0 .. limit - 1."""
+        return (self.uniform() * limit).long()
+
+    def coin(self) -> Tensor:
+        """(B,) bool, true with probability 1/2."""
+        return self.uniform() < 0.5
+
+
+def normal_view(x: Tensor, shear: float = 0.5, ratio: int = 6) -> Tensor:
+    """The augmentation of CrosSCLR and the normal one of AimCLR: temporal crop, then shear."""
+    drawn = Draws(x)
+    x = temporal_crop(x, drawn.whole(2 * (x.shape[2] // ratio) + 1), ratio)
+    return linear_map(x, shear_matrices(drawn.uniform(6), shear))
+
+
+def extreme_view(x: Tensor, mirrored: Tensor, shear: float = 0.5, ratio: int = 6, time_flip: bool = False) -> Tensor:
+    """AimCLR's extreme augmentation: the normal one, then flip, rotation, noise, blur, axis mask, and time flip.
+
+    Each but crop, shear and rotation with probability 1/2; the time flip only if asked.
+    """
+    x, drawn = normal_view(x, shear, ratio), Draws(x)
+    x = swap_sides(x, mirrored, drawn.coin())
+    x = linear_map(x, rotation_matrices(drawn.whole(AXES), drawn.uniform(AXES)))
+    noise = NOISE * draws.randn(*x.shape, dtype=x.dtype, device=x.device)
+    x = torch.where(drawn.coin().view(-1, 1, 1, 1, 1), x + noise, x)
+    low, high = BLUR_SIGMA
+    x = blur(x, low + (high - low) * drawn.uniform(), drawn.coin())
+    x = mask_axis(x, drawn.whole(AXES), drawn.coin())
+    return flip_time(x, drawn.coin()) if time_flip else x

@@ -1,0 +1,272 @@
+"""The encoder of STARS and MAMP: a plain transformer over (4 frames x 1 joint) tokens, each body its own sequence.
+
+In: clips (B, 3, T, V, M). Out: features (B, D), the mean over bodies, segments and joints. Parameter names are those of
+the official programs (github maoyunyao/MAMP, TaatiTeam/STARS), so their checkpoints load tensor by tensor.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stars_bench.data import random
+from stars_bench.training.compile import compilable
+
+SEGMENT = 4
+"""Frames of one token (u in the paper)."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with a joint qkv projection (bias included). (B, L, D) -> (B, L, D)."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """Of all tokens x (B, L, D), the outputs of those from `first` on."""
+        if not first:
+            return self.attend(*self.qkv(x).chunk(3, -1))
+        dim = x.shape[-1]
+        q = F.linear(x[:, first:], self.qkv.weight[:dim], self.qkv.bias[:dim])
+        k, v = F.linear(x, self.qkv.weight[dim:], self.qkv.bias[dim:]).chunk(2, -1)
+        return self.attend(q, k, v)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Outputs (B, Q, D) of queries (B, Q, D) over keys and values (B, L, D), heads side by side in each."""
+        q, k, v = (x.view(*x.shape[:2], self.heads, -1).transpose(1, 2) for x in (q, k, v))
+        return cast(Tensor, self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)))
+
+
+class MLP(nn.Module):
+    """Linear, exact GELU, Linear. (..., D) -> (..., D)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.fc2(F.gelu(self.fc1(x))))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block. (B, L, D) -> (B, L, D). `drop_path`: rate at which training leaves a branch out."""
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.drop_path = 0.0
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = MLP(dim, int(dim * mlp_ratio))
+
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """Of all tokens x (B, L, D), the outputs of those from `first` on."""
+        return self.after_attention(x[:, first:], _attended(self, x, first))
+
+    def after_attention(self, x: Tensor, attended: Tensor) -> Tensor:
+        """The rest of the block, which treats every token on its own."""
+        rate = self.drop_path if self.training else 0.0
+        return _after_attention(self, x, attended, stochastic_depth(attended, rate), stochastic_depth(attended, rate))
+
+
+@compilable
+def _attended(block: Block, x: Tensor, first: int) -> Tensor:
+    return cast(Tensor, block.attn(block.norm1(x), first))
+
+
+@compilable
+def _after_attention(block: Block, x: Tensor, attended: Tensor, kept: Tensor | None, also: Tensor | None) -> Tensor:
+    x = x + (attended if kept is None else attended * kept)
+    branch = block.mlp(block.norm2(x))
+    return cast(Tensor, x + (branch if also is None else branch * also))
+
+
+def stochastic_depth(branch: Tensor, rate: float) -> Tensor | None:
+    """Drop path (arXiv:1603.09382), as in timm: factors (B, 1, 1) of a residual branch (B, L, D), None for 1.
+
+    0 for a random share `rate` of B; the others are 1 / (1 - rate), so that the expectation stays.
+    """
+    if not rate:
+        return None
+    kept = random.rand(len(branch), 1, 1, device=branch.device) >= rate
+    return kept.to(branch.dtype).div_(1 - rate)
+
+
+class JointsEmbed(nn.Module):
+    """Linear map of every (4 frames x 1 joint x 3) patch. (B, T, V, 3) -> (B, T/4 * V, D).
+
+    The weight is kept as the official convolution's, (D, 3, 4, 1), but multiplied with patches directly.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, kernel_size=(SEGMENT, 1), stride=(SEGMENT, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.proj.weight.permute(0, 2, 1, 3).flatten(1)  # frame-major, then x y z: the order of `patchify`
+        with torch.autocast(x.device.type, enabled=False):  # bf16 would round coordinates by a millimetre
+            return F.linear(patchify(x).flatten(1, 2), weight, self.proj.bias)
+
+
+class SkeletonEncoder(nn.Module):
+    """The encoder of both stages and of every evaluation.
+
+    Args:
+        frames: T, a multiple of 4. joints: V. dim: D. depth: number of blocks. heads: attention heads.
+        mlp_ratio: hidden width of the blocks' MLPs as a multiple of D.
+    """
+
+    def __init__(
+        self,
+        frames: int = 120,
+        joints: int = 25,
+        dim: int = 256,
+        depth: int = 8,
+        heads: int = 8,
+        mlp_ratio: float = 4.0,
+    ) -> None:
+        super().__init__()
+        if frames % SEGMENT:
+            raise ValueError(f"frames must be a multiple of {SEGMENT}, got {frames}")
+        self.frames, self.joints, self.dim = frames, joints, dim
+        self.heads, self.mlp_ratio = heads, mlp_ratio
+        self.joints_embed = JointsEmbed(dim)
+        self.temp_embed = nn.Parameter(torch.zeros(1, frames // SEGMENT, 1, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1, joints, dim))
+        self.blocks = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim)
+        initialise(self)
+
+    @property
+    def size(self) -> dict[str, float]:
+        """What `EncoderConfig` says of an encoder: frames, dim, depth, heads, mlp_ratio."""
+        size = {"frames": self.frames, "dim": self.dim, "depth": len(self.blocks), "heads": self.heads}
+        return size | {"mlp_ratio": self.mlp_ratio}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B, D) of clips (B, 3, T, V, M)."""
+        return self.features(x)
+
+    def features(self, x: Tensor, frozen: int = 0) -> Tensor:
+        """Features (B, D) of clips (B, 3, T, V, M): the mean over bodies, segments and joints.
+
+        An empty body counts like any other, but is encoded once for the whole batch, and a copied body once for its
+        clip. Embeddings and the first `frozen` blocks are kept out of the gradient.
+        """
+        return self.features_from(*self.lower(x, frozen), frozen)
+
+    def lower(self, x: Tensor, frozen: int) -> tuple[Tensor, Tensor]:
+        """Tokens (K, L, D) in front of block `frozen`, without gradient unless that is 0, and each body's, (B, M).
+
+        Where nothing above learns either, one token of each body: the mean after the last norm.
+        """
+        bodies, which = self.bodies_to_encode(x)
+        return self.lower_of(bodies, frozen), which
+
+    def lower_of(self, bodies: Tensor, frozen: int) -> Tensor:
+        """`lower` of bodies (K, T, V, 3)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            tokens = self.blocks_from(self.embed(bodies), last=frozen)
+            return cast(Tensor, self.norm(tokens)).mean(1, keepdim=True) if self._nothing_learns(frozen) else tokens
+
+    def features_from(self, tokens: Tensor, which: Tensor, first: int) -> Tensor:
+        """Features (B, D) from the `lower` tokens of block `first`; `which` (B, M): each body's sequence."""
+        if not self._nothing_learns(first):
+            tokens = self.blocks_from(tokens, first=first)
+        return tokens.mean(1)[which].mean(1)
+
+    def _nothing_learns(self, frozen: int) -> bool:
+        return frozen == len(self.blocks) and not self.norm.weight.requires_grad
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Encoded tokens (B, M, T/4, V, D) of clips (B, 3, T, V, M)."""
+        bodies, which = self.bodies_to_encode(x)
+        encoded = self.blocks_from(self.embed(bodies))[which]
+        return encoded.view(*which.shape, self.frames // SEGMENT, self.joints, self.dim)
+
+    def bodies_to_encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Bodies (K, T, V, 3) of clips (B, 3, T, V, M), and which of them each is, (B, M).
+
+        Without repetitions, unless drop path draws for every body on its own, absent ones included (as published).
+        """
+        if not (self.training and any(cast(Block, block).drop_path for block in self.blocks)):
+            return distinct_bodies(x)
+        return bodies_of(x), torch.arange(x.shape[0] * x.shape[4], device=x.device).view(x.shape[0], x.shape[4])
+
+    def set_drop_path(self, rate: float) -> None:
+        """Sets the rates of the blocks, which rise linearly from 0 in the first to `rate` in the last."""
+        for block, own in zip(self.blocks, torch.linspace(0, rate, len(self.blocks)).tolist(), strict=True):
+            cast(Block, block).drop_path = own
+
+    def embed(self, bodies: Tensor) -> Tensor:
+        """Tokens with positions, (B, T/4 * V, D), of bodies (B, T, V, 3)."""
+        return cast(Tensor, self.joints_embed(bodies) + (self.temp_embed + self.pos_embed).flatten(1, 2))
+
+    def blocks_from(self, tokens: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """Runs blocks first..last (excluded) on tokens (B, L, D); the final norm follows when last is None."""
+        for block in self.blocks[first:last]:
+            tokens = block(tokens)
+        return cast(Tensor, self.norm(tokens)) if last is None else tokens
+
+    def layer_of(self, parameter: str) -> int:
+        """Layer number for layer-wise decay: 0 the embeddings, i + 1 block i, depth + 1 the last norm."""
+        if parameter.startswith("blocks."):
+            return int(parameter.split(".")[1]) + 1
+        return len(self.blocks) + 1 if parameter.startswith("norm.") else 0
+
+
+def bodies_of(x: Tensor) -> Tensor:
+    """Each body its own sequence: clips (B, 3, T, V, M) -> (B * M, T, V, 3)."""
+    return x.permute(0, 4, 2, 3, 1).flatten(0, 1)
+
+
+def distinct_bodies(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The bodies of clips (B, 3, T, V, M) without repetitions, (K, T, V, 3), and which of them each is, (B, M).
+
+    Repetitions are what stands for absent bodies: zeros (the same in every clip) and copies of the clip's first body.
+    """
+    batch, bodies = x.shape[0], x.shape[4]
+    flat = bodies_of(x).reshape(batch, bodies, -1)
+    own = torch.arange(batch * bodies, device=x.device).view(batch, bodies)
+    empty = (flat == 0).all(2)
+    first_empty = empty.flatten().long().argmax()
+    which = torch.where((flat == flat[:, :1]).all(2), own[:, :1], own)
+    kept, which = torch.unique(torch.where(empty, first_empty, which), return_inverse=True)
+    return flat.reshape(batch * bodies, *x.shape[2:4], 3)[kept], which
+
+
+def present_bodies(x: Tensor) -> Tensor:
+    """Which bodies of clips (B, 3, T, V, M) are there, (B, M): not zeros, not a copy of the first; the first always."""
+    flat = bodies_of(x).reshape(x.shape[0], x.shape[4], -1)
+    present = (flat != 0).any(2) & (flat != flat[:, :1]).any(2)
+    present[:, 0] = True
+    return present
+
+
+def patchify(x: Tensor) -> Tensor:
+    """Cuts (B, T, V, 3) into tokens (B, T/4, V, 12); the 12 values are frame-major, then x y z."""
+    batch, frames, joints, channels = x.shape
+    patches = x.view(batch, frames // SEGMENT, SEGMENT, joints, channels).transpose(2, 3)
+    return patches.reshape(batch, frames // SEGMENT, joints, SEGMENT * channels)
+
+
+def initialise(module: nn.Module) -> None:
+    """Official initialisation: Linear Xavier uniform, bias 0; position tables and mask token N(0, 0.02) truncated.
+
+    The joint embedding keeps Conv2d's default, LayerNorms theirs (1 and 0).
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+    for name, parameter in module.named_parameters():
+        if name.endswith(("_embed", "mask_token")):
+            nn.init.trunc_normal_(parameter, std=0.02)

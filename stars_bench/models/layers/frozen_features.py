@@ -1,0 +1,105 @@
+"""What the frozen part of an encoder gives, computed once for every distinct body and kept where memory allows.
+
+In stage 2 the embeddings and the lower half of the blocks no longer change, and clips are whole, without augmentation:
+the tokens between the halves are the same in every epoch. Kept as computed (float32, 0.77 MB a body at the paper's
+size), so features and gradients are those of a plain forward. Where heads learn alone, features are kept (1 KB a body).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stars_bench.api import TrainingClips
+from stars_bench.data import placement
+from stars_bench.models.layers.encoder import SkeletonEncoder, distinct_bodies
+
+CHUNK = 64
+"""Clips that are encoded at once while filling; fixed, so that a resumed run fills in the same numbers."""
+GPU_LEFT, CPU_SHARE = 20_000_000_000, 0.25
+"""What of a GPU's memory is left to a step (9 GB at the paper's size in float32), the clips and the rest; the largest
+part of a CPU's that is filled. Of all of it, not of what is free: the same in every run."""
+
+
+class FrozenHalf:
+    """Features of whole clips by an encoder of which embeddings and the first `frozen` blocks no longer change.
+
+    Args:
+        clips: the training part; row numbers are its. limit: bytes that may be kept; None: a share of the memory.
+    """
+
+    def __init__(self, encoder: SkeletonEncoder, clips: TrainingClips, frozen: int, limit: int | None = None) -> None:
+        self.encoder, self.clips, self.frozen = encoder, clips, frozen
+        self.limit = memory_share(clips.ids.device) if limit is None else limit
+        self.kept: tuple[Tensor, Tensor] | None = None
+        self.looked = not frozen  # where nothing is frozen there is nothing to keep
+
+    def features(self, rows: Tensor) -> Tensor:
+        """Features (B, D) of clips by their rows (B,); the first call fills in what is kept, if all of it fits."""
+        return self.encoder.features_from(*self.tokens(rows), self.frozen)
+
+    def tokens(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """What `features` starts from: tokens (K, L, D) above the frozen part, and each body's sequence (B, M)."""
+        if not self.looked:
+            self.looked, self.kept = True, self._fill()
+        if self.kept is None:
+            return self.encoder.lower(self.clips.whole(rows, self.encoder.frames), self.frozen)
+        tokens, which = self.kept
+        bodies, where = torch.unique(which[placement.on_host(rows)], return_inverse=True)
+        return tokens[placement.sent(bodies, rows.device)], placement.sent(where, rows.device)
+
+    @torch.no_grad()
+    def _fill(self) -> tuple[Tensor, Tensor] | None:
+        """Tokens (K, L, D) of the distinct bodies, an empty one first, and, on the CPU, which each is, (N, M)."""
+        empty = torch.zeros_like(distinct_bodies(self._whole(0))[0][:1])
+        first = self._tokens(empty)
+        count = 1 + sum(int(_present(distinct_bodies(self._whole(start))[0]).sum()) for start in self._starts)
+        if count * first.nbytes > self.limit:
+            return None
+        tokens = first.new_empty(count, *first.shape[1:])
+        tokens[0], done = first[0], 1
+        numbers = []
+        for start in self._starts:
+            bodies, which = distinct_bodies(self._whole(start))
+            present = _present(bodies)
+            new = self._tokens(bodies[present])
+            tokens[done : done + len(new)] = new
+            numbers.append(torch.where(present, done + present.cumsum(0) - 1, 0)[which])
+            done += len(new)
+        return tokens, torch.cat(numbers).cpu()
+
+    @property
+    def _starts(self) -> range:
+        return range(0, len(self.clips), CHUNK)
+
+    def _whole(self, start: int) -> Tensor:
+        rows = torch.arange(start, min(start + CHUNK, len(self.clips)), device=self.clips.ids.device)
+        return self.clips.whole(rows, self.encoder.frames)
+
+    def _tokens(self, bodies: Tensor) -> Tensor:
+        return self.encoder.lower_of(bodies, self.frozen)
+
+
+def _present(bodies: Tensor) -> Tensor:
+    """Which bodies (K, T, V, 3) are not empty: (K,)."""
+    return (bodies != 0).flatten(1).any(1)
+
+
+def memory_share(device: torch.device) -> int:
+    """Bytes that may be kept on a device: all but 20 GB of a GPU, a quarter of what this machine (or container) has."""
+    if device.type == "cuda":
+        return max(0, torch.cuda.get_device_properties(device).total_memory - GPU_LEFT)
+    return int(CPU_SHARE * _machine_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _machine_memory() -> int:
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        memory = 8 << 30
+    limit = Path("/sys/fs/cgroup/memory.max")
+    allowed = limit.read_text().strip() if limit.exists() else "max"
+    return min(memory, int(allowed)) if allowed.isdecimal() else memory

@@ -1,0 +1,177 @@
+"""Stage 2 of STARS (arXiv:2407.10935): nearest-neighbour contrastive tuning (NNCLR, arXiv:2104.14548) without views.
+
+The clip's own representation must predict its nearest neighbour in a queue of earlier clips. The official program runs
+the encoder twice on the same input and averages two equal losses of which one has no gradient: its gradient is half of
+the loss's. One forward and a back-propagation of half the loss give the same weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.models.layers.contrast import enqueue, new_queue
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.frozen_features import FrozenHalf
+from stars_bench.models.layers.tuning import Part, Tuned, TuningSettings, tune_stages
+from stars_bench.training.step import SplitStep
+
+OFFICIAL_GRADIENT_SCALE = 0.5
+"""The official gradient is that of half the reported loss; clipping and Adam's epsilon feel it."""
+
+PREDICTOR_HIDDEN = 4096
+
+
+class TuningConfig(TuningSettings):
+    """Settings of stage 2. The defaults are the official ones for NTU-60."""
+
+    queue_size: int = Field(32_768, ge=2)
+    temperature: float = Field(0.07, gt=0)
+    predictor_hidden: int = Field(PREDICTOR_HIDDEN, ge=1)
+
+
+LAYER_DECAY = {"ntu60": 0.45, "ntu120": 0.40, "pku1": 0.35, "pku2": 0.35}
+"""alpha by dataset. No official value exists for PKU-MMD I: it takes PKU-MMD II's."""
+
+
+def stage2_preset(name: str, dataset: str) -> dict[str, Any]:
+    """The settings of stage 2 under a preset (`paper`, `paper-10-epochs` or `quick`), as keyword arguments."""
+    paper: dict[str, Any] = {
+        "tune_layer_decay": LAYER_DECAY.get(dataset, 0.45),
+        "tune_lr": 1e-4 if dataset == "pku2" else 1e-3,
+    }
+    if name == "paper-10-epochs":
+        return paper | {"tune_epochs": 10}
+    return paper | QUICK_STAGE2 if name == "quick" else paper
+
+
+QUICK_STAGE2: dict[str, Any] = {
+    "tune_batch_size": 32,
+    "tune_lr": 1e-3,
+    "tune_layer_decay": 0.45,
+    "queue_size": 256,
+    "predictor_hidden": 1024,
+}
+"""The queue holds about as large a share of some 300 clips as 32,768 vectors do of NTU-60's 40,091."""
+
+
+class ContrastiveHead(nn.Module):
+    """Projector (BatchNorm) and predictor (Linear, BatchNorm, ReLU, Linear) with the official initialisation."""
+
+    def __init__(self, dim: int, hidden: int = PREDICTOR_HIDDEN) -> None:
+        super().__init__()
+        self.projector = nn.Sequential(nn.BatchNorm1d(dim))
+        self.predictor = nn.Sequential(
+            nn.Linear(dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)
+        )
+        for part in self.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.normal_(part.weight, std=0.02)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
+            elif isinstance(part, nn.BatchNorm1d):
+                nn.init.normal_(part.weight, mean=1.0, std=0.02)
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised projection z and prediction p, both (B, D), of representations h (B, D)."""
+        projected = self.projector(h)
+        return F.normalize(projected, dim=1), F.normalize(self.predictor(projected), dim=1)
+
+
+class NeighbourTuning(Tuned):
+    """Encoder, head, queue and the loss of stage 2. Only the upper half of the encoder (and its norm) is trained.
+
+    Args:
+        encoder: pre-trained; everything below block depth / 2 is frozen. queue_size: vectors in the queue. part: what
+        of the encoder learns, where it is not the upper half.
+    """
+
+    queue: Tensor
+    queue_id: Tensor
+    queue_ptr: Tensor
+
+    def __init__(
+        self,
+        encoder: SkeletonEncoder,
+        queue_size: int = 32_768,
+        temperature: float = 0.07,
+        predictor_hidden: int = PREDICTOR_HIDDEN,
+        part: Part = "half",
+        share: float = 0.5,
+    ) -> None:
+        super().__init__(encoder, part, share)
+        self.head = ContrastiveHead(encoder.dim, predictor_hidden)
+        self.temperature = temperature
+        # Stored (D, K) and with these names, as in official checkpoints.
+        self.register_buffer("queue", new_queue(encoder.dim, queue_size))
+        self.register_buffer("queue_id", torch.full((queue_size,), -1, dtype=torch.long))
+        self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
+
+    def forward(self, x: Tensor, ids: Tensor) -> Tensor:
+        """The loss of clips (B, 3, T, V, M) with dataset indices (B,); in training z is then enqueued."""
+        return self.loss(self.encoder.features(x, self.frozen), ids)
+
+    def loss(self, features: Tensor, ids: Tensor) -> Tensor:
+        """The loss of the representations (B, D) of a whole batch; in training z is then enqueued."""
+        features = features.to(self.queue.dtype)
+        # bf16 is for the encoder: here it would change neighbours.
+        with torch.autocast(features.device.type, enabled=False):
+            z, p = self.head(features)
+            loss = self.neighbour_loss(self.neighbours(z.detach(), ids), p)
+            self.enqueue(z.detach(), ids)
+        return loss
+
+    def neighbour_loss(self, neighbours: Tensor, p: Tensor) -> Tensor:
+        """Cross entropy of neighbours (B, D) and predictions (B, D): each neighbour belongs to its own clip's."""
+        logits = neighbours @ p.T / self.temperature
+        return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+
+    @torch.no_grad()
+    def neighbours(self, z: Tensor, ids: Tensor) -> Tensor:
+        """For each z (B, D) the queue entry of largest cosine that is not the clip's own: (B, D)."""
+        similarity = z @ self.queue
+        similarity.masked_fill_(ids[:, None] == self.queue_id[None, :], -torch.inf)
+        return self.queue.T[similarity.argmax(1)]
+
+    @torch.no_grad()
+    def enqueue(self, z: Tensor, ids: Tensor) -> None:
+        """Overwrites the oldest entries with z (B, D); the batch need not divide the queue."""
+        where = enqueue(self.queue, self.queue_ptr, z)
+        self.queue_id[where] = ids[-len(where) :]
+
+
+def tune(
+    clips: TrainingClips,
+    run: Run,
+    encoder: SkeletonEncoder,
+    config: TuningConfig,
+    head_epochs: int = 0,
+    share: float = 0.5,
+) -> SkeletonEncoder:
+    """Stage 2 on the training part, from a pre-trained encoder; returns it after the last epoch.
+
+    Args:
+        head_epochs: epochs of the heads alone before it, whose heads and queue it then starts from. share: of the
+        blocks, from the last, that is tuned.
+    """
+    model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden, share=share)
+    return tune_by_neighbours(clips, run, model.to(run.device), config, head_epochs)
+
+
+def tune_by_neighbours(
+    clips: TrainingClips, run: Run, model: NeighbourTuning, config: TuningConfig, head_epochs: int = 0
+) -> SkeletonEncoder:
+    """The stages of `tune` on a model that is already there."""
+
+    def loss(features: Tensor, rows: Tensor) -> Tensor:
+        return model.loss(features, clips.ids[rows])
+
+    def step_of(half: FrozenHalf) -> SplitStep:
+        return SplitStep(half.features, loss)
+
+    return tune_stages(clips, run, model, step_of, config, TuningConfig, head_epochs, OFFICIAL_GRADIENT_SCALE)

@@ -1,0 +1,174 @@
+"""What tuning an encoder has in common, whatever the objective: which part learns, at which rates, in what stages.
+
+STARS (arXiv:2407.10935; github TaatiTeam/STARS) tunes the upper half of the encoder. Its released three-stage
+configurations, those for MoCo and DINO included, first train the heads alone on the frozen encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import ClassVar, Literal, Protocol, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from stars_bench.api import Run, TrainingClips
+from stars_bench.errors import UsageError
+from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.frozen_features import FrozenHalf
+from stars_bench.models.mamp import MampConfig, pretrain
+from stars_bench.training.loop import Stage
+from stars_bench.training.step import SplitStep
+
+Part = Literal["heads", "half", "all"]
+"""What of the encoder learns: nothing (the heads beside it alone), its upper half and last norm, or all of it."""
+
+
+class TuningSettings(BaseModel):
+    """Settings that every tuning has, prefixed `tune_`. The defaults are the official ones of STARS for NTU-60."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tune_epochs: int = Field(20, ge=1)
+    tune_batch_size: int = Field(128, ge=2)
+    tune_lr: float = Field(1e-3, gt=0)
+    tune_layer_decay: float = Field(0.45, gt=0, le=1, description="alpha: factor on the rate per block downwards")
+    tune_weight_decay: float = Field(0.01, ge=0)
+    tune_clip: float = Field(3.0, gt=0, description="largest gradient norm of each parameter")
+
+
+class UpperPart(BaseModel):
+    """How much of the encoder is tuned."""
+
+    tune_share: float = Field(0.5, ge=0, le=1, description="share of the blocks, from the last, that is tuned")
+
+
+class HeadsFirst(BaseModel):
+    """Settings of tunings that train their heads alone before."""
+
+    head_epochs: int = Field(20, ge=1, description="epochs of the heads alone, on the frozen encoder")
+
+
+class Tuned(nn.Module):
+    """An encoder under a tuning objective, of which only a part learns; objectives add their heads and their loss.
+
+    Args:
+        encoder: pre-trained. part: what of it learns. share: how many of its blocks count as the upper half; officially
+        half, so that block i is tuned when i >= depth / 2.
+    """
+
+    def __init__(self, encoder: SkeletonEncoder, part: Part = "half", share: float = 0.5) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.first_tuned = len(encoder.blocks) - int(len(encoder.blocks) * share + 1e-9)
+        self.train_only(part)
+
+    def train_only(self, part: Part) -> None:
+        """Chooses what of the encoder learns from here on."""
+        self.part = part
+        for name, parameter in self.encoder.named_parameters():
+            parameter.requires_grad_(self.is_tuned(name))
+
+    def begin(self, part: Part, steps: int) -> None:  # noqa: ARG002 - for objectives with a schedule
+        """Starts a stage of so many steps in which `part` learns."""
+        self.train_only(part)
+
+    def after_step(self) -> None:
+        """Called after every step of the optimiser: for what follows the parameters."""
+
+    @property
+    def frozen(self) -> int:
+        """Number of blocks, from the first, that do not learn: no gradient reaches below them."""
+        return {"heads": len(self.encoder.blocks), "half": self.first_tuned, "all": 0}[self.part]
+
+    def is_tuned(self, parameter: str) -> bool:
+        """Whether a parameter of the encoder (by name) learns."""
+        in_half = parameter.startswith("norm.") or self.block_of(parameter) >= self.first_tuned
+        return self.part == "all" or (self.part == "half" and in_half)
+
+    @staticmethod
+    def block_of(parameter: str) -> int:
+        """0-based block that an encoder parameter belongs to, -1 for embeddings and the last norm."""
+        return int(parameter.split(".")[1]) if parameter.startswith("blocks.") else -1
+
+    def learning_rates(self, base: float, decay: float) -> dict[str, float]:
+        """Learning rate of every parameter that learns: base * decay^(depth - i) in block i; norm and heads at base."""
+        depth = len(self.encoder.blocks)
+        rates = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                own = name.removeprefix("encoder.")
+                on_top = own == name or own.startswith("norm.")  # the embeddings lie one below block 0
+                rates[name] = base if on_top else base * decay ** (depth - self.block_of(own))
+        return rates
+
+
+def tuning_optimizer(model: Tuned, lr: float, layer_decay: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW with a learning rate per parameter; weight decay on every trained parameter, as officially run."""
+    parameters = dict(model.named_parameters())
+    by_rate: dict[float, list[nn.Parameter]] = {}
+    for name, rate in model.learning_rates(lr, layer_decay).items():
+        by_rate.setdefault(rate, []).append(parameters[name])
+    groups = [{"params": group, "lr": rate} for rate, group in by_rate.items()]
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay, fused=True)
+
+
+def tune_stages(
+    clips: TrainingClips,
+    run: Run,
+    model: Tuned,
+    step_of: Callable[[FrozenHalf], SplitStep],
+    config: TuningSettings,
+    fields: type[BaseModel],
+    head_epochs: int = 0,
+    gradient_scale: float = 1.0,
+) -> SkeletonEncoder:
+    """Trains the heads alone (`head_epochs` > 0), then `model`'s part of the encoder with them; returns the encoder.
+
+    Args:
+        step_of: from what a stage leaves frozen to its step. fields: the config
+        class whose fields decide what is computed.
+    """
+    settings = config.model_dump(include=set(fields.model_fields))
+    part = model.part
+    plan: list[tuple[str, Part, int]] = [("heads", "heads", head_epochs)] if head_epochs else []
+    for name, learns, epochs in (*plan, ("stage2", part, config.tune_epochs)):
+        model.begin(learns, epochs * (len(clips) // config.tune_batch_size))
+        optimizer = tuning_optimizer(model, config.tune_lr, config.tune_layer_decay, config.tune_weight_decay)
+        optimizer.register_step_post_hook(lambda *_: model.after_step())
+        run.train(
+            Stage(
+                name=name,
+                config=settings | {"part": learns, "first_tuned": model.first_tuned},
+                module=model,
+                optimizer=optimizer,
+                step=step_of(FrozenHalf(model.encoder, clips, model.frozen)),
+                samples=len(clips),
+                epochs=epochs,
+                batch_size=config.tune_batch_size,
+                gradient_scale=gradient_scale,
+                clip_each=config.tune_clip,
+            )
+        )
+    return model.encoder.requires_grad_(True)
+
+
+class _Named(Protocol):
+    name: ClassVar[str]
+
+
+def first_stage(method: _Named, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    """Stage 1 on the training part, or a copy of `run.start`, which stands for it where it is given.
+
+    Raises:
+        UsageError: the encoder to start from is not of the size that the config says.
+    """
+    config, start = cast(MampConfig, run.config), cast(SkeletonEncoder | None, run.start)
+    if start is None:
+        return pretrain(clips, run, config)
+    if start.size != config.build(clips.num_joints).size:
+        size = " ".join(f"--set {name}={value}" for name, value in start.size.items())
+        raise UsageError(f"{method.name}: the encoder to start from is of another size than asked for; say {size}")
+    return deepcopy(start)

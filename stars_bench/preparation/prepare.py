@@ -1,0 +1,378 @@
+"""Raw files to a prepared dataset: plan, convert shard by shard in parallel, index last.
+
+A shard is one task: it reads, converts, writes under a temporary name and renames. A shard that is already there with
+the same plan digest (`plans.py`) is taken as it is, so a killed run continues; a finished dataset of other settings is
+never touched unless asked.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stars_bench import registry
+from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside
+from stars_bench.datasets.parsing import choose_scanner
+from stars_bench.datasets.parsing.numbers import ParseError
+from stars_bench.datasets.raw_files import sources
+from stars_bench.datasets.raw_files.sources import Place, UnreadableSource
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io import files as provenance
+from stars_bench.io import process_pool
+from stars_bench.io.disk import is_full, reason
+from stars_bench.preparation.shard_plan import Conversion, ShardPlan, make_plans
+from stars_bench.storage import compression as packing
+from stars_bench.storage import shards
+from stars_bench.storage.quality import QualityReport, assess
+from stars_bench.storage.shards import ShardContent, ShardFacts
+
+Progress = Callable[[int, int, int], None]
+"""Called with how many items are done, of how many, and how many faults were set aside so far."""
+
+MADE_UP = "synthetic"
+UNPACKED = ".unpacked"  # in the dataset's folder: what archives that cannot be read in place hold, until it is done
+ON_DUPLICATE = ("refuse", "first")
+LARGE_BLOCK = 31 << 20  # bytes; glibc learns from blocks below 32 MiB
+TICK = 32  # items between two calls of progress, when a single process converts
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What `prepare` did."""
+
+    folder: Path
+    quality: QualityReport
+    digest: str
+    shards: int
+    reused: int  # shards that were there already
+    set_aside: int  # faults: clips or files that are wrong (not those of the published missing list)
+    seconds: float
+    unchanged: bool  # the dataset was already there, whole, with the same settings
+
+
+@sources.collector_paused()
+def prepare(
+    spec: DatasetSpec,
+    raw: Sequence[Path],
+    data_dir: Path,
+    profile: str | None = None,
+    jobs: int | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    shard_bytes: int | None = None,
+    backend: str | None = None,
+    scheduler: str | None = None,
+    compression: str = packing.DEFAULT,
+    on_duplicate: str = "refuse",
+    parameters: Mapping[str, Any] | None = None,
+    clips: int | None = None,
+    find_progress: sources.Progress | None = None,
+) -> PrepareReport:
+    """Converts a dataset's raw files to DATA_DIR/DATASET/PROFILE.
+
+    Args:
+        raw: folders and zip archives; empty for the default places.
+        profile: one of the spec's; None for its default.
+        jobs: processes; None for one a core.
+        limit: convert the first so many items only (by name).
+        overwrite: convert everything anew, whatever is there.
+        shard_bytes: raw bytes a shard; None to choose by the size of the whole.
+        backend: "dask", or one of joblib's (loky ...); None for this machine's fastest.
+        scheduler: address of the dask cluster's scheduler.
+        compression: of the shards, one of `compression.COMPRESSIONS`.
+        on_duplicate: one name with two contents is refused ("refuse"), or the first is taken ("first").
+        parameters: of the profile, where they are to differ from it.
+        clips: of made-up data: how many to generate; without raw files, None for `DEFAULT_CLIPS`.
+        find_progress: called while archives are unpacked or files of one name compared: task, done, total.
+
+    Raises:
+        UsageError: unknown profile, parameter, compression or backend, no raw files, or something else, or somebody
+            else, is in the way.
+        StarsBenchError: nothing to convert, everything set aside, one name with two contents.
+    """
+    started = time.perf_counter()
+    chosen = _profile(spec, profile, parameters or {})
+    _check_choices(compression, on_duplicate)
+    process_pool.check_backend(backend, scheduler)
+    made_up = spec.name == MADE_UP and not raw
+    if clips is not None and not made_up:
+        raise UsageError(f"--clips is for made-up data that is generated: prepare {MADE_UP} without --raw")
+    places = [] if made_up else sources.raw_folders(raw, data_dir, spec.name, spec.where)
+    folder = data_dir / spec.name / chosen.name
+    _refuse_other_description(folder, chosen)
+    with provenance.alone_in(folder):
+        if made_up:
+            spec, found = _made_up(spec, clips or limit)
+            limit = None
+        else:
+            options = {"on_duplicate": on_duplicate, "scratch": folder / UNPACKED, "progress": find_progress}
+            found = find_items(spec, places, options)
+        conversion = Conversion(spec, chosen, folder, compression)
+        plans = make_plans(conversion, sorted(found.items, key=lambda item: item.name)[:limit], shard_bytes)
+        if spec.expected_clips is not None:  # else the report asks for them
+            found = replace(found, items=())  # large, and inherited by every forked worker
+        whole = provenance.digest_json(
+            [
+                [plan.digest for plan in plans],
+                [(item.name, item.kind) for item in found.set_aside],
+                found.official_splits,
+            ]
+        )
+        index = None if overwrite else shards.read_index(folder)
+        if index is not None and index["plan"] == whole and all((folder / plan.file).exists() for plan in plans):
+            sources.remove_unpacked(folder / UNPACKED)
+            _keep_description(spec, folder)
+            quality = QualityReport.from_json(index["quality"])
+            seconds = time.perf_counter() - started
+            return PrepareReport(
+                folder, quality, index["digest"], len(plans), len(plans), quality.faults, seconds, unchanged=True
+            )
+        there = {} if overwrite else {path.name: shards.read_facts(path) for path in folder.glob("shard-*.h5")}
+        _refuse_others(folder, index is not None and index["plan"] != whole, plans, there)
+        try:
+            # From here on the folder counts as unfinished.
+            (folder / shards.INDEX).unlink(missing_ok=True)
+            facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
+            reused = len(facts)
+            run = partial(_run, jobs=jobs or process_pool.cores(), backend=backend, scheduler=scheduler)
+            _convert_all(conversion, plans, facts, run, progress, _faults(found.set_aside))
+            quality = _finish(
+                conversion, found, sum(plan.count for plan in plans), whole, [facts[plan.file] for plan in plans]
+            )
+            sources.remove_unpacked(folder / UNPACKED)
+            _keep_description(spec, folder)
+        except (OSError, RuntimeError) as error:
+            if not isinstance(error, OSError) and not is_full(error):
+                raise
+            raise StarsBenchError(f"{folder}: cannot be written ({reason(error)})") from error
+        digest = shards.dataset_digest(list(facts.values()))
+        seconds = time.perf_counter() - started
+        return PrepareReport(folder, quality, digest, len(plans), reused, quality.faults, seconds, unchanged=False)
+
+
+def convert_shard(
+    conversion: Conversion, plan: ShardPlan, tick: Callable[[int, int], None] | None = None
+) -> tuple[ShardFacts, int]:
+    """One task: reads, converts and writes one shard. Its facts, and how many items it had."""
+    _expect(conversion)
+    content = ShardContent()
+    with undisturbed():
+        for done, (item, places) in enumerate(plan.items()):
+            if tick is not None and done % TICK == 0:
+                tick(done, _faults(content.set_aside))
+            for result in _results(conversion, item, places):
+                if not isinstance(result, SetAside):
+                    shards.check_clip(conversion.spec, result)
+                content.add(item.name, result)
+    path = conversion.folder / plan.file
+    facts = shards.write_shard(path, conversion.spec, conversion.profile, plan.digest, content, conversion.compression)
+    return facts, plan.count
+
+
+def _expect(conversion: Conversion) -> None:
+    choose_scanner.expect(conversion.num_bytes, text=conversion.spec.convert is not _generate)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """For the time of many small steps: no search for cycles, which no step makes, and memory that stays at hand.
+
+    The search looks at every object again and again, a twelfth of the time. And a large block, once it was freed, keeps
+    glibc from giving all smaller ones back to the kernel, which would fill them with zeros anew for each file.
+    """
+    np.empty(LARGE_BLOCK, np.uint8)
+    with sources.collector_paused():
+        yield
+
+
+def _results(conversion: Conversion, item: RawItem, places: Sequence[Place]) -> list[Clip | SetAside]:
+    data: dict[str, bytes] = {}
+    for (role, source), place in zip(item.sources.items(), places, strict=True):
+        try:
+            data[role] = sources.read(source, place)
+        except UnreadableSource as error:
+            return [SetAside(item.name, str(source), str(error).removeprefix(f"{source}: "))]
+    try:
+        return list(conversion.spec.convert(item, data, conversion.profile))
+    except ParseError as error:
+        return [SetAside(item.name, f"{next(iter(item.sources.values()))}:{error.line}", error.reason)]
+
+
+def _convert_all(
+    conversion: Conversion,
+    plans: Sequence[ShardPlan],
+    facts: dict[str, ShardFacts],
+    run: Callable[..., Generator[tuple[ShardFacts, int]]],
+    progress: Progress | None,
+    faults: int,
+) -> None:
+    """Converts the shards that `facts` lacks, and adds theirs."""
+    todo = [plan for plan in plans if plan.file not in facts]
+    total = sum(plan.count for plan in plans)
+    done = total - sum(plan.count for plan in todo)
+    faults += sum(_faults(shard.set_aside) for shard in facts.values())
+
+    def tell(more: int, more_faults: int) -> None:
+        if progress is not None:
+            progress(done + more, total, faults + more_faults)
+
+    tell(0, 0)
+    conversion.folder.mkdir(parents=True, exist_ok=True)
+    with closing(run(conversion, todo, tell)) as results:  # no worker is left when this ends, however it does
+        for shard, items in results:
+            facts[shard.file] = shard
+            done += items
+            faults += _faults(shard.set_aside)
+            tell(0, 0)
+
+
+def _run(
+    conversion: Conversion,
+    plans: Sequence[ShardPlan],
+    tell: Callable[[int, int], None],
+    jobs: int,
+    backend: str | None,
+    scheduler: str | None,
+) -> Generator[tuple[ShardFacts, int]]:
+    """Runs the tasks, in this process or in several; results as they come."""
+    conversion = replace(conversion, num_bytes=sum(plan.num_bytes for plan in plans))
+    if backend is None and min(jobs, len(plans)) <= 1:
+        for plan in plans:
+            yield convert_shard(conversion, plan, tell)
+        return
+    if backend is None and process_pool.CAN_FORK:
+        _expect(conversion)  # what this loads or compiles is then there in every worker
+    yield from process_pool.run(partial(convert_shard, conversion), plans, jobs, backend, scheduler)
+
+
+def _finish(conversion: Conversion, found: Found, files: int, plan: str, facts: Sequence[ShardFacts]) -> QualityReport:
+    """Checks the whole, writes the index, and removes shards that do not belong to it.
+
+    Raises:
+        StarsBenchError: everything was set aside, or two clips have one name.
+    """
+    spec, folder = conversion.spec, conversion.folder
+    names = Counter(name for shard in facts for name in shard.contents)
+    aside = [*found.set_aside, *(item for shard in facts for item in shard.set_aside)]
+    if not names:
+        for shard in facts:
+            (folder / shard.file).unlink()
+        first = aside[0]
+        raise StarsBenchError(f"all {files:,} were set aside; the first: {first.where}: {first.reason}")
+    name, count = names.most_common(1)[0]
+    if count > 1 or sum(len(shard.contents) for shard in facts) != len(names):
+        raise StarsBenchError(f"{spec.name}: more than one clip is called {name}")
+    cleaning: Counter[str] = Counter()
+    for shard in facts:
+        cleaning.update(shard.cleaning)
+    quality = assess(spec, conversion.profile.name, found, files, list(names), aside, cleaning)
+    for path in set(folder.glob("shard-*.h5")) - {folder / shard.file for shard in facts}:
+        path.unlink()
+    shards.write_index(folder, spec, conversion.profile, plan, facts, quality, found.official_splits)
+    return quality
+
+
+def _refuse_others(
+    folder: Path, other_index: bool, plans: Sequence[ShardPlan], there: Mapping[str, ShardFacts | None]
+) -> None:
+    """Raises UsageError when a folder holds what other files or settings made, finished or not."""
+    if other_index:
+        raise UsageError(
+            f"{folder} was prepared with other settings (limit, compression, a parameter of the profile) or from "
+            "other raw files (names, sizes or times differ); --force replaces it"
+        )
+    own = {plan.digest for plan in plans}
+    if any(facts is not None and facts.plan not in own for facts in there.values()):
+        raise UsageError(f"{folder} holds an unfinished run with other files or settings; --force replaces it")
+
+
+def _refuse_other_description(folder: Path, chosen: Profile) -> None:
+    """Raises UsageError when another profile of a described dataset was made by another description of that name."""
+    for path in folder.parent.glob(f"*/{shards.INDEX}"):
+        index = shards.read_index(path.parent) if path.parent != folder else None
+        if index and index["profile"]["parameters"].get("description") != chosen.parameters.get("description"):
+            raise UsageError(
+                f"{path.parent} was prepared from another description of the name {index['dataset']}: remove that "
+                "folder, or give this one another name"
+            )
+
+
+def _keep_description(spec: DatasetSpec, folder: Path) -> None:
+    """Puts the description of a described dataset beside its profiles, so that its name is known there."""
+    if spec.description is not None:
+        provenance.write_text(folder.parent / registry.DESCRIPTION, spec.description)
+        registry.look_in(folder.parent.parent)
+
+
+def _profile(spec: DatasetSpec, name: str | None, parameters: Mapping[str, Any]) -> Profile:
+    chosen = spec.profiles.get(name or spec.default_profile)
+    if chosen is None:
+        raise UsageError(f"{spec.name} has no profile {name!r}: there are {', '.join(spec.profiles)}")
+    for parameter in parameters:
+        if parameter not in chosen.parameters:
+            there = ", ".join(chosen.parameters)
+            raise UsageError(f"{spec.name}, profile {chosen.name}: no parameter {parameter!r}; there are {there}")
+    return replace(chosen, parameters={**chosen.parameters, **parameters})
+
+
+def _check_choices(compression: str, on_duplicate: str) -> None:
+    for option, value, choices in (
+        ("compression", compression, tuple(packing.COMPRESSIONS)),
+        ("on-duplicate", on_duplicate, ON_DUPLICATE),
+    ):
+        if value not in choices:
+            raise UsageError(f"--{option} {value}: it must be {' or '.join(choices)}")
+
+
+def _made_up(spec: DatasetSpec, clips: int | None) -> tuple[DatasetSpec, Found]:
+    """Made-up clips that are generated as they are converted, without raw files."""
+    from stars_bench.datasets.synthetic import DEFAULT_CLIPS, DEFAULT_SETUPS
+    from stars_bench.datasets.synthetic.generated import generated_items
+
+    count = clips or DEFAULT_CLIPS
+    # A small set is of few classes, those of the quick start: of 120 classes each would have a performance or two.
+    items = generated_items(count, setups=DEFAULT_SETUPS if count <= DEFAULT_CLIPS else None)
+    return replace(spec, convert=_generate), Found(items)
+
+
+def _generate(item: RawItem, _data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
+    from stars_bench.datasets.synthetic.generated import generate
+
+    return generate(item, profile)
+
+
+def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, Any]) -> Found:
+    """What there is to convert. `options`: of `spec.find`; a plug-in's may not have them all.
+
+    Raises:
+        UsageError: a plug-in cannot take the first of two files of one name.
+        StarsBenchError: nothing of this dataset, or one name with two contents.
+    """
+    find: Callable[..., Found] = spec.find
+    known = inspect.signature(find).parameters
+    if options["on_duplicate"] != "refuse" and "on_duplicate" not in known:
+        raise UsageError(f"{spec.name} has no --on-duplicate: its files are found by a plug-in that does not know it")
+    found = find(paths, **{name: value for name, value in options.items() if name in known})
+    if found.items:
+        return found
+    where = ", ".join(str(path) for path in paths)
+    if found.set_aside:
+        first = found.set_aside[0]
+        count = len(found.set_aside)
+        message = f"nothing to convert in {where}; {count:,} set aside, the first: {first.where}: {first.reason}"
+        raise StarsBenchError(message)
+    raise StarsBenchError(f"no raw files of {spec.name} in {where}. {spec.where}")
+
+
+def _faults(items: Iterable[SetAside]) -> int:
+    return sum(item.kind == "fault" for item in items)

@@ -1,0 +1,139 @@
+"""Whether one shard is what its index says: a file and its entry in, faults and the digests of its clips out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from stars_bench.api import Clip
+from stars_bench.io import files
+from stars_bench.storage import compression as packing
+from stars_bench.storage import shards
+
+Columns = Mapping[str, NDArray[Any]]
+Damaged = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError)
+"""What reading a damaged HDF5 file raises."""
+
+
+@dataclass(frozen=True)
+class ShardFindings:
+    """One line a fault, the digests of the clips by name as computed from their coordinates, and the file's size.
+
+    items: the raw files or videos that the clips came from.
+    """
+
+    faults: tuple[str, ...]
+    contents: Mapping[str, str] = field(default_factory=dict)
+    items: frozenset[str] = frozenset()
+    bytes: int = 0
+
+
+def check_shard(folder: Path, entry: Mapping[str, Any], index: Mapping[str, Any], classes: int) -> ShardFindings:
+    """All that can be wrong with one shard: one line a kind of fault, however many clips have it.
+
+    Args:
+        entry: the shard's entry in the index. classes: labels are below this.
+    """
+    path = folder / entry["file"]
+    try:
+        size, digest = path.stat().st_size, files.digest_file(path)
+    except OSError as error:
+        return ShardFindings((f"{path}: cannot be read ({error.strerror})",))
+    faults = [] if digest == entry["sha256"] else ["its bytes have changed: SHA-256 is not that of the index"]
+    contents: dict[str, str] = {}
+    items: frozenset[str] = frozenset()
+    try:
+        with h5py.File(path, "r") as file:
+            faults += _faults_of_attributes(file, index)
+            columns = {name: file[name][()] for name in (*shards.NUMBERS, *shards.TEXTS)}
+            broken = list(_faults_of_columns(columns, file["joints"].shape, entry, index, classes))
+            faults += broken
+            if not broken:
+                joints = np.empty(file["joints"].shape, np.float32)
+                packing.read_rows(file["joints"], joints)
+                contents = _contents(columns, joints)
+                faults += _faults_of_clips(columns, joints, contents)
+                items = frozenset(item.decode() for item in columns["item"].tolist())
+    except Damaged as error:
+        first = (str(error).splitlines() or [""])[0]
+        faults.append(f"cannot be read as a shard ({first})")
+    return ShardFindings(tuple(f"{path}: {fault}" for fault in faults), contents, items, size)
+
+
+def _faults_of_attributes(file: h5py.File, index: Mapping[str, Any]) -> Iterator[str]:
+    profile = index["profile"]
+    expected = {
+        "dataset": index["dataset"],
+        "schema_version": index["schema_version"],
+        "profile": profile["name"],
+        "parameters": json.dumps(profile["parameters"], sort_keys=True),
+        "absent_body": profile["absent_body"],
+        "joint_names": json.dumps(index["joint_names"]),
+        "units": "metres",
+    }
+    for name, value in expected.items():
+        if (found := file.attrs.get(name)) != value:
+            yield f"attribute {name} is {found!r}, not {value!r}"
+
+
+def _faults_of_columns(
+    columns: Columns, shape: tuple[int, ...], entry: Mapping[str, Any], index: Mapping[str, Any], classes: int
+) -> Iterator[str]:
+    """Counts, offsets and labels: what must hold before a clip can be looked at."""
+    clips, rows, joints = entry["clips"], entry["rows"], len(index["joint_names"])
+    lengths = {name: len(column) for name, column in columns.items() if len(column) != clips}
+    if lengths:
+        name, length = next(iter(lengths.items()))
+        yield f"column {name} has {length} entries, the index says {clips} clips"
+        return
+    if shape != (rows, joints, 3):
+        yield f"coordinates have shape {shape}, the index says {(rows, joints, 3)}"
+        return
+    counts = columns["num_bodies"] * columns["num_frames"]
+    if clips and not (columns["num_frames"].min() > 0 and set(columns["num_bodies"].tolist()) <= {1, 2}):
+        yield "a clip has no frame, or a number of bodies that is neither 1 nor 2"
+    elif not np.array_equal(columns["offset"], np.cumsum([0, *counts])[:-1]) or counts.sum() != rows:
+        yield "the offsets do not follow from the numbers of frames and bodies"
+    if clips and not 0 <= columns["label"].min() <= columns["label"].max() < classes:
+        yield f"a label is not in 0..{classes - 1}"
+    if len(set(columns["name"].tolist())) != clips:
+        yield "two clips have one name"
+
+
+def _contents(columns: Columns, joints: NDArray[np.float32]) -> dict[str, str]:
+    """Digest of each clip, by name."""
+    return {clip.name: shards.content_digest(clip) for clip in _clips(columns, joints)}
+
+
+def _clips(columns: Columns, joints: NDArray[np.float32]) -> Iterator[Clip]:
+    names = [name.decode() for name in columns["name"].tolist()]
+    numbers = zip(*(columns[name].tolist() for name in shards.NUMBERS), strict=True)
+    for name, values in zip(names, numbers, strict=True):
+        at = dict(zip(shards.NUMBERS, values, strict=True))
+        offset, frames, bodies = at.pop("offset"), at.pop("num_frames"), at.pop("num_bodies")
+        own = joints[offset : offset + frames * bodies].reshape(bodies, frames, *joints.shape[1:])
+        yield Clip(name=name, bodies=own, source_digest="", **at)
+
+
+def _faults_of_clips(columns: Columns, joints: NDArray[np.float32], contents: Mapping[str, str]) -> Iterator[str]:
+    stored = [digest.decode() for digest in columns["content"].tolist()]
+    changed = [name for (name, digest), old in zip(contents.items(), stored, strict=True) if digest != old]
+    if changed:
+        yield f"{_some(changed)}: coordinates or metadata have changed (content digest differs)"
+    finite = np.isfinite(joints).all(axis=(1, 2))
+    if not finite.all():
+        ends = np.cumsum(columns["num_bodies"] * columns["num_frames"])
+        bad = sorted(set(np.searchsorted(ends, np.flatnonzero(~finite), side="right").tolist()))
+        names = list(contents)
+        yield f"{_some([names[number] for number in bad])}: coordinates that are not finite"
+
+
+def _some(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more clips"

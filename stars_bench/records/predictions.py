@@ -1,0 +1,73 @@
+"""Predictions on disk: one compressed .npz a result, from which every metric can be computed again.
+
+Arrays: `names` and `labels` (N,) of the test part; `predictions`; `about`, a JSON text with kind, settings and
+checkpoint rule; and where the outcome has them `scores`, `by_epoch`, `rows` and `extra_NAME`. Whole numbers are kept in
+as few bytes as they need. The same outcome gives the same bytes. Files of before have no `about`: they are of classes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from stars_bench.errors import StarsBenchError
+from stars_bench.evaluation.subject import Outcome
+from stars_bench.io.files import atomic_path
+
+OPTIONAL = ("scores", "by_epoch", "rows")
+EXTRA = "extra_"
+
+
+def save_predictions(file: Path, outcome: Outcome, names: np.ndarray, labels: np.ndarray) -> None:
+    """Writes an outcome with the names and classes (N,) of the test part."""
+    about = {
+        "kind": outcome.kind,
+        "settings": dict(outcome.settings),
+        "checkpoint_rule": outcome.checkpoint_rule,
+    }
+    arrays = {"names": names.astype(str), "labels": labels, "predictions": outcome.predictions}
+    arrays |= {name: value for name in OPTIONAL if (value := getattr(outcome, name)) is not None}
+    arrays |= {EXTRA + name: value for name, value in outcome.extra.items()}
+    small = {name: as_small_as_fits(np.asarray(value)) for name, value in arrays.items()}
+    with atomic_path(file) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, about=np.array(json.dumps(about, sort_keys=True)), **small)
+
+
+def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
+    """The outcome, and names and classes (N,) of the test part. What it trained (`stages`) is in the record alone.
+
+    Raises:
+        StarsBenchError: not such a file, or a damaged one.
+    """
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about = json.loads(str(arrays.get("about", "{}")))
+        outcome = Outcome(
+            predictions=arrays["predictions"],
+            settings=about.get("settings", {}),
+            kind=about.get("kind", "classes"),
+            checkpoint_rule=about.get("checkpoint_rule", "last epoch"),
+            extra={name.removeprefix(EXTRA): value for name, value in arrays.items() if name.startswith(EXTRA)},
+            scores=arrays.get("scores"),
+            by_epoch=arrays.get("by_epoch"),
+            rows=arrays.get("rows"),
+        )
+        return outcome, arrays["names"], arrays["labels"]
+    except KeyError as error:
+        raise StarsBenchError(f"{file}: no saved predictions of stars-bench ({error} is missing)") from error
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise StarsBenchError(f"{file}: cannot be read ({error})") from error
+
+
+def as_small_as_fits(values: np.ndarray) -> np.ndarray:
+    """Signed whole numbers as int16 or int32 where all fit; everything else as it is."""
+    if values.dtype.kind != "i" or not values.size:
+        return values
+    for kind in (np.int16, np.int32):
+        if np.iinfo(kind).min <= values.min() and values.max() <= np.iinfo(kind).max:
+            return values.astype(kind)
+    return values

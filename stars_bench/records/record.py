@@ -1,0 +1,349 @@
+"""The record: one JSON file a result, with everything that a number in a table must be traced to.
+
+A record is one method, trained on one protocol's training part with one seed, measured by one variant of an evaluation.
+Old records stay readable: a change of the schema raises SCHEMA_VERSION and teaches `parse` the older form;
+tests/historic holds a file of every version.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stars_bench.api import AbsentBody
+from stars_bench.errors import StarsBenchError, printable
+from stars_bench.io.files import digest_json, path_part
+
+SCHEMA_VERSION: Final = 5
+LAST_EPOCH = "last epoch"
+UNMARKED_PRESETS = ("paper", "default")
+"""`default` is for methods that have no presets: their Config as it stands."""
+TITLES = {"knn": "k-NN"}
+"""Evaluations whose names people write differently."""
+REPLICATES = ("list",)
+"""Settings that repeat a measurement, as a seed does: results are averaged over them."""
+
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""What a column of a table holds."""
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Scalar = str | Integer | float | bool
+VariantOrder = tuple[str, tuple[tuple[str, bool, float, str], ...]]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class MethodPart(_Part):
+    """What was trained. `preset` names where the config came from; anything but paper or default is marked.
+
+    Multiply-adds are those of the encoder's matrix products for one clip of two bodies; None before schema 4.
+    """
+
+    name: str
+    config: dict[str, Any]
+    preset: str
+    parameters: Count
+    multiply_adds: Count | None = None
+    target: str = Field(description="module:Class")
+
+
+class DatasetPart(_Part):
+    """What it was trained on: the prepared dataset, and whether it is the whole of it."""
+
+    name: str
+    profile: str
+    digest: str
+    clips: int = Field(ge=0)
+    expected_clips: int | None
+    complete: bool
+    absent_body: AbsentBody
+    stream: str = "joint"
+
+
+class ProtocolPart(_Part):
+    """Who trained and who was tested: digests of the lists of clip names, and counts.
+
+    The bank holds the labelled clips of novel classes, where a protocol has such. `config`: its settings, if any.
+    """
+
+    name: str
+    validation: str | None = Field(description="the held-out part of train that was measured instead of the test part")
+    train_digest: str
+    test_digest: str
+    train_clips: int = Field(ge=0)
+    test_clips: int = Field(ge=0)
+    expected_train: int | None
+    expected_test: int | None
+    bank_digest: str | None = None
+    bank_clips: int | None = None
+    expected_bank: int | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class InitPart(_Part):
+    """An encoder that was there already (`--init`): whose it is, and what of the tested part it was trained on.
+
+    None: unknown, as of an official checkpoint of which nobody said it. `notes`: what was not used of the file, and
+    what was taken as read.
+    """
+
+    method: str
+    dataset: str | None
+    protocol: str | None
+    seed: int | None
+    run: str = Field(description="key of the run's folder; SHA-256 of an official checkpoint")
+    key: str
+    path: str
+    train_clips: int | None = Field(ge=0)
+    test_clips_seen: int | None = Field(ge=0)
+    novel_classes: int = Field(ge=0, description="classes of the bank; 0 where the protocol has none")
+    novel_classes_seen: int | None = Field(ge=0)
+    notes: tuple[str, ...] = ()
+
+
+class EvaluationPart(_Part):
+    """How it was measured. `settings` tells the variants of one evaluation apart: {"k": 1}."""
+
+    name: str
+    config: dict[str, Any]
+    settings: dict[str, Scalar]
+    checkpoint_rule: str = LAST_EPOCH
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything that decides how the number was measured."""
+        return digest_json(self.model_dump())
+
+    @property
+    def title(self) -> str:
+        """The variant as people write it: `k-NN k=1`, `linear`."""
+        settings = (f"{key}={value}" for key, value in sorted(self.settings.items()) if key not in REPLICATES)
+        return " ".join([TITLES.get(self.name, self.name), *settings])
+
+    @property
+    def replicate(self) -> tuple[Scalar, ...]:
+        """Which of several repetitions of the variant this is."""
+        return tuple(self.settings[key] for key in REPLICATES if key in self.settings)
+
+    @property
+    def order(self) -> VariantOrder:
+        """Sorts variants as people count: k = 2 before k = 10."""
+        return self.name, tuple(
+            (key, isinstance(value, str), 0.0 if isinstance(value, str) else float(value), str(value))
+            for key, value in sorted(self.settings.items())
+        )
+
+
+class Metric(_Part):
+    """One number over `n` clips. Accuracies are in percent with unit "%"; interval: 95 %, in the same unit."""
+
+    name: str
+    value: float
+    unit: str
+    n: Count
+    interval: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Metric:
+        if self.unit == "%" and not 0 <= self.value <= 100:
+            raise ValueError(f"{self.name} is {self.value} %, outside 0 to 100")
+        if self.interval is not None and not self.interval[0] <= self.value <= self.interval[1]:
+            raise ValueError(f"{self.name} {self.value} lies outside its interval {self.interval}")
+        return self
+
+
+class StagePart(_Part):
+    """One stage of training: its cache key, what it cost, and the checkpoint that it left.
+
+    Seconds and peak bytes (the largest of the processes') are those of so many processes and micro-batches, which
+    decide nothing else.
+    """
+
+    name: str
+    key: str
+    seconds: float = Field(ge=0)
+    samples: int = Field(ge=0)
+    peak_bytes: int | None
+    checkpoint_digest: str
+    reused: bool
+    processes: int = Field(default=1, ge=1)
+    micro_batches: int = Field(default=1, ge=1)
+
+
+class CodePart(_Part):
+    """The code that ran, as `provenance.code_state` gives it. Outside a checkout commit and dirty are None."""
+
+    version: str
+    commit: str | None
+    dirty: bool | None
+
+
+class EnvironmentPart(_Part):
+    """The machine, as `provenance.environment` gives it, and how it did the arithmetic.
+
+    `threads`: of each process on the CPU, on which the last bits depend; None before schema 5.
+    """
+
+    python: str
+    platform: str
+    cpus: int | None
+    packages: dict[str, str]
+    device: str
+    precision: str
+    processes: int = Field(default=1, ge=1)
+    threads: int | None = None
+    deterministic: bool = False
+    compiled: bool = False
+
+
+class PredictionsPart(_Part):
+    """The saved predictions: a path relative to the seed's folder, in it, and the digest of the file."""
+
+    file: str
+    digest: str
+
+    @field_validator("file")
+    @classmethod
+    def _in_the_folder(cls, file: str) -> str:
+        path = PurePosixPath(file)
+        if path.is_absolute() or PureWindowsPath(file).drive or ".." in path.parts or "\\" in file:
+            raise ValueError("it must be a path in the seed's folder")
+        return file
+
+
+class Record(_Part):
+    """One result. Times are ISO 8601 in UTC."""
+
+    schema_version: Literal[1, 2, 3, 4, 5] = SCHEMA_VERSION
+    status: Literal["done"] = "done"
+    method: MethodPart
+    dataset: DatasetPart
+    protocol: ProtocolPart
+    evaluation: EvaluationPart
+    seed: Integer
+    metrics: tuple[Metric, ...] = Field(min_length=1)
+    stages: tuple[StagePart, ...]
+    code: CodePart
+    environment: EnvironmentPart
+    command: str
+    started: str
+    finished: str
+    predictions: PredictionsPart
+    init: InitPart | None = None
+    fused: tuple[str, ...] = Field(default=(), description="digests of the saved predictions whose scores were summed")
+    weights: str | None = Field(
+        default=None, description="SHA-256 of the encoder's tensors; None before schema 5 and of fused results"
+    )
+    per_class: tuple[float | None, ...] | None = Field(
+        default=None, description="top-1 accuracy in % of each class; None for classes without test clips"
+    )
+
+    @model_validator(mode="after")
+    def _has_each_metric_once(self) -> Record:
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) < len(names):
+            raise ValueError(f"a metric appears twice: {', '.join(names)}")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """Where the input or the encoder is not the usual one: `bone`, `from ntu60 xsub`; empty otherwise."""
+        parts = [self.dataset.stream] if self.dataset.stream != "joint" else []
+        if self.init is not None:
+            known = self.init.dataset is not None
+            parts.append(f"from {self.init.dataset} {self.init.protocol}" if known else "from unknown data")
+        return ", ".join(parts)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the result rests on all clips that the dataset and the protocol have."""
+        return self.dataset.complete and (self.protocol.validation is not None or self._has_expected_split)
+
+    @property
+    def marks(self) -> list[str]:
+        """Short reasons why this result must not stand in a table without a footnote. Empty: nothing to explain."""
+        marks = []
+        if self.method.preset not in UNMARKED_PRESETS:
+            marks.append(f"{self.method.preset} preset")
+        if self.dataset.name == "synthetic":
+            marks.append("synthetic data")
+        if not self.dataset.complete:
+            expected = self.dataset.expected_clips
+            of = f" of {expected:,}" if expected is not None else ""
+            marks.append(f"partial data ({self.dataset.clips:,}{of} clips)")
+        elif not self.complete:
+            marks.append(f"unexpected split ({self.protocol.train_clips:,} train, {self.protocol.test_clips:,} test)")
+        if self.protocol.validation is not None:
+            marks.append("validation part, not the test part")
+        if self.evaluation.settings.get("drawing") == "published":
+            marks.append("training clips drawn as published (not class-balanced)")
+        return [*marks, *self.advantages]
+
+    @property
+    def advantages(self) -> list[str]:
+        """Those of the marks that say that the result has, or may have, seen what it was tested on."""
+        rule = self.evaluation.checkpoint_rule
+        return [*self.leaks, *([f"checkpoint: {rule}"] if rule != LAST_EPOCH else [])]
+
+    @property
+    def leaks(self) -> list[str]:
+        """Those of the marks that say what of the tested part the encoder has, or may have, been trained on."""
+        marks = []
+        if self.init is not None and self.init.test_clips_seen:
+            marks.append(f"encoder saw {self.init.test_clips_seen:,} of the {self.protocol.test_clips:,} test clips")
+        if self.init is not None and self.init.test_clips_seen is None:
+            marks.append("unknown which test clips the encoder saw")
+        if self.init is not None and self.init.novel_classes_seen:
+            seen, novel = self.init.novel_classes_seen, self.init.novel_classes
+            marks.append(f"encoder saw {seen} of the {novel} novel classes")
+        return marks
+
+    @property
+    def file_name(self) -> str:
+        """The record's own file name, the same for the same evaluation and settings: `knn-k1-3f9a1c02.json`."""
+        settings = [f"{key}{value}" for key, value in sorted(self.evaluation.settings.items())]
+        name = "-".join([self.evaluation.name, *settings, self.evaluation.digest[:8]])
+        return path_part(name) + ".json"
+
+    @property
+    def _has_expected_split(self) -> bool:
+        protocol = self.protocol
+        counts = (
+            (protocol.train_clips, protocol.expected_train),
+            (protocol.test_clips, protocol.expected_test),
+            (protocol.bank_clips, protocol.expected_bank),
+        )
+        return all(expected in (None, clips) for clips, expected in counts)
+
+
+def parse(text: str, where: str) -> Record:
+    """A record from its JSON text.
+
+    Raises:
+        StarsBenchError: not JSON, not a record, or of a newer schema; one line that begins with `where`.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StarsBenchError(f"{where}, line {error.lineno}: not JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        raise StarsBenchError(f"{where}: not JSON that a record may have ({printable(str(error))})") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise StarsBenchError(f"{where}: not a record of stars-bench (no schema_version)")
+    if version > SCHEMA_VERSION:
+        raise StarsBenchError(
+            f"{where}: record schema {version} is newer than this stars-bench reads ({SCHEMA_VERSION}): update it"
+        )
+    try:
+        return Record.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        fault = f"{place}: {first['msg']}" if place else first["msg"]
+        raise StarsBenchError(f"{where}: not a sound record: {printable(fault)}") from error

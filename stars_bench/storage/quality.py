@@ -1,0 +1,178 @@
+"""The quality report of a conversion: what was read, converted, left out and why, and what a partial set lacks.
+
+In: the find step's result, what each shard reports, and the clips' names. Out: a dataclass that goes into the index as
+JSON and to the terminal as a rich renderable of at most 80 columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stars_bench.api import DatasetSpec, Found, SetAside
+from stars_bench.display.blocks import Block, Facts, Notes, Table
+from stars_bench.display.blocks_terminal import blocks_to_rich
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SHOWN = 12  # set-aside clips listed in the terminal; the index has them all
+KINDS = {
+    "fault": "faults",
+    "missing-list": "on the published missing list",
+    "empty": "without a visible actor",
+    "errata": "known errors of the published files",
+}
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What a conversion did. Counts are of clips; `cleaning` counts bodies and frames by rule."""
+
+    dataset: str
+    profile: str
+    files: int  # raw files, videos or made-up takes read
+    clips: int
+    expected: int | None
+    complete: bool
+    set_aside: tuple[SetAside, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    cleaning: Mapping[str, int] = field(default_factory=dict)
+    missing: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    """Of partial NTU data: {"setup": {"1": (here, expected)}, "camera": ...}."""
+    unlisted: int = 0
+    """Clips whose names have the right form, but are none of the complete dataset's; `first_unlisted` is one."""
+    first_unlisted: str = ""
+
+    def count(self, kind: str) -> int:
+        """How many were set aside as "fault", "missing-list", "empty" or "errata"."""
+        return sum(item.kind == kind for item in self.set_aside)
+
+    @property
+    def faults(self) -> int:
+        """How many clips or files were set aside because something is wrong with them."""
+        return self.count("fault")
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able dictionary; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> QualityReport:
+        """What `to_json` wrote."""
+        set_aside = tuple(SetAside(**item) for item in value["set_aside"])
+        missing = {
+            part: {key: (here, expected) for key, (here, expected) in groups.items()}
+            for part, groups in value["missing"].items()
+        }
+        return cls(**{**value, "set_aside": set_aside, "missing": missing})
+
+
+def assess(
+    spec: DatasetSpec,
+    profile: str,
+    found: Found,
+    files: int,
+    names: Collection[str],
+    set_aside: Iterable[SetAside],
+    cleaning: Mapping[str, int],
+) -> QualityReport:
+    """Puts the report together. `names`: of all converted clips; `set_aside`: at the search and at the conversion."""
+    aside = tuple(set_aside)
+    excused = sum(item.kind in ("empty", "errata") for item in aside)
+    expected = spec.expected_names() if spec.expected_names is not None else []
+    unlisted = sorted(set(names).difference(expected)) if expected else []
+    if spec.expected_clips is not None:
+        complete = len(names) - len(unlisted) + excused == spec.expected_clips
+    else:  # nobody states a count: whole when every file and every video of all split files was converted
+        lists = [set().union(*map(set, split.values())) for split in found.official_splits.values()]
+        here = {item.name for item in found.items}
+        everything = files == len(found.items) and all(videos and videos <= here for videos in lists)
+        complete = everything and not any(item.kind == "fault" for item in aside)
+    return QualityReport(
+        dataset=spec.name,
+        profile=profile,
+        files=files,
+        clips=len(names),
+        expected=spec.expected_clips,
+        complete=complete,
+        set_aside=aside,
+        ignored=dict(found.ignored),
+        cleaning=dict(sorted(cleaning.items())),
+        missing={} if complete else missing_groups(expected, frozenset(names)),
+        unlisted=len(unlisted),
+        first_unlisted=unlisted[0] if unlisted else "",
+    )
+
+
+def missing_groups(expected: Iterable[str], here: Collection[str]) -> dict[str, dict[str, tuple[int, int]]]:
+    """How many NTU clips of each setup and camera are here, of how many."""
+    totals = tuple(expected)
+    present = frozenset(totals).intersection(here)
+    groups: dict[str, dict[str, tuple[int, int]]] = {}
+    for part, digits in (("setup", slice(1, 4)), ("camera", slice(5, 8))):
+        wanted = Counter(name[digits] for name in totals)
+        counted = Counter(name[digits] for name in present)
+        groups[part] = {str(int(value)): (counted[value], total) for value, total in sorted(wanted.items())}
+    return groups if totals else {}
+
+
+def render(report: QualityReport) -> RenderableType:
+    """The report for the terminal, at most 80 columns wide."""
+    return blocks_to_rich(blocks(report))
+
+
+def blocks(report: QualityReport, shown: int = SHOWN) -> list[Block]:
+    """The report: totals, what was set aside and why (the first `shown`), and the verdict."""
+    title = f"{report.dataset}, profile {report.profile}"
+    found: list[Block] = [Facts({what: f"{count:,}" for what, count in _totals(report)}, title)]
+    listed = [item for item in report.set_aside if item.kind != "missing-list"]
+    if listed:
+        rows = tuple((item.name, item.where, item.reason) for item in listed[:shown])
+        found.append(Table("Set aside", ("clip", "where", "why"), rows, ("clip", "where", "why")))
+    if len(listed) > shown:
+        found.append(Notes((f"... and {len(listed) - shown:,} more; index.json lists them all",)))
+    return [*found, Notes((verdict(report),))]
+
+
+def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:
+    yield "raw files, videos or takes read", report.files
+    yield "clips converted", report.clips
+    for kind, words in KINDS.items():
+        if report.count(kind):
+            yield f"left out: {words}", report.count(kind)
+    for what, count in report.ignored.items():
+        yield f"passed over: {what}", count
+    for rule, count in report.cleaning.items():
+        if count:
+            yield f"cleaning: {rule.replace('_', ' ')}", count
+
+
+def verdict(report: QualityReport) -> str:
+    """A few sentences: complete, or how partial and where; and what does not belong there."""
+    if report.expected is None:
+        whole = "Complete" if report.complete else "Partial (files left out, or videos of the split files missing)"
+        return f"{whole}: {report.clips:,} clips."
+    listed = report.clips - report.unlisted
+    strange = unlisted_sentence(report.dataset, report.unlisted, report.first_unlisted)
+    if report.complete:
+        return f"Complete: {listed:,} clips of {report.expected:,} expected.{strange}"
+    text = f"Partial: {listed:,} of {report.expected:,} clips ({listed / report.expected:.1%}).".replace("%", " %")
+    for part, groups in report.missing.items():
+        absent = [key for key, (here, _) in groups.items() if here == 0]
+        partial = [key for key, (here, expected) in groups.items() if 0 < here < expected]
+        if absent:
+            text += f" Absent {part}s: {' '.join(absent)}."
+        if partial:
+            text += f" Partial {part}s: {' '.join(partial)}."
+    return text + strange
+
+
+def unlisted_sentence(dataset: str, count: int, first: str) -> str:
+    """What is said of clips that the complete dataset does not have, with a blank in front; of none: nothing."""
+    if not count:
+        return ""
+    what = "1 clip has a name" if count == 1 else f"{count:,} clips have names"
+    return f" {what} that {dataset} does not have ({'' if count == 1 else 'the first: '}{first}), kept all the same."

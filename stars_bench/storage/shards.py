@@ -1,0 +1,443 @@
+"""Prepared datasets on disk: clips in, HDF5 shards and an index out; and back, without the caller knowing of HDF5.
+
+DATA_DIR/DATASET/PROFILE/ holds shard-00000.h5 ... and index.json, which is written last: without it a folder is
+unfinished. A shard has one float32 array `joints` (rows, V, 3), metres: per clip all frames of the first body, then all
+of the second; and one column a field. A shard's bytes depend on its clips and plan alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from stars_bench import registry
+from stars_bench.api import AbsentBody, Clip, DatasetSpec, Profile, ProtocolSpec, SetAside
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io import files
+from stars_bench.storage import compression as packing
+from stars_bench.storage.quality import QualityReport
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 3  # raise it whenever the same raw files give other shards
+INDEX = "index.json"
+NUMBERS = ("label", "subject", "camera", "setup", "replication", "num_frames", "num_bodies", "offset")
+TEXTS = ("name", "item", "digest", "content")
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """What is known of a finished shard. `contents`: digests of its clips, by clip name."""
+
+    file: str
+    plan: str
+    rows: int
+    sha256: str
+    contents: Mapping[str, str]
+    set_aside: tuple[SetAside, ...]
+    cleaning: Mapping[str, int]
+
+
+@dataclass
+class ShardContent:
+    """A shard while it is filled: clips with the items that they came from, and what was set aside."""
+
+    clips: list[tuple[str, Clip]] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+    cleaning: dict[str, int] = field(default_factory=dict)
+
+    def add(self, item: str, result: Clip | SetAside) -> None:
+        """Takes one result of a conversion."""
+        if isinstance(result, SetAside):
+            self.set_aside.append(result)
+            return
+        self.clips.append((item, result))
+        for rule, count in result.log.items():
+            self.cleaning[rule] = self.cleaning.get(rule, 0) + count
+
+
+def check_clip(spec: DatasetSpec, clip: Clip) -> None:
+    """That a clip is what a shard can hold: a plug-in's may not be.
+
+    Raises:
+        StarsBenchError: its coordinates or its label are not.
+    """
+    shape = clip.bodies.shape
+    if len(shape) != 4 or shape[0] not in (1, 2) or not shape[1] or shape[2:] != (len(spec.skeleton.joints), 3):
+        raise StarsBenchError(f"{spec.name}: {clip.name}: bodies have shape {shape}, not (1 or 2, frames, joints, 3)")
+    if clip.bodies.dtype != np.float32:
+        raise StarsBenchError(f"{spec.name}: {clip.name}: bodies are {clip.bodies.dtype}, not float32")
+    if not 0 <= clip.label < len(spec.classes):
+        raise StarsBenchError(f"{spec.name}: {clip.name}: label {clip.label} is not in 0..{len(spec.classes) - 1}")
+
+
+def content_digest(clip: Clip) -> str:
+    """XXH3-128 (hex) of everything that a clip is: metadata and coordinates, not where it came from."""
+    numbers = (clip.label, clip.subject, clip.camera, clip.setup, clip.replication, *clip.bodies.shape)
+    hasher = xxhash.xxh3_128(f"{clip.name} {' '.join([str(int(number)) for number in numbers])}\n".encode())
+    hasher.update(np.ascontiguousarray(clip.bodies, dtype="<f4").data)
+    return hasher.hexdigest()
+
+
+def write_shard(
+    path: Path,
+    spec: DatasetSpec,
+    profile: Profile,
+    plan: str,
+    content: ShardContent,
+    compression: str = packing.DEFAULT,
+) -> ShardFacts:
+    """Writes one shard, whole or not at all. `compression`: one of `compression.COMPRESSIONS`."""
+    joints = len(spec.skeleton.joints)
+    blocks = [clip.bodies.reshape(-1, joints, 3) for _, clip in content.clips]
+    columns = _columns(content.clips)
+    log = {"set_aside": [asdict(item) for item in content.set_aside], "cleaning": content.cleaning}
+    with files.atomic_path(path) as temporary:
+        with h5py.File(temporary, "w", libver="earliest", track_order=False) as file:
+            packing.write_rows(file, "joints", blocks, joints, compression)
+            for name, values in columns.items():
+                file.create_dataset(name, data=values, track_times=False)
+            file.create_dataset("log", data=_as_bytes([json.dumps(log, sort_keys=True)]), track_times=False)
+            for name, value in _attributes(spec, profile, plan).items():
+                file.attrs[name] = value
+        digest = files.digest_file(temporary)
+    contents = dict(zip(_as_texts(columns["name"]), _as_texts(columns["content"]), strict=True))
+    return ShardFacts(
+        path.name, plan, sum(map(len, blocks)), digest, contents, tuple(content.set_aside), dict(content.cleaning)
+    )
+
+
+def _columns(clips: Sequence[tuple[str, Clip]]) -> dict[str, NDArray[Any]]:
+    counts = [clip.bodies.shape[0] * clip.bodies.shape[1] for _, clip in clips]
+    numbers = {
+        name: np.array([getattr(clip, name) for _, clip in clips], "<i8")
+        for name in ("label", "subject", "camera", "setup", "replication")
+    }
+    return numbers | {
+        "num_frames": np.array([clip.bodies.shape[1] for _, clip in clips], "<i8"),
+        "num_bodies": np.array([clip.bodies.shape[0] for _, clip in clips], "<i8"),
+        "offset": np.cumsum([0, *counts], dtype="<i8")[: len(clips)],
+        "name": _as_bytes([clip.name for _, clip in clips]),
+        "item": _as_bytes([item for item, _ in clips]),
+        "digest": _as_bytes([clip.source_digest for _, clip in clips]),
+        "content": _as_bytes([content_digest(clip) for _, clip in clips]),
+    }
+
+
+def _attributes(spec: DatasetSpec, profile: Profile, plan: str) -> dict[str, Any]:
+    return {
+        "dataset": spec.name,
+        "profile": profile.name,
+        "schema_version": SCHEMA_VERSION,
+        "units": "metres",
+        "joint_names": json.dumps(spec.skeleton.joints),
+        "parameters": json.dumps(dict(profile.parameters), sort_keys=True),
+        "absent_body": profile.absent_body,
+        "plan": plan,
+    }
+
+
+def read_facts(path: Path) -> ShardFacts | None:
+    """What a shard holds, or None when it cannot be read as one (cut off, or something else)."""
+    try:
+        with h5py.File(path, "r") as file:
+            log = json.loads(_as_texts(file["log"][()])[0])
+            contents = dict(zip(_as_texts(file["name"][()]), _as_texts(file["content"][()]), strict=True))
+            plan, rows = str(file.attrs["plan"]), int(file["joints"].shape[0])
+    except (OSError, KeyError, ValueError, IndexError):
+        return None
+    set_aside = tuple(SetAside(**item) for item in log["set_aside"])
+    return ShardFacts(path.name, plan, rows, files.digest_file(path), contents, set_aside, log["cleaning"])
+
+
+def dataset_digest(shards: Sequence[ShardFacts]) -> str:
+    """SHA-256 (hex) over the content of all clips by name: the same however the clips are spread over shards."""
+    contents = {name: digest for shard in shards for name, digest in shard.contents.items()}
+    return files.digest_lines(f"{name} {contents[name]}" for name in sorted(contents))
+
+
+def write_index(
+    folder: Path,
+    spec: DatasetSpec,
+    profile: Profile,
+    plan: str,
+    shards: Sequence[ShardFacts],
+    quality: QualityReport,
+    official_splits: Mapping[str, Mapping[str, Sequence[str]]],
+) -> None:
+    """Writes the index: the last step, which makes a folder a prepared dataset."""
+    index = {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": spec.name,
+        "profile": asdict(profile),
+        "joint_names": spec.skeleton.joints,
+        "digest": dataset_digest(shards),
+        "plan": plan,
+        "num_clips": quality.clips,
+        "expected_clips": spec.expected_clips,
+        "complete": quality.complete,
+        "shards": [
+            {"file": shard.file, "clips": len(shard.contents), "rows": shard.rows, "sha256": shard.sha256}
+            for shard in shards
+        ],
+        "official_splits": official_splits,
+        "quality": quality.to_json(),
+        "code": files.code_state(),
+        "written": files.utc_now(),
+    }
+    index = json.loads(json.dumps(index, default=str))  # as it will be read, whatever it was made of
+    files.write_json(folder / INDEX, index | {"checksum": files.digest_json(index)})
+
+
+def read_index(folder: Path) -> dict[str, Any] | None:
+    """The index of a prepared dataset; None where there is none.
+
+    Raises:
+        UsageError: it cannot be read, or is of another schema version.
+    """
+    try:
+        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder / INDEX}: cannot be read ({error}); run prepare again with --force") from error
+    _check_schema(folder, index)
+    return index
+
+
+def _check_schema(folder: Path, index: Any) -> None:
+    version = index.get("schema_version") if isinstance(index, dict) else None
+    if not isinstance(version, int):
+        raise UsageError(f"{folder / INDEX}: not an index of stars-bench; run prepare again with --force")
+    if version > SCHEMA_VERSION:
+        raise UsageError(f"{folder}: shard schema {version} is newer than this stars-bench reads: update stars-bench")
+    if version < SCHEMA_VERSION:
+        name, profile = folder.parent.name, folder.name
+        raise UsageError(
+            f"{folder}: of shard schema {version}, this stars-bench reads {SCHEMA_VERSION}: "
+            f"`stars-bench prepare {name} --profile {profile} --force` makes it anew (imported: `import` does)"
+        )
+
+
+class PreparedDataset:
+    """One prepared dataset: what it is, its clips as a table, its coordinates as one array."""
+
+    def __init__(self, folder: Path, index: Mapping[str, Any], spec: DatasetSpec | None = None) -> None:
+        self.folder = folder
+        self.name: str = index["dataset"]
+        self.profile = Profile(**index["profile"])
+        self.digest: str = index["digest"]
+        self.absent_body: AbsentBody = self.profile.absent_body
+        self.complete: bool = index["complete"]
+        self.num_clips: int = index["num_clips"]
+        self.expected_clips: int | None = index["expected_clips"]
+        self._index = index
+        self._spec: DatasetSpec | None = spec
+
+    def __repr__(self) -> str:
+        return f"PreparedDataset({self.name}/{self.profile.name}, {self.num_clips:,} clips, {self.folder})"
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The dataset's spec.
+
+        Raises:
+            UsageError: no dataset of this name is registered.
+        """
+        described = self.folder.parent / registry.DESCRIPTION
+        if self._spec is None:
+            registry.check_from_file("datasets", self.name, self.folder / INDEX)
+            self._spec = _load_spec(str(described) if described.exists() else self.name)
+        return self._spec
+
+    def has_protocol(self, protocol: ProtocolSpec) -> bool:
+        """Whether a protocol is for it: as the protocol says, or because the dataset brings a split for it."""
+        return self.name in protocol.datasets or protocol.name in self._index["official_splits"]
+
+    @property
+    def quality(self) -> QualityReport:
+        """The report of the conversion."""
+        return QualityReport.from_json(self._index["quality"])
+
+    @property
+    def shards(self) -> list[Path]:
+        """The shard files, in the order of `load`."""
+        return [self.folder / shard["file"] for shard in self._index["shards"]]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a clip, by name; the row number is the clip's number.
+
+        Columns: name, label (0-based), subject, camera, setup, replication, num_frames, num_bodies, offset (its first
+        row in `load`), item (raw file or video), digest (of the raw file), content (digest of the clip), and
+        official_PROTOCOL ("train", "test" or "") where the dataset has official split files.
+
+        Raises:
+            UsageError: a shard is missing or damaged.
+        """
+        import pandas as pd
+
+        parts, first_row = [], 0
+        for shard in self._index["shards"]:
+            with self._open(shard["file"]) as file:
+                columns: dict[str, Any] = {name: _as_texts(file[name][()]) for name in TEXTS}
+                columns |= {name: file[name][()] for name in NUMBERS}
+            columns["offset"] = columns["offset"] + first_row
+            first_row += shard["rows"]
+            parts.append(pd.DataFrame(columns, columns=["name", *NUMBERS, *TEXTS[1:]]))
+        table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+        table = table.sort_values("name", kind="stable", ignore_index=True)
+        for protocol, split in self._index["official_splits"].items():
+            part_of = {video: part for part in ("train", "test") for video in split.get(part, ())}
+            table[f"official_{protocol}"] = [part_of.get(item, "") for item in table["item"]]
+        return table
+
+    def load(self) -> NDArray[np.float32]:
+        """The coordinates of all clips: (rows, V, 3) float32, metres, read straight into one array.
+
+        Raises:
+            UsageError: a shard is missing or damaged.
+        """
+        shards = self._index["shards"]
+        rows = sum(shard["rows"] for shard in shards)
+        joints = np.empty((rows, len(self._index["joint_names"]), 3), np.float32)
+        first_row = 0
+        for shard in shards:
+            with self._open(shard["file"]) as file:
+                if file["joints"].shape[0] != shard["rows"]:
+                    raise UsageError(f"{self.folder / shard['file']}: is not the shard that the index lists")
+                try:
+                    packing.read_rows(file["joints"], joints[first_row : first_row + shard["rows"]])
+                except (OSError, ValueError) as error:
+                    raise UsageError(self._damaged(shard["file"], error)) from error
+            first_row += shard["rows"]
+        return joints
+
+    def clip(self, name_or_row: str | int) -> NDArray[np.float32]:
+        """The coordinates of one clip, by name or by row of `table`: (M, F, V, 3) float32, metres, M in {1, 2}.
+
+        Only this clip is read.
+
+        Raises:
+            UsageError: there is no such clip, or its shard is missing or damaged.
+        """
+        row = self.row_of(name_or_row) if isinstance(name_or_row, str) else name_or_row
+        if not 0 <= row < self.num_clips:
+            raise UsageError(f"{self.name} has no clip {row}: there are {self.num_clips:,}, counted from 0")
+        facts = self.table.iloc[row]
+        bodies, frames, first = int(facts["num_bodies"]), int(facts["num_frames"]), int(facts["offset"])
+        for shard in self._index["shards"]:
+            if first < shard["rows"]:
+                break
+            first -= shard["rows"]
+        with self._open(shard["file"]) as file:
+            try:
+                rows = file["joints"][first : first + bodies * frames]
+            except (OSError, ValueError) as error:
+                raise UsageError(self._damaged(shard["file"], error)) from error
+        clip: NDArray[np.float32] = rows.reshape(bodies, frames, *rows.shape[1:])
+        return clip
+
+    def row_of(self, name: str) -> int:
+        """The row of a clip in `table`.
+
+        Raises:
+            UsageError: there is no such clip; names the nearest.
+        """
+        row = int(self.table["name"].searchsorted(name))
+        if row == self.num_clips or self.table["name"].iat[row] != name:
+            near = self.table["name"].iat[min(row, self.num_clips - 1)]
+            raise UsageError(f"{self.name} ({self.folder}) has no clip {name!r}; the nearest is {near}")
+        return row
+
+    def _damaged(self, file: str, error: Exception) -> str:
+        return f"{self.folder / file}: missing or damaged ({error}); run prepare again with --force"
+
+    def _open(self, file: str) -> h5py.File:
+        try:
+            return h5py.File(self.folder / file, "r")
+        except OSError as error:
+            raise UsageError(self._damaged(file, error)) from error
+
+
+def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> PreparedDataset:
+    """Opens a prepared dataset. Without a profile: the default one, or the only one that is prepared.
+
+    Raises:
+        UsageError: absent, unfinished, or an unknown name; says what to run.
+    """
+    registry.look_in(data_dir)
+    spec = _load_spec(name)
+    profile = _choose_profile(data_dir, spec, profile)
+    folder = data_dir / spec.name / profile
+    index = read_index(folder)
+    if index is None:
+        command = f"stars-bench prepare {name} --profile {profile} --data-dir {data_dir}"
+        if any(folder.glob("shard-*.h5")):
+            raise UsageError(f"{folder} is unfinished: run `{command}` again, it continues")
+        raise UsageError(f"{name} is not prepared in {data_dir}: run `{command}`. {spec.where}")
+    return PreparedDataset(folder, index, spec)
+
+
+def _choose_profile(data_dir: Path, spec: DatasetSpec, profile: str | None) -> str:
+    """A profile of the spec, or one that is prepared: imported ones are not in the spec."""
+    if profile is not None and profile in spec.profiles:
+        return profile
+    prepared = [other.profile.name for other in prepared_datasets(data_dir) if other.name == spec.name]
+    if profile is not None and profile not in prepared:
+        known = ", ".join(dict.fromkeys([*spec.profiles, *prepared]))
+        raise UsageError(f"{spec.name} has no profile {profile!r}: there are {known}")
+    if profile is None and len(prepared) > 1 and spec.default_profile not in prepared:
+        raise UsageError(f"{spec.name} is prepared as {', '.join(prepared)}: choose with --profile")
+    if profile is None:
+        return prepared[0] if len(prepared) == 1 else spec.default_profile
+    return profile
+
+
+def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
+    """All finished datasets below a data folder, by name and profile. Folders that cannot be read are left out."""
+    registry.look_in(data_dir)
+    datasets = []
+    for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
+        try:
+            index = read_index(path.parent)
+            if index is not None:
+                datasets.append(PreparedDataset(path.parent, index))
+        except (UsageError, KeyError, TypeError):
+            continue
+    return datasets
+
+
+def left_out(data_dir: Path) -> list[str]:
+    """Why folders below a data folder are not among `prepared_datasets`: one line each."""
+    lines = []
+    for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
+        try:
+            read_index(path.parent)
+        except UsageError as error:
+            lines.append(str(error))
+    return lines
+
+
+def _load_spec(name: str) -> DatasetSpec:
+    spec: DatasetSpec = registry.load("datasets", name)
+    return spec
+
+
+def _as_bytes(texts: Sequence[str]) -> NDArray[Any]:
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, dtype=f"S{max(map(len, encoded), default=0) or 1}")
+
+
+def _as_texts(values: NDArray[Any]) -> list[str]:
+    return [value.decode() for value in values.tolist()]

@@ -1,0 +1,185 @@
+"""A run under one seed: its stages by key. A stage that was finished under the same key, anywhere, is not run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stars_bench.io.files import digest_file, digest_json, digest_package, digest_source, write_text
+from stars_bench.training import checkpoint, distributed
+from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
+from stars_bench.training.tensorboard import Board
+
+CODE_PARTS = ("data", "models", "training", "evaluation")
+"""The parts of the package whose source decides what a stage computes."""
+
+
+def code_digest(module: str) -> str:
+    """Digest of all code that decides what something defined in `module` computes: ours, and a plug-in's package."""
+    ours = digest_source(*CODE_PARTS)
+    return ours if module.partition(".")[0] == "stars_bench" else digest_json([ours, digest_package(module)])
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A finished stage, as the records state it."""
+
+    name: str
+    key: str
+    seconds: float
+    samples: int
+    peak_bytes: int | None
+    checkpoint_digest: str
+    reused: bool
+    processes: int = 1
+    micro_batches: int = 1
+
+
+class StageRun:
+    """Runs stages in order; implements `stars_bench.api.Run`.
+
+    Args:
+        config: the validated config of the method (or evaluation). folder: the seed's folder. context: everything
+        beside config and code that decides the outcome: data digest, ids digest, precision, the encoder's key.
+        reuse_from: the runs folder of the dataset; stages finished there under the same key are taken over. start: an
+        encoder to start from. micro_batches, fit_batch: as `train` has them; they decide nothing. tell: called with
+        where a stage goes on from. tensorboard: whether event files are written beside the log.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        seed: int,
+        device: torch.device,
+        folder: Path,
+        context: Mapping[str, Any],
+        precision: str = "float32",
+        reuse_from: Path | None = None,
+        checkpoint_seconds: float = 60.0,
+        progress: Progress | None = None,
+        start: nn.Module | None = None,
+        micro_batches: int = 1,
+        tell: Tell | None = None,
+        fit_batch: bool = False,
+        tensorboard: bool = False,
+    ) -> None:
+        self.config, self.seed, self.device, self.precision = config, seed, device, precision
+        self.start, self.micro_batches, self.fit_batch, self.tell = start, micro_batches, fit_batch, tell
+        self.folder, self.reuse_from = folder, reuse_from
+        self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
+        self.tensorboard = tensorboard and distributed.is_first()
+        self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
+        self.stages: list[StageResult] = []
+        seed_step(seed, "start", 0)
+
+    def train(self, stage: Stage) -> None:
+        """Trains a stage to its end; its module then holds the result."""
+        with Board(self.folder, stage.name) if self.tensorboard else nullcontext() as board:
+            self._run(stage, board)
+        # What follows draws the same numbers whether the stage was trained or taken over.
+        seed_step(self.seed, stage.name, "end")
+
+    def _run(self, stage: Stage, board: Board | None) -> None:
+        self.key = self._stage_key(stage)
+        file = self.folder / "stages" / f"{stage.name}-{self.key[:16]}.pt"
+        found, state = distributed.from_first(lambda: self._finished(file)) or (None, None)
+        if state is None:
+            at = self._train(stage, file, board)
+            peak_bytes = distributed.largest(at.peak_bytes) or None
+            state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes))
+        elif self.tell:
+            self.tell(f"{stage.name}: was finished before, {found}")
+        stage.module.load_state_dict(state["module"])
+        self.stages.append(
+            StageResult(
+                name=stage.name,
+                key=self.key,
+                seconds=round(state["seconds"], 3),
+                samples=state["samples"],
+                peak_bytes=state["peak_bytes"],
+                checkpoint_digest=distributed.from_first(lambda: digest_file(found or file)),
+                reused=found is not None,
+                processes=state["processes"],
+                micro_batches=state["micro_batches"],
+            )
+        )
+        self._log(state["log"], board)
+
+    def _stage_key(self, stage: Stage) -> str:
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in stage.optimizer.param_groups]
+        return digest_json(
+            {
+                "parent": self.key,
+                "name": stage.name,
+                "config": dict(stage.config),
+                "loop": [stage.samples, stage.epochs, stage.batch_size, stage.gradient_scale, stage.clip_each],
+                "optimizer": [type(stage.optimizer).__name__, groups],
+                "step": stage.sources,
+                "code": [code_digest(source.partition(":")[0]) for source in stage.sources],
+            }
+        )
+
+    def _finished(self, file: Path) -> tuple[Path, dict[str, Any]] | None:
+        """A file of the stage, of this run or another, and what is in it."""
+        elsewhere = self.reuse_from.glob(f"*/*/*/*/stages/{file.name}") if self.reuse_from else ()
+        for found in [file] if file.exists() else sorted(elsewhere)[:1]:
+            # Still there if a kill came between the last two things of a stage.
+            checkpoint.unfinished(file).unlink(missing_ok=True)
+            return found, checkpoint.load(found)
+        return None
+
+    def _train(self, stage: Stage, file: Path, board: Board | None) -> Position:
+        if distributed.is_first():
+            checkpoint.tidy(file)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        return train(
+            stage,
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            resume_file=checkpoint.unfinished(file),
+            checkpoint_seconds=self.checkpoint_seconds,
+            progress=self.progress,
+            after_epoch=lambda at: self._log(at.log, board),
+            micro_batches=self.micro_batches,
+            fit_batch=self.fit_batch,
+            tell=self.tell,
+        )
+
+    def _keep(self, stage: Stage, file: Path, at: Position, peak_bytes: int | None) -> dict[str, Any]:
+        """Saves a finished stage; returns what was saved."""
+        state = {
+            "module": {name: value.cpu() for name, value in stage.module.state_dict().items()},
+            "name": stage.name,
+            "key": self.key,
+            "seconds": at.seconds,
+            "samples": at.step * stage.batch_size,
+            "peak_bytes": peak_bytes,
+            "processes": distributed.world_size(),
+            "micro_batches": at.micro_batches,
+            "log": at.log,
+        }
+        checkpoint.save(file, state)
+        checkpoint.unfinished(file).unlink(missing_ok=True)
+        return state
+
+    def _log(self, lines: list[dict[str, Any]], board: Board | None) -> None:
+        """Puts a stage's lines, marked with its key, into log.jsonl in place of those that are there of it."""
+        if not distributed.is_first():
+            return
+        if board is not None:
+            board.write(lines)
+        path = self.folder / "log.jsonl"
+        old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        key = self.key[:16]
+        kept = [line for line in old if line["key"] != key]
+        new = [line | {"key": key} for line in lines]
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept + new))

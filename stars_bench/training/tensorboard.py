@@ -1,0 +1,60 @@
+"""TensorBoard's event files of a run: each stage's loss and learning rate by epoch. Needs the extra `tensorboard`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from stars_bench.errors import UsageError
+
+FOLDER = "tensorboard"
+SCALARS = ("loss", "lr")
+
+
+def check() -> None:
+    """That event files can be written here.
+
+    Raises:
+        UsageError: the package is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise UsageError(
+            "--tensorboard: the package tensorboard is not installed: pip install 'stars-bench[tensorboard]', or leave "
+            "--tensorboard out (log.jsonl has the same numbers)"
+        )
+
+
+class Board:
+    """The event file of one stage, as a context manager. What lay there of an earlier try is replaced.
+
+    Args:
+        run: the folder of the seed; files go to `tensorboard/STAGE` in it, so that TensorBoard shows runs side by side.
+    """
+
+    def __init__(self, run: Path, stage: str) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder = run / FOLDER / stage
+        shutil.rmtree(folder, ignore_errors=True)
+        self.writer = SummaryWriter(str(folder))
+        self.stage, self.written = stage, 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.writer.close()
+
+    def write(self, log: Sequence[Mapping[str, Any]]) -> None:
+        """Adds the epochs of a stage's whole log that are not there yet."""
+        for line in log[self.written :]:
+            for name in SCALARS:
+                self.writer.add_scalar(f"{self.stage}/{name}", line[name], line["epoch"])
+        self.written = len(log)
+        self.writer.flush()

@@ -1,0 +1,36 @@
+"""Scenes as one interactive HTML file: turn by dragging, scrub, play; takes of a clip side by side, or a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stars_bench.display.document import document
+from stars_bench.viewer.scene import Scene, Take, layout, packed
+
+FOLDER = ("stars_bench.viewer", "page")
+
+
+def to_html(scenes: Sequence[Scene], title: str, eye: bool = True) -> str:
+    """The page. Of several scenes the last take of each is shown.
+
+    Args:
+        eye: whether to start not mirrored.
+    """
+    shown = [(scene, scene.takes if len(scenes) == 1 else scene.takes[-1:]) for scene in scenes]
+    data = {
+        "rate": scenes[0].rate,
+        "scenes": [
+            {"layout": layout(scene.skeleton), "takes": [_take(take) for take in takes]} for scene, takes in shown
+        ],
+    }
+    told = [{"name": scene.name, "facts": scene.facts, "takes": takes} for scene, takes in shown]
+    licences = sorted({scene.licence for scene in scenes} - {""})
+    return document(
+        FOLDER, "view.html", ("skeleton.js", "view.js"), data, title=title, scenes=told, eye=eye, licences=licences
+    )
+
+
+def _take(take: Take) -> dict[str, Any]:
+    frames = take.bodies.shape[1]
+    return packed(take.bodies) | {"numbers": list(take.numbers) or None, "last": take.number(frames - 1)}

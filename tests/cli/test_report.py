@@ -1,0 +1,58 @@
+"""`stars-bench report`: its options choose, its files hold what the terminal shows, its faults are one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from stars_bench.cli import app
+from stars_bench.errors import UsageError
+from stars_bench.records.record import Record
+from stars_bench.records.store import run_folder, write_record
+
+
+@pytest.fixture
+def report(make_record: Callable[..., Record], tmp_path: Path) -> Callable[..., Result]:
+    """Runs the command on two methods."""
+    for place, method in enumerate(("mamp", "stars")):
+        record = make_record(50.0 + place, method__name=method)
+        write_record(run_folder(tmp_path, "ntu60", "xsub", method, "key", 0), record)
+    return lambda *options: CliRunner().invoke(app, ["report", "--runs-dir", str(tmp_path), *map(str, options)])
+
+
+def test_latex_comes_with_its_bibliography(report: Callable[..., Result], tmp_path: Path) -> None:
+    out = tmp_path / "table.tex"
+    assert report("--out", out).exit_code == 0
+    assert r"\bibliography{table}" in out.read_text()
+    assert "@article{mehraban2024stars," in out.with_suffix(".bib").read_text()
+    assert r"\toprule" in report("--format", "latex").stdout
+
+
+def test_methods_are_chosen_by_pattern(report: Callable[..., Result]) -> None:
+    shown = report("--format", "csv", "--published", "none", "--methods", "ST*").stdout
+    assert [line.split(",")[5] for line in shown.splitlines()[1:]] == ["stars"]
+    with pytest.raises(
+        UsageError, match=r"--methods 'nothing': fits none of the measured methods; there are mamp, stars"
+    ):
+        raise report("--methods", "nothing").exception or AssertionError("no error")
+
+
+def test_tables_can_be_of_methods(report: Callable[..., Result]) -> None:
+    assert "### stars\n" in report("--format", "md", "--by", "method").stdout
+
+
+@pytest.mark.parametrize("name", ["report.txt", "report.md"])
+def test_a_table_that_was_asked_for_is_written_as_the_terminal_shows_it(
+    name: str, report: Callable[..., Result], tmp_path: Path
+) -> None:
+    shown = report("--format", "table").stdout
+    report("--format", "table", "--out", tmp_path / name)
+    assert (tmp_path / name).read_text() == shown
+
+
+def test_a_name_that_says_no_format_is_refused(report: Callable[..., Result], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"choose a --format, or a name that ends in \.md, \.csv, \.tex, \.html"):
+        raise report("--out", tmp_path / "report.doc").exception or AssertionError("no error")

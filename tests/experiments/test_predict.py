@@ -1,0 +1,92 @@
+"""predict: a finished run classifies clips by name and raw files, as its own evaluation did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stars_bench.datasets.synthetic import make_clip, to_text
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.experiments import rescore, runner
+from stars_bench.experiments.plan import Request
+from stars_bench.experiments.predict import Prediction, predict
+from stars_bench.storage.shards import open_dataset
+
+TINY = ("frames=8", "dim=16", "depth=2", "heads=2")
+
+
+@pytest.fixture(scope="module")
+def request_of(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Request:
+    runs = tmp_path_factory.mktemp("predict") / "runs"
+    overrides = (*TINY, "linear.epochs=2", "linear.batch_size=16")
+    return Request(
+        "untrained", "xsub", small_data, runs, preset="quick", overrides=overrides, evaluations=("linear",),
+        device="cpu",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(request_of: Request) -> Path:
+    runner.run(request_of)
+    (folder,) = (request_of.runs_dir / "synthetic/xsub/untrained").iterdir()
+    return folder
+
+
+def best(predictions: list[Prediction]) -> list[str]:
+    return [one.actions[0][0] for one in predictions]
+
+
+@pytest.mark.parametrize("stream", ["joint", "motion"])
+def test_the_test_clips_get_the_classes_of_the_evaluation(
+    stream: str, request_of: Request, run: Path, small_data: Path
+) -> None:
+    if stream != "joint":
+        runner.run(replace(request_of, stream=stream))
+        (run,) = [path for path in run.parent.iterdir() if path != run]
+    (one,) = rescore.read(run)
+    classes = open_dataset(small_data, "synthetic").spec.classes
+    predictions = predict(run, one.names.tolist(), small_data)
+    assert best(predictions) == [classes[label] for label in one.outcome.predictions]
+    assert [prediction.truth for prediction in predictions] == [classes[label] for label in one.labels]
+    assert len(set(best(predictions))) > 1
+
+
+def test_a_raw_file_is_cleaned_like_the_prepared_clip_whatever_it_is_called(
+    run: Path, small_data: Path, tmp_path: Path
+) -> None:
+    name = open_dataset(small_data, "synthetic").table["name"].iat[5]
+    path = tmp_path / "from my lab.SKELETON"
+    path.write_bytes(to_text(make_clip(name)))
+    raw, prepared = predict(run, [str(path), name], small_data, top=3)
+    assert [action for action, _ in raw.actions] == [action for action, _ in prepared.actions]
+    assert [share for _, share in raw.actions] == pytest.approx([share for _, share in prepared.actions])
+    assert raw.truth is None
+    assert len(raw.actions) == 3
+    assert sum(share for _, share in predict(run, [name], small_data, top=999)[0].actions) == pytest.approx(1)
+
+
+def test_a_method_that_classifies_says_it_itself(request_of: Request, small_data: Path) -> None:
+    runner.run(replace(request_of, method="supervised", evaluations=("classifier",), overrides=(*TINY, "epochs=1")))
+    (run,) = (request_of.runs_dir / "synthetic/xsub/supervised").iterdir()
+    (one,) = rescore.read(run)
+    classes = open_dataset(small_data, "synthetic").spec.classes
+    assert best(predict(run, one.names.tolist(), small_data)) == [classes[i] for i in one.outcome.predictions]
+
+
+def test_what_cannot_be_classified_is_told(request_of: Request, run: Path, small_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no clip 'S009"):
+        predict(run, ["S009C001P001R001A001"], small_data)
+    with pytest.raises(UsageError, match="there is no such file"):
+        predict(run, [str(tmp_path / "x.skeleton")], small_data)
+    (tmp_path / "bad.skeleton").write_text("2\n1\nx\n")
+    with pytest.raises(StarsBenchError, match=r"bad\.skeleton:\d+: "):
+        predict(run, [str(tmp_path / "bad.skeleton")], small_data)
+    (tmp_path / "empty.skeleton").write_text("1\n0\n")
+    with pytest.raises(StarsBenchError, match="no frame holds a body"):
+        predict(run, [str(tmp_path / "empty.skeleton")], small_data)
+    runner.run(replace(request_of, runs_dir=tmp_path / "runs", evaluations=("knn",), overrides=TINY))
+    (without,) = (tmp_path / "runs/synthetic/xsub/untrained").iterdir()
+    with pytest.raises(UsageError, match=r"no head that classifies; .*--eval linear"):
+        predict(without, ["S001C001P001R001A001"], small_data)

@@ -1,0 +1,96 @@
+"""Saved results: metrics come out again without the model, sums of streams are sums, and tampering is seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.experiments import rescore, runner
+from stars_bench.experiments.plan import Request
+
+TINY = ("frames=8", "dim=16", "depth=2", "heads=2", "linear.epochs=2", "linear.batch_size=16")
+
+
+@pytest.fixture(scope="module")
+def request_of(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Request:
+    runs = tmp_path_factory.mktemp("saved") / "runs"
+    return Request("untrained", "xsub", small_data, runs, preset="quick", overrides=TINY, device="cpu", seeds=(0, 1))
+
+
+@pytest.fixture(scope="module")
+def streams(request_of: Request) -> list[Path]:
+    """Run folders of the three streams."""
+    folders: list[Path] = []
+    for stream in ("joint", "bone", "motion"):
+        runner.run(replace(request_of, stream=stream))
+        there = sorted((request_of.runs_dir / "synthetic/xsub/untrained").iterdir())
+        folders += [folder for folder in there if folder not in folders]
+    return folders
+
+
+def test_metrics_are_computed_again_from_predictions_alone(streams: list[Path]) -> None:
+    found = rescore.read(streams[0])
+    assert len(found) == 2 * 5
+    for one in found:
+        again = one.measured()
+        assert again == one.record
+        assert again.per_class is not None
+        assert len(again.per_class) == 120
+
+
+def test_a_fused_result_is_the_weighted_sum_of_scores_by_clip_id(streams: list[Path], tmp_path: Path) -> None:
+    records = rescore.fuse(streams, [0.6, 0.6, 0.4], tmp_path / "fused")
+    assert {record.seed for record in records} == {0, 1}
+    assert {record.dataset.stream for record in records} == {"joint+bone+motion"}
+    parts = [
+        next(one for one in rescore.read(folder) if one.record.evaluation.name == "linear" and one.record.seed == 0)
+        for folder in streams
+    ]
+    expected = sum(
+        weight * np.asarray(part.outcome.scores, np.float64)
+        for weight, part in zip((0.6, 0.6, 0.4), parts, strict=True)
+    )
+    (fused,) = [one for one in rescore.read(tmp_path / "fused") if one.record.seed == 0]
+    assert (fused.outcome.predictions == np.asarray(expected).argmax(1)).all()
+    assert fused.record.evaluation.config["weights"] == {"joint": 0.6, "bone": 0.6, "motion": 0.4}
+    assert fused.record.fused == tuple(part.record.predictions.digest for part in parts)
+    assert fused.measured() == fused.record
+
+
+def test_what_cannot_be_summed_is_refused(streams: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="two runs or more"):
+        rescore.fuse(streams[:1], [1.0], tmp_path)
+    with pytest.raises(UsageError, match="no evaluation with scores"):
+        rescore.fuse([streams[0] / "seed0", streams[1] / "seed1"], [1.0, 1.0], tmp_path)
+    with pytest.raises(UsageError, match="2 weights for 3 runs"):
+        rescore.parse_weights("1,2", 3)
+    with pytest.raises(UsageError, match="no records below it"):
+        rescore.read(tmp_path)
+
+
+def test_predictions_that_were_changed_are_not_believed(request_of: Request, tmp_path: Path) -> None:
+    runner.run(replace(request_of, runs_dir=tmp_path, seeds=(0,), evaluations=("knn",), overrides=TINY[:4]))
+    one = rescore.read(tmp_path)[0]
+    file = one.path.parent.parent / one.record.predictions.file
+    content = json.loads(one.path.read_text())
+    content["metrics"][0]["value"] = 99.0
+    content["metrics"][0]["interval"] = None
+    one.path.write_text(json.dumps(content))
+    again = rescore.read_one(one.path)
+    assert again.measured().metrics[0].value != again.record.metrics[0].value == 99.0
+    file.write_bytes(file.read_bytes()[:-7] + b"changed")
+    with pytest.raises(StarsBenchError, match="its digest differs"):
+        rescore.read(tmp_path)
+
+
+def test_a_confusion_matrix_has_action_names(streams: list[Path], tmp_path: Path) -> None:
+    path = rescore.write_confusion(rescore.read(streams[0])[0], tmp_path)
+    assert path is not None
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("true,drink water")
+    assert len(lines) == 121

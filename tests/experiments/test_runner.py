@@ -1,0 +1,285 @@
+"""From a method's name to records: the whole road on a small dataset, resumed, seeded, and honest about what it did."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from pydantic import BaseModel
+
+from stars_bench.api import Split
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.experiments import runner
+from stars_bench.experiments.plan import Request, resolve
+from stars_bench.io.files import digest_file
+from stars_bench.models.untrained import Untrained
+from stars_bench.protocols.standard import XSUB
+from stars_bench.records import store
+from stars_bench.storage.shards import open_dataset
+
+TINY = (
+    *("frames=8", "dim=16", "depth=2", "heads=2", "batch_size=16", "epochs=2", "warmup_epochs=1"),
+    *("tune_epochs=2", "tune_batch_size=16", "queue_size=40", "predictor_hidden=32"),
+    *("linear.epochs=3", "linear.batch_size=16"),
+)
+
+
+@pytest.fixture
+def request_for(small_data: Path, tmp_path: Path):
+    def make(method: str = "stars", **changes) -> Request:
+        known = {"untrained": TINY[:4] + TINY[-2:], "mamp": TINY[:7] + TINY[-2:]}.get(method, TINY)
+        if "linear" not in changes.get("evaluations", ("linear",)):
+            known = tuple(item for item in known if not item.startswith("linear."))
+        base = Request(method, "xsub", small_data, tmp_path / "runs", preset="quick", overrides=known, device="cpu")
+        return replace(base, **changes)
+
+    return make
+
+
+def top1(records) -> dict[str, float]:
+    return {record.file_name: record.metrics[0].value for record in records}
+
+
+def test_a_run_gives_one_record_a_result_and_saves_what_it_rests_on(request_for, small_data: Path) -> None:
+    request = request_for()
+    records = runner.run(request)
+    assert [r.evaluation.settings for r in records] == [{"k": 1}, {"k": 2}, {"k": 5}, {"k": 10}, {}]
+    record = records[-1]
+    assert [stage.name for stage in record.stages] == ["stage1", "stage2", "linear"]
+    assert record.method.preset == "changed quick"
+    names = ["top1", "top5", "macro_accuracy", "macro_f1", "top1_best_epoch_on_test"]
+    assert [metric.name for metric in record.metrics] == names
+    folder = next(request.runs_dir.glob("synthetic/xsub/stars/*/seed0"))
+    with np.load(folder / record.predictions.file) as saved:
+        assert (saved["predictions"] == saved["labels"]).mean() * 100 == pytest.approx(record.metrics[0].value)
+        assert len(saved["names"]) == record.protocol.test_clips
+    features = sorted((folder / "features").glob("*.npz"))
+    assert len(features) == 2
+    with np.load(features[0]) as saved:
+        assert saved["features"].shape == (len(saved["names"]), 16)
+    table = open_dataset(small_data, "synthetic").table
+    test_names = set(table["name"][~table["subject"].isin([1, 2, 4, 5, 8, 9, 13, 14])])
+    with np.load(folder / record.predictions.file) as saved:
+        assert set(saved["names"]) == test_names
+    assert (folder / "config.toml").exists()
+    assert {json.loads(line)["stage"] for line in (folder / "log.jsonl").read_text().splitlines()} == {
+        "stage1", "stage2", "linear"
+    }  # fmt: skip
+    assert store.read_records(request.runs_dir).records == sorted(records, key=store._order)
+
+
+def test_the_same_command_again_changes_nothing(request_for) -> None:
+    request = request_for()
+    first = runner.run(request)
+    files = {path: digest_file(path) for path in request.runs_dir.rglob("*") if path.is_file()}
+    for folder in {path.parent for path in files}:  # as a kill in the middle of writing leaves it
+        (folder / ".half.npz.x7.partial").write_bytes(b"half")
+    assert runner.run(request) == first
+    assert {path: digest_file(path) for path in request.runs_dir.rglob("*") if path.is_file()} == files
+
+
+def test_stage_one_is_trained_once_for_mamp_and_stars(request_for) -> None:
+    runner.run(request_for("mamp"))
+    record = runner.run(request_for("stars"))[0]
+    assert [(stage.name, stage.reused) for stage in record.stages] == [("stage1", True), ("stage2", False)]
+
+
+def test_stars_is_the_same_whether_its_first_stage_was_taken_over_or_not(request_for, tmp_path: Path) -> None:
+    runner.run(request_for("mamp"))
+    taken_over = runner.run(request_for("stars"))
+    alone = runner.run(request_for("stars", runs_dir=tmp_path / "other"))
+    assert top1(taken_over) == top1(alone)
+    encoders = [
+        next(root.glob("synthetic/xsub/stars/*/seed0/encoder.pt")) for root in (tmp_path / "runs", tmp_path / "other")
+    ]
+    states = [torch.load(path, weights_only=True)["encoder"] for path in encoders]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_seeds_differ_and_stand_apart(request_for) -> None:
+    records = runner.run(request_for("untrained", seeds=(0, 1), evaluations=("knn",)))
+    assert {record.seed for record in records} == {0, 1}
+    by_seed = [[r.predictions.digest for r in records if r.seed == seed] for seed in (0, 1)]
+    assert by_seed[0] != by_seed[1]
+
+
+def test_validation_measures_on_training_subjects_only(request_for, small_data: Path) -> None:
+    request = request_for("untrained", validation="subjects", evaluations=("knn",))
+    record = runner.run(request)[0]
+    table = open_dataset(small_data, "synthetic").table.set_index("name")
+    folder = next(request.runs_dir.glob("synthetic/xsub/untrained/*/seed0"))
+    with np.load(folder / record.predictions.file) as saved:
+        assert set(table.loc[saved["names"], "subject"]) < {1, 2, 4, 5, 8, 9, 13, 14}
+    assert "validation part, not the test part" in record.marks
+
+
+def half_tested(table) -> Split:
+    """Cross-subject with every other test clip left out."""
+    split = XSUB.split(table)
+    return Split(split.train, split.test[::2])
+
+
+HALF = replace(XSUB, name="half", split=half_tested, expected={})
+
+
+def test_protocols_with_the_same_training_part_share_stages_but_no_predictions(request_for) -> None:
+    first = runner.run(request_for("mamp", evaluations=("linear",)))[0]
+    second = runner.run(request_for("mamp", evaluations=("linear",), protocol=f"{__name__}:HALF"))[0]
+    assert [(stage.name, stage.reused) for stage in second.stages] == [("stage1", True), ("linear", False)]
+    assert second.metrics[0].n == (first.metrics[0].n + 1) // 2
+
+
+class Peeking:
+    """A method that asks for labels without saying so."""
+
+    name: ClassVar[str] = "peeking"
+
+    class Config(BaseModel):
+        pass
+
+    def fit(self, clips, run):  # noqa: ARG002
+        return clips.labels
+
+
+class NoEncoder(Peeking):
+    """A method that returns something else than an encoder."""
+
+    def fit(self, clips, run):  # noqa: ARG002
+        return torch.nn.Linear(2, 2)
+
+
+class Supervised(Untrained):
+    """A method that says it needs labels gets them, of the training part alone."""
+
+    needs_labels = True
+
+    def fit(self, clips, run):
+        assert len(clips.labels) == len(clips)
+        return super().fit(clips, run)
+
+
+def test_labels_are_given_only_to_methods_that_say_so(request_for) -> None:
+    with pytest.raises(StarsBenchError, match="needs_labels"):
+        runner.run(request_for(f"{__name__}:Peeking", overrides=(), evaluations=("knn",)))
+    assert runner.run(request_for(f"{__name__}:Supervised", overrides=TINY[:4], evaluations=("knn",)))
+
+
+def test_what_fit_returns_is_checked(request_for) -> None:
+    with pytest.raises(StarsBenchError, match=r"an nn\.Module with `dim` and `frames`"):
+        runner.run(request_for(f"{__name__}:NoEncoder", overrides=(), evaluations=("knn",)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"overrides": ("epoch=3",)}, "did you mean 'epochs'"),
+        ({"overrides": ("epochs=0",)}, "epochs: input should be greater than or equal to 1"),
+        ({"overrides": ("linear.lrr=1",)}, "did you mean 'lr'"),
+        ({"overrides": ("linear.lr=1",), "evaluations": ("knn",)}, "linear is not evaluated"),
+        ({"preset": "quik"}, "no preset 'quik'"),
+        ({"method": "starz"}, "did you mean 'stars'"),
+        ({"protocol": "xsubject"}, "did you mean 'xsub'"),
+        ({"dataset": "ntu60"}, "ntu60 is not prepared"),
+        ({"evaluations": ("kn",)}, "did you mean 'knn'"),
+        ({"precision": "tf32"}, "needs a GPU"),
+        ({"precision": "fp8"}, "float32, tf32, bf16"),
+        ({"device": "tpu"}, "--device tpu"),
+        ({"validation": "clips"}, "there is subjects"),
+        ({"overrides": ("heads=3",)}, "heads must divide dim"),
+        ({"overrides": ("knn.k=[0]",)}, "knn: k.0: input should be greater than 0"),
+    ],
+)
+def test_wrong_use_is_one_line_before_anything_runs(request_for, changes, message) -> None:
+    request = (
+        request_for(**{"overrides": ()} | changes) if "method" not in changes else replace(request_for(), **changes)
+    )
+    with pytest.raises(UsageError, match=message) as caught:
+        resolve(request)
+    assert "\n" not in str(caught.value)
+    assert not request.runs_dir.exists()
+
+
+def test_a_batch_that_is_too_large_is_told_before_anything_is_trained(request_for) -> None:
+    request = request_for("stars", overrides=(*TINY[:-1], "linear.batch_size=999"))
+    with pytest.raises(UsageError, match=r"linear\.batch_size = 999 is more than the 36 training clips"):
+        runner.run(request)
+    assert not request.runs_dir.exists()
+
+
+def test_a_changed_plug_in_is_run_anew(request_for, tmp_path: Path, monkeypatch) -> None:
+    source = """
+import torch
+class Mine:
+    name = "mine"
+    class Config(__import__("pydantic").BaseModel):
+        pass
+    def fit(self, clips, run):
+        return Features()
+class Features(torch.nn.Module):
+    dim, frames = 3, 8
+    def forward(self, x):
+        return x.mean((2, 3, 4)) * FACTOR
+"""
+    results = []
+    for factor in ("1", "0"):
+        module = f"plug{factor}"  # another name, as another process would import the changed file
+        (tmp_path / f"{module}.py").write_text(source.replace("FACTOR", factor))
+        monkeypatch.chdir(tmp_path)
+        records = runner.run(request_for(f"{module}:Mine", overrides=(), evaluations=("knn",)))
+        results.append([record.metrics[0].value for record in records])
+    assert results[0] != results[1]
+
+
+def test_paper_presets_are_those_of_the_official_configurations() -> None:
+    from stars_bench.evaluation.linear import LinearConfig
+    from stars_bench.models.stars import StarsConfig
+
+    ntu60, ntu120 = StarsConfig.preset("paper", "ntu60"), StarsConfig.preset("paper", "ntu120")
+    assert (ntu60.frames, ntu60.dim, ntu60.depth, ntu60.heads, ntu60.epochs, ntu60.batch_size) == (
+        120,
+        256,
+        8,
+        8,
+        400,
+        128,
+    )
+    assert (ntu60.mask_tau, ntu60.decoder_depth, ntu60.tune_layer_decay, ntu60.tune_lr) == (0.80, 3, 0.45, 1e-3)
+    assert (ntu120.mask_tau, ntu120.decoder_depth, ntu120.tune_layer_decay) == (0.75, 5, 0.40)
+    pku2 = StarsConfig.preset("paper", "pku2")
+    assert (pku2.mask_tau, pku2.decoder_depth, pku2.tune_layer_decay, pku2.tune_lr) == (0.80, 5, 0.35, 1e-4)
+    assert StarsConfig.preset("paper-10-epochs", "ntu60") == ntu60.model_copy(update={"tune_epochs": 10})
+    assert (ntu60.tune_epochs, ntu60.queue_size, ntu60.tune_weight_decay, ntu60.temperature) == (20, 32_768, 0.01, 0.07)
+    linear = LinearConfig.preset("paper-10-epochs", "pku2")
+    assert (linear.epochs, linear.batch_size, linear.lr) == (100, 32, 0.01)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+def test_the_road_on_a_gpu(request_for, precision: str) -> None:
+    records = runner.run(request_for(device="cuda", precision=precision))
+    assert len(records) == 5
+    assert records[0].environment.precision == precision
+    assert all(stage.peak_bytes for stage in records[0].stages)
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(request_for) -> None:
+    request = request_for("untrained")
+    (record, *_) = runner.run(request)
+    folder = next(request.runs_dir.glob("synthetic/xsub/untrained/*/seed0"))
+    hold = "import sys; from pathlib import Path; from stars_bench.io.files import alone_in\n"
+    hold += "with alone_in(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(UsageError, match=rf"seed0: process {other.pid} .* is writing there"):
+            runner.run(request)
+    assert runner.run(request)[0] == record

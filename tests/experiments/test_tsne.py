@@ -1,0 +1,80 @@
+"""`map`: what it keeps beside a record for the report's page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stars_bench import cli
+from stars_bench.evaluation.subject import Outcome
+from stars_bench.experiments import tsne
+from stars_bench.experiments.rescore import Saved
+from stars_bench.records.record import Record
+from stars_bench.report.html_data import MapPoints, map_file, skeleton_file
+from stars_bench.storage.shards import PreparedDataset, open_dataset
+from stars_bench.viewer.thumbnails import FRAMES, KeptSkeletons, small_skeletons
+
+Draw = Callable[..., Path]
+
+
+@pytest.fixture
+def dataset(small_data: Path) -> PreparedDataset:
+    """72 made-up clips."""
+    return open_dataset(small_data, "synthetic")
+
+
+@pytest.fixture
+def draw(
+    dataset: PreparedDataset, make_record: Callable[..., Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Draw:
+    """Runs `map` on a record of the dataset, or of other data; the record's path. Places are made up."""
+
+    def run(*words: str, digest: str = dataset.digest) -> Path:
+        data = {"dataset__name": "synthetic", "dataset__digest": digest, "evaluation__name": "clusters"}
+        record, path = make_record(**data), tmp_path / "key" / "seed0" / "records" / "clusters.json"
+        names = dataset.table["name"].to_numpy()[:20]
+        labels = dataset.table["label"].to_numpy()[:20]
+        one = Saved(path, record, Outcome({}, labels, kind="clusters"), names, labels)
+        monkeypatch.setattr(tsne, "_clusters", lambda *_: one)
+        monkeypatch.setattr(tsne, "_features", lambda _: np.zeros((20, 2), np.float32))
+        monkeypatch.setattr(tsne, "tsne_map", lambda *_: (np.zeros((10, 2)), np.arange(10)))
+        monkeypatch.setattr(tsne, "draw_maps", lambda *_: [])
+        cli.app(["map", str(tmp_path / "key"), *words], standalone_mode=False)
+        assert MapPoints.model_validate_json(map_file(path).read_text(encoding="utf-8")).names == names[:10].tolist()
+        return path
+
+    return run
+
+
+def test_map_keeps_small_skeletons_of_the_clips_that_it_places(
+    draw: Draw, dataset: PreparedDataset, small_data: Path
+) -> None:
+    file = skeleton_file(draw("--data-dir", str(small_data)))
+    kept = KeptSkeletons.model_validate_json(file.read_text(encoding="utf-8"))
+    assert list(kept.clips) == dataset.table["name"].tolist()[:10]
+    assert kept.digest == dataset.digest
+    for name, clip in kept.clips.items():
+        bodies, frames = dataset.clip(name).shape[:2]
+        assert (clip["bodies"], clip["frames"]) == (bodies, min(frames, FRAMES))
+    assert file.stat().st_size < 3500 * sum(clip["bodies"] for clip in kept.clips.values()) + 1000
+
+
+def test_it_keeps_none_when_told_so_or_without_the_same_data(
+    draw: Draw, small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not skeleton_file(draw("--no-skeletons", "--data-dir", str(small_data))).exists()
+    assert capsys.readouterr().out == ""
+    assert not skeleton_file(draw("--data-dir", str(tmp_path))).exists()
+    assert "kept without skeletons: synthetic is not prepared" in capsys.readouterr().out
+    assert not skeleton_file(draw("--data-dir", str(small_data), digest="0" * 64)).exists()
+    assert "its digest differs" in capsys.readouterr().out
+
+
+def test_small_skeletons_have_the_size_of_their_clips(dataset: PreparedDataset) -> None:
+    name = str(dataset.table["name"].iat[5])
+    clip = small_skeletons(dataset, [name]).clips[name]
+    whole = dataset.clip(name)
+    assert clip["half"][1] == pytest.approx(np.ptp(whole[..., 1]) / 2, rel=0.05)

@@ -1,0 +1,65 @@
+"""The store: records come back as they were written, and one bad file hides no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from stars_bench.records.record import Record
+from stars_bench.records.store import read_record, read_records, run_folder, to_frame, write_record
+
+MakeRecord = Callable[..., Record]
+
+
+def test_records_come_back_sorted_as_people_count(tmp_path: Path, make_record: MakeRecord) -> None:
+    for seed in (1, 0):
+        folder = run_folder(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", seed)
+        for k in (10, 2, 1):
+            write_record(folder, make_record(seed=seed, evaluation__settings={"k": k}))
+    records, warnings, paths = read_records(tmp_path)
+    assert [read_record(paths[id(record)]) for record in records] == records
+    found = [(record.evaluation.settings["k"], record.seed) for record in records]
+    assert found == [(1, 0), (1, 1), (2, 0), (2, 1), (10, 0), (10, 1)]
+    assert warnings == []
+
+
+def test_a_second_writing_replaces_the_same_result(tmp_path: Path, make_record: MakeRecord) -> None:
+    first, second = write_record(tmp_path, make_record(1.0)), write_record(tmp_path, make_record(2.0))
+    assert first == second
+    assert [file.name for file in (tmp_path / "records").iterdir()] == [first.name]
+
+
+def test_a_bad_file_is_a_warning_and_the_others_are_read(tmp_path: Path, make_record: MakeRecord) -> None:
+    folder = run_folder(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", 0)
+    good = write_record(folder, make_record())
+    broken = good.with_name("broken.json")
+    broken.write_text(good.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    good.with_name("latin.json").write_bytes(b"\xff\xfe")
+    records, warnings, _ = read_records(tmp_path)
+    assert len(records) == 1
+    assert len(warnings) == 2
+    assert str(broken) in warnings[0]
+
+
+def test_no_runs_folder_means_no_records(tmp_path: Path) -> None:
+    assert read_records(tmp_path / "nowhere") == ([], [], {})
+
+
+def test_a_plugin_method_gets_a_folder_that_every_file_system_takes(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, "ntu60", "xsub", "my.module:Method", "0a1b2c", 3)
+    assert folder == tmp_path / "ntu60" / "xsub" / "my.module_Method" / "0a1b2c" / "seed3"
+
+
+def test_the_frame_has_one_row_per_record_and_metric(make_record: MakeRecord) -> None:
+    frame = to_frame([make_record(best=82.0), make_record(70.0, seed=1, method__preset="quick")])
+    assert list(frame["metric"]) == ["top1", "top1_best_epoch_on_test", "top1"]
+    assert list(frame["value"]) == [80.0, 82.0, 70.0]
+    assert list(frame["marks"]) == ["", "", "quick preset"]
+    assert json.loads(frame["settings"][0]) == {"k": 1}
+
+
+def test_an_empty_frame_has_the_same_columns_and_types(make_record: MakeRecord) -> None:
+    empty, full = to_frame([]), to_frame([make_record()])
+    assert list(empty.columns) == list(full.columns)
+    assert list(empty.dtypes) == list(full.dtypes)
