@@ -1,7 +1,7 @@
 """NTU RGB+D 60, NTU RGB+D 120, and made-up data in NTU's format: raw `.skeleton` files in, cleaned clips out.
 
-Names, missing lists and counts: github shahroudy/NTURGB-D. Profiles: `cleaning.py` (mamp), `cleaning_raw.py`,
-`cleaning_pyskl.py`.
+Names, missing lists and counts: github shahroudy/NTURGB-D. Profiles: `cleaning/mamp.py` (mamp), `cleaning/raw.py`,
+`cleaning/pyskl.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Features of a part of the data under an encoder, and what an evaluation is given.
 
-Features are extracted once per encoder and crop and kept by clip name (`feature_files.py`); evaluations share them.
+Features are extracted once per encoder and crop and kept by clip name (`feature_cache.py`); evaluations share them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Raw files to a prepared dataset: plan, convert shard by shard in parallel, index last.
 
 A shard is one task: it reads, converts, writes under a temporary name and renames. A shard that is already there with
-the same plan digest (`plans.py`) is taken as it is, so a killed run continues; a finished dataset of other settings is
+the same plan digest (`shard_plan.py`) is taken as it is, so a killed run continues; a finished dataset of other settings is
 never touched unless asked.
 """
 

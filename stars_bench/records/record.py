@@ -176,7 +176,7 @@ class StagePart(_Part):
 
 
 class CodePart(_Part):
-    """The code that ran, as `provenance.code_state` gives it. Outside a checkout commit and dirty are None."""
+    """The code that ran, as `io.files.code_state` gives it. Outside a checkout commit and dirty are None."""
 
     version: str
     commit: str | None
@@ -184,7 +184,7 @@ class CodePart(_Part):
 
 
 class EnvironmentPart(_Part):
-    """The machine, as `provenance.environment` gives it, and how it did the arithmetic.
+    """The machine, as `io.files.environment` gives it, and how it did the arithmetic.
 
     `threads`: of each process on the CPU, on which the last bits depend; None before schema 5.
     """

@@ -17,7 +17,7 @@ from stars_bench.report.cells import Entry, Sheet, sheets
 from stars_bench.report.leaderboard import Board
 from stars_bench.report.pivot import By, Measured, Told
 
-FOLDER = ("stars_bench.records", "page")
+FOLDER = ("stars_bench.report", "page")
 
 
 def to_html(

@@ -41,7 +41,7 @@ def map_file(record: Path) -> Path:
 
 
 def skeleton_file(record: Path) -> Path:
-    """Where small skeletons of those clips lie (`views.kept`)."""
+    """Where small skeletons of those clips lie (`viewer.thumbnails`)."""
     return map_file(record).with_suffix(".skeletons.json")
 
 

@@ -1,6 +1,6 @@
 """From records to boards: one leaderboard per dataset, protocol and profile, measured rows and published rows apart.
 
-A board holds numbers and reasons, no typography: `arrange` and `sheet` make tables of it. Records are
+A board holds numbers and reasons, no typography: `pivot` and `cells` make tables of it. Records are
 averaged over seeds (and over the lists of semi-supervised clips) only when everything else is identical (method and
 evaluation settings, precision, data, lists of clips, what the encoder started from); otherwise they stand in rows of
 their own, named by what differs or by a short key.

@@ -1,4 +1,4 @@
-"""Reports as people read them in a terminal (rich) and in Markdown. Both print the strings of `sheet`."""
+"""Reports as people read them in a terminal (rich) and in Markdown. Both print the strings of `cells`."""
 
 from __future__ import annotations
 

@@ -85,7 +85,9 @@ def test_equal_loss_and_gradients_of_stage_2(clips: Tensor) -> None:
         trained = {name: p.grad for name, p in ours.encoder.named_parameters() if p.grad is not None}
         assert {name.split(".")[1] for name in trained if name.startswith("blocks.")} == {"2", "3"}
         for name, gradient in trained.items():
-            torch.testing.assert_close(gradient, expected[name], rtol=1e-9, atol=1e-12, msg=name)
+            # In front of BatchNorm the gradient of a bias is zero: what is left of it is rounding.
+            atol = 1e-11 if name == "norm.bias" else 1e-12
+            torch.testing.assert_close(gradient, expected[name], rtol=1e-9, atol=atol, msg=name)
         assert expected["blocks.0.mlp.fc1.weight"] is not None  # the public program goes back through all of it
 
 

@@ -34,13 +34,38 @@ from stars_bench.errors import UsageError
 
 # The text of one clip of each: SHA-256, first 12 digits.
 FROZEN = {
-    5: "7b5c8ebbe421", 6: "9c21bd63a3b0", 7: "88a8e896a96f", 8: "ca7087dcca0f", 9: "aea8d56bad90",
-    10: "a98357306a77", 22: "22f04750e284", 23: "7252bddee4ae", 24: "8cae5f701d68", 26: "ab2c2b01b97a",
-    27: "8a55a5e77a1c", 28: "23dff1f014ca", 33: "228caf261cb8", 35: "800f05e08188", 38: "c7b13a624586",
-    40: "c1d7a09e2ff6", 50: "a1079761d39e", 51: "57ed8bffaf7a", 52: "80ae4be5933d", 55: "1a48ac4ee9ed",
-    58: "0f865aef7994", 59: "0ce3ac50c601", 60: "a97459aec730", 80: "185961c0ee58", 95: "51663d8cc7e5",
-    96: "9bcb6b2c91a9", 97: "f9c536152199", 99: "6e32394e72cc", 102: "5fd9b67ca1c9", 112: "80a66a60801b",
-}  # fmt: skip
+    5: (64, 64, 0.09644, -0.06253, 3.49716, 0.12888, 0.35617, 0.21355),
+    6: (76, 71, 0.10899, 0.00459, 3.79109, 0.10744, 0.34630, 0.20860),
+    7: (67, 65, 0.01445, 0.18009, 3.42881, 0.11818, 0.43563, 0.15776),
+    8: (64, 104, -0.05316, -0.26887, 3.21601, 0.23715, 0.37186, 0.22662),
+    9: (50, 50, -0.14166, -0.17446, 3.40521, 0.13343, 0.33767, 0.12473),
+    10: (72, 72, 0.01755, 0.18509, 3.04727, 0.12476, 0.39941, 0.25236),
+    22: (101, 99, -0.15962, -0.01003, 4.21323, 0.17376, 0.50262, 0.11146),
+    23: (96, 96, 0.27715, 0.07838, 3.48415, 0.15361, 0.45459, 0.13768),
+    24: (94, 160, -0.12108, -0.29782, 3.18199, 0.30044, 0.44662, 0.15668),
+    26: (56, 53, 0.20685, 0.20853, 3.25876, 0.15649, 0.36636, 0.21453),
+    27: (55, 55, 0.02182, -0.10791, 3.84007, 0.15385, 0.43253, 0.15864),
+    28: (78, 76, 0.11278, 0.05189, 2.95284, 0.11861, 0.40118, 0.20400),
+    33: (40, 40, -0.05651, -0.16215, 3.37615, 0.11335, 0.34719, 0.12633),
+    35: (71, 69, 0.14658, 0.18655, 3.78925, 0.18128, 0.39508, 0.14324),
+    38: (63, 63, -0.19739, 0.16345, 3.24232, 0.09758, 0.39565, 0.26309),
+    40: (56, 51, 0.12374, 0.04277, 3.08092, 0.12648, 0.38245, 0.22630),
+    50: (50, 100, -0.21890, -0.04164, 2.57266, 0.38808, 0.37377, 0.28307),
+    51: (54, 108, -0.05652, -0.13093, 2.55558, 0.56541, 0.36957, 0.17878),
+    52: (57, 114, 0.36129, 0.01360, 3.03309, 0.38787, 0.39686, 0.36589),
+    55: (75, 150, -0.08154, 0.16137, 3.10616, 0.33454, 0.41258, 0.23925),
+    58: (55, 110, 0.10250, -0.05249, 3.37424, 0.46596, 0.37487, 0.15588),
+    59: (73, 205, 0.06297, -0.00077, 3.39102, 0.60803, 0.46615, 0.35814),
+    60: (88, 176, -0.08906, -0.08599, 3.54392, 0.76858, 0.41694, 0.25079),
+    80: (75, 70, 0.15990, 0.03675, 2.62623, 0.14370, 0.38117, 0.18351),
+    95: (71, 71, 0.26882, 0.13979, 3.36664, 0.15520, 0.53768, 0.22900),
+    96: (50, 50, 0.19317, 0.07152, 2.96626, 0.11289, 0.41052, 0.14543),
+    97: (67, 65, 0.11924, 0.03677, 3.55684, 0.09751, 0.39764, 0.22256),
+    99: (55, 55, -0.25849, 0.20372, 3.98517, 0.12535, 0.43639, 0.14095),
+    102: (67, 71, -0.03682, -0.10704, 3.43846, 0.12744, 0.38665, 0.19581),
+    112: (51, 117, 0.09752, -0.22042, 3.29887, 0.43928, 0.43442, 0.52161),
+}
+"""Of one clip of each action: frames, bodies in all frames, mean and deviation of x, y, z in metres."""
 
 TRAIN_PERFORMERS = {1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38}
 
@@ -215,10 +240,16 @@ def test_writing_goes_on_where_it_stopped(tmp_path: Path, names: list[str]) -> N
 
 
 def test_the_first_thirty_actions_are_frozen() -> None:
-    """The published quick start rests on them: a change of any digit is a new generator, not a refactoring."""
-    for action, expected in FROZEN.items():
-        name = clip_names(setups=None, actions=[action], limit=1)[0]
-        assert hashlib.sha256(to_text(make_clip(name))).hexdigest()[:12] == expected, ACTIONS[action].name
+    """The published quick start rests on them: a change beyond rounding is a new generator, not a refactoring.
+
+    The last bits depend on the processor (sines and sums of several at once), so no digest of the text can be held.
+    """
+    for action, (frames, bodies, *statistics) in FROZEN.items():
+        clip = make_clip(clip_names(setups=None, actions=[action], limit=1)[0])
+        joints = clip.joints.astype(np.float64)
+        assert (len(clip.counts), len(joints)) == (frames, bodies), ACTIONS[action].name
+        found = [*joints.mean((0, 1)), *joints.std((0, 1))]
+        np.testing.assert_allclose(found, statistics, rtol=0, atol=2e-5, err_msg=ACTIONS[action].name)
 
 
 def test_a_generator_that_makes_other_clips_has_a_new_version() -> None:

@@ -1,6 +1,6 @@
-"""Bodies gathered and measured, compiled by numba: the bits that `ntu_raw` and `cleaning` compute with NumPy, sooner.
+"""Bodies gathered and measured, compiled by numba: the bits that `parsing.ntu` and `cleaning` compute with NumPy, sooner.
 
-Loaded by `scan_choice` together with the compiled scanner. Sums are float32 and in order, as np.var's.
+Loaded by `choose_scanner` together with the compiled scanner. Sums are float32 and in order, as np.var's.
 """
 
 from __future__ import annotations

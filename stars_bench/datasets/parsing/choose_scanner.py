@@ -1,6 +1,6 @@
 """Which fast scanner reads raw text: NumPy's at first, the compiled one as soon as its start-up time pays.
 
-Both give the same (`scan_results`). The compiled one takes about a second to load, and a few more where numba has to
+Both give the same (`scan_types`). The compiled one takes about a second to load, and a few more where numba has to
 compile it first; so a process loads it when it has read much, or when it says that it is about to.
 """
 
@@ -35,7 +35,7 @@ def expect(num_bytes: int, text: bool = True) -> None:
     if text:
         scan.scan_ntu(b"1\n0\n")
         scan.scan_video(b"0\n")
-    if (motion := compiled("scan_motion")) is not None:
+    if (motion := compiled("bodies_numba")) is not None:
         body = np.zeros((1, 25, 3), np.float32)
         motion.rows_by_body(np.zeros(1, np.int64), np.zeros(1, np.int64))
         motion.motion_of(body[0])
@@ -49,7 +49,7 @@ def scanner(num_bytes: int) -> ModuleType:
         _State.read += num_bytes
         if _State.read > WORTH_COMPILING:
             _State.numba = _has_numba()
-    return compiled("scan_compiled") or scan_numpy
+    return compiled("scan_numba") or scan_numpy
 
 
 def compiled(name: str) -> ModuleType | None:
@@ -59,7 +59,7 @@ def compiled(name: str) -> ModuleType | None:
 
 @cache
 def _loaded(name: str) -> ModuleType:
-    return importlib.import_module(f"stars_bench.datasets.{name}")
+    return importlib.import_module(f"stars_bench.datasets.parsing.{name}")
 
 
 def _has_numba() -> bool:

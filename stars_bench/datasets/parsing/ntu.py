@@ -105,8 +105,8 @@ def _bodies(data: bytes, scan: NtuScan) -> tuple[RawBody, ...]:
 
 
 def _rows_by_body(ids: Longs, frames: Longs) -> tuple[Longs, Longs, int]:
-    """`scan_motion.rows_by_body`, which says what these are."""
-    if (compiled := choose_scanner.compiled("scan_motion")) is not None:
+    """`bodies_numba.rows_by_body`, which says what these are."""
+    if (compiled := choose_scanner.compiled("bodies_numba")) is not None:
         rows: tuple[Longs, Longs, int] = compiled.rows_by_body(ids, frames)
         return rows
     code_of = {body: code for code, body in enumerate(dict.fromkeys(ids.tolist()))}

@@ -1,6 +1,6 @@
 """Numbers in text, read exactly: what counts as a number, its value, and the error when it is none.
 
-This is the slow and exact reading that the fast scanners (`scan_numpy`, `scan_compiled`) must agree with and hand over
+This is the slow and exact reading that the fast scanners (`scan_numpy`, `scan_numba`) must agree with and hand over
 to, and the only place where a number is refused. In: the bytes of a token or a line. Out: what Python's float() and
 int() give, or a ValueError, which the readers of files turn into a ParseError with its line.
 """

@@ -322,7 +322,7 @@ def coordinates(text: Any, spaces: Any, start: Any, values: Any, at: Any) -> boo
 def odd_numbers(text: Any, start: Any, end: Any, columns: int, wanted: int, values: Any, at: Any) -> bool:
     """A line of `columns` tokens -?digits[.digits][e[+-]digits], the first `wanted` to `values`, byte by byte.
 
-    Exact as `scan_results` says. False: a token is of another form, or is wanted and has too many digits for that.
+    Exact as `scan_types` says. False: a token is of another form, or is wanted and has too many digits for that.
     """
     end -= byte_at(text, end - 1) == CR
     for column in range(columns):

@@ -1,6 +1,6 @@
-"""The fast scanner in NumPy: no start-up time, a sixth of the compiled one's speed (`scan_compiled`).
+"""The fast scanner in NumPy: no start-up time, a sixth of the compiled one's speed (`scan_numba`).
 
-In: the bytes of a raw file. Out: its numbers, or None when its layout is not the usual one (`scan_results` says what is
+In: the bytes of a raw file. Out: its numbers, or None when its layout is not the usual one (`scan_types` says what is
 usual). Bytes are classified 64 at a time: one bit a byte, as in simdjson (Langdale, Lemire 2019); eight digits are read
 as one 64-bit word.
 """

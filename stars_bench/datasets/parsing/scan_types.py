@@ -1,6 +1,6 @@
 """What the fast scanners of raw text give: arrays, and the lines that they leave to the exact reading.
 
-Both scanners (`scan_numpy`, `scan_compiled`) follow one rule, so that which of them reads never shows. They read text
+Both scanners (`scan_numpy`, `scan_numba`) follow one rule, so that which of them reads never shows. They read text
 whose lines have the usual layout: one space between tokens, LF or CRLF, the right number of tokens. A line with a token
 that is not of the form -?digits[.digits], or with a coordinate that is not -?d.d to -?d.dddddddddddddd, is left to the
 exact reading; so is the whole text (None instead of a result) when its layout is another. What is usual is therefore

@@ -1,7 +1,7 @@
 """Where raw files lie: folders of any shape and archives go in, one Source a file comes out; reading them later.
 
-A zip archive is read in place (`zip_archives.py`); a .7z or .tar is repacked once to such a zip in a scratch folder
-(`solid_archives.py`). Nothing is ever written beside the raw files, and a file is asked for its size once.
+A zip archive is read in place (`raw_files/zip.py`); a .7z or .tar is repacked once to such a zip in a scratch folder
+(`raw_files/repack.py`). Nothing is ever written beside the raw files, and a file is asked for its size once.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _generate(clip: ClipName, seed: int, profile: Profile) -> Clip | SetAside:
 
 
 def as_read(recording: Recording) -> RawClip:
-    """What `ntu_raw.parse` gets from the file of a recording, the rounding of printed numbers included."""
+    """What `parsing.ntu.parse` gets from the file of a recording, the rounding of printed numbers included."""
     seen = recording.seen
     held = np.zeros(len(seen), bool)
     for track in recording.tracks:

@@ -4,7 +4,7 @@
 const LOWEST = { 8: -128, 16: -32768 }; // a body that is not seen
 const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** The numbers of a take, as `views/scene.py` packs them: bodies x frames x joints x 3, times `unit` metres. */
+/** The numbers of a take, as `viewer/scene.py` packs them: bodies x frames x joints x 3, times `unit` metres. */
 function unpack(take) {
   const bytes = Uint8Array.from(atob(take.data), (letter) => letter.charCodeAt(0));
   if (take.bits === 8) return new Int8Array(bytes.buffer);

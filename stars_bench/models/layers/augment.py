@@ -25,7 +25,7 @@ def linear_map(x: Tensor, matrices: Tensor) -> Tensor:
 
 
 def shear_matrices(draws: Tensor, amplitude: float) -> Tensor:
-    """Shears (B, 3, 3): ones on the diagonal, elsewhere `draws` (B, 6) from [0, 1) spread over +- amplitude."""
+    """Shears (B, 3, 3): ones on the diagonal, elsewhere `data.random` (B, 6) from [0, 1) spread over +- amplitude."""
     spread = (2 * draws - 1) * amplitude
     one = torch.ones_like(spread[:, 0])
     s = spread.unbind(1)

@@ -292,9 +292,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("fresh")
 def test_little_text_is_read_by_numpy_and_much_by_compiled_code() -> None:
     assert choose_scanner.scanner(choose_scanner.WORTH_COMPILING) is scan_numpy
-    assert choose_scanner.compiled("scan_motion") is None
+    assert choose_scanner.compiled("bodies_numba") is None
     assert choose_scanner.scanner(1) is scan_numba
-    assert choose_scanner.compiled("scan_motion") is not None
+    assert choose_scanner.compiled("bodies_numba") is not None
 
 
 @pytest.mark.usefixtures("fresh")
@@ -316,8 +316,9 @@ def test_without_numba_numpy_reads_on(hindrance: str, monkeypatch: pytest.Monkey
 
 def test_reading_a_clip_does_not_import_numba() -> None:
     code = (
-        "import sys; from stars_bench.datasets import ntu, pku_mmd, prepare, ntu_raw;"
-        f"ntu_raw.parse({ntu_bytes([[(7, joints)] for joints in standing(12)])!r}); sys.exit('numba' in sys.modules)"
+        "import sys; from stars_bench.datasets import ntu, pku_mmd; from stars_bench.preparation import prepare;"
+        "from stars_bench.datasets.parsing import ntu as parsing;"
+        f"parsing.parse({ntu_bytes([[(7, joints)] for joints in standing(12)])!r}); sys.exit('numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -336,7 +337,7 @@ else:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no file can be written to from here on
 scan_choice.expect(2**60)
 scan = scan_choice.scanner(1)
-assert scan.__name__.endswith("scan_compiled")
+assert scan.__name__.endswith("scan_numba")
 assert scan.scan_ntu(b"2\\n0\\n0\\n").empty == 2
 """
 
