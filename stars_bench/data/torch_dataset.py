@@ -1,6 +1,7 @@
 """A prepared dataset under a protocol as PyTorch Datasets and arrays, for training programs of one's own.
 
-Clips are those that methods and evaluations here get: cropped, resized and padded by the same code (`data/clip_store.py`).
+Clips are those that methods and evaluations here get: cropped, resized and padded by the same code
+(`data/clip_store.py`).
 """
 
 from __future__ import annotations

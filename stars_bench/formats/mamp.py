@@ -1,8 +1,8 @@
 """The npz of CTR-GCN, MAMP and STARS, one protocol a file: clips padded to (300, 150), labels one-hot.
 
 x_train (N, 300, 150) float32: per frame 25 joints of the first body, then of the second, x y z in metres; y_train (N,
-classes) float64; x_test, y_test likewise. The clips are in the published order (`clip_order.py`); the file names none of
-them. Out: the arrays that the public programs save, streamed. In: stored or compressed members, streamed.
+classes) float64; x_test, y_test likewise. The clips are in the published order (`clip_order.py`); the file names none
+of them. Out: the arrays that the public programs save, streamed. In: stored or compressed members, streamed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How this package compiles loops with numba, and keeps what is compiled for the next process.
 
 Importing it imports numba, which takes a fifth of a second: modules that must start at once import what they compile
-when it pays (`datasets.parsing.choose_scanner`). Where numba is missing the functions stay plain Python: the same results, slowly.
+when it pays (`datasets.parsing.choose_scanner`). Where numba is missing the functions stay plain Python: the same
+results, slowly.
 
 A function's compiled code is kept for as long as its file is unchanged: so whatever it calls, and the globals that it
 reads, must stand in one file with it.

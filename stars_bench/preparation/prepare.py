@@ -1,8 +1,8 @@
 """Raw files to a prepared dataset: plan, convert shard by shard in parallel, index last.
 
 A shard is one task: it reads, converts, writes under a temporary name and renames. A shard that is already there with
-the same plan digest (`shard_plan.py`) is taken as it is, so a killed run continues; a finished dataset of other settings is
-never touched unless asked.
+the same plan digest (`shard_plan.py`) is taken as it is, so a killed run continues; a finished dataset of other
+settings is never touched unless asked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Bodies gathered and measured, compiled by numba: the bits that `parsing.ntu` and `cleaning` compute with NumPy, sooner.
+"""Bodies gathered and measured, compiled by numba: the bits that `parsing.ntu` and `cleaning` compute with NumPy,
+sooner.
 
 Loaded by `choose_scanner` together with the compiled scanner. Sums are float32 and in order, as np.var's.
 """

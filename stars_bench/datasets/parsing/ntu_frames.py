@@ -1,7 +1,7 @@
 """Who is seen in which frame of a `.skeleton` file, as it is written there: empty frames, order, tracking states.
 
-`parsing.ntu` gathers a file's coordinates by body and forgets all this, which most cleaning does not need. In: the bytes of
-a file that `parsing.ntu.parse` has read without error. Format: github shahroudy/NTURGB-D.
+`parsing.ntu` gathers a file's coordinates by body and forgets all this, which most cleaning does not need. In: the
+bytes of a file that `parsing.ntu.parse` has read without error. Format: github shahroudy/NTURGB-D.
 """
 
 from __future__ import annotations

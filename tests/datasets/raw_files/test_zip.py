@@ -219,7 +219,8 @@ def test_without_isal_zlib_reads_the_same(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip")
     code = (
         "import sys, zlib; sys.modules['isal'] = None; from pathlib import Path\n"
-        "from stars_bench.datasets.raw_files import zip as zip_archives; from stars_bench.datasets.raw_files.sources import read, walk\n"
+        "from stars_bench.datasets.raw_files import zip as zip_archives\n"
+        "from stars_bench.datasets.raw_files.sources import read, walk\n"
         "assert zip_archives.inflater is zlib\n"
         "print(sum(zlib.crc32(read(source)) for _, source in walk([Path(sys.argv[1])])))"
     )
