@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stars_bench._version import __version__
+from stars_bench.io import moved_modules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +65,9 @@ _LAZY = {
     "UsageError": "stars_bench.api",
     "VerifyReport": "stars_bench.preparation.verify",
 }
+
+
+moved_modules.install()
 
 
 def prepare(

@@ -19,6 +19,7 @@ from typing import Any
 
 from stars_bench.api import DatasetSpec, ProtocolSpec
 from stars_bench.errors import UsageError, printable
+from stars_bench.io.moved_modules import current
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "datasets": {
@@ -115,7 +116,7 @@ def load(kind: str, name: str) -> Any:
         raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint} are {', '.join(names(kind))}")
     if described or target.endswith(DESCRIBED):
         return importlib.import_module("stars_bench.datasets.custom.load").describe(Path(target))
-    module_name, _, attribute = target.partition(":")
+    module_name, _, attribute = current(target).partition(":")
     module = _imported(module_name, f"{kind[:-1]} {name!r}", here=":" in name)
     if not hasattr(module, attribute):
         raise UsageError(f"{kind[:-1]} {name!r}: module {module_name!r} has no {attribute!r}")

@@ -23,6 +23,7 @@ from stars_bench.datasets.parsing.ntu import parse_name
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import official_checkpoints
 from stars_bench.io.files import digest_file, digest_json
+from stars_bench.io.moved_modules import current
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.standard import make_split
@@ -102,8 +103,9 @@ def find(path: Path, seed: int) -> Pretrained:
     try:
         plain = {name: state[name] for name in PLAIN}
         lists = {name: None if state[name] is None else frozenset(state[name].split("\n")) - {""} for name in LISTS}
-        registry.check_from_file("methods", state["method"], file)
-        return Pretrained(file, target=state["method"], state=state["encoder"], **(plain | lists))
+        target = current(state["method"])
+        registry.check_from_file("methods", target, file)
+        return Pretrained(file, target=target, state=state["encoder"], **(plain | lists))
     except KeyError as error:
         raise StarsBenchError(
             f"{file}: is no {FILE} of this version of stars-bench ({error} is missing): "

@@ -11,11 +11,12 @@ import json
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stars_bench.api import AbsentBody
 from stars_bench.errors import StarsBenchError, printable
 from stars_bench.io.files import digest_json, path_part
+from stars_bench.io.moved_modules import current
 
 SCHEMA_VERSION: Final = 5
 LAST_EPOCH = "last epoch"
@@ -48,7 +49,7 @@ class MethodPart(_Part):
     preset: str
     parameters: Count
     multiply_adds: Count | None = None
-    target: str = Field(description="module:Class")
+    target: Annotated[str, AfterValidator(current)] = Field(description="module:Class, as its module is called today")
 
 
 class DatasetPart(_Part):

@@ -1,0 +1,62 @@
+"""Imports, records and checkpoints that name modules as they were called before 0.1.0 are understood."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from stars_bench.io.moved_modules import MOVED, PACKAGE, current
+from stars_bench.records.record import parse
+from stars_bench.registry import load
+from tests.paths import HISTORIC
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_an_old_module_is_the_new_one_and_says_so(old: str) -> None:
+    name, new = f"{PACKAGE}.{old}", f"{PACKAGE}.{MOVED[old]}"
+    sys.modules.pop(name, None)
+    with pytest.warns(DeprecationWarning, match=f"{name} is now {new}"):
+        module = importlib.import_module(name)
+    assert module is importlib.import_module(new)
+    assert module.__name__ == new
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        "from stars_bench.training.loop import Stage",
+        "from stars_bench.training.step import SplitStep",
+        "from stars_bench.evaluation.features import Outcome, Subject",
+        "from stars_bench.batches import ClipPart, ClipStore",
+        "from stars_bench.models.encoder import SkeletonEncoder",
+        "from stars_bench.datasets.shards import open_dataset",
+        "from stars_bench.datasets.sources import walk",
+        "from stars_bench.datasets.text_numbers import read_number",
+        "from stars_bench.datasets.kinect import JOINTS",
+        "from stars_bench.models.stars_3stage import Stars3Stage",
+    ],
+)
+def test_what_users_imported_before_is_still_there(old: str) -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", old], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_name_that_never_was_stays_unknown() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("stars_bench.batch")
+    assert current("somebody.batches:Clip") == "somebody.batches:Clip"
+    assert current("batches:Clip") == "batches:Clip"
+
+
+def test_an_old_target_loads_without_a_warning() -> None:
+    assert load("methods", "stars_bench.models.mae:Mae") is load("methods", "mae")
+
+
+def test_a_record_names_its_method_as_it_is_called_today() -> None:
+    content = json.loads((HISTORIC / "record-v5.json").read_text(encoding="utf-8"))
+    content["method"]["target"] = "stars_bench.models.mae:Mae"
+    assert parse(json.dumps(content), "record").method.target == "stars_bench.models.ablations.mae:Mae"
