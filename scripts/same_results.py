@@ -27,17 +27,7 @@ METHODS = (
     "untrained", "raw", "mamp", "mae", "stars", "stars-3stage", "stars+flip", "moco-tuning", "dino-tuning",
     "mamp+nnclr", "nnclr-scratch", "supervised", "stgcn", "skeletonclr", "aimclr",
 )  # fmt: skip
-SHORT = {  # settings that make each method train for one epoch, as far as it has them
-    "mamp": ("epochs=1",),
-    "mae": ("epochs=1",),
-    "supervised": ("epochs=1",),
-    "stgcn": ("epochs=1",),
-    "skeletonclr": ("epochs=1",),
-    "aimclr": ("epochs=1", "mining_epochs=1"),
-    "nnclr-scratch": ("epochs=1",),
-    "mamp+nnclr": ("epochs=1",),
-}
-TUNED = ("stars", "stars-3stage", "stars+flip", "moco-tuning", "dino-tuning")
+WITHOUT_EPOCHS = ("untrained", "raw")
 EVALUATIONS = ("knn", "linear", "clusters")
 
 
@@ -60,10 +50,7 @@ def everything(checkout: Path, folder: Path, real: Path | None) -> None:
     if real is not None:
         stars_bench(checkout, folder, "prepare", "pku1", "--raw", str(real / "pku1_subset.zip"))
     for method in METHODS:
-        settings = SHORT.get(method, ())
-        if method in TUNED:
-            settings = ("stage1_epochs=1", "tune_epochs=1")
-        chosen = [f"--set={item}" for item in settings]
+        chosen = [] if method in WITHOUT_EPOCHS else ["--set=epochs=1"]
         evaluations = [f"--eval={name}" for name in EVALUATIONS]
         place = ("--dataset", "synthetic", "--protocol", "xsub", "--preset", "quick", "--device", "cpu")
         stars_bench(checkout, folder, "run", method, *place, *chosen, "--set=linear.epochs=3", *evaluations)

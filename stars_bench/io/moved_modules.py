@@ -60,7 +60,10 @@ class _Finder(MetaPathFinder, Loader):
     """Gives the module of today for an old name."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         return ModuleSpec(fullname, self) if current(fullname) != fullname else None
 
