@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
@@ -91,24 +91,24 @@ def report(
     stored = store.read_records(runs_dir)
     for warning in stored.warnings:
         errors.print(f"[yellow]left out:[/] {warning}")
-    records = stored.records
-    if not records:
+    results = stored.stored
+    if not results:
         raise StarsBenchError(
             f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)"
         )
     if methods is not None:
-        chosen = by_patterns((record.method.name for record in records), methods, "--methods", "measured methods")
-        records = [record for record in records if record.method.name in chosen]
+        chosen = by_patterns((one.record.method.name for one in results), methods, "--methods", "measured methods")
+        results = [one for one in results if one.record.method.name in chosen]
     if asked is None and out is not None and out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
     form = asked or (Format.table if out is None else SUFFIXES[out.suffix])
     if skeletons and form is not Format.html:
         raise UsageError("--skeletons: only a page (--format html) has skeletons")
-    boards = tables.leaderboard(records, published)
+    boards = tables.leaderboard(results, published)
     if form is Format.table and out is None:
         console.print(terminal.to_rich(boards, console.width, by.value))
         return
-    for path, text in _texts(form, boards, by, out, stored.paths, skeletons).items():
+    for path, text in _texts(form, boards, by, out, skeletons).items():
         if path is None:
             typer.echo(text, nl=False)
         else:
@@ -116,9 +116,7 @@ def report(
             console.print(f"written: {path}")
 
 
-def _texts(
-    form: Format, boards: Sequence[Board], by: By, out: Path | None, paths: Mapping[int, Path], skeletons: bool
-) -> dict[Path | None, str]:
+def _texts(form: Format, boards: Sequence[Board], by: By, out: Path | None, skeletons: bool) -> dict[Path | None, str]:
     """The report in its format by the file that it goes to; None is the terminal."""
     from stars_bench.report import csv as tidy
     from stars_bench.report import latex, terminal
@@ -130,7 +128,7 @@ def _texts(
     if form is Format.html:
         from stars_bench.report.html import to_html
 
-        return {out: to_html(boards, by.value, paths, skeletons)}
+        return {out: to_html(boards, by.value, skeletons)}
     if form is Format.latex:
         if out is None:  # nowhere to put a .bib file: sources are named under the tables
             return {None: latex.to_latex(boards, by.value).tables}

@@ -8,7 +8,8 @@ KEY is a short digest of what decides the run; one record lies in records/ for e
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,15 +22,39 @@ from stars_bench.records.record import Metric, Record, VariantOrder, parse
 RECORDS_PATTERN = "*/*/*/*/seed*/records/*.json"
 
 
-class StoredRecords(NamedTuple):
-    """All records below a runs folder, sorted, and one line for each file that could not be read.
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record and the file that holds it.
 
-    `paths`: files of the records, by the id of each.
+    Attributes:
+        record: the record.
+        path: its file in the `records` folder of a seed; None for a record that was never written.
     """
 
-    records: list[Record]
+    record: Record
+    path: Path | None = None
+
+
+class StoredRecords(NamedTuple):
+    """All records below a runs folder.
+
+    Attributes:
+        stored: the records with their files, sorted.
+        warnings: one line for each file that could not be read.
+    """
+
+    stored: list[StoredRecord]
     warnings: list[str]
-    paths: dict[int, Path]
+
+    @property
+    def records(self) -> list[Record]:
+        """The records alone."""
+        return [one.record for one in self.stored]
+
+
+def with_path(records: Iterable[Record | StoredRecord]) -> list[StoredRecord]:
+    """Give every record the same form; those without a file get the path None."""
+    return [one if isinstance(one, StoredRecord) else StoredRecord(one) for one in records]
 
 
 def run_folder(runs_dir: Path, dataset: str, protocol: str, method: str, key: str, seed: int) -> Path:
@@ -59,16 +84,14 @@ def read_record(path: Path) -> Record:
 
 def read_records(runs_dir: Path) -> StoredRecords:
     """All records below `runs_dir` (none when it does not exist). A bad file becomes a warning, not a failure."""
-    stored = StoredRecords([], [], {})
+    found = StoredRecords([], [])
     for path in sorted(runs_dir.glob(RECORDS_PATTERN)):
         try:
-            record = read_record(path)
-            stored.records.append(record)
-            stored.paths[id(record)] = path
+            found.stored.append(StoredRecord(read_record(path), path))
         except StarsBenchError as error:
-            stored.warnings.append(str(error))
-    stored.records.sort(key=_order)
-    return stored
+            found.warnings.append(str(error))
+    found.stored.sort(key=lambda one: _order(one.record))
+    return found
 
 
 def to_frame(records: Sequence[Record]) -> pd.DataFrame:

@@ -5,13 +5,12 @@ The tables are there without JavaScript; page/ has the template and the script, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from stars_bench.display.document import document
 from stars_bench.errors import UsageError
-from stars_bench.records.record import Record
+from stars_bench.records.store import StoredRecord
 from stars_bench.report import html_data
 from stars_bench.report.cells import Entry, Sheet, sheets
 from stars_bench.report.leaderboard import Board
@@ -20,20 +19,19 @@ from stars_bench.report.pivot import By, Measured, Told
 FOLDER = ("stars_bench.report", "page")
 
 
-def to_html(
-    boards: Sequence[Board], by: By = "dataset", paths: Mapping[int, Path] | None = None, skeletons: bool = False
-) -> str:
-    """The page.
+def to_html(boards: Sequence[Board], by: By = "dataset", skeletons: bool = False) -> str:
+    """The page; it shows what lies beside the files of records, too.
 
     Args:
-        paths: files of the records by their id; what lies beside them is shown, too. skeletons: put the clips of the
-            maps into the page, which their licence may not let you hand on.
+        boards: the leaderboards.
+        by: what the tables are.
+        skeletons: put the clips of the maps into the page, which their licence may not let you hand on.
 
     Raises:
         UsageError: skeletons were asked for, and `map` kept none.
     """
     tables = sheets(boards, by)
-    content = _content(tables, paths or {}, skeletons)
+    content = _content(tables, skeletons)
     if skeletons and not content["skeletons"]:
         raise UsageError("--skeletons: no map of these results has any; run `stars-bench map RUN...` where the data is")
     return document(
@@ -49,7 +47,7 @@ def to_html(
     )
 
 
-def _content(tables: Sequence[Sheet], paths: Mapping[int, Path], skeletons: bool) -> dict[str, Any]:
+def _content(tables: Sequence[Sheet], skeletons: bool) -> dict[str, Any]:
     """The data of the page; `keys`: by id of an entry's item its number among `cells`."""
     keys: dict[int, int] = {}
     cells: list[dict[str, Any]] = []
@@ -65,23 +63,23 @@ def _content(tables: Sequence[Sheet], paths: Mapping[int, Path], skeletons: bool
             continue
         keys[id(item)] = len(cells)
         cells.append(cell | {"title": f"{item.row.method}, {item.column.title}, {item.board.title}: {entry.text}"})
-    records: dict[str, list[Record]] = {}
+    stored: dict[str, list[StoredRecord]] = {}
     confusions, used = [], set()
     for item in measured:
         title = f"{item.row.label}, {item.board.title}"
-        records.setdefault(title, []).extend(item.cell.records)
-        if (found := html_data.confusion(item, paths)) is not None:
+        stored.setdefault(title, []).extend(item.cell.stored)
+        if (found := html_data.confusion(item)) is not None:
             used.add(item.board.dataset)
             confusions.append(found | {"title": f"{item.column.title}: {title}", "dataset": item.board.dataset})
-    every = [record for own in records.values() for record in own]
+    every = [one for own in stored.values() for one in own]
     return {
         "keys": keys,
         "cells": cells,
         "classes": {dataset: html_data.classes(dataset) for dataset in sorted(used)},
         "confusions": confusions,
-        "curves": _once([curve for title, own in records.items() for curve in html_data.curves(own, paths, title)]),
-        "maps": html_data.maps(every, paths),
-        "skeletons": html_data.skeletons(every, paths) if skeletons else {},
+        "curves": _once([curve for title, own in stored.items() for curve in html_data.curves(own, title)]),
+        "maps": html_data.maps(every),
+        "skeletons": html_data.skeletons(every) if skeletons else {},
         "shots": html_data.shots(measured),
     }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from stars_bench import registry
 from stars_bench.records.record import Record
+from stars_bench.records.store import StoredRecord
 from stars_bench.report.leaderboard import MAIN_METRIC
 from stars_bench.report.pivot import Measured
 from stars_bench.viewer.thumbnails import KeptSkeletons
@@ -81,17 +82,16 @@ def _interval(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f", 95 % {interval[0]:.4g} to {interval[1]:.4g}"
 
 
-def confusion(item: Measured, files: Mapping[int, Path]) -> dict[str, Any] | None:
+def confusion(item: Measured) -> dict[str, Any] | None:
     """Counts of (true, predicted, clips) over the seeds, flat; accuracy of each class alone where predictions are gone.
 
-    Args:
-        files: where a record lies, by its id. None for evaluations that do not classify.
+    None for evaluations that do not classify.
     """
     if item.column.metric != MAIN_METRIC or any(record.per_class is None for record in item.cell.records):
         return None
     pairs: dict[tuple[int, int], int] = {}
-    for record in item.cell.records:
-        found = _predicted(files[id(record)].parent.parent / record.predictions.file) if id(record) in files else None
+    for one in item.cell.stored:
+        found = None if one.path is None else _predicted(one.path.parent.parent / one.record.predictions.file)
         if found is None:
             return {"perClass": _mean_per_class(item.cell.records)}
         values, counts = np.unique(np.stack(found), axis=1, return_counts=True)
@@ -128,15 +128,15 @@ def classes(dataset: str) -> list[str]:
     return list(registry.load("datasets", dataset).classes) if dataset in registry.names("datasets") else []
 
 
-def curves(records: Sequence[Record], files: Mapping[int, Path], title: str) -> Iterator[dict[str, Any]]:
+def curves(stored: Iterable[StoredRecord], title: str) -> Iterator[dict[str, Any]]:
     """What each stage of these records logged: epochs and, by quantity, values."""
     folders: dict[Path, set[str]] = {}
     seeds: dict[Path, int] = {}
-    for record in records:
-        if id(record) in files:
-            folder = files[id(record)].parent.parent
-            folders.setdefault(folder, set()).update(stage.key[:16] for stage in record.stages)
-            seeds[folder] = record.seed
+    for one in stored:
+        if one.path is not None:
+            folder = one.path.parent.parent
+            folders.setdefault(folder, set()).update(stage.key[:16] for stage in one.record.stages)
+            seeds[folder] = one.record.seed
     for folder, keys in folders.items():
         for key, lines in logged(folder).items():
             if key in keys:
@@ -174,9 +174,9 @@ def _finite(value: object) -> float | None:
     return round(float(value), 6) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def maps(records: Sequence[Record], files: Mapping[int, Path]) -> list[dict[str, Any]]:
+def maps(stored: Iterable[StoredRecord]) -> list[dict[str, Any]]:
     """Places of clips that `map` kept for these records; `data` is the digest of the clips' data."""
-    kept = {files[id(record)]: record for record in records if id(record) in files}
+    kept = {one.path: one.record for one in stored if one.path is not None}
     found = []
     for path, record in kept.items():
         try:
@@ -187,10 +187,10 @@ def maps(records: Sequence[Record], files: Mapping[int, Path]) -> list[dict[str,
     return found
 
 
-def skeletons(records: Sequence[Record], files: Mapping[int, Path]) -> dict[str, dict[str, Any]]:
+def skeletons(stored: Iterable[StoredRecord]) -> dict[str, dict[str, Any]]:
     """Small skeletons that `map` kept for these records, by the digest of their data: {layout, licence, clips}."""
     found: dict[str, dict[str, Any]] = {}
-    for path in dict.fromkeys(files[id(record)] for record in records if id(record) in files):
+    for path in dict.fromkeys(one.path for one in stored if one.path is not None):
         try:
             text = skeleton_file(path).read_text(encoding="utf-8")
         except OSError:

@@ -21,6 +21,7 @@ from stars_bench.records import comparable
 from stars_bench.records.aggregate import Estimate, estimate
 from stars_bench.records.published import Published, matching, published_for, published_numbers
 from stars_bench.records.record import REPLICATES, Record, Scalar
+from stars_bench.records.store import StoredRecord, with_path
 
 MAIN_METRIC = "top1"
 CLUSTER_METRICS = ("nmi", "silhouette")
@@ -61,13 +62,18 @@ class Column:
 class Cell:
     """The metrics of one row and column over its seeds, and the marks that not all cells of the row share.
 
-    `records`: what the numbers are from, one per seed (and list).
+    `stored`: the records that the numbers are from, one per seed (and list).
     """
 
     metrics: Mapping[str, Estimate]
     marks: tuple[str, ...]
-    records: tuple[Record, ...]
+    stored: tuple[StoredRecord, ...]
     shown: str = MAIN_METRIC
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The records without their files."""
+        return tuple(one.record for one in self.stored)
 
     @property
     def is_fair(self) -> bool:
@@ -119,11 +125,12 @@ class Board:
         return f"{self.dataset} {self.protocol}, profile {self.profile}{part}"
 
 
-def leaderboard(records: Iterable[Record], published: str = OWN) -> list[Board]:
+def leaderboard(records: Iterable[Record | StoredRecord], published: str = OWN) -> list[Board]:
     """One board per dataset, protocol, profile and part, in the registry's order.
 
     Args:
-        records: those without a top-1 accuracy are left to `store.to_frame`.
+        records: those without a top-1 accuracy are left to `store.to_frame`. Only of records with their files does a
+            page show what lies beside them.
         published: "own": published rows of the methods that were measured; "all": of every method that uses joints
             alone; "none"; else patterns of names, as "MAMP,*CLR". Only numbers of the same dataset, protocol,
             evaluation and settings stand beside a column.
@@ -133,8 +140,8 @@ def leaderboard(records: Iterable[Record], published: str = OWN) -> list[Board]:
     """
     if published not in (OWN, ALL, NONE):
         matching(published)
-    ranked = [record for record in records if shown_metrics(record)]
-    boards = _group(ranked, _place)
+    ranked = [one for one in with_path(records) if shown_metrics(one.record)]
+    boards = _group(ranked, lambda one: _place(one.record))
     datasets, protocols = by_registry("datasets"), by_registry("protocols")
 
     def order(place: _Place) -> tuple[object, ...]:
@@ -153,15 +160,15 @@ def shown_metrics(record: Record) -> tuple[str, ...]:
 # --------------------------------------------------------------------------------------------- what is one row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Entry:
-    """Records that make up one row: by column title, the seeds of one variant."""
+    """Records that make up one row: by column title, the seeds of one variant. Every entry equals itself alone."""
 
-    cells: Mapping[str, list[Record]]
+    cells: Mapping[str, list[StoredRecord]]
 
     @cached_property
     def records(self) -> list[Record]:
-        return [record for seeds in self.cells.values() for record in seeds]
+        return [one.record for seeds in self.cells.values() for one in seeds]
 
     @property
     def name(self) -> str:
@@ -170,7 +177,7 @@ class _Entry:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Everything that decides the numbers of this row, the seed apart, as flat names and values."""
-        variants = {title: _variant_identity(seeds[0]) for title, seeds in self.cells.items()}
+        variants = {title: _variant_identity(seeds[0].record) for title, seeds in self.cells.items()}
         return _flat(_trained_identity(self.records[0]) | variants)
 
     @cached_property
@@ -200,24 +207,24 @@ def _variant_identity(record: Record) -> dict[str, Any]:
     return measured | ({"clips": clips} if record.protocol.validation is None else {})
 
 
-def _entries(records: Sequence[Record]) -> list[_Entry]:
+def _entries(stored: Sequence[StoredRecord]) -> list[_Entry]:
     """Rows of one board. An evaluation that was run with two configs gives its method a second row."""
     entries = []
-    for trained in _group(records, lambda record: digest_json(_trained_identity(record))).values():
+    for trained in _group(stored, lambda one: digest_json(_trained_identity(one.record))).values():
         variants = {
-            title: list(_group(same, lambda record: digest_json(_variant_identity(record))).values())
-            for title, same in _group(trained, lambda record: record.evaluation.title).items()
+            title: list(_group(same, lambda one: digest_json(_variant_identity(one.record))).values())
+            for title, same in _group(trained, lambda one: one.record.evaluation.title).items()
         }
         for cells in zip_longest(*variants.values()):
             entries.append(_Entry({title: seeds for title, seeds in zip(variants, cells, strict=True) if seeds}))
     return entries
 
 
-def _newest(records: Sequence[Record]) -> list[Record]:
+def _newest(stored: Sequence[StoredRecord]) -> list[StoredRecord]:
     """One record per seed and list: a repetition with the same settings is no further seed."""
-    chosen: dict[str, Record] = {}
-    for record in sorted(records, key=lambda record: record.finished):
-        evaluation = record.evaluation
+    chosen: dict[str, StoredRecord] = {}
+    for one in sorted(stored, key=lambda one: one.record.finished):
+        record, evaluation = one.record, one.record.evaluation
         what = [
             _trained_identity(record),
             evaluation.title,
@@ -225,8 +232,8 @@ def _newest(records: Sequence[Record]) -> list[Record]:
             record.seed,
             evaluation.replicate,
         ]
-        chosen[digest_json(what)] = record
-    return sorted(chosen.values(), key=lambda record: (record.started, record.seed))
+        chosen[digest_json(what)] = one
+    return sorted(chosen.values(), key=lambda one: (one.record.started, one.record.seed))
 
 
 # ---------------------------------------------------------------------------------------------- one board
@@ -245,25 +252,25 @@ def _place(record: Record) -> _Place:
     return _Place(record.dataset.name, record.protocol.name, record.dataset.profile, record.protocol.validation)
 
 
-def _board(place: _Place, records: Sequence[Record], choice: str) -> Board:
-    kept = _newest(records)
-    entries = _entries(kept)
-    columns = _columns(kept)
+def _board(place: _Place, stored: Sequence[StoredRecord], choice: str) -> Board:
+    newest = _newest(stored)
+    entries = _entries(newest)
+    columns = _columns(one.record for one in newest)
     labels = {
-        id(entry): label
+        entry: label
         for same in _group(entries, lambda entry: entry.name).values()
         for entry, label in zip(same, _labels(same), strict=True)
     }
     method_order = by_registry("methods")
-    rows = [_row(entry, labels[id(entry)]) for entry in sorted(entries, key=lambda entry: method_order(entry.name))]
+    rows = [_row(entry, labels[entry]) for entry in sorted(entries, key=lambda entry: method_order(entry.name))]
     beside = _published_rows(place, columns, choice, {entry.name for entry in entries})
     notes = [
         *_difference_notes(entries, labels),
         *_mixture_notes(entries, labels),
         *_apart_notes(entries, labels),
-        *dict.fromkeys(note for record in kept for note in record.protocol.notes),
+        *dict.fromkeys(note for one in newest for note in one.record.protocol.notes),
     ]
-    if superseded := len(records) - len(kept):
+    if superseded := len(stored) - len(newest):
         notes.append(f"{superseded} older results left out: the same settings and seed were run again.")
     if choice != NONE and not beside:
         notes.append(_nothing_published(place, choice))
@@ -293,11 +300,11 @@ def _row(entry: _Entry, label: str) -> Row:
     shared = [mark for mark in entry.records[0].marks if all(mark in record.marks for record in entry.records)]
     cells = {}
     for seeds in entry.cells.values():
-        by_name = _group((metric for record in seeds for metric in record.metrics), lambda metric: metric.name)
-        marks = dict.fromkeys(mark for record in seeds for mark in record.marks if mark not in shared)
+        by_name = _group((metric for one in seeds for metric in one.record.metrics), lambda metric: metric.name)
+        marks = dict.fromkeys(mark for one in seeds for mark in one.record.marks if mark not in shared)
         estimates = {name: estimate(same) for name, same in by_name.items()}
-        for metric in shown_metrics(seeds[0]):
-            cells[_title(seeds[0], metric)] = Cell(estimates, tuple(marks), tuple(seeds), metric)
+        for metric in shown_metrics(seeds[0].record):
+            cells[_title(seeds[0].record, metric)] = Cell(estimates, tuple(marks), tuple(seeds), metric)
     first = entry.records[0]
     return Row(first.method.name, label, first.method.preset, cells, tuple(shared))
 
@@ -358,12 +365,12 @@ def _usual(name: str, same: Sequence[_Entry]) -> str | None:
     return value if 2 * count > len(same) else None
 
 
-def _difference_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list[str]:
+def _difference_notes(entries: Sequence[_Entry], labels: Mapping[_Entry, str]) -> list[str]:
     """For every row that is told apart by a key: what differs from the other rows of its method."""
     notes = []
     for same in _group(entries, lambda entry: entry.name).values():
         for entry in same:
-            if not labels[id(entry)].endswith(f"[{entry.key}]"):
+            if not labels[entry].endswith(f"[{entry.key}]"):
                 continue
             differing = [name for name in _differing(same) if _told(entry, name) is not None]
             # What few rows share comes first: among ablations that is what the row is there for.
@@ -375,7 +382,7 @@ def _difference_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> l
     return notes
 
 
-def _mixture_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list[str]:
+def _mixture_notes(entries: Sequence[_Entry], labels: Mapping[_Entry, str]) -> list[str]:
     """For every row whose seeds were run by different code or on different devices: which."""
     notes = []
     for entry in entries:
@@ -385,18 +392,18 @@ def _mixture_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list
         }
         told = [f"{name} ({', '.join(sorted(values))})" for name, values in facts.items() if len(values) > 1]
         if told:
-            notes.append(f"{labels[id(entry)]}: its results come from different {' and '.join(told)}.")
+            notes.append(f"{labels[entry]}: its results come from different {' and '.join(told)}.")
     return notes
 
 
-def _apart_notes(entries: Sequence[_Entry], labels: Mapping[int, str]) -> list[str]:
+def _apart_notes(entries: Sequence[_Entry], labels: Mapping[_Entry, str]) -> list[str]:
     """For every column whose numbers are not all comparable: which stand apart, and why."""
     notes = []
     for title in dict.fromkeys(title for entry in entries for title in entry.cells):
         there = [entry for entry in entries if title in entry.cells]
-        (rest, _), *others = comparable.apart([entry.cells[title][0] for entry in there])
+        (rest, _), *others = comparable.apart([entry.cells[title][0].record for entry in there])
         for group, reasons in others:
-            names, others_named = (", ".join(labels[id(there[place])] for place in part) for part in (group, rest))
+            names, others_named = (", ".join(labels[there[place]] for place in part) for part in (group, rest))
             why = "; ".join(reasons[:4]) + (f" and {len(reasons) - 4} more" if len(reasons) > 4 else "")
             notes.append(f"{title}: not comparable: {others_named} / {names}: {why}.")
     return notes

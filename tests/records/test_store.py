@@ -17,8 +17,9 @@ def test_records_come_back_sorted_as_people_count(tmp_path: Path, make_record: M
         folder = run_folder(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", seed)
         for k in (10, 2, 1):
             write_record(folder, make_record(seed=seed, evaluation__settings={"k": k}))
-    records, warnings, paths = read_records(tmp_path)
-    assert [read_record(paths[id(record)]) for record in records] == records
+    stored, warnings = read_records(tmp_path)
+    records = [one.record for one in stored]
+    assert [read_record(one.path) for one in stored] == records
     found = [(record.evaluation.settings["k"], record.seed) for record in records]
     assert found == [(1, 0), (1, 1), (2, 0), (2, 1), (10, 0), (10, 1)]
     assert warnings == []
@@ -36,14 +37,14 @@ def test_a_bad_file_is_a_warning_and_the_others_are_read(tmp_path: Path, make_re
     broken = good.with_name("broken.json")
     broken.write_text(good.read_text(encoding="utf-8")[:100], encoding="utf-8")
     good.with_name("latin.json").write_bytes(b"\xff\xfe")
-    records, warnings, _ = read_records(tmp_path)
-    assert len(records) == 1
+    stored, warnings = read_records(tmp_path)
+    assert [one.path for one in stored] == [good]
     assert len(warnings) == 2
     assert str(broken) in warnings[0]
 
 
 def test_no_runs_folder_means_no_records(tmp_path: Path) -> None:
-    assert read_records(tmp_path / "nowhere") == ([], [], {})
+    assert read_records(tmp_path / "nowhere") == ([], [])
 
 
 def test_a_plugin_method_gets_a_folder_that_every_file_system_takes(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def runs(make_record: Callable[..., Record], tmp_path: Path) -> Path:
 def page_of(runs: Path, skeletons: bool = False) -> str:
     """The page of all records."""
     stored = read_records(runs)
-    return to_html(leaderboard(stored.records, "own"), paths=stored.paths, skeletons=skeletons)
+    return to_html(leaderboard(stored.stored, "own"), skeletons=skeletons)
 
 
 @pytest.fixture
