@@ -21,6 +21,7 @@ Made from the docstrings by `python scripts/api_page.py`; a test holds that it i
 """
 PARTS = {
     "Data and results": "stars_bench",
+    "Transforms of clips": "stars_bench.data.transforms",
     "What a plug-in implements and receives": "stars_bench.api",
     "Checks for plug-ins": "stars_bench.testing",
 }
@@ -34,7 +35,7 @@ def names(module: Any) -> list[str]:
     listed = getattr(module, "__all__", None) or [
         name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__
     ]
-    public = [name for name in listed if not name.startswith("_") and getattr(module, name).__doc__]
+    public = [name for name in listed if not name.startswith("_") and callable(getattr(module, name))]
     return sorted(public, key=lambda name: inspect.isclass(getattr(module, name)))
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stars_bench.api import DatasetSpec
+    from stars_bench.data import transforms
     from stars_bench.data.torch_dataset import ClipDataset, Parts
+    from stars_bench.data.transforms import StreamName, Transform
     from stars_bench.errors import StarsBenchError, UsageError
     from stars_bench.preparation.prepare import PrepareReport
     from stars_bench.preparation.verify import VerifyReport
@@ -52,6 +54,7 @@ __all__ = [
     "open_dataset",
     "prepare",
     "results",
+    "transforms",
     "verify",
 ]
 
@@ -138,31 +141,50 @@ def load(
     data_dir: str | Path | None = None,
     profile: str | None = None,
     *,
+    transform: Transform | Sequence[Transform] | None = None,
+    test_transform: Transform | Sequence[Transform] | None = None,
     frames: int | None = 120,
     keep: float = 0.95,
     augment: bool = False,
     max_angle: float = 0.3,
-    stream: str = "joint",
+    stream: StreamName = "joint",
     validation: str | None = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
 ) -> Parts:
-    """A prepared dataset under a protocol: `.train` and `.test`, PyTorch Datasets for a training program of your own.
+    """Open a prepared dataset under a protocol: `.train` and `.test`, PyTorch Datasets for your own training program.
 
     An item is (clip (C, T, V, M) float32 in metres, label, name); `.arrays()` gives everything at once. Clips are in
-    memory, so a DataLoader needs no workers, but may have some. Without `augment` clips are those of evaluations here.
+    memory, so a DataLoader needs no workers, but may have some. By default clips are those of evaluations here.
+
+        from stars_bench import transforms as T
+
+        parts = stars_bench.load("ntu60", "xsub", transform=[T.RandomCrop(120), T.RandomRotation(0.3)])
 
     Args:
-        dataset: a name, opened as `open_dataset` does, or an open dataset. protocol: xsub, xview, xset, ...
-        frames: T, to which every crop is resized; None: clips as they are, each of its own length (batch_size=1, or a
-        collate_fn of your own).
-        keep: share of each clip's frames that the centre crop keeps.
-        augment: training clips are random crops of half to all frames, turned at random by up to `max_angle` radians
-        about each axis, as in stage 1 of MAMP and STARS. The test part never is.
-        stream: joint, bone or motion.
+        dataset: a name, opened as `open_dataset` does, or an open dataset.
+        protocol: xsub, xview, xset, ...
+        data_dir: where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
+        profile: how clips were cleaned. Default: the dataset's default, or the only one there is.
+        transform: what happens to training clips: transforms of `stars_bench.transforms`, functions of your own from a
+            clip (C, T, V, M) to a clip, or a sequence of them. Default: what the next options say.
+        test_transform: what happens to test and bank clips. Default: `transform` without chance, that is with centre
+            crops for random ones and without random rotation. If a function of your own draws random numbers, give this
+            one, too.
+        frames: T, to which every crop is resized. None: clips as they are, each of its own length (batch_size=1, or a
+            collate_fn of your own). Default: 120.
+        keep: share of each clip's frames that centre crops keep. Default: 0.95.
+        augment: training clips are random crops of half to all frames, turned at random by up to `max_angle`, as in
+            stage 1 of MAMP and STARS. Default: False.
+        max_angle: largest random turn about each axis, in radians. Default: 0.3.
+        stream: joint, bone or motion. Default: joint.
         validation: "subjects": a part of the training subjects, drawn by `seed`, takes the test part's place, so that
-        settings can be chosen without reading it.
+            settings can be chosen without reading it. Default: None.
+        seed: of that draw. Default: 0.
         settings: of a protocol that has some ({"novel_classes": [3, 17]}).
+
+    Returns:
+        The parts, with the names of the classes and the joint layout.
 
     Raises:
         UsageError: not prepared, no such protocol of this dataset, or an option that does not fit.
@@ -171,6 +193,8 @@ def load(
     parts: Parts = import_module("stars_bench.data.torch_dataset").load(
         opened,
         protocol,
+        transform=transform,
+        test_transform=test_transform,
         frames=frames,
         keep=keep,
         augment=augment,
@@ -231,6 +255,8 @@ def _data_dir(data_dir: str | Path | None) -> Path:
 if not TYPE_CHECKING:  # a type checker must see which names there are, and no others
 
     def __getattr__(name: str) -> Any:
+        if name == "transforms":
+            return import_module("stars_bench.data.transforms")
         if name in _LAZY:
             return getattr(import_module(_LAZY[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -46,6 +46,7 @@ def test_the_public_names_are_these() -> None:
         "open_dataset",
         "prepare",
         "results",
+        "transforms",
         "verify",
     ]
     assert dir(stars_bench) == stars_bench.__all__

@@ -80,23 +80,13 @@ class ClipStore:
         Args:
             ids: (B,) clip numbers. start, length: (B,) int64, in frames. host_ids: ids on the CPU, where known.
         """
-        # float32 throughout, as torch's own interpolation computes it: the published programs' numbers.
-        scale = length.float() / frames
-        steps = torch.arange(frames, dtype=torch.float32, device=self.device)
-        position = ((steps + 0.5) * scale[:, None] - 0.5).clamp_min(0)
-        lower = position.long()
-        upper = torch.minimum(lower + 1, length[:, None] - 1)
         joints, offset = self.coordinates.of(ids, host_ids)
-        weight = (position - lower).to(joints.dtype)[:, None, :, None, None]
-        first = (offset + start)[:, None, None]
-        body = torch.arange(BODIES, device=self.device)[None, :, None]
-        present = body < self.bodies[ids][:, None, None]
-        base = first + torch.where(present, body, 0) * self.frames[ids][:, None, None]
-        out = torch.lerp(
-            _rows(joints, base + lower[:, None]), _rows(joints, base + upper[:, None]), weight
-        )  # (B, M, T, V, 3)
+        body = torch.arange(BODIES, device=self.device)
+        present = body < self.bodies[ids][:, None]
+        first = (offset + start)[:, None] + torch.where(present, body, 0) * self.frames[ids][:, None]
+        out = interpolate(joints, first, length, frames)
         if self.absent == "zero":
-            out *= present[..., None, None]
+            out *= present[..., None, None, None]
         return as_stream(out, self.stream, self.parents).permute(0, 4, 2, 3, 1).contiguous()
 
 
@@ -151,8 +141,8 @@ class ClipPart:
         """Centre crop: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
         ids = self.ids[rows]
         valid = self.store.valid[ids]
-        start = ((1 - keep) * valid.double() / 2).long()
-        return self.store.resized(ids, start, valid - 2 * start, frames, self._on_host(rows))
+        start, length = center_crop(valid, keep)
+        return self.store.resized(ids, start, length, frames, self._on_host(rows))
 
     def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
         """Random crop of half to all of the frames (at least 64), resized, turned: (B, 3, frames, V, 2)."""
@@ -168,6 +158,26 @@ def _rows(joints: Tensor, numbers: Tensor) -> Tensor:
     """Rows (..., V, 3) of joints (R, V, 3) by number (...): whole rows are copied, several times faster than []."""
     found = joints.flatten(1).index_select(0, numbers.flatten())
     return found.view(*numbers.shape, *joints.shape[1:])
+
+
+def interpolate(joints: Tensor, first: Tensor, length: Tensor, frames: int) -> Tensor:
+    """Resize clips linearly over time, with two taps: (B, M, frames, V, 3).
+
+    Args:
+        joints: (R, V, 3) rows of all clips, each body's frames one after another.
+        first: (B, M) int64, the row of the first frame of each body.
+        length: (B,) int64, frames of each clip from there on.
+        frames: of the result.
+    """
+    # float32 throughout, as torch's own interpolation computes it: the published programs' numbers.
+    scale = length.float() / frames
+    steps = torch.arange(frames, dtype=torch.float32, device=joints.device)
+    position = ((steps + 0.5) * scale[:, None] - 0.5).clamp_min(0)
+    lower = position.long()
+    upper = torch.minimum(lower + 1, length[:, None] - 1)
+    weight = (position - lower).to(joints.dtype)[:, None, :, None, None]
+    first = first[..., None]
+    return torch.lerp(_rows(joints, first + lower[:, None]), _rows(joints, first + upper[:, None]), weight)
 
 
 def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:
@@ -194,9 +204,30 @@ def valid_frames(joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bod
     return np.maximum(np.bincount(clip, weights=both.sum(-1) != 0, minlength=len(frames)).astype(np.int64), 1)
 
 
-def random_crop(valid: Tensor, fraction: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-    """Start and length (B,) of crops of clips of F frames; `fraction` and `place` (B,) are draws from [0, 1)."""
-    length = ((0.5 + 0.5 * fraction) * valid).long().clamp_min(MIN_CROP).minimum(valid)
+def center_crop(valid: Tensor, keep: float) -> tuple[Tensor, Tensor]:
+    """Return start and length (B,) of centre crops of clips of `valid` (B,) frames, of which they keep the share."""
+    start = ((1 - keep) * valid.double() / 2).long()
+    return start, valid - 2 * start
+
+
+def random_crop(
+    valid: Tensor,
+    fraction: Tensor,
+    place: Tensor,
+    shares: tuple[float, float] = (0.5, 1.0),
+    min_frames: int = MIN_CROP,
+) -> tuple[Tensor, Tensor]:
+    """Return start and length (B,) of random crops.
+
+    Args:
+        valid: (B,) int64, frames of the clips.
+        fraction: (B,) draws from [0, 1), for the length.
+        place: (B,) draws from [0, 1), for the start.
+        shares: the smallest and the largest share of the frames that a crop has.
+        min_frames: the least length, where the clip has so many frames.
+    """
+    low, high = shares
+    length = ((low + (high - low) * fraction) * valid).long().clamp_min(min_frames).minimum(valid)
     return (place * (valid - length + 1)).long(), length
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -49,17 +50,25 @@ def share(first: int, count: int, total: int) -> Iterator[None]:
 
 
 def rand(
-    *size: int, dim: int = 0, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    *size: int,
+    dim: int = 0,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """torch.rand of `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
-    return _drawn(torch.rand, size, dim, dtype, device)
+    return _drawn(partial(torch.rand, generator=generator), size, dim, dtype, device)
 
 
 def randn(
-    *size: int, dim: int = 0, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    *size: int,
+    dim: int = 0,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """torch.randn of `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
-    return _drawn(torch.randn, size, dim, dtype, device)
+    return _drawn(partial(torch.randn, generator=generator), size, dim, dtype, device)
 
 
 def _drawn(

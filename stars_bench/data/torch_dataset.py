@@ -19,13 +19,25 @@ from torch.utils.data import Dataset
 
 from stars_bench import registry
 from stars_bench.api import ProtocolSpec, Skeleton
-from stars_bench.data.clip_store import STREAMS, ClipPart, ClipStore
+from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.data.transforms import (
+    CenterCrop,
+    Compose,
+    RandomCrop,
+    RandomRotation,
+    Stream,
+    StreamName,
+    Transform,
+)
 from stars_bench.errors import UsageError
 from stars_bench.protocols.standard import make_split
 from stars_bench.protocols.validation import hold_out_subjects
 from stars_bench.storage.shards import PreparedDataset
 
 BATCH = 256
+FRAMES = 120
+MAX_ANGLE = 0.3
+NOTHING = Compose(())
 
 Sample = tuple[Tensor, int, str]
 """A clip (C, T, V, M) float32 in metres, its class counted from 0, its name."""
@@ -38,10 +50,11 @@ class ClipDataset(Dataset[Sample]):
     clip has one body, the second is what the dataset's profile says: zeros, or the first again.
 
     Args:
-        store: all clips of the dataset; the parts share it. rows: (N,) their row numbers in `table`. frames: T of every
-        clip; None: each clip has its own length and is neither cropped nor resized. keep: share of each clip that the
-        centre crop keeps. augment: a random crop of half to all frames, turned at random, in place of the centre crop.
-        max_angle: the largest random turn about each axis, radians.
+        store: all clips of the dataset; the parts share it.
+        table: the dataset's clip table.
+        rows: (N,) row numbers of the part's clips in `table`.
+        num_classes: of the dataset.
+        transform: what happens to each clip (3, F, V, 2), F its own length. Default: nothing.
     """
 
     def __init__(
@@ -50,15 +63,12 @@ class ClipDataset(Dataset[Sample]):
         table: pd.DataFrame,
         rows: np.ndarray,
         num_classes: int,
-        frames: int | None,
-        keep: float = 0.95,
-        augment: bool = False,
-        max_angle: float = 0.3,
+        transform: Compose = NOTHING,
     ) -> None:
         self.rows = np.asarray(rows, dtype=np.int64)
         self.names: list[str] = table["name"].iloc[self.rows].tolist()
         self.labels: np.ndarray = table["label"].to_numpy(dtype=np.int64)[self.rows]
-        self.frames, self.keep, self.augment, self.max_angle = frames, keep, augment, max_angle
+        self.transform = transform
         self._part = ClipPart(store, self.rows, self.labels, num_classes)
 
     def __len__(self) -> int:
@@ -80,23 +90,25 @@ class ClipDataset(Dataset[Sample]):
     def arrays(self) -> tuple[np.ndarray, np.ndarray, list[str]] | tuple[list[np.ndarray], np.ndarray, list[str]]:
         """Everything at once: clips (N, 3, T, V, 2) float32, labels (N,) int64, names.
 
-        With `frames=None` clips are a list of arrays (3, F, V, 2), each of its own length.
+        Where the transform leaves each clip its own length, clips are a list of arrays (3, F, V, 2).
         """
         parts = [self._clips(numbers) for numbers in torch.split(torch.arange(len(self)), BATCH)]
-        if self.frames is None:
+        if self.transform.frames is None or not parts:
             return [clip.numpy() for part in parts for clip in part], self.labels, self.names
-        out = np.empty((len(self), 3, self.frames, self._part.num_joints, 2), np.float32)
+        out = np.empty((len(self), *parts[0][0].shape), np.float32)
         for number, part in enumerate(parts):
-            out[number * BATCH : (number + 1) * BATCH] = part
+            out[number * BATCH : (number + 1) * BATCH] = part if isinstance(part, Tensor) else torch.stack(part)
         return out, self.labels, self.names
 
     def _clips(self, numbers: Tensor) -> Tensor | list[Tensor]:
         """Clips (B, 3, T, V, 2), or B of them, each of its own length."""
-        if self.frames is None:
-            return [self._whole(number) for number in numbers]
-        if self.augment:
-            return self._part.cropped(numbers, self.frames, self.max_angle)
-        return self._part.whole(numbers, self.frames, self.keep)
+        first, *others = self.transform.transforms or (None,)
+        if isinstance(first, (CenterCrop, RandomCrop)) and first.frames is not None:
+            # The usual case: cropped and resized out of the store, all clips of the batch at once.
+            ids = self._part.ids[numbers]
+            start, length = first.window(self._part.store.valid[ids])
+            return Compose(others)(self._part.store.resized(ids, start, length, first.frames))
+        return [self.transform(self._whole(number)) for number in numbers]
 
     def _whole(self, number: Tensor) -> Tensor:
         """All frames of one clip: resized to its own length, which changes no bit."""
@@ -110,9 +122,14 @@ class Parts:
     """A dataset under a protocol.
 
     Args:
-        train, test: what a method learns from, and what it is asked. bank: the labelled clips of classes that training
-        never sees, where the protocol has some (`unseen`, `oneshot`, `fewshot`), else None. classes: names, by label.
-        skeleton: names of the joints, parents, centre. dataset: what was prepared: `.digest` says exactly which data.
+        train: what a method learns from.
+        test: what it is asked.
+        bank: the labelled clips of classes that training never sees, where the protocol has some (`unseen`, `oneshot`,
+            `fewshot`), else None.
+        classes: names, by label.
+        skeleton: names of the joints, parents, centre.
+        dataset: what was prepared: `.digest` says exactly which data.
+        protocol: its name.
     """
 
     train: ClipDataset
@@ -128,17 +145,27 @@ def load(
     dataset: PreparedDataset,
     protocol: str,
     *,
-    frames: int | None = 120,
+    transform: Transform | Sequence[Transform] | None = None,
+    test_transform: Transform | Sequence[Transform] | None = None,
+    frames: int | None = FRAMES,
     keep: float = 0.95,
     augment: bool = False,
-    max_angle: float = 0.3,
-    stream: str = "joint",
+    max_angle: float = MAX_ANGLE,
+    stream: StreamName = "joint",
     validation: str | None = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
 ) -> Parts:
     """See `stars_bench.load`."""
-    _check(frames, keep, augment, stream, validation)
+    if transform is None:
+        training = _usual(frames, keep, augment, max_angle, stream)
+    elif (frames, augment, max_angle, stream) != (FRAMES, False, MAX_ANGLE, "joint"):
+        raise UsageError("transform= says how clips are cropped, turned and streamed: leave out the other options")
+    else:
+        training = Compose([transform])
+    testing = training.for_evaluation(keep) if test_transform is None else Compose([test_transform])
+    if validation not in (None, "subjects"):
+        raise UsageError(f"validation={validation!r}: there is 'subjects'")
     rule: ProtocolSpec = registry.load("protocols", protocol)
     if not dataset.has_protocol(rule):
         raise UsageError(f"{dataset.name} has no protocol {rule.name} ({', '.join(rule.datasets)} have it)")
@@ -147,33 +174,31 @@ def load(
         if split.bank is not None:
             raise UsageError(f"validation={validation!r} is not for {rule.name}, which tests other classes")
         split = hold_out_subjects(dataset.table, split, seed)
-    store, classes = ClipStore.of(dataset, "cpu", stream), dataset.spec.classes
+    store, classes, skeleton = ClipStore.of(dataset), dataset.spec.classes, dataset.spec.skeleton
 
-    def part(rows: np.ndarray, augmented: bool = False) -> ClipDataset:
-        return ClipDataset(store, dataset.table, rows, len(classes), frames, keep, augmented, max_angle)
+    def part(rows: np.ndarray, transforms: Compose) -> ClipDataset:
+        return ClipDataset(store, dataset.table, rows, len(classes), transforms.with_skeleton(skeleton))
 
     return Parts(
-        train=part(split.train, augment),
-        test=part(split.test),
-        bank=None if split.bank is None else part(split.bank),
+        train=part(split.train, training),
+        test=part(split.test, testing),
+        bank=None if split.bank is None else part(split.bank, testing),
         classes=classes,
-        skeleton=dataset.spec.skeleton,
+        skeleton=skeleton,
         dataset=dataset,
         protocol=rule.name,
     )
 
 
-def _check(frames: int | None, keep: float, augment: bool, stream: str, validation: str | None) -> None:
-    if frames is not None and frames < 1:
-        raise UsageError(f"frames={frames}: at least 1, or None for clips of their own length")
-    if frames is None and augment:
+def _usual(frames: int | None, keep: float, augment: bool, max_angle: float, stream: StreamName) -> Compose:
+    """The clips of evaluations, or, augmented, of stage 1 of MAMP and STARS."""
+    streams = [] if stream == "joint" else [Stream(stream)]
+    if augment and frames is None:
         raise UsageError("augment=True crops and resizes: it needs frames=N")
-    if not 0 < keep <= 1:
-        raise UsageError(f"keep={keep}: the share of a clip's frames, above 0 and at most 1")
-    if stream not in STREAMS:
-        raise UsageError(f"stream={stream!r}: there are {', '.join(STREAMS)}")
-    if validation not in (None, "subjects"):
-        raise UsageError(f"validation={validation!r}: there is 'subjects'")
+    if augment:
+        return Compose([RandomCrop(frames), *streams, RandomRotation(max_angle)])
+    centre = CenterCrop(frames, keep)
+    return Compose(streams if frames is None else [centre, *streams])
 
 
 def _settings(rule: ProtocolSpec, settings: Mapping[str, Any] | None) -> Any:

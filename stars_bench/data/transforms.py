@@ -1,0 +1,296 @@
+"""Transforms of clips: crops, resizing, rotation, bone and motion streams, and how they are put together.
+
+Each takes one clip (C, T, V, M) or a batch (B, C, T, V, M), float32 in metres, and returns as many; the code is that of
+the methods and evaluations of this package (`data/clip_store.py`), so the numbers are the same. Random transforms draw
+from torch's global generator, or from the one that they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from stars_bench.api import Skeleton
+from stars_bench.data import random
+from stars_bench.data.clip_store import (
+    MIN_CROP,
+    STREAMS,
+    as_stream,
+    center_crop,
+    interpolate,
+    random_crop,
+    rotate,
+    valid_frames,
+)
+from stars_bench.errors import UsageError
+
+__all__ = ["CenterCrop", "Compose", "RandomCrop", "RandomRotation", "Resize", "Stream"]
+
+StreamName = Literal["joint", "bone", "motion"]
+Transform = Callable[[Tensor], Tensor]
+"""What takes a clip (C, T, V, M) and returns one."""
+
+
+@dataclass(frozen=True)
+class CenterCrop:
+    """Keep the middle of a clip, and resize it.
+
+    Only the frames that hold a body count: int((1 - keep) * F / 2) of these F are dropped at each end.
+
+    Args:
+        frames: T of the result, by linear interpolation. Default: None, the crop's own length (single clips only).
+        keep: share of the frames that is kept, above 0 and at most 1. Default: 0.95, as evaluations have it.
+
+    Raises:
+        UsageError: a number that is out of its range.
+    """
+
+    frames: int | None = None
+    keep: float = 0.95
+
+    def __post_init__(self) -> None:
+        _check_frames(self.frames)
+        if not 0 < self.keep <= 1:
+            raise UsageError(f"keep={self.keep}: the share of a clip's frames, above 0 and at most 1")
+
+    def window(self, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return start and length (B,) int64 of the crops of clips of `valid` (B,) frames."""
+        return center_crop(valid, self.keep)
+
+    def __call__(self, clip: Tensor) -> Tensor:
+        return _take(self, clip)
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """Cut a random part out of a clip, and resize it: temporal crop-resize, as in stage 1 of MAMP and STARS.
+
+    Args:
+        frames: T of the result, by linear interpolation. Default: None, the crop's own length (single clips only).
+        min_share: smallest share of the clip's frames. Default: 0.5.
+        max_share: largest share of the clip's frames. Default: 1.
+        min_frames: no crop is shorter, where the clip has so many frames. Default: 64.
+        generator: where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds
+            in each of its workers.
+
+    Raises:
+        UsageError: a number that is out of its range.
+    """
+
+    frames: int | None = None
+    min_share: float = 0.5
+    max_share: float = 1.0
+    min_frames: int = MIN_CROP
+    generator: torch.Generator | None = None
+
+    def __post_init__(self) -> None:
+        _check_frames(self.frames)
+        if not 0 < self.min_share <= self.max_share <= 1:
+            raise UsageError(
+                f"min_share={self.min_share}, max_share={self.max_share}: shares of a clip's frames, above 0, at most "
+                "1, the smaller one first"
+            )
+        if self.min_frames < 1:
+            raise UsageError(f"min_frames={self.min_frames}: at least 1")
+
+    def window(self, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return start and length (B,) int64 of the crops of clips of `valid` (B,) frames."""
+        drawn = random.rand(2, len(valid), dim=1, dtype=torch.float64, device=valid.device, generator=self.generator)
+        return random_crop(valid, drawn[0], drawn[1], (self.min_share, self.max_share), self.min_frames)
+
+    def __call__(self, clip: Tensor) -> Tensor:
+        return _take(self, clip)
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Resize a clip over time by linear interpolation, all its frames included.
+
+    Args:
+        frames: T of the result.
+
+    Raises:
+        UsageError: fewer than one frame.
+    """
+
+    frames: int
+
+    def __post_init__(self) -> None:
+        _check_frames(self.frames)
+
+    def __call__(self, clip: Tensor) -> Tensor:
+        clips = _as_batch(clip)
+        whole = torch.full((len(clips),), clips.shape[2], device=clip.device)
+        out = _resize(clips, torch.zeros_like(whole), whole, self.frames)
+        return out if clip.ndim == 5 else out[0]
+
+
+@dataclass(frozen=True)
+class RandomRotation:
+    """Turn a clip about the origin: about x, then y, then z, each by a uniformly drawn angle.
+
+    Args:
+        max_angle: largest angle about each axis, in radians. Default: 0.3, as in stage 1 of MAMP and STARS.
+        generator: where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds
+            in each of its workers.
+
+    Raises:
+        UsageError: a negative angle.
+    """
+
+    max_angle: float = 0.3
+    generator: torch.Generator | None = None
+
+    def __post_init__(self) -> None:
+        if not self.max_angle >= 0:
+            raise UsageError(f"max_angle={self.max_angle}: radians, at least 0")
+
+    def __call__(self, clip: Tensor) -> Tensor:
+        clips = _as_batch(clip)
+        drawn = random.rand(len(clips), 3, device=clip.device, generator=self.generator)
+        return rotate(clips, (2 * drawn - 1) * self.max_angle).reshape(clip.shape)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Turn joints into another input stream (2s-AGCN, arXiv:1805.07694; CrosSCLR, arXiv:2104.14466).
+
+    Methods make the stream after cropping and resizing, and before rotation.
+
+    Args:
+        name: "bone" (a joint minus its parent; 0 for the root), "motion" (the next frame minus this one; 0 for the last
+            frame) or "joint" (no change).
+        skeleton: the joint layout, for bones. Default: None, the dataset's own in `stars_bench.load`.
+
+    Raises:
+        UsageError: no such stream; or bones of a clip without a layout, or with one of another number of joints.
+    """
+
+    name: StreamName
+    skeleton: Skeleton | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in STREAMS:
+            raise UsageError(f"stream={self.name!r}: there are {', '.join(STREAMS)}")
+
+    def __call__(self, clip: Tensor) -> Tensor:
+        clips = _as_batch(clip)
+        parents = () if self.skeleton is None else self.skeleton.parents
+        if self.name == "bone" and len(parents) != clips.shape[3]:
+            has = "no skeleton" if self.skeleton is None else f"{self.skeleton.name} has {len(parents)} joints"
+            raise UsageError(f"Stream('bone'): clips of {clips.shape[3]} joints, but {has}: give their skeleton=")
+        bodies = clips.permute(0, 4, 2, 3, 1)
+        out = as_stream(bodies, self.name, torch.tensor(parents, dtype=torch.int64, device=clip.device))
+        return out.permute(0, 4, 2, 3, 1).reshape(clip.shape).contiguous()
+
+
+class Compose:
+    """Apply transforms one after another.
+
+    Args:
+        transforms: those of this module, sequences of them, and functions of your own from a clip (C, T, V, M) to a
+            clip. In a batch, functions of your own are called clip by clip.
+    """
+
+    def __init__(self, transforms: Iterable[Transform | Sequence[Transform]]) -> None:
+        self.transforms: tuple[Transform, ...] = tuple(_flat(transforms))
+
+    def __call__(self, clip: Tensor) -> Tensor:
+        for transform in self.transforms:
+            if clip.ndim == 5 and not isinstance(transform, OWN):
+                clip = torch.stack([transform(one) for one in clip])
+            else:
+                clip = transform(clip)
+        return clip
+
+    def __len__(self) -> int:
+        return len(self.transforms)
+
+    def __repr__(self) -> str:
+        return f"Compose([{', '.join(map(repr, self.transforms))}])"
+
+    @property
+    def frames(self) -> int | None:
+        """T of what comes out; None: it depends on the clip."""
+        lengths = [frames for each in self.transforms if (frames := getattr(each, "frames", None)) is not None]
+        return lengths[-1] if lengths else None
+
+    def with_skeleton(self, skeleton: Skeleton) -> Compose:
+        """Return the same transforms, streams without a joint layout having this one."""
+        return Compose(
+            replace(each, skeleton=skeleton) if isinstance(each, Stream) and each.skeleton is None else each
+            for each in self.transforms
+        )
+
+    def for_evaluation(self, keep: float) -> Compose:
+        """Return the same transforms without chance: centre crops for random ones, and no rotation.
+
+        Args:
+            keep: share of the frames that the centre crops keep.
+        """
+        return Compose(
+            CenterCrop(each.frames, keep) if isinstance(each, RandomCrop) else each
+            for each in self.transforms
+            if not isinstance(each, RandomRotation)
+        )
+
+
+OWN = (CenterCrop, RandomCrop, Resize, RandomRotation, Stream, Compose)
+"""Transforms that take batches as well as single clips."""
+
+
+def _flat(transforms: Iterable[Transform | Sequence[Transform]]) -> Iterator[Transform]:
+    for each in transforms:
+        if isinstance(each, Compose):
+            yield from each.transforms
+        elif isinstance(each, Sequence):
+            yield from _flat(each)
+        elif callable(each):
+            yield each
+        else:
+            raise UsageError(f"transform {each!r}: cannot be called; a transform takes a clip (C, T, V, M)")
+
+
+def _check_frames(frames: int | None) -> None:
+    if frames is not None and frames < 1:
+        raise UsageError(f"frames={frames}: at least 1, or None for clips of their own length")
+
+
+def _as_batch(clip: Tensor) -> Tensor:
+    """Return a clip as a batch of one; a batch as it is."""
+    if clip.ndim not in (4, 5):
+        raise UsageError(f"a clip is (C, T, V, M), a batch (B, C, T, V, M): this has shape {tuple(clip.shape)}")
+    return clip if clip.ndim == 5 else clip[None]
+
+
+def _take(crop: CenterCrop | RandomCrop, clip: Tensor) -> Tensor:
+    clips = _as_batch(clip)
+    if crop.frames is None and len(clips) != 1:
+        raise UsageError(f"{type(crop).__name__} of a batch: crops differ in length; give frames=N")
+    start, length = crop.window(_valid(clips))
+    out = _resize(clips, start, length, crop.frames or int(length))
+    return out if clip.ndim == 5 else out[0]
+
+
+def _valid(clips: Tensor) -> Tensor:
+    """Return how many frames (B,) int64 of each clip hold a body."""
+    count, _, frames, joints, bodies = clips.shape
+    rows = clips.permute(0, 4, 2, 3, 1).reshape(-1, joints, clips.shape[1])
+    if bodies > 2:
+        raise UsageError(f"clips of {bodies} bodies: there are at most 2")
+    every = torch.full((count,), frames)
+    offset = torch.arange(count) * frames * bodies
+    found = valid_frames(rows.cpu().numpy(), offset.numpy(), every.numpy(), torch.full((count,), bodies).numpy())
+    return torch.from_numpy(found).to(clips.device)
+
+
+def _resize(clips: Tensor, start: Tensor, length: Tensor, frames: int) -> Tensor:
+    """Return frames start .. start + length (B,) of clips (B, C, T, V, M), resized: (B, C, frames, V, M)."""
+    count, channels, before, joints, bodies = clips.shape
+    rows = clips.permute(0, 4, 2, 3, 1).reshape(-1, joints, channels)
+    first = torch.arange(count * bodies, device=clips.device).view(count, bodies) * before + start[:, None]
+    return interpolate(rows, first, length, frames).permute(0, 4, 2, 3, 1).contiguous()
