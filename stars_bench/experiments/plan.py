@@ -127,6 +127,23 @@ class Plan:
         return list(dict.fromkeys(f"{start.path}: {note}" for start in self.starts.values() for note in start.notes))
 
     @property
+    def preset_name(self) -> str:
+        """The preset as the record names it: changed as soon as one setting is."""
+        configs = (self.method.Config, *(config for _, config in self.evaluations.values()))
+        preset = self.request.preset if any(hasattr(config, "preset") for config in configs) else "default"
+        changed = any(not item.startswith("protocol.") for item in self.request.overrides)
+        return f"changed {preset}" if changed else preset
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the table must know of the split."""
+        split = self.split
+        bank = 0 if split.bank is None else len(split.bank)
+        unlisted = self.dataset.num_clips - len(split.train) - len(split.test) - bank
+        # Where classes are novel, clips of no part are the rule: the test subjects' base classes.
+        return (f"{unlisted:,} clips are in neither part of {self.protocol.name}.",) if unlisted and not bank else ()
+
+    @property
     def is_trained(self) -> bool:
         """Whether --init gives the method's own encoder, so that there is nothing to train."""
         return any(start.target == self.target for start in self.starts.values())

@@ -11,7 +11,7 @@ import numpy as np
 from stars_bench import registry
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.evaluation.subject import Outcome
-from stars_bench.experiments.runner import measured
+from stars_bench.experiments.seed_run import measured
 from stars_bench.io import files
 from stars_bench.io.files import digest_file, digest_json, utc_now
 from stars_bench.records import store

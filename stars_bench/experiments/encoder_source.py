@@ -1,0 +1,77 @@
+"""Where the encoder of a seed comes from: trained by the plan's method, or rebuilt from what --init names.
+
+A source takes a `SeedRun` and gives a `TrainedEncoder`; any function of that shape can stand in for these two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from torch import nn
+
+from stars_bench.errors import StarsBenchError
+from stars_bench.experiments import pretrained
+from stars_bench.experiments.plan import Plan
+from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
+from stars_bench.io.files import digest_json
+from stars_bench.training import distributed
+from stars_bench.training.stages import code_digest
+
+
+def source_of(plan: Plan) -> EncoderSource:
+    """Choose the source: --init where it gives the method's own encoder, else the method."""
+    return rebuilt if plan.is_trained else trained
+
+
+def rebuilt(run: SeedRun) -> TrainedEncoder:
+    """Rebuild the encoder that --init names, already trained by the plan's method.
+
+    Raises:
+        UsageError: its method cannot be built without training, or it is for other joints.
+    """
+    start = run.start
+    if start is None:
+        raise StarsBenchError(f"{run.folder}: there is no encoder to start from with seed {run.seed}")
+    return TrainedEncoder(pretrained.rebuild(start, run.store.num_joints).to(run.plan.device), start.key)
+
+
+def trained(run: SeedRun) -> TrainedEncoder:
+    """Train the encoder by the plan's method, from what --init names where there is one, and keep it in encoder.pt.
+
+    Raises:
+        StarsBenchError: `fit` returns something else than an encoder, or training fails.
+    """
+    plan, start = run.plan, run.start
+    loaded = None if start is None else pretrained.rebuild(start, run.store.num_joints).to(plan.device)
+    context = {} if start is None else {"started_from": start.key}
+    fit = run.stage_run(plan.config, run.split.train, start=loaded, **context)
+    method = plan.method()
+    encoder = method.fit(run.part(run.split.train, labelled=getattr(method, "needs_labels", False)), fit)
+    if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
+        raise StarsBenchError(f"{plan.method.name}: fit must return an nn.Module with `dim` and `frames`")
+    distributed.take_weights_of_first(encoder)
+    encoder = encoder.to(plan.device).requires_grad_(True)
+    config = plan.config.model_dump(mode="json")
+    code = sorted({code_digest(type(part).__module__) for part in (method, encoder)})
+    key = digest_json({"stages": fit.key, "method": plan.target, "config": config, "code": code})
+    facts = {
+        "method": plan.target,
+        "config": config,
+        "preset": plan.preset_name,
+        "run": plan.key,
+        "key": key,
+        "seed": run.seed,
+        "dataset": plan.dataset.name,
+        "protocol": plan.protocol.name,
+        "stream": plan.request.stream,
+        "train": _together(set(run.names(run.split.train)), start.train if start else set()),
+        "classes": _together(run.class_names(run.split.train), start.classes if start else set()),
+    }
+    if distributed.is_first():
+        pretrained.save(run.folder / pretrained.FILE, encoder, facts)
+    return TrainedEncoder(encoder, key, fit.stages)
+
+
+def _together(own: set[str], before: Set[str] | None) -> set[str] | None:
+    """What an encoder was trained on in all; None: unknown."""
+    return None if before is None else own | before

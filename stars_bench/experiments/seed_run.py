@@ -1,0 +1,345 @@
+"""One seed of a plan: its split, its folder, its clips and its encoder in, the records of every evaluation out.
+
+Where the encoder comes from is the one thing that varies: an `EncoderSource` (encoder_source.py) trains it or rebuilds
+it. Everything after that is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from stars_bench.api import Split
+from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.evaluation.flops import multiply_adds
+from stars_bench.evaluation.subject import Outcome, Subject
+from stars_bench.experiments.plan import Plan, device_name, to_toml
+from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.io.files import (
+    alone_in,
+    code_state,
+    digest_file,
+    digest_lines,
+    environment,
+    path_part,
+    utc_now,
+    write_text,
+)
+from stars_bench.models.layers.encoder import Block
+from stars_bench.protocols.episodes import draw_episodes
+from stars_bench.records import store
+from stars_bench.records.metrics import measure, per_class
+from stars_bench.records.predictions import save_predictions
+from stars_bench.records.record import (
+    CodePart,
+    DatasetPart,
+    EnvironmentPart,
+    EvaluationPart,
+    InitPart,
+    MethodPart,
+    Metric,
+    PredictionsPart,
+    ProtocolPart,
+    Record,
+    StagePart,
+)
+from stars_bench.training import checkpoint, distributed
+from stars_bench.training.loop import Progress, Tell
+from stars_bench.training.stages import StageResult, StageRun
+
+
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """An encoder that is ready to be evaluated.
+
+    Args:
+        module: maps clips (B, 3, T, V, M) to features (B, `module.dim`); `module.frames` is its T.
+        key: names it: a digest of all code, data and settings that its weights depend on.
+        stages: what was trained for it, in order; empty where nothing was.
+    """
+
+    module: nn.Module
+    key: str
+    stages: Sequence[StageResult] = ()
+
+
+EncoderSource = Callable[["SeedRun"], TrainedEncoder]
+"""Where the encoder of a seed comes from; `encoder_source.py` has the sources."""
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One seed of a plan, from its clips to its records.
+
+    Args:
+        plan: what to run, resolved.
+        seed: of all random numbers; held-out subjects depend on it, too.
+        split: the clips that train and that are tested.
+        folder: the seed's folder.
+        store: all clips of the dataset, on the device.
+        source: gives the encoder.
+        progress: called while something is computed.
+        tell: called with a line for each thing that the user must know.
+        started: when the seed was started (UTC, ISO 8601).
+    """
+
+    plan: Plan
+    seed: int
+    split: Split
+    folder: Path
+    store: ClipStore
+    source: EncoderSource
+    progress: Progress | None
+    tell: Tell | None
+    started: str
+
+    def records(self) -> list[Record]:
+        """Evaluate the encoder and keep the records.
+
+        Returns:
+            One record for each outcome of each evaluation, new or already there.
+
+        Raises:
+            StarsBenchError: another process writes to the folder, or training or an evaluation fails.
+        """
+        with alone_in(self.folder) if distributed.is_first() else nullcontext():
+            return self._records()
+
+    def _records(self) -> list[Record]:
+        if distributed.is_first():
+            write_text(self.folder / "config.toml", to_toml(self.plan))
+        encoder = self.source(self)
+        if self.tell and self.plan.request.compile and not any(isinstance(m, Block) for m in encoder.module.modules()):
+            self.tell(f"--compile changes nothing: {self.plan.method.name} has no transformer blocks")
+        method = self._method_part(encoder.module)
+        weights = checkpoint.digest_tensors(encoder.module.state_dict())
+        records = []
+        for name, (evaluation, config) in self.plan.evaluations.items():
+            subject = self._subject(encoder, config)
+            for outcome in evaluation().run(subject):
+                keep = partial(self._keep, outcome, name, config, method, encoder.stages, weights)
+                records.append(distributed.from_first(keep))
+        return records
+
+    @property
+    def start(self) -> Pretrained | None:
+        """The encoder that --init names for this seed."""
+        return self.plan.starts.get(self.seed)
+
+    def names(self, ids: np.ndarray) -> np.ndarray:
+        """Names of clips, by their numbers."""
+        names: np.ndarray = self.plan.dataset.table["name"].to_numpy(dtype=str)[ids]
+        return names
+
+    def labels(self, ids: np.ndarray) -> np.ndarray:
+        """Classes of clips, by their numbers."""
+        labels: np.ndarray = self.plan.dataset.table["label"].to_numpy(dtype=np.int64)[ids]
+        return labels
+
+    def class_names(self, ids: np.ndarray) -> set[str]:
+        """Names of the classes that clips are of."""
+        return {self.plan.dataset.spec.classes[label] for label in np.unique(self.labels(ids))}
+
+    def part(self, ids: np.ndarray, labelled: bool) -> ClipPart:
+        """Clips as methods and evaluations get them."""
+        return ClipPart(self.store, ids, self.labels(ids) if labelled else None, len(self.plan.dataset.spec.classes))
+
+    @property
+    def data(self) -> dict[str, str]:
+        """What the clips of a batch depend on beside their names."""
+        dataset, stream = self.plan.dataset, self.plan.request.stream
+        chosen = {"deterministic": self.plan.request.deterministic, "compiled": self.plan.request.compile}
+        kernels = ", ".join(name for name, asked in chosen.items() if asked)
+        data = {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream}
+        return data | {"kernels": kernels} if kernels else data
+
+    def stage_run(
+        self, config: BaseModel, train: np.ndarray, start: nn.Module | None = None, **context: str
+    ) -> StageRun:
+        """What a method or an evaluation trains its stages with; `context` is what they depend on beside the data."""
+        request = self.plan.request
+        data = dict(self.data) | {"train": digest_lines(self.names(train))}
+        return StageRun(
+            config=config,
+            seed=self.seed,
+            device=self.plan.device,
+            folder=self.folder,
+            context=data | context,
+            precision=self.plan.precision,
+            reuse_from=request.runs_dir / self.plan.dataset.name,
+            checkpoint_seconds=request.checkpoint_seconds,
+            progress=self.progress,
+            start=start,
+            micro_batches=request.grad_accum,
+            fit_batch=request.fit_batch,
+            tell=self.tell,
+            tensorboard=request.tensorboard,
+        )
+
+    def _subject(self, encoder: TrainedEncoder, config: BaseModel) -> Subject:
+        """What an evaluation is given: labels of the bank or training part, none of the test part."""
+        labelled, test = self.split.labelled, self.split.test
+        return Subject(
+            encoder=encoder.module,
+            train=self.part(labelled, labelled=True),
+            test=self.part(test, labelled=False),
+            num_classes=len(self.plan.dataset.spec.classes),
+            run=self.stage_run(config, labelled, encoder=encoder.key, test=digest_lines(self.names(test))),
+            names={"train": self.names(labelled), "test": self.names(test)},
+            key=encoder.key,
+            data=self.data,
+            test_classes=len(np.unique(self.labels(test))),
+            draw_episodes=partial(draw_episodes, self.labels(labelled), self.labels(test)),
+        )
+
+    def _keep(
+        self,
+        outcome: Outcome,
+        name: str,
+        config: BaseModel,
+        method: MethodPart,
+        stages: Sequence[StageResult],
+        weights: str,
+    ) -> Record:
+        """Saves predictions, measures them and writes the record; an equal result that is already there stays."""
+        evaluation = EvaluationPart(
+            name=name,
+            config=config.model_dump(mode="json"),
+            settings=dict(outcome.settings) | self._transfer(),
+            checkpoint_rule=outcome.checkpoint_rule,
+        )
+        labels = self.labels(self.split.test)
+        settings = "".join(f"-{key}{value}" for key, value in evaluation.settings.items())
+        file = self.folder / "predictions" / f"{path_part(evaluation.name + settings)}-{evaluation.digest[:8]}.npz"
+        save_predictions(file, outcome, self.names(self.split.test), labels)
+        record = Record(
+            method=method,
+            dataset=self._dataset_part(),
+            protocol=self._protocol_part(),
+            evaluation=evaluation,
+            seed=self.seed,
+            **measured(outcome, labels, len(self.plan.dataset.spec.classes)),
+            stages=tuple(StagePart(**asdict(stage)) for stage in (*stages, *outcome.stages)),
+            code=CodePart(**code_state()),
+            environment=self._environment_part(),
+            command=self.plan.request.command,
+            started=self.started,
+            finished=utc_now(),
+            predictions=PredictionsPart(file=file.relative_to(self.folder).as_posix(), digest=digest_file(file)),
+            init=self._init_part(),
+            weights=weights,
+        )
+        path = self.folder / "records" / record.file_name
+        if path.exists():
+            old = store.read_record(path)
+            unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init", "weights")
+            if all(getattr(old, part) == getattr(record, part) for part in unchanged):
+                return old
+        store.write_record(self.folder, record)
+        return record
+
+    def _transfer(self) -> dict[str, str]:
+        """The variant that an encoder from another dataset makes; where classes are novel it is the rule."""
+        start = self.start
+        if start is None or start.dataset in (None, self.plan.dataset.name) or self.split.bank is not None:
+            return {}
+        return {"from": start.dataset}
+
+    def _method_part(self, encoder: nn.Module) -> MethodPart:
+        plan, start, preset = self.plan, self.start, self.plan.preset_name
+        if start is not None and start.preset != preset:
+            preset = f"{start.preset}, then {preset}"
+        return MethodPart(
+            name=plan.method.name,
+            config=plan.config.model_dump(mode="json"),
+            preset=preset,
+            parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+            multiply_adds=multiply_adds(encoder, self.store.num_joints, plan.device),
+            target=plan.target,
+        )
+
+    def _init_part(self) -> InitPart | None:
+        start, split = self.start, self.split
+        if start is None:
+            return None
+        novel = set() if split.bank is None else self.class_names(split.bank)
+        return InitPart(
+            method=start.method,
+            dataset=start.dataset,
+            protocol=start.protocol,
+            seed=start.seed,
+            run=start.run,
+            key=start.key,
+            path=str(start.path),
+            train_clips=None if start.train is None else len(start.train),
+            test_clips_seen=None if start.train is None else len(start.train & set(self.names(split.test))),
+            novel_classes=len(novel),
+            novel_classes_seen=None if start.classes is None else len(novel & start.classes),
+            notes=start.notes,
+        )
+
+    def _dataset_part(self) -> DatasetPart:
+        dataset = self.plan.dataset
+        return DatasetPart(
+            name=dataset.name,
+            profile=dataset.profile.name,
+            digest=dataset.digest,
+            clips=dataset.num_clips,
+            expected_clips=dataset.expected_clips,
+            complete=dataset.complete,
+            absent_body=dataset.absent_body,
+            stream=self.plan.request.stream,
+        )
+
+    def _environment_part(self) -> EnvironmentPart:
+        plan = self.plan
+        machine = environment(device_name(plan.device))
+        return EnvironmentPart(
+            **machine,
+            precision=plan.precision,
+            processes=distributed.world_size(),
+            threads=torch.get_num_threads(),
+            deterministic=plan.request.deterministic,
+            compiled=plan.request.compile,
+        )
+
+    def _protocol_part(self) -> ProtocolPart:
+        plan, split = self.plan, self.split
+        standard = plan.request.validation is None and (
+            plan.protocol_config is None or plan.protocol_config == type(plan.protocol_config)()
+        )
+        train, test = plan.protocol.expected.get(plan.dataset.name, (None, None))
+        config = plan.protocol_config
+        return ProtocolPart(
+            name=plan.protocol.name,
+            validation=plan.request.validation,
+            train_digest=digest_lines(self.names(split.train)),
+            test_digest=digest_lines(self.names(split.test)),
+            train_clips=len(split.train),
+            test_clips=len(split.test),
+            expected_train=train if standard else None,
+            expected_test=test if standard else None,
+            bank_digest=None if split.bank is None else digest_lines(self.names(split.bank)),
+            bank_clips=None if split.bank is None else len(split.bank),
+            expected_bank=plan.protocol.expected_bank.get(plan.dataset.name) if standard else None,
+            config={} if config is None else config.model_dump(mode="json"),
+            notes=plan.notes if plan.request.validation is None else (),
+        )
+
+
+def measured(outcome: Outcome, labels: np.ndarray, num_classes: int) -> dict[str, Any]:
+    """The fields of a record that are computed from predictions and labels of the test part."""
+    metrics = tuple(Metric(**asdict(metric)) for metric in measure(outcome, labels))
+    if outcome.kind != "classes":
+        return {"metrics": metrics}
+    accuracies = per_class(outcome, labels, num_classes)
+    return {"metrics": metrics, "per_class": tuple(None if np.isnan(one) else float(one) for one in accuracies)}
