@@ -10,6 +10,7 @@ The command line is `stars-bench` (see `stars-bench --help`). From Python:
     dataset.clip("S001C001P001R001A001")  # (M, F, V, 3) float32, metres
     stars_bench.verify(dataset).ok
     stars_bench.load("ntu60", "xsub")     # .train and .test: PyTorch Datasets of clips (C, T, V, M)
+    stars_bench.load_encoder("runs/ntu60/xsub/stars/KEY")  # an nn.Module for your own work
     stars_bench.results("runs")           # pandas: one row a measured number
 
 Importing this package imports nothing heavy: what a name needs is loaded when it is used.
@@ -29,6 +30,8 @@ from stars_bench.io import moved_modules
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
+    from torch import nn
 
     from stars_bench.api import DatasetSpec
     from stars_bench.data import transforms
@@ -51,6 +54,7 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "load",
+    "load_encoder",
     "open_dataset",
     "prepare",
     "results",
@@ -205,6 +209,45 @@ def load(
         settings=settings,
     )
     return parts
+
+
+def load_encoder(
+    run_or_checkpoint: str | Path,
+    *,
+    seed: int = 0,
+    device: torch.device | str | None = "cpu",
+    frames: int | None = None,
+    heads: int | None = None,
+) -> nn.Module:
+    """Load a trained encoder for your own work: an nn.Module in evaluation mode that maps clips to features.
+
+        encoder = stars_bench.load_encoder("runs/ntu60/xsub/stars/KEY")
+        parts = stars_bench.load("ntu60", "xsub", frames=encoder.frames)
+        clips, labels, names = next(iter(DataLoader(parts.test, batch_size=32)))  # (32, 3, T, V, M)
+        with torch.no_grad():
+            features = encoder(clips)  # (32, encoder.dim)
+
+    It can be trained further as any module: `encoder.train()`, then an optimizer over `encoder.parameters()`.
+    `examples/nearest_clips.py` is a whole program.
+
+    Args:
+        run_or_checkpoint: a run's folder (METHOD, KEY or seedN), its encoder.pt, or a checkpoint of MAMP or STARS.
+        seed: which of a run's seeds. Default: 0, or the only one there is.
+        device: where the module lies: "cpu", "cuda", "cuda:1". None: a GPU if there is one. Default: "cpu".
+        frames: T of the clips that it is to take, by interpolation of its temporal table. Default: as it was trained.
+        heads: attention heads of a checkpoint of MAMP or STARS, which does not say. Default: 8 for a width of 256.
+
+    Returns:
+        The module, with `dim` (width of the features) and `frames` (T of its clips).
+
+    Raises:
+        UsageError: there is no such run, no such seed, or its method cannot be built without training.
+        StarsBenchError: the file is no checkpoint, or is damaged.
+    """
+    encoder: nn.Module = import_module("stars_bench.experiments.load_encoder").load_encoder(
+        Path(run_or_checkpoint), seed=seed, device=device, frames=frames, heads=heads
+    )
+    return encoder
 
 
 def verify(

@@ -43,6 +43,7 @@ def test_the_public_names_are_these() -> None:
         "VerifyReport",
         "__version__",
         "load",
+        "load_encoder",
         "open_dataset",
         "prepare",
         "results",
