@@ -75,7 +75,8 @@ def raw_files(work: Path, count: int) -> tuple[Path, float]:
 
     A third more is written and the shortest are taken away again, which leaves the mean size of the real files.
     """
-    from stars_bench.datasets.synthetic import clip_names, write_raw
+    from stars_bench.datasets.synthetic.stage import clip_names
+    from stars_bench.datasets.synthetic.writer import write_raw
 
     folder, finished = work / f"raw-{count}", work / f"raw-{count}.done"
     if not finished.exists():

@@ -129,6 +129,8 @@ class DatasetSpec:
     citation: str
     expected_names: Callable[[], Sequence[str]] | None = None  # all clips of the complete dataset, where known
     frame_rate: float = 30.0  # frames a second
+    generate: Callable[[int | None], Found] | None = None
+    """Items without raw files, of which `convert` makes so many clips (None: a number of its own choice)."""
     description: str | None = None  # the TOML that it was made of; kept beside what is prepared
 
 

@@ -27,7 +27,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "ntu120": "stars_bench.datasets.ntu:NTU120",
         "pku1": "stars_bench.datasets.pku_mmd:PKU1",
         "pku2": "stars_bench.datasets.pku_mmd:PKU2",
-        "synthetic": "stars_bench.datasets.ntu:SYNTHETIC",
+        "synthetic": "stars_bench.datasets.synthetic:SYNTHETIC",
     },
     "protocols": {
         "xsub": "stars_bench.protocols.standard:XSUB",

@@ -12,8 +12,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
-from stars_bench.datasets.ntu import SYNTHETIC
-from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.datasets.synthetic import SYNTHETIC
+from stars_bench.datasets.synthetic.stage import clip_names
+from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.preparation.prepare import prepare
 from tests.sample_records import make_record as make_record
 from tests.sample_records import record_content as record_content

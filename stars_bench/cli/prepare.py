@@ -10,7 +10,7 @@ import typer
 from stars_bench import registry
 from stars_bench.cli.options import DataDir, console
 from stars_bench.display.progress import Bars
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, UsageError
 
 
 def quickstart(
@@ -20,9 +20,9 @@ def quickstart(
     jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes of prepare; default: one a core.")] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of training.")] = 0,
 ) -> None:
-    """The whole road in minutes, without licensed data: made-up actors, prepare, run, report.
+    """The whole road in minutes, without licensed data: synthetic actors, prepare, run, report.
 
-    Writes raw NTU-format files of made-up actors, prepares them, trains `untrained`, `mamp` and `stars` at a small
+    Writes raw NTU-format files of synthetic actors, prepares them, trains `untrained`, `mamp` and `stars` at a small
     scale, evaluates them by k-NN and linear probe, and prints the table.
     """
     from stars_bench.experiments.quickstart import quickstart as run_quickstart
@@ -50,7 +50,7 @@ def prepare(
         int | None, typer.Option(min=1, metavar="N", help="Only the first N raw files, for a try.")
     ] = None,
     clips: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="synthetic: how many clips to generate, without raw files.")
+        int | None, typer.Option(min=1, metavar="N", help="How many clips to generate (synthetic), without raw files.")
     ] = None,
     label_rows: Annotated[
         str | None,
@@ -86,6 +86,8 @@ def prepare(
     from stars_bench.storage import quality
 
     spec = registry.load("datasets", dataset)
+    if clips is not None and (raw or spec.generate is None):
+        raise UsageError("--clips is for a dataset that is generated: prepare synthetic without --raw")
     with Bars(console) as bars:
         report = convert(
             spec,
@@ -93,14 +95,13 @@ def prepare(
             data_dir,
             profile=profile,
             jobs=jobs,
-            limit=limit,
+            limit=clips or limit,
             overwrite=force,
             backend=backend,
             scheduler=scheduler,
             compression=compression,
             on_duplicate=on_duplicate,
             parameters={} if label_rows is None else {"slice": label_rows},
-            clips=clips,
             find_progress=bars,
             progress=lambda done, total, aside: bars(f"prepare {spec.name}", done, total, f"{aside} set aside"),
         )

@@ -1,4 +1,4 @@
-"""NTU RGB+D 60, NTU RGB+D 120, and made-up data in NTU's format: raw `.skeleton` files in, cleaned clips out.
+"""NTU RGB+D 60 and NTU RGB+D 120: raw `.skeleton` files in, cleaned clips out.
 
 Names, missing lists and counts: github shahroudy/NTURGB-D. Profiles: `cleaning/mamp.py` (mamp), `cleaning/raw.py`,
 `cleaning/pyskl.py`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 
@@ -169,7 +169,8 @@ def cleaned(data: bytes, profile: Profile) -> tuple[NDArray[np.float32], Counter
     return clean_by(profile, parse(data), partial(frames_of, data))
 
 
-def _profiles(absent_body: AbsentBody) -> dict[str, Profile]:
+def profiles(absent_body: AbsentBody) -> dict[str, Profile]:
+    """The ways of cleaning NTU files, by name."""
     mamp = "as MAMP, STARS and CTR-GCN trained on: noise filters, two actors, centred on the spine"
     raw = "nothing cleaned or centred: frames and bodies as each frame lists them (ST-GCN's and CrosSCLR's data)"
     pyskl = "pyskl's and MMAction2's length and spread filters, two actors, not centred"
@@ -186,25 +187,24 @@ def _spec(
     classes: int,
     last_setup: int,
     absent_body: AbsentBody,
-    expected_clips: int | None,
-    where: str,
+    expected_clips: int,
+    files: str,
     citation: str,
-    names: Callable[[], list[str]] | None,
 ) -> DatasetSpec:
     return DatasetSpec(
         name=name,
         title=title,
         classes=class_names("ntu_actions.txt")[:classes],
         skeleton=KINECT_V2,
-        profiles=_profiles(absent_body),
+        profiles=profiles(absent_body),
         default_profile="mamp",
-        find=partial(find, last_setup=last_setup, classes=classes, leave_out_missing=names is not None),
+        find=partial(find, last_setup=last_setup, classes=classes, leave_out_missing=True),
         convert=convert,
         expected_clips=expected_clips,
-        where=where,
-        licence=LICENCE if names is not None else "Apache-2.0",
+        where=WHERE.format(files=files),
+        licence=LICENCE,
         citation=citation,
-        expected_names=names,
+        expected_names=partial(expected_names, name),
     )
 
 
@@ -215,9 +215,8 @@ NTU60 = _spec(
     NTU60_SETUPS,
     "zero",
     56_578,
-    WHERE.format(files="nturgbd_skeletons_s001_to_s017.zip"),
+    "nturgbd_skeletons_s001_to_s017.zip",
     CITATION_60,
-    partial(expected_names, "ntu60"),
 )
 NTU120 = _spec(
     "ntu120",
@@ -226,18 +225,6 @@ NTU120 = _spec(
     NTU120_SETUPS,
     "duplicate",  # as the official NTU-120 scripts pad, and with them all published numbers
     113_945,
-    WHERE.format(files="nturgbd_skeletons_s001_to_s017.zip and nturgbd_skeletons_s018_to_s032.zip"),
+    "nturgbd_skeletons_s001_to_s017.zip and nturgbd_skeletons_s018_to_s032.zip",
     CITATION_120,
-    partial(expected_names, "ntu120"),
-)
-SYNTHETIC = _spec(
-    "synthetic",
-    "made-up actors in NTU's format",
-    NTU120_CLASSES,
-    NTU120_SETUPS,
-    "zero",
-    None,
-    "Write made-up raw files with `stars-bench quickstart`, or give --raw PATH to some that you have",
-    "stars-bench, made-up data: no publication",
-    None,
 )

@@ -1,4 +1,4 @@
-"""The whole road on a laptop: made-up actors, raw files, shards, three methods, two evaluations, one table."""
+"""The whole road on a laptop: synthetic actors, raw files, shards, three methods, two evaluations, one table."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stars_bench.datasets.ntu import SYNTHETIC
-from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.datasets.synthetic import SYNTHETIC
+from stars_bench.datasets.synthetic.stage import clip_names
+from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.display.progress import Bars
 from stars_bench.display.training_panel import RunPanel
 from stars_bench.experiments import runner

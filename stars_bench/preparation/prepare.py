@@ -38,7 +38,6 @@ from stars_bench.storage.shards import ShardContent, ShardFacts
 Progress = Callable[[int, int, int], None]
 """Called with how many items are done, of how many, and how many faults were set aside so far."""
 
-MADE_UP = "synthetic"
 UNPACKED = ".unpacked"  # in the dataset's folder: what archives that cannot be read in place hold, until it is done
 ON_DUPLICATE = ("refuse", "first")
 LARGE_BLOCK = 31 << 20  # bytes; glibc learns from blocks below 32 MiB
@@ -75,16 +74,15 @@ def prepare(
     compression: str = packing.DEFAULT,
     on_duplicate: str = "refuse",
     parameters: Mapping[str, Any] | None = None,
-    clips: int | None = None,
     find_progress: sources.Progress | None = None,
 ) -> PrepareReport:
     """Converts a dataset's raw files to DATA_DIR/DATASET/PROFILE.
 
     Args:
-        raw: folders and zip archives; empty for the default places.
+        raw: folders and zip archives; empty for the default places, or to generate the clips where the dataset can.
         profile: one of the spec's; None for its default.
         jobs: processes; None for one a core.
-        limit: convert the first so many items only (by name).
+        limit: convert the first so many items only (by name); of a dataset that is generated: so many clips.
         overwrite: convert everything anew, whatever is there.
         shard_bytes: raw bytes a shard; None to choose by the size of the whole.
         backend: "dask", or one of joblib's (loky ...); None for this machine's fastest.
@@ -92,7 +90,6 @@ def prepare(
         compression: of the shards, one of `compression.COMPRESSIONS`.
         on_duplicate: one name with two contents is refused ("refuse"), or the first is taken ("first").
         parameters: of the profile, where they are to differ from it.
-        clips: of made-up data: how many to generate; without raw files, None for `DEFAULT_CLIPS`.
         find_progress: called while archives are unpacked or files of one name compared: task, done, total.
 
     Raises:
@@ -104,20 +101,17 @@ def prepare(
     chosen = _profile(spec, profile, parameters or {})
     _check_choices(compression, on_duplicate)
     process_pool.check_backend(backend, scheduler)
-    made_up = spec.name == MADE_UP and not raw
-    if clips is not None and not made_up:
-        raise UsageError(f"--clips is for made-up data that is generated: prepare {MADE_UP} without --raw")
-    places = [] if made_up else sources.raw_folders(raw, data_dir, spec.name, spec.where)
+    generate = None if raw else spec.generate
+    places = [] if generate else sources.raw_folders(raw, data_dir, spec.name, spec.where)
     folder = data_dir / spec.name / chosen.name
     _refuse_other_description(folder, chosen)
     with provenance.alone_in(folder):
-        if made_up:
-            spec, found = _made_up(spec, clips or limit)
-            limit = None
+        if generate is not None:
+            found, limit = generate(limit), None
         else:
             options = {"on_duplicate": on_duplicate, "scratch": folder / UNPACKED, "progress": find_progress}
             found = find_items(spec, places, options)
-        conversion = Conversion(spec, chosen, folder, compression)
+        conversion = Conversion(spec, chosen, folder, compression, generated=generate is not None)
         plans = make_plans(conversion, sorted(found.items, key=lambda item: item.name)[:limit], shard_bytes)
         if spec.expected_clips is not None:  # else the report asks for them
             found = replace(found, items=())  # large, and inherited by every forked worker
@@ -180,7 +174,7 @@ def convert_shard(
 
 
 def _expect(conversion: Conversion) -> None:
-    choose_scanner.expect(conversion.num_bytes, text=conversion.spec.convert is not _generate)
+    choose_scanner.expect(conversion.num_bytes, text=not conversion.generated)
 
 
 @contextmanager
@@ -332,23 +326,6 @@ def _check_choices(compression: str, on_duplicate: str) -> None:
     ):
         if value not in choices:
             raise UsageError(f"--{option} {value}: it must be {' or '.join(choices)}")
-
-
-def _made_up(spec: DatasetSpec, clips: int | None) -> tuple[DatasetSpec, Found]:
-    """Made-up clips that are generated as they are converted, without raw files."""
-    from stars_bench.datasets.synthetic import DEFAULT_CLIPS, DEFAULT_SETUPS
-    from stars_bench.datasets.synthetic.generated import generated_items
-
-    count = clips or DEFAULT_CLIPS
-    # A small set is of few classes, those of the quick start: of 120 classes each would have a performance or two.
-    items = generated_items(count, setups=DEFAULT_SETUPS if count <= DEFAULT_CLIPS else None)
-    return replace(spec, convert=_generate), Found(items)
-
-
-def _generate(item: RawItem, _data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
-    from stars_bench.datasets.synthetic.generated import generate
-
-    return generate(item, profile)
 
 
 def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, Any]) -> Found:

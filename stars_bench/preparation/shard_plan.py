@@ -21,7 +21,7 @@ from stars_bench.storage.shards import SCHEMA_VERSION
 SHARDS = 64  # that many or more, so that progress moves and workers end together ...
 SMALLEST_SHARD, LARGEST_SHARD = 8 << 20, 256 << 20  # ... of raw bytes within these bounds (memory follows them)
 LARGEST_COUNT = 2_048  # items a shard
-MADE_UP_BYTES = 1 << 20  # what an item without raw files counts: three cameras' files
+GENERATED_BYTES = 1 << 20  # what an item without raw files counts: about three files of NTU RGB+D
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Conversion:
     profile: Profile
     folder: Path
     compression: str = packing.DEFAULT
-    num_bytes: int = 0  # of all raw files, or what made-up clips count: much is converted otherwise than little
+    num_bytes: int = 0  # of all raw files, or what generated clips count: much is converted otherwise than little
+    generated: bool = False  # whether the clips are generated: no text is read
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ShardPlan:
 
     number: int
     count: int  # of items
-    num_bytes: int  # of their raw files, or what made-up ones count
+    num_bytes: int  # of their raw files, or what generated ones count
     digest: str
     pickled: bytes
 
@@ -62,7 +63,7 @@ class ShardPlan:
 def make_plans(conversion: Conversion, items: Sequence[RawItem], shard_bytes: int | None = None) -> list[ShardPlan]:
     """Spreads the items over shards, in their order. `shard_bytes`: raw bytes a shard; None to choose by the whole."""
     places = [tuple(map(_place, item.sources.values())) for item in items]
-    sizes = [sum(place.size for place in mine) if mine else MADE_UP_BYTES for mine in places]
+    sizes = [sum(place.size for place in mine) if mine else GENERATED_BYTES for mine in places]
     target = shard_bytes or min(max(sum(sizes) // SHARDS, SMALLEST_SHARD), LARGEST_SHARD)
     spec, profile = conversion.spec, asdict(conversion.profile)
     settings = files.digest_json([spec.name, profile, SCHEMA_VERSION, spec.skeleton.joints, conversion.compression])

@@ -33,7 +33,7 @@ class QualityReport:
 
     dataset: str
     profile: str
-    files: int  # raw files, videos or made-up takes read
+    files: int  # raw files, videos or synthetic performances read
     clips: int
     expected: int | None
     complete: bool

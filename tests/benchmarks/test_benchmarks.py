@@ -13,7 +13,8 @@ from benchmarks import baseline_prepare, prepare_core, shard_packing, startup
 from benchmarks import prepare as prepare_benchmark
 from stars_bench.datasets.cleaning import mamp
 from stars_bench.datasets.parsing import choose_scanner, ntu
-from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.datasets.synthetic.stage import clip_names
+from stars_bench.datasets.synthetic.writer import write_raw
 from tests.paths import GOLDEN
 
 FILES = sorted((GOLDEN / "raw").glob("*.skeleton"))

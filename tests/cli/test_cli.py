@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stars_bench import cli, registry
+from stars_bench import cli, open_dataset, registry
 from tests.paths import HISTORIC
 
 
@@ -62,7 +62,8 @@ def test_prepare_run_report_from_the_command_line(small_data: Path, tmp_path: Pa
 
 
 def test_a_broken_clip_is_set_aside_and_the_exit_code_says_so(tmp_path: Path) -> None:
-    from stars_bench.datasets.synthetic import clip_names, write_raw
+    from stars_bench.datasets.synthetic.stage import clip_names
+    from stars_bench.datasets.synthetic.writer import write_raw
 
     names = clip_names((1,), limit=6)
     write_raw(tmp_path / "raw", names)
@@ -102,9 +103,19 @@ def test_version(tmp_path: Path) -> None:
     assert stars_bench("--version", cwd=tmp_path).stdout.strip() == __version__
 
 
-def test_made_up_actors_are_never_taken_for_real_ones(tmp_path: Path) -> None:
-    made_up = stars_bench("prepare", "synthetic", "--limit", "3", cwd=tmp_path)
-    assert made_up.returncode == 0, made_up.stderr
+def test_only_a_dataset_that_is_generated_takes_a_number_of_clips(tmp_path: Path) -> None:
+    for command in (("ntu60",), ("synthetic", "--raw", ".")):
+        refused = stars_bench("prepare", *command, "--clips", "3", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "--clips is for a dataset that is generated" in refused.stderr
+    generated = stars_bench("prepare", "synthetic", "--clips", "3", cwd=tmp_path)
+    assert generated.returncode == 0, generated.stderr
+    assert open_dataset("synthetic", tmp_path / "data").num_clips == 3
+
+
+def test_synthetic_actors_are_never_taken_for_real_ones(tmp_path: Path) -> None:
+    synthetic = stars_bench("prepare", "synthetic", "--limit", "3", cwd=tmp_path)
+    assert synthetic.returncode == 0, synthetic.stderr
     assert stars_bench("prepare", "ntu60", cwd=tmp_path).returncode == 2
 
 

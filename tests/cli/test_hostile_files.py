@@ -26,7 +26,9 @@ import torch
 
 import stars_bench
 from stars_bench import cli, registry
-from stars_bench.datasets.synthetic import clip_names, make_clip, to_text
+from stars_bench.datasets.synthetic.camera import make_clip
+from stars_bench.datasets.synthetic.stage import clip_names
+from stars_bench.datasets.synthetic.writer import to_text
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import rescore, runner
 from stars_bench.experiments.plan import Request

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from stars_bench.api import Clip, SetAside
-from stars_bench.datasets.ntu import NTU60, NTU120, SYNTHETIC, expected_names, missing_names, published_names
+from stars_bench.datasets.ntu import NTU60, NTU120, expected_names, missing_names, published_names
 from stars_bench.datasets.parsing.ntu import parse_name
 from stars_bench.datasets.skeletons.kinect import JOINTS, KINECT_V2
+from stars_bench.datasets.synthetic import SYNTHETIC
 from tests.datasets.raw_writers import write_ntu
 
 
@@ -32,7 +33,7 @@ def test_classes_and_skeleton_are_complete() -> None:
     assert len(NTU120.classes) == 120
     assert NTU120.classes[:60] == NTU60.classes
     assert NTU60.classes[0] == "drink water"
-    assert SYNTHETIC.classes == NTU120.classes  # made-up actors can do everything
+    assert SYNTHETIC.classes == NTU120.classes  # synthetic actors can do everything
     assert len(JOINTS) == len(KINECT_V2.parents) == 25
     assert [joint for joint, parent in enumerate(KINECT_V2.parents) if joint == parent] == [20]
 
@@ -42,7 +43,7 @@ def test_names_on_the_missing_list_are_left_out_and_said_so(tmp_path: Path) -> N
     found = NTU60.find([tmp_path])
     assert [item.name for item in found.items] == ["S001C001P001R001A001"]
     assert [(item.name, item.kind) for item in found.set_aside] == [("S001C002P005R002A008", "missing-list")]
-    assert len(SYNTHETIC.find([tmp_path]).items) == 2  # made-up clips are not missing
+    assert len(SYNTHETIC.find([tmp_path]).items) == 2  # synthetic clips are not missing
 
 
 def test_60_takes_its_own_setups_from_a_mixed_folder_and_counts_the_others(tmp_path: Path) -> None:

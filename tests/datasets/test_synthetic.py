@@ -1,4 +1,4 @@
-"""What the made-up dataset promises: real format, pure functions of the seed, human bodies, a task that is no gift."""
+"""What the synthetic dataset promises: real format, pure functions of the seed, human bodies, a task not too easy."""
 
 from __future__ import annotations
 
@@ -12,24 +12,16 @@ import numpy as np
 import pytest
 
 from stars_bench.api import Clip, RawItem, SetAside, Source
-from stars_bench.datasets.ntu import SYNTHETIC, convert, expected_names
-from stars_bench.datasets.synthetic import (
-    ACTIONS,
-    DEFAULT_ACTIONS,
-    DEFAULT_CLIPS,
-    SyntheticClip,
-    clip_names,
-    make_clip,
-    to_text,
-    write_raw,
-)
+from stars_bench.datasets.ntu import convert, expected_names
+from stars_bench.datasets.synthetic import SYNTHETIC
+from stars_bench.datasets.synthetic.actions.actions import ACTIONS, DEFAULT_ACTIONS
 from stars_bench.datasets.synthetic.actions.first_actions import FIRST_ACTIONS
-from stars_bench.datasets.synthetic.camera import BODY_ID, camera_pose, clean_views
-from stars_bench.datasets.synthetic.generated import GENERATOR, generate, generated_items
+from stars_bench.datasets.synthetic.camera import BODY_ID, SyntheticClip, camera_pose, clean_views, make_clip
+from stars_bench.datasets.synthetic.generated import GENERATOR, clips_of, generated_items
 from stars_bench.datasets.synthetic.performers import performer
 from stars_bench.datasets.synthetic.printing import as_printed, print_clip
-from stars_bench.datasets.synthetic.stage import ClipName, missing_names, setup_performers
-from stars_bench.datasets.synthetic.writer import CHAIN_ENDS, PARENTS
+from stars_bench.datasets.synthetic.stage import DEFAULT_CLIPS, ClipName, clip_names, missing_names, setup_performers
+from stars_bench.datasets.synthetic.writer import CHAIN_ENDS, PARENTS, to_text, write_raw
 from stars_bench.errors import UsageError
 
 # The text of one clip of each: SHA-256, first 12 digits.
@@ -268,7 +260,7 @@ def test_a_generator_that_makes_other_clips_has_a_new_version() -> None:
 def test_generated_clips_are_those_of_the_raw_files_to_the_last_bit(profile: str) -> None:
     chosen = SYNTHETIC.profiles[profile]
     for item in generated_items(1440)[::12]:
-        for clip in generate(item, chosen):
+        for clip in clips_of(item, chosen):
             assert isinstance(clip, Clip)
             raw = {"skeleton": to_text(make_clip(clip.name))}
             (read,) = convert(RawItem(clip.name, {"skeleton": Source(Path("file"))}), raw, chosen)
@@ -283,7 +275,7 @@ def test_items_hold_the_very_clips_that_are_asked_for_and_no_files(limit: int) -
     items = generated_items(limit)
     assert [item.name for item in items] == sorted({item.name for item in items})
     assert not any(item.sources for item in items)
-    names = [clip.name for item in items for clip in generate(item, SYNTHETIC.profiles["mamp"])]
+    names = [clip.name for item in items for clip in clips_of(item, SYNTHETIC.profiles["mamp"])]
     assert sorted(names) == clip_names(setups=None, limit=limit)
 
 
@@ -295,12 +287,12 @@ def test_all_clips_of_ntu_120_can_be_generated() -> None:
 def test_generated_clips_depend_on_seed_and_name_alone() -> None:
     profile = SYNTHETIC.profiles["mamp"]
     items = generated_items(60)
-    ahead = [clip for item in items for clip in generate(item, profile)]
-    back = [clip for item in reversed(items) for clip in reversed(generate(item, profile))]
+    ahead = [clip for item in items for clip in clips_of(item, profile)]
+    back = [clip for item in reversed(items) for clip in reversed(clips_of(item, profile))]
     for one, same in zip(ahead, reversed(back), strict=True):
         assert one.source_digest == same.source_digest
         np.testing.assert_array_equal(one.bodies, same.bodies)
-    (other, *_), (first, *_) = (generate(generated_items(60, seed)[0], profile) for seed in (1, 0))
+    (other, *_), (first, *_) = (clips_of(generated_items(60, seed)[0], profile) for seed in (1, 0))
     assert other.name == first.name
     assert other.source_digest != first.source_digest
     assert other.bodies.shape != first.bodies.shape or (other.bodies != first.bodies).any()
@@ -309,23 +301,23 @@ def test_generated_clips_depend_on_seed_and_name_alone() -> None:
 def test_items_of_others_are_refused_with_a_reason() -> None:
     profile = SYNTHETIC.profiles["mamp"]
     with pytest.raises(UsageError, match="S001C001P001R001A001"):
-        generate(RawItem("S001C001P001R001A001", {}), profile)
+        clips_of(RawItem("S001C001P001R001A001", {}), profile)
     with pytest.raises(UsageError, match=f"no item of version {GENERATOR}"):
-        generate(RawItem(f"S001C123P001R001A001 seed 0 generator {GENERATOR + 1}", {}), profile)
+        clips_of(RawItem(f"S001C123P001R001A001 seed 0 generator {GENERATOR + 1}", {}), profile)
     with pytest.raises(UsageError, match="'none'"):
-        generate(generated_items(1)[0], replace(profile, parameters={"cleaning": "none"}))
+        clips_of(generated_items(1)[0], replace(profile, parameters={"cleaning": "none"}))
 
 
 def test_a_clip_of_which_cleaning_leaves_nothing_is_set_aside() -> None:
     raw = SYNTHETIC.profiles["raw"]
-    (clip,) = generate(generated_items(1)[0], replace(raw, parameters={**raw.parameters, "max_frames": 0}))
+    (clip,) = clips_of(generated_items(1)[0], replace(raw, parameters={**raw.parameters, "max_frames": 0}))
     assert isinstance(clip, SetAside)
 
 
 def test_clips_are_as_long_as_those_of_ntu() -> None:
     """NTU RGB+D 120: some 90 frames on average, at most 300, two persons in 26 actions of 120."""
     profile = SYNTHETIC.profiles["mamp"]
-    clips = [clip for item in generated_items(1080) for clip in generate(item, profile)]
+    clips = [clip for item in generated_items(1080) for clip in clips_of(item, profile)]
     frames = np.array([clip.bodies.shape[1] for clip in clips])
     assert 75 < frames.mean() < 100
     assert 20 <= frames.min() <= frames.max() <= 300

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stars_bench.datasets.synthetic import make_clip, to_text
+from stars_bench.datasets.synthetic.camera import make_clip
+from stars_bench.datasets.synthetic.writer import to_text
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import rescore, runner
 from stars_bench.experiments.plan import Request

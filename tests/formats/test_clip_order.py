@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from stars_bench import registry
-from stars_bench.datasets.ntu import NTU60, NTU120, SYNTHETIC
+from stars_bench.datasets.ntu import NTU60, NTU120
 from stars_bench.datasets.pku_mmd import PKU1
+from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.formats.clip_names import numbers_of, table_of
 from stars_bench.formats.clip_order import parts_of, published_names, two_part_protocols
 from stars_bench.protocols.standard import NTU60_TRAIN_SUBJECTS, NTU120_TRAIN_SUBJECTS, XSET, XSUB, XVIEW

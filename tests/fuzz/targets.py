@@ -22,10 +22,11 @@ import numpy as np
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, RawItem, SetAside, Source
 from stars_bench.datasets.custom import load
-from stars_bench.datasets.ntu import NTU120, SYNTHETIC
+from stars_bench.datasets.ntu import NTU120
 from stars_bench.datasets.pku_mmd import PKU1
 from stars_bench.datasets.raw_files import sources, zip
 from stars_bench.datasets.skeletons.layouts import LAYOUTS
+from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.errors import StarsBenchError
 from stars_bench.experiments import official_checkpoints, plan
 from stars_bench.formats import crossclr, mamp, pyskl

@@ -15,8 +15,9 @@ import pytest
 from rich.console import Console
 
 from stars_bench.api import Clip, Profile, RawItem
-from stars_bench.datasets.ntu import NTU60, NTU120, SYNTHETIC
+from stars_bench.datasets.ntu import NTU60, NTU120
 from stars_bench.datasets.pku_mmd import PKU1, PKU2, SLICES
+from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.preparation.prepare import ON_DUPLICATE, PrepareReport, prepare
 from stars_bench.preparation.verify import verify
@@ -201,7 +202,6 @@ def test_a_parameter_of_the_profile_can_be_changed_and_is_kept(tmp_path: Path) -
         ({"backend": "slurm"}, "--backend slurm: there is no such backend; there are dask, loky"),
         ({"backend": "dask"}, "needs --scheduler"),
         ({"scheduler": "tcp://here:1"}, "--scheduler is for --backend dask"),
-        ({"clips": 3}, "--clips is for made-up data"),
     ],
 )
 def test_options_that_cannot_be_are_told_in_one_line(
@@ -212,14 +212,14 @@ def test_options_that_cannot_be_are_told_in_one_line(
     assert not (tmp_path / "ntu60").exists()
 
 
-def test_made_up_clips_are_generated_without_raw_files(tmp_path: Path) -> None:
-    one = prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, clips=12)
-    two = prepare(SYNTHETIC, [], tmp_path / "two", jobs=2, clips=12, shard_bytes=1)
+def test_synthetic_clips_are_generated_without_raw_files(tmp_path: Path) -> None:
+    one = prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, limit=12)
+    two = prepare(SYNTHETIC, [], tmp_path / "two", jobs=2, limit=12, shard_bytes=1)
     assert (one.quality.clips, one.quality.faults, one.shards) == (12, 0, 1)
     assert (one.digest, two.shards > 1) == (two.digest, True)
-    assert prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, clips=12).unchanged
+    assert prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, limit=12).unchanged
     with pytest.raises(UsageError, match="--force"):
-        prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, clips=6)
+        prepare(SYNTHETIC, [], tmp_path / "one", jobs=1, limit=6)
     assert open_dataset(tmp_path / "one", "synthetic").table["name"].is_unique
 
 

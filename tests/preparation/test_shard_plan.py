@@ -54,8 +54,8 @@ def test_a_shard_holds_a_limited_number_of_items(
 
 
 def test_items_without_files_fill_shards_too(conversion: Conversion) -> None:
-    made_up = [RawItem(f"clip {number}", {}) for number in range(40)]
-    assert [plan.count for plan in make_plans(conversion, made_up)] == [8] * 5
+    generated = [RawItem(f"clip {number}", {}) for number in range(40)]
+    assert [plan.count for plan in make_plans(conversion, generated)] == [8] * 5
 
 
 def test_the_digest_depends_on_all_that_decides_the_content(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from stars_bench.datasets.ntu import SYNTHETIC
-from stars_bench.datasets.synthetic import write_raw
+from stars_bench.datasets.synthetic import SYNTHETIC
+from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import pretrained
 from stars_bench.experiments.plan import Request, resolve

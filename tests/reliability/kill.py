@@ -25,8 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stars_bench.datasets.ntu import SYNTHETIC
-from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.datasets.synthetic import SYNTHETIC
+from stars_bench.datasets.synthetic.stage import clip_names
+from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.preparation.prepare import prepare
 from tests.datasets.archive_writers import write_tar
 from tests.reliability.command import Job, all_gone, kill_group, load, members, prepare_arguments, run_arguments

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from stars_bench.api import Clip, Found, Profile, RawItem, Skeleton
-from stars_bench.datasets.ntu import SYNTHETIC
-from stars_bench.datasets.synthetic import clip_names, write_raw
+from stars_bench.datasets.synthetic import SYNTHETIC
+from stars_bench.datasets.synthetic.stage import clip_names
+from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.testing import NotConforming, check_dataset
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stars_bench import formats
-from stars_bench.datasets.ntu import SYNTHETIC
+from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.storage.one_shard import open_shard
 from stars_bench.storage.shards import PreparedDataset, open_dataset

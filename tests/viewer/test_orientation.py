@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from stars_bench.api import Source
 from stars_bench.datasets.skeletons.kinect import JOINTS
-from stars_bench.datasets.synthetic import write_raw
+from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.viewer import pictures
 from stars_bench.viewer.raw import raw_scene
 from stars_bench.viewer.scene import Scene, bones

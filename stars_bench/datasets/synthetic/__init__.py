@@ -1,26 +1,59 @@
-"""Made-up actors who write raw NTU files, so that the whole road runs without licensed data.
+"""Synthetic data in NTU's format: actors who are simulated, as raw `.skeleton` files or as clips without files.
 
 Performers (bodies and habits), choreographies for the 120 actions of NTU RGB+D 120, three Kinect-like sensors a setup,
-and a writer of `.skeleton` text; or, without any text, the clips that would be read from it. Every clip is a pure
-function of (seed, name).
+and a writer of `.skeleton` text (`writer.write_raw`); or, without any text, the clips that would be read from it
+(`generated`). Every clip is a pure function of (seed, name). What simulates is imported when it is used.
 """
 
-from stars_bench.datasets.synthetic.actions.actions import ACTIONS, DEFAULT_ACTIONS
-from stars_bench.datasets.synthetic.camera import SyntheticClip, make_clip
-from stars_bench.datasets.synthetic.generated import generate, generated_items
-from stars_bench.datasets.synthetic.stage import DEFAULT_CLIPS, DEFAULT_SETUPS, clip_names
-from stars_bench.datasets.synthetic.writer import to_text, write_raw
+from __future__ import annotations
 
-__all__ = [
-    "ACTIONS",
-    "DEFAULT_ACTIONS",
-    "DEFAULT_CLIPS",
-    "DEFAULT_SETUPS",
-    "SyntheticClip",
-    "clip_names",
-    "generate",
-    "generated_items",
-    "make_clip",
-    "to_text",
-    "write_raw",
-]
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside
+from stars_bench.datasets import ntu
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
+
+CITATION = "stars-bench, synthetic data: no publication"
+LICENCE = "Apache-2.0"
+WHERE = "Write synthetic raw files with `stars-bench quickstart`, or give --raw PATH to some that you have"
+
+
+def generate(clips: int | None = None) -> Found:
+    """List items without raw files, of which `convert` makes clips.
+
+    Args:
+        clips: how many clips, balanced over the actions; None: those of the quick start.
+    """
+    from stars_bench.datasets.synthetic.generated import generated_items
+    from stars_bench.datasets.synthetic.stage import DEFAULT_CLIPS, DEFAULT_SETUPS
+
+    count = clips or DEFAULT_CLIPS
+    # A small set is of few classes, those of the quick start: of 120 classes each would have a performance or two.
+    return Found(generated_items(count, setups=DEFAULT_SETUPS if count <= DEFAULT_CLIPS else None))
+
+
+def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> Iterable[Clip | SetAside]:
+    """Clean one raw file, or simulate and clean the clips of an item without one."""
+    if item.sources:
+        return ntu.convert(item, data, profile)
+    from stars_bench.datasets.synthetic.generated import clips_of
+
+    return clips_of(item, profile)
+
+
+SYNTHETIC = DatasetSpec(
+    name="synthetic",
+    title="synthetic actors in NTU's format",
+    classes=ntu.class_names("ntu_actions.txt"),
+    skeleton=KINECT_V2,
+    profiles=ntu.profiles("zero"),
+    default_profile="mamp",
+    find=partial(ntu.find, last_setup=ntu.NTU120_SETUPS, classes=ntu.NTU120_CLASSES, leave_out_missing=False),
+    convert=convert,
+    expected_clips=None,
+    where=WHERE,
+    licence=LICENCE,
+    citation=CITATION,
+    generate=generate,
+)

@@ -1,4 +1,4 @@
-"""A made-up human body: 25 Kinect v2 joints from a pose over time.
+"""A synthetic human body: 25 Kinect v2 joints from a pose over time.
 
 In: a `Physique` (segment lengths, metres) and a pose (8 channels (3, F): where pelvis, hands and feet are, how the
 trunk bends). Out: joints (F, 25, 3) in metres. Limbs are two-bone chains solved in closed form (as in computer

@@ -1,4 +1,4 @@
-"""Made-up clips without files: what a reader of their raw files would get, handed straight to the cleaning.
+"""Synthetic clips without files: what a reader of their raw files would get, handed straight to the cleaning.
 
 In: items, a performance with its cameras each. Out: cleaned clips, equal to the last bit to those that the files of
 `write_raw` give; only the text and the columns that no reader keeps are left out.
@@ -46,7 +46,7 @@ def generated_items(limit: int | None = None, seed: int = 0, setups: Sequence[in
     return [RawItem(name, {}) for name in sorted(names)]
 
 
-def generate(item: RawItem, profile: Profile) -> list[Clip | SetAside]:
+def clips_of(item: RawItem, profile: Profile) -> list[Clip | SetAside]:
     """The cleaned clips of one item: a pure function of its name and of the profile's parameters.
 
     Raises:
@@ -55,7 +55,7 @@ def generate(item: RawItem, profile: Profile) -> list[Clip | SetAside]:
     """
     match = _ITEM.fullmatch(item.name)
     if match is None or int(match[7]) != GENERATOR:
-        raise UsageError(f"{item.name!r} is no item of version {GENERATOR} of the generator of made-up clips")
+        raise UsageError(f"{item.name!r} is no item of version {GENERATOR} of the generator of synthetic clips")
     setup, performer, replication, action, seed = (int(match[group]) for group in (1, 3, 4, 5, 6))
     clips = (ClipName(setup, int(camera), performer, replication, action) for camera in match[2])
     return [_generate(clip, seed, profile) for clip in clips]
@@ -67,7 +67,7 @@ def _generate(clip: ClipName, seed: int, profile: Profile) -> Clip | SetAside:
         recording = record(clip, seed)
         bodies, log = clean_by(profile, as_read(recording), partial(frames_of, recording))
     except NothingLeft as error:
-        return SetAside(name, f"{name} (made up, seed {seed})", str(error))
+        return SetAside(name, f"{name} (synthetic, seed {seed})", str(error))
     digest = hashlib.sha256(f"generator {GENERATOR} seed {seed} {name}".encode()).hexdigest()
     numbers = (clip.action - 1, clip.performer, clip.camera, clip.setup, clip.replication)
     return Clip(name, *numbers, bodies, digest, log)

@@ -1,4 +1,4 @@
-"""Who performs: the proportions and habits of a made-up person, drawn once a seed and number."""
+"""Who performs: the proportions and habits of a synthetic person, drawn once a seed and number."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def setup_performers() -> dict[int, tuple[int, ...]]:
 
 @cache
 def missing_names() -> frozenset[str]:
-    """Names that everybody leaves out: a made-up clip must not bear one."""
+    """Names that everybody leaves out: a synthetic clip must not bear one."""
     return frozenset(_listed("ntu_missing.txt"))
 
 
