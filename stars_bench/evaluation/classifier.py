@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from stars_bench.errors import UsageError
-from stars_bench.evaluation.subject import Outcome, Subject, extract
+from stars_bench.evaluation.subject import Subject, extract
+from stars_bench.records.outcome import Outcome
 
 
 class ClassifierConfig(BaseModel):

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.evaluation.nearest import nearest, unit
-from stars_bench.evaluation.subject import Outcome, Subject
+from stars_bench.evaluation.subject import Subject
+from stars_bench.records.outcome import Outcome
 
 PAPER_CLASSES = (1, 2, 5, 10, 15, 18, 20, 22, 25, 28, 30, 40, 50, 55, 57)
 """0-based classes of NTU-60 in the paper's t-SNE picture."""

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.evaluation.nearest import nearest, unit
-from stars_bench.evaluation.subject import DrawEpisodes, Outcome, Subject
+from stars_bench.evaluation.subject import DrawEpisodes, Subject
 from stars_bench.protocols.episodes import Episodes
+from stars_bench.records.outcome import Outcome
 
 Classifier = Literal["prototype", "nearest"]
 NUMBERS_AT_ONCE = 2**24

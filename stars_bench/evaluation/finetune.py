@@ -17,7 +17,8 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from stars_bench.data.clip_store import ClipPart
-from stars_bench.evaluation.subject import Outcome, Subject, extract
+from stars_bench.evaluation.subject import Subject, extract
+from stars_bench.records.outcome import Outcome
 from stars_bench.training.loop import seed_step
 from stars_bench.training.stages import StageRun
 from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from stars_bench.errors import UsageError
 from stars_bench.evaluation.nearest import nearest
-from stars_bench.evaluation.subject import Outcome, Subject
+from stars_bench.evaluation.subject import Subject
+from stars_bench.records.outcome import Outcome
 
 PAIRS_AT_ONCE = 2**20
 

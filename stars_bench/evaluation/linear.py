@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from stars_bench.evaluation.subject import Outcome, Subject
+from stars_bench.evaluation.subject import Subject
+from stars_bench.records.outcome import Outcome
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import warmup_cosine
 from stars_bench.training.step import SplitStep

@@ -14,9 +14,10 @@ from pydantic import BaseModel, Field
 
 from stars_bench.data.clip_store import ClipPart
 from stars_bench.evaluation.finetune import QUICK, FinetuneConfig, fine_tune, tuned_outcome
-from stars_bench.evaluation.subject import Outcome, Subject
+from stars_bench.evaluation.subject import Subject
 from stars_bench.io.files import digest_lines
 from stars_bench.protocols.semi import Drawing, semi_rows
+from stars_bench.records.outcome import Outcome
 
 
 class SemiConfig(FinetuneConfig):

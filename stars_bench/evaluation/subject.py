@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,38 +18,15 @@ from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.io.files import digest_json
 from stars_bench.protocols.episodes import Episodes
+from stars_bench.records.outcome import Outcome as Outcome  # a public path of before
 from stars_bench.training import distributed, memory
 from stars_bench.training.loop import Progress, autocast
-from stars_bench.training.stages import StageResult, StageRun, code_digest
+from stars_bench.training.stages import StageRun, code_digest
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Clips encoded at once: on a CPU fewer are faster, and take less memory."""
 FREE_SOME = "end what else uses the device, or take another (--device cpu)"
 PartName = Literal["train", "test"]
-Kind = Literal["classes", "episodes", "clusters"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One result of an evaluation: predictions for the test part, in its order. Metrics are computed elsewhere.
-
-    Args:
-        settings: the variant, e.g. {"k": 5}. predictions: (N,) int64 classes. kind: "classes"; "episodes": predictions
-        (episodes, queries), of which `rows` tells the clips; "clusters": predictions are cluster numbers. scores: (N,
-        classes) float32, if the evaluation ranks classes. by_epoch: (E, N) predictions after each epoch, if it trained.
-        rows: numbers of the test part's clips that the predictions are of, in their shape; None: all, in order.
-        extra: arrays that are saved beside the predictions, for metrics that need them. stages: what it trained.
-    """
-
-    settings: Mapping[str, Any]
-    predictions: np.ndarray
-    kind: Kind = "classes"
-    scores: np.ndarray | None = None
-    by_epoch: np.ndarray | None = None
-    rows: np.ndarray | None = None
-    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
-    checkpoint_rule: str = "last epoch"
-    stages: tuple[StageResult, ...] = ()
 
 
 DrawEpisodes = Callable[[int, int, int, int, int], Episodes]

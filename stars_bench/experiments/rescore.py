@@ -10,12 +10,12 @@ import numpy as np
 
 from stars_bench import registry
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.evaluation.subject import Outcome
 from stars_bench.experiments.seed_run import measured
 from stars_bench.io import files
 from stars_bench.io.files import digest_file, digest_json, utc_now
 from stars_bench.records import store
 from stars_bench.records.metrics import confusion_matrix
+from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import load_predictions, save_predictions
 from stars_bench.records.record import PredictionsPart, Record
 

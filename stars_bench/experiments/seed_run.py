@@ -21,7 +21,7 @@ from torch import nn
 from stars_bench.api import Split
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.evaluation.flops import multiply_adds
-from stars_bench.evaluation.subject import Outcome, Subject
+from stars_bench.evaluation.subject import Subject
 from stars_bench.experiments.plan import Plan, device_name, to_toml
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.io.files import (
@@ -38,6 +38,7 @@ from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
 from stars_bench.records import store
 from stars_bench.records.metrics import measure, per_class
+from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import save_predictions
 from stars_bench.records.record import (
     CodePart,
@@ -54,7 +55,8 @@ from stars_bench.records.record import (
 )
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.loop import Progress, Tell
-from stars_bench.training.stages import StageResult, StageRun
+from stars_bench.training.stage_result import StageResult
+from stars_bench.training.stages import StageRun
 
 
 @dataclass(frozen=True)

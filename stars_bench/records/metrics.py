@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.evaluation.subject import Outcome
+from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import load_predictions
 
 RESAMPLES = 10_000

@@ -14,8 +14,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.evaluation.subject import Outcome
 from stars_bench.io.files import atomic_path
+from stars_bench.records.outcome import Outcome
 
 OPTIONAL = ("scores", "by_epoch", "rows")
 EXTRA = "extra_"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import nn
 from stars_bench.io.files import digest_file, digest_json, digest_package, digest_source, write_text
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
+from stars_bench.training.stage_result import StageResult
 from stars_bench.training.tensorboard import Board
 
 CODE_PARTS = ("data", "models", "training", "evaluation")
@@ -25,21 +25,6 @@ def code_digest(module: str) -> str:
     """Digest of all code that decides what something defined in `module` computes: ours, and a plug-in's package."""
     ours = digest_source(*CODE_PARTS)
     return ours if module.partition(".")[0] == "stars_bench" else digest_json([ours, digest_package(module)])
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """A finished stage, as the records state it."""
-
-    name: str
-    key: str
-    seconds: float
-    samples: int
-    peak_bytes: int | None
-    checkpoint_digest: str
-    reused: bool
-    processes: int = 1
-    micro_batches: int = 1
 
 
 class StageRun:

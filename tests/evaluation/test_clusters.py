@@ -10,8 +10,8 @@ import torch
 
 from stars_bench.errors import UsageError
 from stars_bench.evaluation.clusters import PAPER_CLASSES, Clusters, ClustersConfig, k_means, other_neighbours, tsne_map
-from stars_bench.evaluation.subject import Outcome
 from stars_bench.records.metrics import measure
+from stars_bench.records.outcome import Outcome
 from tests.evaluation.still_clips import still_subject
 
 RNG = np.random.default_rng(0)

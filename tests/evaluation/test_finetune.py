@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench.evaluation.finetune import Finetune, FinetuneConfig, TunedEncoder
-from stars_bench.evaluation.subject import Outcome
+from stars_bench.records.outcome import Outcome
 from tests.evaluation.small_subject import CLASSES, FRAMES, JOINTS, small_encoder, subject_for
 
 CONFIG = FinetuneConfig(epochs=6, warmup_epochs=1, batch_size=16, lr=3e-3, head_hidden=16)

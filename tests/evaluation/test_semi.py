@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from stars_bench.evaluation.finetune import FinetuneConfig
 from stars_bench.evaluation.semi import Semi, SemiConfig
-from stars_bench.evaluation.subject import Outcome
 from stars_bench.io.files import digest_lines
+from stars_bench.records.outcome import Outcome
 from tests.evaluation.small_subject import CLASSES, small_encoder, subject_for
 
 CONFIG = SemiConfig(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from stars_bench import cli
-from stars_bench.evaluation.subject import Outcome
 from stars_bench.experiments import tsne
 from stars_bench.experiments.rescore import Saved
+from stars_bench.records.outcome import Outcome
 from stars_bench.records.record import Record
 from stars_bench.report.html_data import MapPoints, map_file, skeleton_file
 from stars_bench.storage.shards import PreparedDataset, open_dataset

@@ -8,8 +8,8 @@ from scipy.stats import norm
 from sklearn import metrics as theirs
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.evaluation.subject import Outcome
 from stars_bench.records.metrics import bootstrap_interval, confusion_matrix, measure, per_class
+from stars_bench.records.outcome import Outcome
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.choice([0, 1, 2, 4, 7], 300, p=[0.5, 0.2, 0.15, 0.1, 0.05])

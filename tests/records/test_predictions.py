@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.evaluation.subject import Outcome
 from stars_bench.records.metrics import measure, measure_saved
+from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import as_small_as_fits, load_predictions, save_predictions
 
 RNG = np.random.default_rng(0)

@@ -1,0 +1,41 @@
+"""What an evaluation returns: predictions for the test part, from which metrics are computed. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from stars_bench.training.stage_result import StageResult
+
+Kind = Literal["classes", "episodes", "clusters"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One result of an evaluation: predictions for the test part, in its order. Metrics are computed elsewhere.
+
+    Args:
+        settings: the variant, such as {"k": 5}.
+        predictions: (N,) int64 classes; (episodes, queries) where `kind` is "episodes".
+        kind: "classes"; "episodes", where `rows` names the clips; "clusters", where predictions are cluster numbers.
+        scores: (N, classes) float32, if the evaluation ranks classes; default None.
+        by_epoch: (E, N) predictions after each epoch, if it trained; default None.
+        rows: row numbers of the test clips that were predicted, in the shape of `predictions`; default None: all test
+            clips, in order.
+        extra: arrays that are saved beside the predictions, for metrics that need them; default none.
+        checkpoint_rule: which of its checkpoints predicted; default "last epoch".
+        stages: the stages that it trained; default none.
+    """
+
+    settings: Mapping[str, Any]
+    predictions: np.ndarray
+    kind: Kind = "classes"
+    scores: np.ndarray | None = None
+    by_epoch: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    checkpoint_rule: str = "last epoch"
+    stages: tuple[StageResult, ...] = ()
