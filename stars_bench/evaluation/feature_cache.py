@@ -8,7 +8,7 @@ stands in two files has the same features in both, up to rounding. A file is FOL
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,7 @@ from numpy.typing import NDArray
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.io.files import atomic_path, digest_lines
-
-FOLDER = "features"
-RUNS = "*/*/*/*"
-"""Run folders below the runs of a dataset: PROTOCOL/METHOD/KEY/seedN."""
+from stars_bench.io.run_folder import RunFolder
 
 
 def read(file: Path) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
@@ -50,12 +47,13 @@ class FeatureFiles:
     """The features that are kept under a key.
 
     Args:
-        run: the run's own folder, which new files go into. key: file name up to the digest of names. runs: folder of
-        the dataset's runs, in which files under the same key count as well.
+        folder: the run's own folder, which new files go into.
+        key: file name up to the digest of names.
+        reuse: whether files of other runs of the dataset under the same key count as well; default no.
     """
 
-    def __init__(self, run: Path, key: str, runs: Path | None = None) -> None:
-        self.folder, self.key, self.runs = run / FOLDER, key, runs
+    def __init__(self, folder: RunFolder, key: str, reuse: bool = False) -> None:
+        self.folder, self.key, self.reuse = folder, key, reuse
 
     def find(self, names: NDArray[np.str_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Features (N, D) of clips by name, and which of them are there (N,); D is 0 where none is.
@@ -64,7 +62,7 @@ class FeatureFiles:
             StarsBenchError: a file that cannot be read.
         """
         found, there = np.empty((len(names), 0), np.float32), np.zeros(len(names), bool)
-        for file in self._files():
+        for file in self.folder.feature_files(self.key, everywhere=self.reuse):
             if there.all():
                 break
             with _opened(file) as stored:
@@ -80,13 +78,7 @@ class FeatureFiles:
 
     def add(self, names: NDArray[np.str_], features: NDArray[np.float32]) -> Path:
         """Keeps features (N, D) of clips."""
-        file = self.folder / f"{self.key}-{digest_lines(names)[:8]}.npz"
+        file = self.folder.features / f"{self.key}-{digest_lines(names)[:8]}.npz"
         with atomic_path(file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, names=names.astype(str), features=features)
         return file
-
-    def _files(self) -> Iterator[Path]:
-        """Files under the key: the run's own, then those of other runs."""
-        pattern = f"{self.key}-*.npz"
-        elsewhere: Iterable[Path] = self.runs.glob(f"{RUNS}/{FOLDER}/{pattern}") if self.runs else ()
-        yield from dict.fromkeys([*sorted(self.folder.glob(pattern)), *sorted(elsewhere)])

@@ -79,7 +79,7 @@ class Subject:
             "precision": run.precision,
             "device": run.device.type,
         }
-        files = FeatureFiles(run.folder, f"crop{keep:g}-{digest_json(depends_on)[:16]}", run.reuse_from)
+        files = FeatureFiles(run.folder, f"crop{keep:g}-{digest_json(depends_on)[:16]}", run.reuse)
         found, there = distributed.from_first(lambda: files.find(names))
         if not there.all():
             batch = BATCH[clips.ids.device.type]

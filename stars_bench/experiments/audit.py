@@ -6,7 +6,6 @@ In: a run's folder and the data folder. Out: one line for each thing that does n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from stars_bench.api import Split
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.evaluation import feature_cache
 from stars_bench.experiments import rescore
-from stars_bench.experiments.pretrained import FILE
 from stars_bench.experiments.rescore import Saved
 from stars_bench.io.files import digest_file, digest_lines
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.preparation import verify
 from stars_bench.protocols.standard import make_split
 from stars_bench.protocols.validation import hold_out_subjects
@@ -68,40 +67,32 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
         except StarsBenchError as error:
             result.fault(str(error))
             continue
-        _look_at_stages(record, path.parent.parent, result)
+        _look_at_stages(record, RunFolder.of_record(path), result)
         _look_at_data(record, path, data, result)
         try:
             one = rescore.read_one(path)
             _look_at_predictions(one, data, result)
         except StarsBenchError as error:
             result.fault(str(error))
-    for folder in sorted({path.parent.parent for path in rescore.record_paths(run)}):
+    for folder in dict.fromkeys(map(RunFolder.of_record, rescore.record_paths(run))):
         _look_at_features(folder, result)
     return result
-
-
-def stage_files(record: Record, folder: Path) -> Iterator[tuple[str, str, list[Path]]]:
-    """Name, digest and possible files of every stage: the run's own, and those of runs that it may have taken over."""
-    for stage in record.stages:
-        name = f"{stage.name}-{stage.key[:16]}.pt"
-        own, of_dataset = folder / "stages" / name, folder.resolve().parents[3]
-        elsewhere = sorted(of_dataset.glob(f"*/*/*/seed*/stages/{name}"))
-        yield stage.name, stage.checkpoint_digest, [*([own] if own.exists() else []), *elsewhere]
 
 
 # ------------------------------------------------------------------------------------------------ weights
 
 
-def _look_at_stages(record: Record, folder: Path, result: Audit) -> None:
-    for name, digest, files in stage_files(record, folder):
+def _look_at_stages(record: Record, folder: RunFolder, result: Audit) -> None:
+    for stage in record.stages:
+        files = folder.stage_files(stage.name, stage.key)
         result.looked_at["stage checkpoints"] += 1
         if not files:
-            result.fault(f"{folder / 'stages'}: the checkpoint of {name} is gone ({record.file_name} names it)")
-        elif digest not in map(digest_file, files):
+            result.fault(f"{folder.stages}: the checkpoint of {stage.name} is gone ({record.file_name} names it)")
+        elif stage.checkpoint_digest not in map(digest_file, files):
             result.fault(f"{files[0]}: is not the checkpoint that {record.file_name} names (its digest differs)")
-    file = folder / FILE
+    file = folder.encoder
     if record.weights is None:
-        result.skip(f"{folder}: weights: {record.file_name} is fused or of an older version, and names none")
+        result.skip(f"{folder.path}: weights: {record.file_name} is fused or of an older version, and names none")
     elif file.exists():
         result.looked_at["encoders"] += 1
         try:
@@ -145,9 +136,9 @@ def _look_at_predictions(one: Saved, data: _Data, result: Audit) -> None:
         result.fault(f"{where}: the accuracies by class are not the recorded ones")
 
 
-def _look_at_features(folder: Path, result: Audit) -> None:
+def _look_at_features(folder: RunFolder, result: Audit) -> None:
     """Features carry no digest of their own: each member of the file has its CRC-32, its name the digest of clips."""
-    for file in sorted((folder / feature_cache.FOLDER).glob("*.npz")):
+    for file in sorted(folder.features.glob("*.npz")):
         result.looked_at["feature files"] += 1
         try:
             names, features = feature_cache.read(file)

@@ -31,7 +31,7 @@ def rebuilt(run: SeedRun) -> TrainedEncoder:
     """
     start = run.start
     if start is None:
-        raise StarsBenchError(f"{run.folder}: there is no encoder to start from with seed {run.seed}")
+        raise StarsBenchError(f"{run.folder.path}: there is no encoder to start from with seed {run.seed}")
     return TrainedEncoder(pretrained.rebuild(start, run.store.num_joints).to(run.plan.device), start.key)
 
 
@@ -68,7 +68,7 @@ def trained(run: SeedRun) -> TrainedEncoder:
         "classes": _together(run.class_names(run.split.train), start.classes if start else set()),
     }
     if distributed.is_first():
-        pretrained.save(run.folder / pretrained.FILE, encoder, facts)
+        pretrained.save(run.folder.encoder, encoder, facts)
     return TrainedEncoder(encoder, key, fit.stages)
 
 

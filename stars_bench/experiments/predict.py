@@ -30,6 +30,7 @@ from stars_bench.evaluation.linear import LinearHead
 from stars_bench.evaluation.subject import extract
 from stars_bench.experiments import pretrained
 from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import store
 from stars_bench.records.record import Record
 from stars_bench.storage.shards import PreparedDataset, open_dataset
@@ -107,16 +108,15 @@ def predict(
 
 def _record(start: Pretrained) -> Record | None:
     """Any record of the run, which says how its data were cleaned; None where there is none yet."""
-    for path in sorted((start.path.parent / "records").glob("*.json")):
-        return store.read_record(path)
-    return None
+    files = RunFolder(start.path.parent).record_files()
+    return store.read_record(files[0]) if files else None
 
 
 def _model(start: Pretrained, spec: DatasetSpec) -> nn.Module:
     encoder = pretrained.rebuild(start, len(spec.skeleton.joints))
     if hasattr(encoder, "classify"):
         return OwnLogits(encoder)
-    file = pretrained.stage_file(start.path.resolve().parent, "linear")
+    file = pretrained.stage_file(RunFolder(start.path.parent), "linear")
     if file is None:
         raise UsageError(
             f"{start.path.parent}: has no head that classifies; the same `run` once more with --eval linear adds one"

@@ -6,7 +6,6 @@ can say which test clips the encoder has seen; an official checkpoint does not t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,13 +23,14 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import official_checkpoints
 from stars_bench.io.files import digest_file, digest_json
 from stars_bench.io.moved_modules import current
+from stars_bench.io.run_folder import RunFolder, seeds_of
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.standard import make_split
+from stars_bench.records.learning_curves import logged
 from stars_bench.storage.shards import open_dataset
 from stars_bench.training import checkpoint
 
-FILE = "encoder.pt"
 PLAIN = ("config", "preset", "run", "key", "seed", "dataset", "protocol", "stream")
 LISTS = ("train", "classes")
 OFFICIAL_PRESET = "official checkpoint"
@@ -108,28 +108,33 @@ def find(path: Path, seed: int) -> Pretrained:
         return Pretrained(file, target=target, state=state["encoder"], **(plain | lists))
     except KeyError as error:
         raise StarsBenchError(
-            f"{file}: is no {FILE} of this version of stars-bench ({error} is missing): "
+            f"{file}: is no encoder.pt of this version of stars-bench ({error} is missing): "
             "the command of its run makes it anew (config.toml beside it has the settings)"
         ) from error
 
 
 def seeds(path: Path) -> list[int]:
     """The seeds that a run's folder holds, or the one of a seedN folder or encoder.pt; 0 for an official checkpoint."""
-    there = [file.parent.name.removeprefix("seed") for file in path.glob(f"seed*/{FILE}")]
-    return sorted(int(seed) for seed in there if seed.isdigit()) or [find(path, 0).seed or 0]
+    there = [] if path.is_file() else [folder.seed for folder in _with_encoder(path)]
+    return [seed for seed in there if seed is not None] or [find(path, 0).seed or 0]
 
 
 def _file(path: Path, seed: int) -> Path:
     if path.is_file():
         return path
-    there = sorted(path.glob(f"seed*/{FILE}"))
-    for file in (path / FILE, path / f"seed{seed}" / FILE):
-        if file.exists():
-            return file
-    if len(there) == 1:
-        return there[0]
-    seeds = f"seed {seed} is not there ({', '.join(file.parent.name for file in there)} are)" if there else ""
-    raise UsageError(f"{path}: {seeds or f'no run folder and no {FILE}: give runs/DATASET/PROTOCOL/METHOD/KEY'}")
+    there = _with_encoder(path)
+    if not there:
+        raise UsageError(f"{path}: no run folder and no encoder.pt: give runs/DATASET/PROTOCOL/METHOD/KEY")
+    chosen = there if len(there) == 1 else [folder for folder in there if folder.seed == seed]
+    if not chosen:
+        others = ", ".join(folder.path.name for folder in there)
+        raise UsageError(f"{path}: seed {seed} is not there ({others} are)")
+    return chosen[0].encoder
+
+
+def _with_encoder(path: Path) -> list[RunFolder]:
+    """The seeds that a path means and that have an encoder."""
+    return [folder for folder in seeds_of(path) if folder.encoder.exists()]
 
 
 def _official(file: Path, found: official_checkpoints.OfficialEncoder) -> Pretrained:
@@ -274,7 +279,7 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
     if out.is_dir() or (out.exists() and not overwrite):
         raise UsageError(f"--out {out}: is there already; give another name or, to replace a file, --force")
     form = official_checkpoints.LAYOUTS[layout]
-    file = stage_file(_file(path, seed).resolve().parent, form.stage)
+    file = stage_file(RunFolder(_file(path, seed).parent), form.stage)
     if file is None:
         raise UsageError(f"{path}: has trained no {form.stage}, which is what a checkpoint of {form.title} holds")
     found, able = find(path, seed), form.trained_by
@@ -285,14 +290,7 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
     return official_checkpoints.write(out, form, checkpoint.load(file)["module"])
 
 
-def stage_file(folder: Path, stage: str) -> Path | None:
-    """The last checkpoint of a stage of the run in `folder`; that of another run where it was taken over from there."""
-    log = folder / "log.jsonl"
-    lines = map(json.loads, log.read_text(encoding="utf-8").splitlines()) if log.exists() else ()
-    keys = [line["key"] for line in lines if line["stage"] == stage]
-    if not keys:
-        return None
-    name = f"{stage}-{keys[-1]}.pt"
-    own = folder / "stages" / name
-    of_dataset = folder.parents[3]  # DATASET/PROTOCOL/METHOD/KEY/seedN
-    return own if own.exists() else next(iter(sorted(of_dataset.glob(f"*/*/*/*/stages/{name}"))), None)
+def stage_file(folder: RunFolder, stage: str) -> Path | None:
+    """The last checkpoint of a stage of a run; that of another run where it was taken over from there."""
+    keys = [key for key, lines in logged(folder).items() if lines[0]["stage"] == stage]
+    return folder.find_stage(stage, keys[-1]) if keys else None

@@ -15,10 +15,10 @@ from torch import Tensor
 from stars_bench import registry
 from stars_bench.errors import UsageError
 from stars_bench.experiments import pretrained, rescore, runner
-from stars_bench.experiments.audit import stage_files
 from stars_bench.experiments.plan import Request
 from stars_bench.experiments.rescore import Saved
 from stars_bench.io.files import write_text
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.comparable import to_know
 from stars_bench.records.record import Record
 from stars_bench.training import checkpoint
@@ -77,9 +77,9 @@ def _claim(scratch: Path, run: Path) -> None:
 
 def _requests(there: Sequence[Saved], data_dir: Path, scratch: Path) -> Iterator[tuple[Request, list[Saved]]]:
     """One request for each run, seed and set of evaluation settings, with the results that it must give."""
-    groups: dict[str, list[tuple[Saved, ...]]] = {}
+    groups: dict[RunFolder, list[tuple[Saved, ...]]] = {}
     for one in there:
-        rounds = groups.setdefault(str(one.path.parent.parent), [])
+        rounds = groups.setdefault(one.folder, [])
         # An evaluation that was run under two settings needs two commands.
         fitting = next((number for number, ones in enumerate(rounds) if _fits(one, ones)), None)
         if fitting is None:
@@ -88,7 +88,7 @@ def _requests(there: Sequence[Saved], data_dir: Path, scratch: Path) -> Iterator
             rounds[fitting] += (one,)
     for folder, rounds in groups.items():
         for ones in rounds:
-            yield _request([one.record for one in ones], Path(folder), data_dir, scratch), list(ones)
+            yield _request([one.record for one in ones], folder.path, data_dir, scratch), list(ones)
 
 
 def _fits(one: Saved, others: Sequence[Saved]) -> bool:
@@ -199,8 +199,8 @@ def _weights(old: Saved, new: Saved) -> Iterator[tuple[str, bool]]:
 
 
 def _stages(one: Saved) -> list[tuple[str, dict[str, Tensor] | None]]:
-    found = stage_files(one.record, one.path.parent.parent)
-    return [(name, checkpoint.load(files[0])["module"] if files else None) for name, _, files in found]
+    found = [(stage.name, one.folder.find_stage(stage.name, stage.key)) for stage in one.record.stages]
+    return [(name, None if file is None else checkpoint.load(file)["module"]) for name, file in found]
 
 
 def _distance(first: Tensor, second: Tensor) -> float:

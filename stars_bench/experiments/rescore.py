@@ -13,6 +13,7 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments.seed_run import measured
 from stars_bench.io import files
 from stars_bench.io.files import digest_file, digest_json, utc_now
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import store
 from stars_bench.records.metrics import confusion_matrix
 from stars_bench.records.outcome import Outcome
@@ -32,6 +33,11 @@ class Saved:
     outcome: Outcome
     names: np.ndarray
     labels: np.ndarray
+
+    @property
+    def folder(self) -> RunFolder:
+        """The folder of the record's seed."""
+        return RunFolder.of_record(self.path)
 
     def measured(self) -> Record:
         """The record with its metrics computed anew."""
@@ -55,7 +61,7 @@ def record_paths(runs: Path) -> list[Path]:
     Raises:
         UsageError: there are none.
     """
-    paths = [runs] if runs.suffix == ".json" and runs.is_file() else sorted(runs.rglob("records/*.json"))
+    paths = [runs] if runs.suffix == ".json" and runs.is_file() else store.record_files(runs)
     if not paths:
         raise UsageError(f"{runs}: no records below it; give runs/DATASET/PROTOCOL/METHOD/KEY or a folder above")
     return paths
@@ -68,7 +74,7 @@ def read_one(path: Path) -> Saved:
         StarsBenchError: the predictions are gone, or are not those that the record names.
     """
     record = store.read_record(path)
-    file = path.parent.parent / record.predictions.file
+    file = RunFolder.of_record(path).path / record.predictions.file
     if not file.exists():
         raise StarsBenchError(f"{file}: the predictions of {path.name} are gone; run the evaluation again")
     if digest_file(file) != record.predictions.digest:
@@ -81,7 +87,7 @@ def update(one: Saved, again: Record) -> None:
     have = {metric.name for metric in one.record.metrics}
     more = tuple(metric for metric in again.metrics if metric.name not in have)
     metrics = one.record.metrics + more
-    store.write_record(one.path.parent.parent, again.model_copy(update={"metrics": metrics}))
+    store.write_record(one.folder, again.model_copy(update={"metrics": metrics}))
 
 
 def write_confusion(one: Saved, folder: Path) -> Path | None:
@@ -173,8 +179,8 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
     dataset = first.dataset.model_copy(update={"stream": "+".join(streams)})
     evaluation = first.evaluation.model_copy(update={"config": first.evaluation.config | {"weights": streams}})
     key = digest_json([first.method.config, streams, first.evaluation.name, first.dataset.digest])[:10]
-    folder = store.run_folder(runs_dir, dataset.name, first.protocol.name, first.method.name, key, first.seed)
-    file = folder / "predictions" / f"{files.path_part(evaluation.name)}-{evaluation.digest[:8]}.npz"
+    folder = RunFolder.of(runs_dir, dataset.name, first.protocol.name, first.method.name, key, first.seed)
+    file = folder.predictions / f"{files.path_part(evaluation.name)}-{evaluation.digest[:8]}.npz"
     save_predictions(file, outcome, parts[0].names, parts[0].labels)
     now = utc_now()
     record = first.model_copy(
@@ -185,7 +191,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
             "command": command,
             "started": now,
             "finished": now,
-            "predictions": PredictionsPart(file=file.relative_to(folder).as_posix(), digest=digest_file(file)),
+            "predictions": PredictionsPart(file=file.relative_to(folder.path).as_posix(), digest=digest_file(file)),
             "weights": None,
             "fused": tuple(part.record.predictions.digest for part in parts),
             **measured(outcome, parts[0].labels, summed.shape[1]),

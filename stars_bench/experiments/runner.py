@@ -13,8 +13,8 @@ from stars_bench.experiments.encoder_source import source_of
 from stars_bench.experiments.plan import Plan, Request, check_batch_sizes, resolve
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun
 from stars_bench.io.files import utc_now
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.protocols.validation import hold_out_subjects
-from stars_bench.records import store
 from stars_bench.records.record import Record
 from stars_bench.training import distributed, memory
 from stars_bench.training.compile import compiled
@@ -72,7 +72,7 @@ def _seed_run(
         plan=plan,
         seed=seed,
         split=split,
-        folder=store.run_folder(
+        folder=RunFolder.of(
             plan.request.runs_dir, plan.dataset.name, plan.protocol.name, plan.method.name, plan.key, seed
         ),
         store=clips,

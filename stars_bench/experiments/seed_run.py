@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from stars_bench.io.files import (
     utc_now,
     write_text,
 )
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
 from stars_bench.records import store
@@ -97,7 +97,7 @@ class SeedRun:
     plan: Plan
     seed: int
     split: Split
-    folder: Path
+    folder: RunFolder
     store: ClipStore
     source: EncoderSource
     progress: Progress | None
@@ -113,12 +113,12 @@ class SeedRun:
         Raises:
             StarsBenchError: another process writes to the folder, or training or an evaluation fails.
         """
-        with alone_in(self.folder) if distributed.is_first() else nullcontext():
+        with alone_in(self.folder.path) if distributed.is_first() else nullcontext():
             return self._records()
 
     def _records(self) -> list[Record]:
         if distributed.is_first():
-            write_text(self.folder / "config.toml", to_toml(self.plan))
+            write_text(self.folder.config, to_toml(self.plan))
         encoder = self.source(self)
         if self.tell and self.plan.request.compile and not any(isinstance(m, Block) for m in encoder.module.modules()):
             self.tell(f"--compile changes nothing: {self.plan.method.name} has no transformer blocks")
@@ -174,10 +174,10 @@ class SeedRun:
             config=config,
             seed=self.seed,
             device=self.plan.device,
-            folder=self.folder,
+            folder=self.folder.path,
             context=data | context,
             precision=self.plan.precision,
-            reuse_from=request.runs_dir / self.plan.dataset.name,
+            reuse=True,
             checkpoint_seconds=request.checkpoint_seconds,
             progress=self.progress,
             start=start,
@@ -221,7 +221,7 @@ class SeedRun:
         )
         labels = self.labels(self.split.test)
         settings = "".join(f"-{key}{value}" for key, value in evaluation.settings.items())
-        file = self.folder / "predictions" / f"{path_part(evaluation.name + settings)}-{evaluation.digest[:8]}.npz"
+        file = self.folder.predictions / f"{path_part(evaluation.name + settings)}-{evaluation.digest[:8]}.npz"
         save_predictions(file, outcome, self.names(self.split.test), labels)
         record = Record(
             method=method,
@@ -236,11 +236,11 @@ class SeedRun:
             command=self.plan.request.command,
             started=self.started,
             finished=utc_now(),
-            predictions=PredictionsPart(file=file.relative_to(self.folder).as_posix(), digest=digest_file(file)),
+            predictions=PredictionsPart(file=file.relative_to(self.folder.path).as_posix(), digest=digest_file(file)),
             init=self._init_part(),
             weights=weights,
         )
-        path = self.folder / "records" / record.file_name
+        path = self.folder.records / record.file_name
         if path.exists():
             old = store.read_record(path)
             unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init", "weights")

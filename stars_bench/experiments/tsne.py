@@ -11,12 +11,13 @@ import numpy as np
 from stars_bench import registry
 from stars_bench.errors import UsageError
 from stars_bench.evaluation.clusters import tsne_map
-from stars_bench.evaluation.feature_cache import FOLDER, FeatureFiles
+from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.experiments import rescore
 from stars_bench.experiments.rescore import Saved
 from stars_bench.io.files import write_json, write_text
+from stars_bench.io.run_folder import seeds_of
 from stars_bench.report.figures import Map, draw_maps
-from stars_bench.report.html_data import MapPoints, map_file, skeleton_file
+from stars_bench.report.html_data import MapPoints
 from stars_bench.storage.shards import open_dataset
 from stars_bench.viewer.thumbnails import KeptSkeletons, small_skeletons
 
@@ -52,10 +53,10 @@ def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = Non
         panel, points = _map(one, names)
         maps.append(panel)
         # Beside the record, where `report --format html` looks for it.
-        write_json(map_file(one.path), points.model_dump())
+        write_json(one.folder.map_file(one.path), points.model_dump())
         skeletons, why = _skeletons(one, points.names, data_dir)
         if skeletons is not None:
-            write_text(skeleton_file(one.path), skeletons.model_dump_json())
+            write_text(one.folder.skeleton_file(one.path), skeletons.model_dump_json())
     classes = dict(enumerate(names))
     count = len({int(label) for panel in maps for label in panel.labels})
     title = f"{dataset} {protocol}, test clips of {count} classes, t-SNE of features"
@@ -77,10 +78,10 @@ def _skeletons(one: Saved, names: Sequence[str], data_dir: Path | None) -> tuple
 
 
 def _clusters(run: Path, seed: int) -> Saved:
-    folder = run if run.name.startswith("seed") else run / f"seed{seed}"
-    found = [path for path in sorted(folder.glob("records/*.json")) if path.name.startswith("clusters")]
+    folders = [folder for folder in seeds_of(run) if folder.path == run or folder.seed == seed]
+    found = [path for folder in folders for path in folder.record_files() if path.name.startswith("clusters")]
     if not found:
-        raise UsageError(f"{folder}: no result of `clusters`: run the method with --eval clusters")
+        raise UsageError(f"{run}: no result of `clusters` with seed {seed}: run the method with --eval clusters")
     return rescore.read_one(found[-1])
 
 
@@ -104,11 +105,9 @@ def _map(one: Saved, classes: Sequence[str]) -> tuple[Map, MapPoints]:
 
 def _features(one: Saved) -> np.ndarray:
     """Features (N, D) of the test clips, from the run's own folder or one that shares its encoder."""
-    folder = one.path.parent.parent
-    prefix = f"crop{one.record.evaluation.config['crop']:g}-"
-    keys = {"-".join(file.name.split("-")[:2]) for file in folder.glob(f"{FOLDER}/{prefix}*.npz")}
-    for key in sorted(keys):
-        features, there = FeatureFiles(folder, key, folder.parents[3]).find(one.names.astype(str))
+    features_of_crop = one.folder.feature_files(f"crop{one.record.evaluation.config['crop']:g}", everywhere=False)
+    for key in sorted({"-".join(file.name.split("-")[:2]) for file in features_of_crop}):
+        features, there = FeatureFiles(one.folder, key, reuse=True).find(one.names.astype(str))
         if there.all():
             return features
-    raise UsageError(f"{folder / FOLDER}: the features of the test clips are gone: run --eval clusters again")
+    raise UsageError(f"{one.folder.features}: the features of the test clips are gone: run --eval clusters again")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from stars_bench.display.blocks import Block, Curve, Curves, Facts, Inspection, Notes, Table
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.records import store
+from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder, seeds_of
+from stars_bench.records import learning_curves, store
 from stars_bench.records.record import Metric, Record
-from stars_bench.report import html_data
+from stars_bench.records.record_facts import interval, provenance
 
-CONFIG = "config.toml"
 TOLD = ("command", "commit", "data", "split", "method", "settings", "started from", "environment", "packages", "marks")
 """Of a record's provenance what holds for the whole run."""
 DEPENDS = (
@@ -25,25 +25,20 @@ DEPENDS = (
 )
 
 
-def is_run(path: Path) -> bool:
-    """Whether a path is the folder of a run or of one of its seeds."""
-    return bool(_seeds(path))
-
-
 def inspect_run(path: Path) -> Inspection:
     """Looks at a run.
 
     Raises:
         UsageError: the folder is none. StarsBenchError: its settings cannot be read.
     """
-    folders = _seeds(path)
+    folders = seeds_of(path)
     if not folders:
         raise UsageError(
             f"{path}: neither a run (runs/DATASET/PROTOCOL/METHOD/KEY, or one of its seeds) nor a prepared dataset "
             "(DATA_DIR/DATASET/PROFILE)"
         )
     records, warnings = _records(folders)
-    made = next((_made(folder) for folder in folders if (folder / CONFIG).exists()), {})
+    made = next((_made(folder.config) for folder in folders if folder.config.exists()), {})
     blocks: list[Block] = [Facts(_facts(records, made, folders))]
     if not records:
         warnings.append("no record: the run has not finished, or nothing was evaluated")
@@ -60,16 +55,10 @@ def inspect_run(path: Path) -> Inspection:
     return Inspection(_title(records, path), str(path), tuple(blocks))
 
 
-def _seeds(path: Path) -> list[Path]:
-    """The folders of a run's seeds; of a seed itself."""
-    below = sorted((one for one in path.glob("seed*") if one.is_dir()), key=lambda one: (len(one.name), one.name))
-    return [one for one in (path, *below) if (one / CONFIG).exists() or any(one.glob("records/*.json"))]
-
-
-def _records(folders: Sequence[Path]) -> tuple[list[Record], list[str]]:
+def _records(folders: Sequence[RunFolder]) -> tuple[list[Record], list[str]]:
     records, warnings = [], []
     for folder in folders:
-        for file in sorted(folder.glob("records/*.json")):
+        for file in folder.record_files():
             try:
                 records.append(store.read_record(file))
             except StarsBenchError as error:
@@ -77,21 +66,21 @@ def _records(folders: Sequence[Path]) -> tuple[list[Record], list[str]]:
     return sorted(records, key=lambda one: (one.evaluation.order, one.seed)), warnings
 
 
-def _made(folder: Path) -> dict[str, str]:
+def _made(config: Path) -> dict[str, str]:
     """The settings that a run was started with, flat."""
     try:
-        content = tomllib.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        content = tomllib.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise StarsBenchError(f"{folder / CONFIG}: cannot be read ({error})") from error
+        raise StarsBenchError(f"{config}: cannot be read ({error})") from error
     flat = {name: str(value) for name, value in content.get("run", {}).items()}
     return flat | {"settings": json.dumps(content.get("method", {}), sort_keys=True)}
 
 
-def _facts(records: Sequence[Record], made: dict[str, str], folders: Sequence[Path]) -> dict[str, str]:
-    seeds = ", ".join(folder.name.removeprefix("seed") for folder in folders)
+def _facts(records: Sequence[Record], made: dict[str, str], folders: Sequence[RunFolder]) -> dict[str, str]:
+    seeds = ", ".join(folder.path.name.removeprefix("seed") for folder in folders)
     if not records:
         return {**made, "seeds": seeds}
-    first = dict(html_data.provenance(records[0]))
+    first = provenance(records[0])
     multiply_adds = records[0].method.multiply_adds
     cost = {"cost": f"{multiply_adds / 1e9:,.2f} billion multiply-adds a clip"} if multiply_adds is not None else {}
     return {"seeds": seeds, **{name: first[name] for name in TOLD if name in first}, **cost}
@@ -115,33 +104,29 @@ def _stages(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
                 rate = f"{stage.samples / stage.seconds:,.0f}" if stage.seconds else ""
                 memory = "" if stage.peak_bytes is None else f"{stage.peak_bytes / 1e6:,.0f}"
                 reused = "taken over" if stage.reused else ""
-                key = stage.key[:16]
+                key = stage.key[:DIGITS_OF_KEY]
                 yield str(record.seed), stage.name, f"{stage.seconds:,.1f}", rate, memory, key, before, reused
             before = stage.name
 
 
-def _curves(folders: Sequence[Path], records: Sequence[Record]) -> Iterator[Curve]:
+def _curves(folders: Sequence[RunFolder], records: Sequence[Record]) -> Iterator[Curve]:
     """What the log holds: of the stages that records name, where there are records."""
-    keys = {stage.key[:16] for record in records for stage in record.stages}
+    keys = {stage.key[:DIGITS_OF_KEY] for record in records for stage in record.stages}
     for folder in folders:
-        for key, lines in html_data.logged(folder).items():
+        for key, lines in learning_curves.logged(folder).items():
             if keys and key not in keys:
                 continue
-            found = html_data.curve(lines)
+            found = learning_curves.curve(lines)
             for quantity, values in found["values"].items():
-                yield Curve(folder.name, found["stage"], quantity, tuple(found["epochs"]), tuple(values))
+                yield Curve(folder.path.name, found["stage"], quantity, tuple(found["epochs"]), tuple(values))
 
 
 def _numbers(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
     for record in records:
         for place, metric in enumerate(record.metrics):
             title = (record.evaluation.title, str(record.seed)) if not place else ("", "")
-            yield *title, metric.name, f"{metric.value:.2f}{_unit(metric)}", _interval(metric), f"{metric.n:,}"
+            yield *title, metric.name, f"{metric.value:.2f}{_unit(metric)}", interval(metric, ".2f"), f"{metric.n:,}"
 
 
 def _unit(metric: Metric) -> str:
     return f" {metric.unit}" if metric.unit else ""
-
-
-def _interval(metric: Metric) -> str:
-    return "" if metric.interval is None else f"{metric.interval[0]:.2f} to {metric.interval[1]:.2f}"

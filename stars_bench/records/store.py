@@ -1,8 +1,6 @@
-"""Where runs live, and how their records are written and read.
+"""How records are written and read: one file for every variant of every evaluation, in the `records` folder of a seed.
 
-    runs/DATASET/PROTOCOL/METHOD/KEY/seedN/{config.toml, log.jsonl, stages/, features/, predictions/, records/}
-
-KEY is a short digest of what decides the run; one record lies in records/ for every variant of every evaluation.
+`io.run_folder` has the layout of runs.
 """
 
 from __future__ import annotations
@@ -16,10 +14,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.io.files import path_part, write_json
+from stars_bench.io.files import write_json
+from stars_bench.io.run_folder import RunFolder, run_folders
 from stars_bench.records.record import Metric, Record, VariantOrder, parse
-
-RECORDS_PATTERN = "*/*/*/*/seed*/records/*.json"
 
 
 @dataclass(frozen=True)
@@ -28,11 +25,16 @@ class StoredRecord:
 
     Attributes:
         record: the record.
-        path: its file in the `records` folder of a seed; None for a record that was never written.
+        path: its file; None for a record that was never written.
     """
 
     record: Record
     path: Path | None = None
+
+    @property
+    def folder(self) -> RunFolder | None:
+        """The folder of its seed."""
+        return None if self.path is None else RunFolder.of_record(self.path)
 
 
 class StoredRecords(NamedTuple):
@@ -57,14 +59,9 @@ def with_path(records: Iterable[Record | StoredRecord]) -> list[StoredRecord]:
     return [one if isinstance(one, StoredRecord) else StoredRecord(one) for one in records]
 
 
-def run_folder(runs_dir: Path, dataset: str, protocol: str, method: str, key: str, seed: int) -> Path:
-    """The folder of one seed of one run; names, as `module:Class` of a method, are made folder names."""
-    return runs_dir.joinpath(*map(path_part, (dataset, protocol, method, key)), f"seed{seed}")
-
-
-def write_record(folder: Path, record: Record) -> Path:
-    """Writes a record whole or not at all into `folder`/records, where `folder` is a seed's; returns its path."""
-    path = folder / "records" / record.file_name
+def write_record(folder: RunFolder, record: Record) -> Path:
+    """Write a record whole or not at all into the folder of its seed; return its path."""
+    path = folder.records / record.file_name
     write_json(path, record.model_dump(mode="json"))
     return path
 
@@ -82,16 +79,24 @@ def read_record(path: Path) -> Record:
     return parse(text, str(path))
 
 
-def read_records(runs_dir: Path) -> StoredRecords:
-    """All records below `runs_dir` (none when it does not exist). A bad file becomes a warning, not a failure."""
+def read_records(folder: Path) -> StoredRecords:
+    """Read all records at or below a folder: of all runs, a dataset, a protocol, a method, a run or a seed.
+
+    A file that cannot be read becomes a warning. A folder that does not exist has no records.
+    """
     found = StoredRecords([], [])
-    for path in sorted(runs_dir.glob(RECORDS_PATTERN)):
+    for path in record_files(folder):
         try:
             found.stored.append(StoredRecord(read_record(path), path))
         except StarsBenchError as error:
             found.warnings.append(str(error))
     found.stored.sort(key=lambda one: _order(one.record))
     return found
+
+
+def record_files(folder: Path) -> list[Path]:
+    """The files of all records at or below a folder, by path."""
+    return [path for run in run_folders(folder) for path in run.record_files()]
 
 
 def to_frame(records: Sequence[Record]) -> pd.DataFrame:

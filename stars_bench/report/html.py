@@ -10,6 +10,7 @@ from typing import Any
 
 from stars_bench.display.document import document
 from stars_bench.errors import UsageError
+from stars_bench.records.record_facts import provenance
 from stars_bench.records.store import StoredRecord
 from stars_bench.report import html_data
 from stars_bench.report.cells import Entry, Sheet, sheets
@@ -56,7 +57,9 @@ def _content(tables: Sequence[Sheet], skeletons: bool) -> dict[str, Any]:
         item = entry.item
         if isinstance(item, Measured):
             measured.append(item)
-            cell: dict[str, Any] = {"records": [html_data.provenance(record) for record in item.cell.records]}
+            cell: dict[str, Any] = {
+                "records": [[*map(list, provenance(record).items())] for record in item.cell.records]
+            }
         elif isinstance(item, Told):
             cell = {"records": [_source(item)]}
         else:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from stars_bench.io.files import digest_file, digest_json, digest_package, digest_source, write_text
+from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
 from stars_bench.training.stage_result import StageResult
@@ -31,11 +32,21 @@ class StageRun:
     """Runs stages in order; implements `stars_bench.api.Run`.
 
     Args:
-        config: the validated config of the method (or evaluation). folder: the seed's folder. context: everything
-        beside config and code that decides the outcome: data digest, ids digest, precision, the encoder's key.
-        reuse_from: the runs folder of the dataset; stages finished there under the same key are taken over. start: an
-        encoder to start from. micro_batches, fit_batch: as `train` has them; they decide nothing. tell: called with
-        where a stage goes on from. tensorboard: whether event files are written beside the log.
+        config: the validated config of the method (or evaluation).
+        seed: seeds every step, as `seed_step` does.
+        device: where stages are trained.
+        folder: the seed's folder.
+        context: everything beside config and code that decides the outcome: data digest, ids digest, the encoder's key.
+        precision: how matrix products are computed; default float32.
+        reuse: whether stages and features of other runs of the dataset are taken over where their key is the same;
+            default no.
+        checkpoint_seconds: time between two checkpoints; default 60.
+        progress: called as training goes on; default None.
+        start: an encoder to start from; default None.
+        micro_batches: as `train` has it; decides nothing; default 1.
+        tell: called with where a stage resumes; default None.
+        fit_batch: as `train` has it; decides nothing; default no.
+        tensorboard: whether event files are written beside the log; default no.
     """
 
     def __init__(
@@ -46,7 +57,7 @@ class StageRun:
         folder: Path,
         context: Mapping[str, Any],
         precision: str = "float32",
-        reuse_from: Path | None = None,
+        reuse: bool = False,
         checkpoint_seconds: float = 60.0,
         progress: Progress | None = None,
         start: nn.Module | None = None,
@@ -57,7 +68,7 @@ class StageRun:
     ) -> None:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
         self.start, self.micro_batches, self.fit_batch, self.tell = start, micro_batches, fit_batch, tell
-        self.folder, self.reuse_from = folder, reuse_from
+        self.folder, self.reuse = RunFolder(folder), reuse
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         self.tensorboard = tensorboard and distributed.is_first()
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
@@ -73,8 +84,8 @@ class StageRun:
 
     def _run(self, stage: Stage, board: Board | None) -> None:
         self.key = self._stage_key(stage)
-        file = self.folder / "stages" / f"{stage.name}-{self.key[:16]}.pt"
-        found, state = distributed.from_first(lambda: self._finished(file)) or (None, None)
+        file = self.folder.stage_file(stage.name, self.key)
+        found, state = distributed.from_first(lambda: self._finished(stage, file)) or (None, None)
         if state is None:
             at = self._train(stage, file, board)
             peak_bytes = distributed.largest(at.peak_bytes) or None
@@ -111,14 +122,14 @@ class StageRun:
             }
         )
 
-    def _finished(self, file: Path) -> tuple[Path, dict[str, Any]] | None:
+    def _finished(self, stage: Stage, file: Path) -> tuple[Path, dict[str, Any]] | None:
         """A file of the stage, of this run or another, and what is in it."""
-        elsewhere = self.reuse_from.glob(f"*/*/*/*/stages/{file.name}") if self.reuse_from else ()
-        for found in [file] if file.exists() else sorted(elsewhere)[:1]:
-            # Still there if a kill came between the last two things of a stage.
-            checkpoint.unfinished(file).unlink(missing_ok=True)
-            return found, checkpoint.load(found)
-        return None
+        found = self.folder.find_stage(stage.name, self.key) if self.reuse or file.exists() else None
+        if found is None:
+            return None
+        # Still there if a kill came between the last two things of a stage.
+        checkpoint.unfinished(file).unlink(missing_ok=True)
+        return found, checkpoint.load(found)
 
     def _train(self, stage: Stage, file: Path, board: Board | None) -> Position:
         if distributed.is_first():
@@ -162,9 +173,9 @@ class StageRun:
             return
         if board is not None:
             board.write(lines)
-        path = self.folder / "log.jsonl"
+        path = self.folder.log
         old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        key = self.key[:16]
+        key = self.key[:DIGITS_OF_KEY]
         kept = [line for line in old if line["key"] != key]
         new = [line | {"key": key} for line in lines]
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept + new))

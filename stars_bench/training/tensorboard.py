@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from stars_bench.errors import UsageError
+from stars_bench.io.run_folder import RunFolder
 
-FOLDER = "tensorboard"
 SCALARS = ("loss", "lr")
 
 
@@ -33,12 +32,13 @@ class Board:
 
     Args:
         run: the folder of the seed; files go to `tensorboard/STAGE` in it, so that TensorBoard shows runs side by side.
+        stage: name of the stage.
     """
 
-    def __init__(self, run: Path, stage: str) -> None:
+    def __init__(self, run: RunFolder, stage: str) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        folder = run / FOLDER / stage
+        folder = run.tensorboard / stage
         shutil.rmtree(folder, ignore_errors=True)
         self.writer = SummaryWriter(str(folder))
         self.stage, self.written = stage, 0

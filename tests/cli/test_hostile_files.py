@@ -33,6 +33,7 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import rescore, runner
 from stars_bench.experiments.plan import Request
 from stars_bench.io.files import path_part
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import store
 from stars_bench.training import checkpoint
 
@@ -319,7 +320,7 @@ def test_a_name_is_one_part_of_a_path(name: str, tmp_path: Path) -> None:
     assert path.resolve().parent == tmp_path.resolve()
     path.write_text("")
     assert [child.name for child in tmp_path.iterdir()] == [path.name]
-    assert store.run_folder(tmp_path, name, name, name, name, 0).resolve().is_relative_to(tmp_path.resolve())
+    assert RunFolder.of(tmp_path, name, name, name, name, 0).path.resolve().is_relative_to(tmp_path.resolve())
 
 
 @pytest.mark.parametrize("file", ["../../secret.npz", "/dev/zero", "C:\\secret.npz", "a/../../b", "..\\x"])

@@ -10,8 +10,9 @@ from typer.testing import CliRunner, Result
 
 from stars_bench.cli import app
 from stars_bench.errors import UsageError
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.record import Record
-from stars_bench.records.store import run_folder, write_record
+from stars_bench.records.store import write_record
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def report(make_record: Callable[..., Record], tmp_path: Path) -> Callable[..., 
     """Runs the command on two methods."""
     for place, method in enumerate(("mamp", "stars")):
         record = make_record(50.0 + place, method__name=method)
-        write_record(run_folder(tmp_path, "ntu60", "xsub", method, "key", 0), record)
+        write_record(RunFolder.of(tmp_path, "ntu60", "xsub", method, "key", 0), record)
     return lambda *options: CliRunner().invoke(app, ["report", "--runs-dir", str(tmp_path), *map(str, options)])
 
 

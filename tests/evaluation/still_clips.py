@@ -52,14 +52,14 @@ def still_subject(
 ) -> Subject:
     """A subject whose features are those given; `train` and `test` are rows of them."""
     store, names = still_store(features), np.array([f"clip{row:05}" for row in range(len(features))])
-    runs = more.pop("runs", None)
+    reuse = more.pop("reuse", False)
     return Subject(
         **{
             "encoder": Reader(features.shape[1]),
             "train": ClipPart(store, np.asarray(train), labels[train], int(labels.max()) + 1),
             "test": ClipPart(store, np.asarray(test)),
             "num_classes": int(labels.max()) + 1,
-            "run": StageRun(config, 0, torch.device("cpu"), folder, {}, reuse_from=runs),
+            "run": StageRun(config, 0, torch.device("cpu"), folder, {}, reuse=reuse),
             "names": {"train": names[train], "test": names[test]},
             "key": "reader",
             "test_classes": len(np.unique(labels[test])),

@@ -14,6 +14,7 @@ from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.evaluation.knn import KNNConfig
 from stars_bench.evaluation.subject import Subject
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.training.memory import OutOfMemory
 from tests.evaluation.still_clips import Reader, still_subject
 
@@ -25,7 +26,7 @@ RUN = Path("runs/xsub/mine/key/seed0")
 def subject(root: Path, train: slice, test: slice, run: Path = RUN, **more: object) -> Subject:
     rows = np.arange(40)
     return still_subject(
-        FEATURES, LABELS, rows[train], rows[test], KNNConfig(), root / run, runs=root / "runs", **more
+        FEATURES, LABELS, rows[train], rows[test], KNNConfig(), root / run, reuse=True, **more
     )  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def test_whatever_features_depend_on_extracts_anew(tmp_path: Path, change: objec
 
 def test_runs_that_extract_at_once_do_no_harm(tmp_path: Path) -> None:
     names = np.array(["a", "b", "c", "d"])
-    one, other = (FeatureFiles(tmp_path / run, "key") for run in ("run", "run"))
+    one, other = (FeatureFiles(RunFolder(tmp_path / run), "key") for run in ("run", "run"))
     assert not one.find(names[:3])[1].any()
     assert not other.find(names[1:])[1].any()
     one.add(names[:3], np.full((3, 2), 1, np.float32))
@@ -94,10 +95,10 @@ def test_runs_that_extract_at_once_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    file = FeatureFiles(tmp_path, "key").add(np.array(["a"]), np.ones((1, 2), np.float32))
+    file = FeatureFiles(RunFolder(tmp_path), "key").add(np.array(["a"]), np.ones((1, 2), np.float32))
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(StarsBenchError, match=r"key-\w+\.npz: damaged .*; delete it"):
-        FeatureFiles(tmp_path, "key").find(np.array(["a"]))
+        FeatureFiles(RunFolder(tmp_path), "key").find(np.array(["a"]))
 
 
 class Diverged(Reader):

@@ -147,7 +147,7 @@ def test_all_runs_what_the_protocol_names_and_the_methods_own(request_for: MakeR
 def test_a_checkpoint_holds_no_code(request_for: MakeRequest) -> None:
     first = request_for("untrained")
     runner.run(first)
-    state = torch.load(run_folder(first) / "seed0" / pretrained.FILE, weights_only=True)
+    state = torch.load(run_folder(first) / "seed0" / "encoder.pt", weights_only=True)
     assert state["method"] == "stars_bench.models.untrained:Untrained"
 
 

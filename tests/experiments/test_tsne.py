@@ -11,9 +11,10 @@ import pytest
 from stars_bench import cli
 from stars_bench.experiments import tsne
 from stars_bench.experiments.rescore import Saved
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.record import Record
-from stars_bench.report.html_data import MapPoints, map_file, skeleton_file
+from stars_bench.report.html_data import MapPoints
 from stars_bench.storage.shards import PreparedDataset, open_dataset
 from stars_bench.viewer.thumbnails import FRAMES, KeptSkeletons, small_skeletons
 
@@ -43,16 +44,21 @@ def draw(
         monkeypatch.setattr(tsne, "tsne_map", lambda *_: (np.zeros((10, 2)), np.arange(10)))
         monkeypatch.setattr(tsne, "draw_maps", lambda *_: [])
         cli.app(["map", str(tmp_path / "key"), *words], standalone_mode=False)
-        assert MapPoints.model_validate_json(map_file(path).read_text(encoding="utf-8")).names == names[:10].tolist()
+        points = RunFolder.of_record(path).map_file(path).read_text(encoding="utf-8")
+        assert MapPoints.model_validate_json(points).names == names[:10].tolist()
         return path
 
     return run
 
 
+def skeletons_of(record: Path) -> Path:
+    return RunFolder.of_record(record).skeleton_file(record)
+
+
 def test_map_keeps_small_skeletons_of_the_clips_that_it_places(
     draw: Draw, dataset: PreparedDataset, small_data: Path
 ) -> None:
-    file = skeleton_file(draw("--data-dir", str(small_data)))
+    file = skeletons_of(draw("--data-dir", str(small_data)))
     kept = KeptSkeletons.model_validate_json(file.read_text(encoding="utf-8"))
     assert list(kept.clips) == dataset.table["name"].tolist()[:10]
     assert kept.digest == dataset.digest
@@ -65,11 +71,11 @@ def test_map_keeps_small_skeletons_of_the_clips_that_it_places(
 def test_it_keeps_none_when_told_so_or_without_the_same_data(
     draw: Draw, small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not skeleton_file(draw("--no-skeletons", "--data-dir", str(small_data))).exists()
+    assert not skeletons_of(draw("--no-skeletons", "--data-dir", str(small_data))).exists()
     assert capsys.readouterr().out == ""
-    assert not skeleton_file(draw("--data-dir", str(tmp_path))).exists()
+    assert not skeletons_of(draw("--data-dir", str(tmp_path))).exists()
     assert "kept without skeletons: synthetic is not prepared" in capsys.readouterr().out
-    assert not skeleton_file(draw("--data-dir", str(small_data), digest="0" * 64)).exists()
+    assert not skeletons_of(draw("--data-dir", str(small_data), digest="0" * 64)).exists()
     assert "its digest differs" in capsys.readouterr().out
 
 

@@ -12,8 +12,9 @@ from stars_bench import cli
 from stars_bench.display.blocks import Block, Curves, Facts, Notes, Table
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.inspection.run import inspect_run
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.record import Record
-from stars_bench.records.store import run_folder, write_record
+from stars_bench.records.store import write_record
 
 CONFIG = '[run]\nmethod = "stars"\nprotocol = "xsub"\n\n[method]\ndim = 64\n'
 
@@ -34,16 +35,16 @@ def stage(name: str, key: str, seconds: float = 2.0, reused: bool = False) -> di
 def run(make_record: Callable[..., Record], tmp_path: Path) -> Path:
     """A run of two seeds; the second took the first stage over."""
     for seed in (0, 1):
-        folder = run_folder(tmp_path, "ntu60", "xsub", "stars", "key", seed)
+        folder = RunFolder.of(tmp_path, "ntu60", "xsub", "stars", "key", seed)
         stages = [stage("stage1", "a", reused=seed == 1), stage("stage2", "bc"[seed])]
         for k, top1 in ((1, 40.0), (10, 50.0)):
             settings = {"evaluation__settings": {"k": k}, "seed": seed, "stages": stages}
             write_record(folder, make_record(top1 + seed, **settings))
-        (folder / "config.toml").write_text(CONFIG)
+        folder.config.write_text(CONFIG)
         lines = [{"stage": "stage1", "epoch": n, "loss": 4.0 - n, "key": "a" * 16} for n in (1, 2)]
         lines += [{"stage": "old", "epoch": 1, "loss": 9.0, "key": "z" * 16}]
-        (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder.parent
+        folder.log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder.run
 
 
 def block(path: Path, kind: type[Block], title: str = "") -> Block:

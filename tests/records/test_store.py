@@ -6,15 +6,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.record import Record
-from stars_bench.records.store import read_record, read_records, run_folder, to_frame, write_record
+from stars_bench.records.store import read_record, read_records, to_frame, write_record
 
 MakeRecord = Callable[..., Record]
 
 
 def test_records_come_back_sorted_as_people_count(tmp_path: Path, make_record: MakeRecord) -> None:
     for seed in (1, 0):
-        folder = run_folder(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", seed)
+        folder = RunFolder.of(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", seed)
         for k in (10, 2, 1):
             write_record(folder, make_record(seed=seed, evaluation__settings={"k": k}))
     stored, warnings = read_records(tmp_path)
@@ -26,13 +27,13 @@ def test_records_come_back_sorted_as_people_count(tmp_path: Path, make_record: M
 
 
 def test_a_second_writing_replaces_the_same_result(tmp_path: Path, make_record: MakeRecord) -> None:
-    first, second = write_record(tmp_path, make_record(1.0)), write_record(tmp_path, make_record(2.0))
+    first, second = (write_record(RunFolder(tmp_path), make_record(value)) for value in (1.0, 2.0))
     assert first == second
     assert [file.name for file in (tmp_path / "records").iterdir()] == [first.name]
 
 
 def test_a_bad_file_is_a_warning_and_the_others_are_read(tmp_path: Path, make_record: MakeRecord) -> None:
-    folder = run_folder(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", 0)
+    folder = RunFolder.of(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", 0)
     good = write_record(folder, make_record())
     broken = good.with_name("broken.json")
     broken.write_text(good.read_text(encoding="utf-8")[:100], encoding="utf-8")
@@ -45,11 +46,6 @@ def test_a_bad_file_is_a_warning_and_the_others_are_read(tmp_path: Path, make_re
 
 def test_no_runs_folder_means_no_records(tmp_path: Path) -> None:
     assert read_records(tmp_path / "nowhere") == ([], [])
-
-
-def test_a_plugin_method_gets_a_folder_that_every_file_system_takes(tmp_path: Path) -> None:
-    folder = run_folder(tmp_path, "ntu60", "xsub", "my.module:Method", "0a1b2c", 3)
-    assert folder == tmp_path / "ntu60" / "xsub" / "my.module_Method" / "0a1b2c" / "seed3"
 
 
 def test_the_frame_has_one_row_per_record_and_metric(make_record: MakeRecord) -> None:

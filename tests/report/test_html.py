@@ -13,10 +13,11 @@ import pytest
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.errors import UsageError
 from stars_bench.io.files import write_json
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.record import Record
-from stars_bench.records.store import read_records, run_folder, write_record
+from stars_bench.records.store import read_records, write_record
 from stars_bench.report.html import to_html
-from stars_bench.report.html_data import MapPoints, map_file, skeleton_file
+from stars_bench.report.html_data import MapPoints
 from stars_bench.report.leaderboard import leaderboard
 from stars_bench.viewer.scene import layout, packed
 from stars_bench.viewer.thumbnails import KeptSkeletons
@@ -69,23 +70,23 @@ def runs(make_record: Callable[..., Record], tmp_path: Path) -> Path:
         "reused": False,
     }
     for place, method in enumerate(("mamp", HOSTILE)):
-        folder = run_folder(tmp_path, "ntu60", "xsub", f"method{place}", "key", 0)
+        folder = RunFolder.of(tmp_path, "ntu60", "xsub", f"method{place}", "key", 0)
         stages = [stage | {"key": f"{place}" * 64}]
         record = make_record(50.0 + place, method__name=method, per_class=[50.0] * 60, stages=stages)
         path = write_record(folder, record)
-        file = folder / record.predictions.file
+        file = folder.path / record.predictions.file
         file.parent.mkdir()
         np.savez(file, labels=np.array([0, 0, 1]), predictions=np.array([0, 1, 1]))
         log = [{"stage": "stage1", "epoch": n, "step": n, "loss": 3.0 - n, "key": f"{place}" * 16} for n in (1, 2)]
-        (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+        folder.log.write_text("".join(json.dumps(line) + "\n" for line in log))
         names = [f"clip{n}" for n in range(3)]
         points = MapPoints(
             title=method, caption="", points=[(0, 0), (1, 1), (2, 0)], names=names, labels=[0, 0, 1], classes=["a", "b"]
         )
-        write_json(map_file(path), points.model_dump())
+        write_json(folder.map_file(path), points.model_dump())
         clips = {name: packed(np.full((1, 5, 25, 3), n, np.float32) + BODY, 8) for n, name in enumerate(names[:2])}
         kept = KeptSkeletons(dataset="ntu60", digest="data", licence=LICENCE, layout=layout(KINECT_V2), clips=clips)
-        write_json(skeleton_file(path), kept.model_dump())
+        write_json(folder.skeleton_file(path), kept.model_dump())
         for shots in (1, 5):
             settings = {"ways": 5, "shots": shots}
             few = {"evaluation__name": "fewshot", "evaluation__settings": settings}

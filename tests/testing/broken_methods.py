@@ -199,6 +199,6 @@ class CannotResume(Good):
 
 class FailsWhenResumed(Good):
     def fit(self, clips, run):
-        if list(run.folder.rglob("*.resume.pt")):
+        if list(run.folder.path.rglob("*.resume.pt")):
             raise ValueError("something is there")
         return super().fit(clips, run)

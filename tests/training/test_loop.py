@@ -143,7 +143,7 @@ def test_each_parameter_is_clipped_by_its_own_norm() -> None:
 
 
 def stage_run(folder: Path, seed: int = 0, **context: str) -> StageRun:
-    return StageRun({}, seed, CPU, folder, context, reuse_from=folder.parents[3])
+    return StageRun({}, seed, CPU, folder, context, reuse=True)
 
 
 def test_a_finished_stage_is_taken_over_wherever_it_was_made(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from stars_bench.errors import UsageError
 from stars_bench.experiments.plan import Request, resolve
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.training import tensorboard as board
 from stars_bench.training.stages import StageRun
 from tests.training.test_loop import Stopped, small_stage
@@ -57,7 +58,7 @@ def test_a_killed_stage_leaves_every_epoch_once(tmp_path: Path, stop_at: int) ->
 
 def test_there_are_none_unless_asked_for(tmp_path: Path) -> None:
     stage_run(tmp_path, tensorboard=False).train(small_stage())
-    assert not (tmp_path / board.FOLDER).exists()
+    assert not RunFolder(tmp_path).tensorboard.exists()
 
 
 def test_asking_without_the_package_is_told_before_anything_runs(

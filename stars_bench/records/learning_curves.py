@@ -1,0 +1,44 @@
+"""The log of a run as learning curves: losses and learning rates of each stage by epoch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stars_bench.io.run_folder import RunFolder
+
+POINTS_PER_CURVE = 400
+
+
+def logged(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
+    """The lines of a seed's log by the key of their stage; epochs in order."""
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for line in _log(folder.log):
+        if isinstance(line.get("key"), str) and isinstance(line.get("epoch"), int | float):
+            stages.setdefault(line["key"], []).append(line)
+    return stages
+
+
+def curve(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The lines of one stage as {stage, epochs, values by quantity}, thinned."""
+    thinned = lines[:: math.ceil(len(lines) / POINTS_PER_CURVE)]
+    names = [name for name in lines[0] if name not in ("stage", "epoch", "step", "key")]
+    values = {name: [_finite(line.get(name)) for line in thinned] for name in names}
+    values = {name: one for name, one in values.items() if any(value is not None for value in one)}
+    stage = str(lines[0].get("stage", lines[0].get("key")))
+    return {"stage": stage, "epochs": [line["epoch"] for line in thinned], "values": values}
+
+
+def _log(file: Path) -> list[dict[str, Any]]:
+    try:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+    return [line for line in lines if isinstance(line, dict)]
+
+
+def _finite(value: object) -> float | None:
+    return round(float(value), 6) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,0 +1,53 @@
+"""What a number can be traced by, in words: the command, code, data, split, settings, machine and times of a record."""
+
+from __future__ import annotations
+
+import json
+
+from stars_bench.records.record import Metric, Record
+
+
+def provenance(record: Record) -> dict[str, str]:
+    """What the numbers of a record can be traced by: values in words by name, without those that are empty."""
+    numbers = [
+        f"{metric.name} {metric.value:.4g}{metric.unit} (n {metric.n:,}{_with_comma(interval(metric))})"
+        for metric in record.metrics
+    ]
+    code, data, split, method, how = record.code, record.dataset, record.protocol, record.method, record.evaluation
+    machine, start = record.environment, record.init
+    dirty = " (with changes that were not committed)" if code.dirty else ""
+    stages = (f"{one.name} {one.seconds:,.0f} s{' (reused)' if one.reused else ''}" for one in record.stages)
+    facts = {
+        "measured": "; ".join(numbers),
+        "command": record.command,
+        "seed": str(record.seed),
+        "commit": f"{code.commit or 'no checkout'}{dirty}, version {code.version}",
+        "data": f"{data.name}, profile {data.profile}, {data.clips:,} clips, digest {data.digest}",
+        "split": f"{split.name}: {split.train_clips:,} train (digest {split.train_digest}), "
+        f"{split.test_clips:,} test (digest {split.test_digest})",
+        "method": f"{method.target}, preset {method.preset}, {method.parameters:,} parameters",
+        "settings": json.dumps(method.config, sort_keys=True),
+        "evaluation": f"{how.title}, {how.checkpoint_rule}, {json.dumps(how.config, sort_keys=True)}",
+        "started from": "" if start is None else f"{start.method}, {start.path}",
+        "stages": "; ".join(stages),
+        "environment": f"{machine.device}, {machine.precision}, Python {machine.python}, {machine.platform}",
+        "packages": ", ".join(f"{name} {version}" for name, version in machine.packages.items()),
+        "time": f"{record.started} to {record.finished}",
+        "predictions": f"{record.predictions.file}, digest {record.predictions.digest}",
+        "marks": "; ".join(record.marks),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def interval(metric: Metric, form: str = ".4g") -> str:
+    """The 95 % interval of a metric as `59.8 to 61.4`; empty where it has none.
+
+    Args:
+        metric: the metric.
+        form: how the two numbers are written; default four digits.
+    """
+    return "" if metric.interval is None else " to ".join(f"{bound:{form}}" for bound in metric.interval)
+
+
+def _with_comma(interval: str) -> str:
+    return interval and f", 95 % {interval}"
