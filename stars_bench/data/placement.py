@@ -1,7 +1,7 @@
 """Where the coordinates of all clips lie: on the device where they fit, else in RAM, from where each batch is copied.
 
 From RAM the rows of a batch are gathered into pinned memory and copied on a stream of their own, while the device is
-still busy with the step before. For that the row numbers must be known without asking the device: `remember`.
+still busy with the step before. For that the row numbers must be known without asking the device: `with_host_copy`.
 """
 
 from __future__ import annotations
@@ -85,22 +85,26 @@ def sent(numbers: Tensor, device: torch.device) -> Tensor:
     return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers
 
 
-_remembered: tuple[Tensor, Tensor] | None = None
+HOST_COPY = "host_copy"
+"""The attribute of a tensor on the device that holds the same numbers on the CPU."""
 
 
-def remember(there: Tensor, here: Tensor) -> None:
-    """Says that `there`, on the device, holds the numbers of `here`, on the CPU, and will not be changed."""
-    global _remembered
-    _remembered = there, here
+def with_host_copy(numbers: Tensor, device: torch.device) -> Tensor:
+    """Copy whole numbers (B,) to the device, such that `on_host` knows them and those of every slice.
+
+    The result must not be changed.
+    """
+    there = numbers.to(device)
+    setattr(there, HOST_COPY, numbers)
+    return there
 
 
 def on_host(numbers: Tensor) -> Tensor:
-    """Whole numbers (B,) on the CPU: without waiting for the device where they are a slice of what was remembered."""
+    """Whole numbers (B,) on the CPU: without waiting for the device where they are a slice that has a host copy."""
     if numbers.device.type == "cpu":
         return numbers
-    if _remembered is not None and numbers.is_contiguous():
-        there, here = _remembered
-        if numbers.untyped_storage().data_ptr() == there.untyped_storage().data_ptr():
-            start = numbers.storage_offset() - there.storage_offset()
-            return here[start : start + len(numbers)]
-    return numbers.cpu()
+    whole = numbers if numbers._base is None else numbers._base  # of a slice of a slice too
+    here: Tensor | None = getattr(whole, HOST_COPY, None)
+    if here is None or not numbers.is_contiguous():
+        return numbers.cpu()
+    return here[numbers.storage_offset() :][: len(numbers)]

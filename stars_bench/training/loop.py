@@ -183,9 +183,7 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
 
 def _batches(stage: Stage, seed: int, done: int, device: torch.device) -> Iterator[tuple[int, int, Tensor]]:
     for epoch in range(done // stage.steps_per_epoch, stage.epochs):
-        here = epoch_order(seed, stage.name, epoch, stage.samples)
-        order = here.to(device)
-        placement.remember(order, here)
+        order = placement.with_host_copy(epoch_order(seed, stage.name, epoch, stage.samples), device)
         first = done - epoch * stage.steps_per_epoch if done > epoch * stage.steps_per_epoch else 0
         for index in range(first, stage.steps_per_epoch):
             yield epoch, index, order[index * stage.batch_size : (index + 1) * stage.batch_size]

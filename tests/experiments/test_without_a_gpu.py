@@ -143,8 +143,10 @@ def test_batches_from_ram_are_those_of_the_device(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(placement, "SHARE", 0.0)
     with stand_in_gpu():
         clips, order = parts(48, 4, device="cuda")[0], torch.from_numpy(np.random.default_rng(0).permutation(40))
-        rows = order.cuda()
-        placement.remember(rows, order)
+        rows = placement.with_host_copy(order, torch.device("cuda"))
+        waits.clear()
+        assert torch.equal(placement.on_host(rows[8:24][4:12]), order[12:20])  # a slice of a slice
+        assert not waits
         found = torch.cat([clips.whole(some, FRAMES) for some in rows.split(16)]).cpu()
     assert torch.equal(found, expected[order])
 

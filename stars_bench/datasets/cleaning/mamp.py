@@ -60,21 +60,11 @@ def clean(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tupl
         if sure:
             _count(log, zero_frames=dropped, frames_past_the_limit=len(joints) - dropped - bodies.shape[1])
             return bodies, log
-    joints = centre(_seen(joints, log) if several else joints, origin)
+    joints = centre(seen_frames(joints, log) if several else joints, origin)
     _count(log, frames_past_the_limit=max(len(joints) - most, 0))
     if not np.isfinite(joints := joints[:most]).all():
         raise NothingLeft("coordinates so large that their differences are infinite")
     return as_bodies(joints), log
-
-
-def denoise(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tuple[NDArray[np.float32], Counter[str]]:
-    """Steps 1 to 3: which bodies are actors, and where they are in which frame that shows one.
-
-    Raises:
-        NothingLeft: no frame holds a body.
-    """
-    joints, several, log = actors(raw, parameters)
-    return (_seen(joints, log) if several else joints), log
 
 
 def actors(raw: RawClip, parameters: Mapping[str, Any]) -> tuple[NDArray[np.float32], bool, Counter[str]]:
@@ -94,8 +84,8 @@ def actors(raw: RawClip, parameters: Mapping[str, Any]) -> tuple[NDArray[np.floa
     return joints, True, log
 
 
-def _seen(joints: NDArray[np.float32], log: Counter[str]) -> NDArray[np.float32]:
-    """The frames that do not sum to zero: dropping bodies may leave some in which nobody is."""
+def seen_frames(joints: NDArray[np.float32], log: Counter[str]) -> NDArray[np.float32]:
+    """Frames that do not sum to zero: dropping bodies may leave some in which nobody is. `log` counts the others."""
     seen = joints.sum(axis=1) != 0
     if not seen.all():
         _count(log, zero_frames=int((~seen).sum()))

@@ -7,7 +7,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from stars_bench.datasets.cleaning.mamp import NothingLeft, centre, clean, denoise, motion_of, noisy_frames
+from stars_bench.datasets.cleaning.mamp import (
+    MAMP_PARAMETERS,
+    NothingLeft,
+    actors,
+    centre,
+    clean,
+    motion_of,
+    noisy_frames,
+    seen_frames,
+)
 from stars_bench.datasets.parsing import bodies_numba, choose_scanner
 from stars_bench.datasets.parsing.ntu import RawBody, RawClip
 from tests.datasets.raw_writers import standing
@@ -21,6 +30,12 @@ def measured_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def clip(*bodies: tuple[int, np.ndarray], frames: int | None = None, empty: int = 0) -> RawClip:
     raw = tuple(RawBody(number, first, joints) for number, (first, joints) in enumerate(bodies))
     return RawClip(raw, frames or max(body.first + len(body.joints) for body in raw), empty)
+
+
+def denoise(raw: RawClip) -> tuple[np.ndarray, Counter[str]]:
+    """Steps 1 to 3: joints of the actors, not yet centred, and the log."""
+    joints, several, log = actors(raw, MAMP_PARAMETERS)
+    return (seen_frames(joints, log) if several else joints), log
 
 
 def test_when_every_body_is_short_the_one_that_moves_most_is_kept_and_it_is_logged() -> None:
