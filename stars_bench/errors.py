@@ -1,15 +1,22 @@
-"""Errors that a user can mend: one line that says what is wrong, where, and what to do."""
+"""Errors that a user can mend, and how any exception becomes one line: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""A disk, a quota, or a limit on the size of a file, that is used up."""
 
 
 class StarsBenchError(Exception):
     """A fault of the input or of how a command was used: one line that says what, where, and what to do."""
 
     is_consequence: ClassVar[bool] = False
-    """Whether another process's fault, which that tells the user itself, has led to it."""
+    """Whether it follows from the fault of another process, which reports that fault itself."""
 
 
 class UsageError(StarsBenchError):
@@ -17,5 +24,70 @@ class UsageError(StarsBenchError):
 
 
 def printable(text: str, most: int = 200) -> str:
-    """A text out of a file as a message can show it: on one line, short, with nothing that a terminal would obey."""
+    """Make a text out of a file safe for a message: on one line, short, without control characters.
+
+    Args:
+        text: the text.
+        most: characters to keep, default 200.
+
+    Returns:
+        The first characters, with what a terminal would obey written as an escape sequence.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
+
+
+def one_line(error: BaseException) -> str:
+    """Describe any exception in one line.
+
+    Args:
+        error: the exception.
+
+    Returns:
+        The whole text of a StarsBenchError; the file and the cause of an error of the file system; the file and line of
+        a SyntaxError; of all others the type and the first line of the text.
+    """
+    if isinstance(error, StarsBenchError):
+        return " ".join(str(error).splitlines())  # the name of a file may contain line breaks
+    if isinstance(error, OSError) or is_disk_full(error):
+        full = "the disk (or a quota) is full; make room and run the same again, it goes on from what is there"
+        cause = full if is_disk_full(error) else getattr(error, "strerror", None)
+        if cause:
+            return ": ".join(str(part) for part in (getattr(error, "filename", None), cause) if part is not None)
+    kind = type(error).__name__
+    if isinstance(error, SyntaxError):
+        return f"{kind}: {error.msg} in {error.filename}:{error.lineno}"
+    first = printable(str(error).strip().partition("\n")[0], 400)
+    return f"{kind}: {first}" if first else kind
+
+
+def of_validation(error: ValidationError, where: str) -> str:
+    """Describe the first fault that pydantic found, in one line.
+
+    Args:
+        error: what `model_validate` raised.
+        where: the file, method or option that the values come from.
+
+    Returns:
+        `where: key: what is wrong (got value)`; without the value where the message is our own or the key is missing.
+    """
+    fault = error.errors(include_url=False)[0]
+    key = ".".join(map(str, fault["loc"]))
+    message = fault["msg"]
+    if fault["type"] in ("value_error", "assertion_error"):
+        message = message.partition(", ")[2]  # without pydantic's "Value error, "
+    elif fault["type"] in ABOUT_KEYS:
+        message = ABOUT_KEYS[fault["type"]]
+    else:
+        got = f" (got {fault['input']!r:.100})" if key else ""
+        message = message[:1].lower() + message[1:] + got
+    return f"{where}: {printable(f'{key}: {message}' if key else message, 400)}"
+
+
+ABOUT_KEYS = {"extra_forbidden": "there is no such key", "missing": "is missing"}
+"""Pydantic's types of faults that concern the key, not its value, in words."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error says that the disk is full; HDF5 says so in its text only."""
+    full = any(f"errno = {number}," in str(error) for number in DISK_FULL)
+    return full or getattr(error, "errno", None) in DISK_FULL

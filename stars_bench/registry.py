@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from stars_bench.api import DatasetSpec, ProtocolSpec
-from stars_bench.errors import UsageError, printable
+from stars_bench.errors import UsageError, one_line, printable
 from stars_bench.io.moved_modules import current
 
 BUILT_IN: dict[str, dict[str, str]] = {
@@ -158,11 +158,7 @@ def _imported(module_name: str, told: str, *, here: bool) -> ModuleType:
     except ModuleNotFoundError as error:
         raise UsageError(f"{told}: there is no module {error.name!r}") from error
     except Exception as error:  # a module's own code can fail in any way
-        place = f" in {error.filename}:{error.lineno}" if isinstance(error, SyntaxError) else ""
-        reason = str(getattr(error, "msg", error)).split("\n")[0]
-        raise UsageError(
-            f"{told}: {module_name!r} cannot be imported ({type(error).__name__}: {reason}{place})"
-        ) from error
+        raise UsageError(f"{told}: {module_name!r} cannot be imported ({one_line(error)})") from error
 
 
 def _of_brought(kind: str, name: str) -> Any:

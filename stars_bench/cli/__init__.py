@@ -15,8 +15,7 @@ from stars_bench import registry
 from stars_bench._version import __version__
 from stars_bench.cli import doctor, formats, inspect, new, prepare, report, results, run, view
 from stars_bench.cli.options import console, errors
-from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.io.disk import is_full, reason
+from stars_bench.errors import StarsBenchError, UsageError, is_disk_full, one_line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,12 +104,12 @@ def main() -> None:
         if debug:
             raise
         told = None if error.is_consequence else str(error)
-        line = " ".join(str(error).splitlines())  # a file's name may have several
-        _end(f"[bold red]error:[/] {escape(line)}", 2 if isinstance(error, UsageError) else 1, told)
+        _end(f"[bold red]error:[/] {escape(one_line(error))}", 2 if isinstance(error, UsageError) else 1, told)
     except Exception as error:
         if debug:
             raise
-        line = _line(error)
+        foreseen = is_disk_full(error) or (isinstance(error, OSError) and error.filename is not None)
+        line = one_line(error) if foreseen else f"{one_line(error)} (--debug shows where)"
         _end(f"[bold red]error:[/] {escape(line)}", 1, line)
 
 
@@ -147,16 +146,6 @@ def _end(line: str, code: int, told: str | None) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _line(error: Exception) -> str:
-    """An error that nobody foresaw in one line; of files and disks without the name of its type."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {reason(error)}"
-    if is_full(error):
-        return reason(error)
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first} (--debug shows where)"
 
 
 class Stopped(BaseException):

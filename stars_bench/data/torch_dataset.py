@@ -29,7 +29,7 @@ from stars_bench.data.transforms import (
     StreamName,
     Transform,
 )
-from stars_bench.errors import UsageError
+from stars_bench.errors import UsageError, of_validation
 from stars_bench.protocols.standard import make_split
 from stars_bench.protocols.validation import hold_out_subjects
 from stars_bench.storage.shards import PreparedDataset
@@ -209,6 +209,4 @@ def _settings(rule: ProtocolSpec, settings: Mapping[str, Any] | None) -> Any:
     try:
         return rule.Config.model_validate(dict(settings or {}))
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise UsageError(f"{rule.name}: {place}: {fault['msg'].removeprefix('Value error, ').lower()}") from error
+        raise UsageError(of_validation(error, rule.name)) from error

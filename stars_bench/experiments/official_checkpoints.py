@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from stars_bench.errors import StarsBenchError, printable
+from stars_bench.errors import StarsBenchError, of_validation, one_line, printable
 from stars_bench.io import torch_files
 from stars_bench.io.files import atomic_path
 from stars_bench.models.layers.encoder import SEGMENT
@@ -120,8 +120,7 @@ def load(path: Path) -> Mapping[str, Any]:
             "torch.save({'model': weights}) of MAMP's, torch.save(weights) of STARS's"
         ) from error
     except Exception as error:  # a damaged file can fail in any way
-        reason = printable(str(error).partition("\n")[0]) or type(error).__name__
-        raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({reason})") from error
+        raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({one_line(error)})") from error
     if not isinstance(content, Mapping):
         raise StarsBenchError(f"{path}: holds no checkpoint but a {type(content).__name__}")
     return content
@@ -243,8 +242,7 @@ def _checked_size(state: Mapping[str, Tensor], layout: Layout, path: Path) -> di
         with torch.device("meta"):
             encoder = EncoderConfig.model_validate(size | {"heads": 1}).build(state["pos_embed"].shape[2])
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise StarsBenchError(f"{path}: {fault['loc'][0]}: {fault['msg']} (read from the shapes)") from error
+        raise StarsBenchError(f"{of_validation(error, str(path))}, read from the shapes of its tensors") from error
     expected = encoder.state_dict()
     if strange := state.keys() - expected.keys():
         raise StarsBenchError(f"{path}: {layout.title} has no tensors like {official(strange)}")

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from stars_bench import registry
 from stars_bench.api import Evaluation, Method, ProtocolSpec, Split
 from stars_bench.data.clip_store import STREAMS
-from stars_bench.errors import UsageError, printable
+from stars_bench.errors import UsageError, of_validation, printable
 from stars_bench.experiments import pretrained
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.io.files import digest_json
@@ -305,11 +305,7 @@ def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: 
     try:
         return config.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        fault = first["msg"].removeprefix("Value error, ")
-        told = f"{place}: {fault.lower()} (got {first['input']!r:.100})" if place else fault
-        raise UsageError(f"{owner}: {told}") from error
+        raise UsageError(of_validation(error, owner)) from error
 
 
 def _literal(text: str) -> Any:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from stars_bench import registry
 from stars_bench.api import DatasetSpec
 from stars_bench.datasets.parsing.ntu import parse_name
-from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError, of_validation
 from stars_bench.experiments import official_checkpoints
 from stars_bench.io.files import digest_file, digest_json
 from stars_bench.io.moved_modules import current
@@ -189,9 +189,7 @@ def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
     try:
         config = EncoderConfig.model_validate(size)
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, (*fault["loc"], "")))
-        raise UsageError(f"{start.path}: {place.rstrip('.') or 'size'}: {fault['msg'].lower()}") from error
+        raise UsageError(of_validation(error, str(start.path))) from error
     notes = [note for note in start.notes if "heads" not in settings or note != official_checkpoints.HEADS_NOTE]
     state, before = dict(start.state), int(start.config["frames"])
     if config.frames != before:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import one_line
 from stars_bench.experiments.plan import Request
 from stars_bench.records.record import Record
 
@@ -30,8 +30,7 @@ def run_each(
         try:
             records += run(request)
         except Exception as error:
-            kind = "" if isinstance(error, StarsBenchError) else f"{type(error).__name__}: "
-            failures.append(Failure(request.method, kind + (str(error).splitlines() or [""])[0]))
+            failures.append(Failure(request.method, one_line(error)))
             failed(failures[-1])
     return records, failures
 

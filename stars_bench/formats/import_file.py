@@ -9,13 +9,12 @@ from pathlib import Path
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile, ProtocolSpec
-from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.formats.base import Format, Incoming
 from stars_bench.formats.catalog import format_of, recognise
 from stars_bench.formats.clip_order import GROUPED_BY
 from stars_bench.formats.match_clips import Intake, Progress
 from stars_bench.io import files
-from stars_bench.io.disk import reason
 from stars_bench.storage import shards
 from stars_bench.storage.quality import QualityReport
 from stars_bench.storage.shards import ShardFacts
@@ -74,7 +73,7 @@ def import_file(
             try:
                 intake = _convert(spec, path, profile, folder, plan, incoming, progress)
             except OSError as error:
-                raise StarsBenchError(f"{folder}: cannot be written ({reason(error)})") from error
+                raise StarsBenchError(f"{folder}: cannot be written ({one_line(error)})") from error
             notes, warnings = (*notes, *intake.notes), tuple(intake.warnings)
         written = shards.read_index(folder)
     assert written is not None

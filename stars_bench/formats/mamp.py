@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import AbsentBody, DatasetSpec, ProtocolSpec, SetAside
-from stars_bench.errors import StarsBenchError, UsageError, printable
+from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.formats import padding
 from stars_bench.formats.base import PARTS, Incoming, NamedClip, Parts, Tick
 from stars_bench.formats.clip_order import published_names, two_part_protocols
@@ -116,7 +116,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise StarsBenchError(f"{path}: {printable(str(error))} (expected an npz with {', '.join(KEYS)})") from error
+        raise StarsBenchError(f"{path}: {one_line(error)} (expected an npz with {', '.join(KEYS)})") from error
 
 
 def _check_clips(archive: zipfile.ZipFile, part: str, joints: int, labels: int) -> None:

@@ -18,7 +18,7 @@ from typing import Literal
 import psutil  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
-from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.io import files
 from stars_bench.io.process_pool import cores
 from stars_bench.records import store
@@ -112,8 +112,7 @@ def _torch() -> Iterator[Finding]:
         try:
             free, total = torch.cuda.mem_get_info(number)
         except RuntimeError as error:  # full, or another program's alone
-            why = str(error).partition("\n")[0]
-            yield Finding(f"GPU {number}", "fault", f"{device.name} cannot be used ({why})")
+            yield Finding(f"GPU {number}", "fault", f"{device.name} cannot be used ({one_line(error)})")
             continue
         text = f"{device.name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free, {bf16}"
         yield Finding(f"GPU {number}", "good", text)

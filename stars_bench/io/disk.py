@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stars_bench.errors import StarsBenchError
-
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""A disk, a quota, or a limit on the size of a file, that is used up."""
+from stars_bench.errors import StarsBenchError, is_disk_full
 
 
 class NoRoom(StarsBenchError):
@@ -26,18 +22,6 @@ def check_room(out: Path, needed: int) -> None:
         raise NoRoom(f"{out}: needs {_told(needed)}, {_told(free)} are free in {folder}")
 
 
-def reason(error: Exception) -> str:
-    """Why a file could not be read or written, in a few words."""
-    if is_full(error):
-        return "the disk (or a quota) is full; make room and run the same again, it goes on from what is there"
-    return getattr(error, "strerror", None) or str(error)
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that the disk is full; HDF5 says so in its text only."""
-    return getattr(error, "errno", None) in FULL or any(f"errno = {number}," in str(error) for number in FULL)
-
-
 @contextmanager
 def full_is_told(out: Path) -> Iterator[None]:
     """Inside, a disk that turns out to be full while `out` is written becomes one line."""
@@ -45,7 +29,7 @@ def full_is_told(out: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         # torch's writer wraps what the stream below it has raised.
-        if is_full(error) or "inline_container" in str(error):
+        if is_disk_full(error) or "inline_container" in str(error):
             raise NoRoom(f"{out}: could not be written, the disk is full; what was there before is kept") from error
         raise
 

@@ -19,7 +19,7 @@ from itertools import islice
 from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
 
-from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError, one_line
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -166,8 +166,9 @@ def on_cluster(task: Callable[[Argument], Result], arguments: Sequence[Argument]
     try:
         client = distributed.Client(scheduler, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise StarsBenchError(f"--scheduler {scheduler}: no dask scheduler answers there ({reason})") from error
+        raise StarsBenchError(
+            f"--scheduler {scheduler}: no dask scheduler answers there ({one_line(error)})"
+        ) from error
     with client, client.as_current():
         futures = client.map(task, arguments, pure=False)
         try:

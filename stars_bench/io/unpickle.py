@@ -17,7 +17,7 @@ from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 
-from stars_bench.errors import StarsBenchError, printable
+from stars_bench.errors import StarsBenchError, one_line, printable
 from stars_bench.io.pickle_scan import Refused, scan
 
 PLAIN_DTYPE = re.compile(r"[<>|=]?([?biufcSU])(\d{0,4})")
@@ -39,7 +39,7 @@ def load(path: Path) -> Any:
     except Refused as error:
         raise StarsBenchError(f"{path}: refused, nothing was run: {printable(str(error))}") from None
     except Exception as error:  # a damaged pickle can fail in any way
-        raise StarsBenchError(f"{path}: cannot be read as a pickle ({printable(str(error))})") from error
+        raise StarsBenchError(f"{path}: cannot be read as a pickle ({one_line(error)})") from error
 
 
 def _scan(path: Path) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stars_bench import registry
 from stars_bench.api import ProtocolSpec
 from stars_bench.datasets.parsing.ntu import NAME
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io import files
 from stars_bench.preparation.verify_raw import Progress, compare_raw
 from stars_bench.preparation.verify_shard import ShardFindings, check_shard
@@ -136,7 +136,7 @@ def _index(dataset: PreparedDataset, remedy: str) -> dict[str, Any]:
         len(index["joint_names"]), dict(index["official_splits"]), dataset.quality
     except (KeyError, TypeError, ValueError) as error:
         path = dataset.folder / shards.INDEX
-        raise StarsBenchError(f"{path}: damaged ({type(error).__name__}: {error}); {remedy}") from error
+        raise StarsBenchError(f"{path}: damaged ({one_line(error)}); {remedy}") from error
     return index
 
 

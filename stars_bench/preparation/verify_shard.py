@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import Clip
+from stars_bench.errors import one_line
 from stars_bench.io import files
 from stars_bench.storage import compression as packing
 from stars_bench.storage import shards
@@ -62,8 +63,7 @@ def check_shard(folder: Path, entry: Mapping[str, Any], index: Mapping[str, Any]
                 faults += _faults_of_clips(columns, joints, contents)
                 items = frozenset(item.decode() for item in columns["item"].tolist())
     except Damaged as error:
-        first = (str(error).splitlines() or [""])[0]
-        faults.append(f"cannot be read as a shard ({first})")
+        faults.append(f"cannot be read as a shard ({one_line(error)})")
     return ShardFindings(tuple(f"{path}: {fault}" for fault in faults), contents, items, size)
 
 

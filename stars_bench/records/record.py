@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stars_bench.api import AbsentBody
-from stars_bench.errors import StarsBenchError, printable
+from stars_bench.errors import StarsBenchError, of_validation, one_line
 from stars_bench.io.files import digest_json, path_part
 from stars_bench.io.moved_modules import current
 
@@ -333,7 +333,7 @@ def parse(text: str, where: str) -> Record:
     except json.JSONDecodeError as error:
         raise StarsBenchError(f"{where}, line {error.lineno}: not JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
-        raise StarsBenchError(f"{where}: not JSON that a record may have ({printable(str(error))})") from error
+        raise StarsBenchError(f"{where}: not JSON that a record may have ({one_line(error)})") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if not isinstance(version, int):
         raise StarsBenchError(f"{where}: not a record of stars-bench (no schema_version)")
@@ -344,7 +344,4 @@ def parse(text: str, where: str) -> Record:
     try:
         return Record.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        fault = f"{place}: {first['msg']}" if place else first["msg"]
-        raise StarsBenchError(f"{where}: not a sound record: {printable(fault)}") from error
+        raise StarsBenchError(of_validation(error, f"{where}: not a sound record")) from error

@@ -15,11 +15,11 @@ import numpy as np
 from stars_bench import registry
 from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Skeleton
 from stars_bench.datasets.raw_files import sources
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.plugins.scaffold import NAME
 from stars_bench.preparation.prepare import find_items, prepare
 from stars_bench.storage import shards
-from stars_bench.testing.faults import Tell, collected, first_line
+from stars_bench.testing.faults import Tell, collected
 
 COLUMNS = ("subject", "camera", "setup", "replication")
 
@@ -82,7 +82,7 @@ def _check_facts(spec: DatasetSpec, tell: Tell) -> None:
     try:
         pickle.dumps(spec)
     except Exception as error:
-        tell(f"cannot be sent to other processes ({first_line(error)}): use functions of a module, not lambdas")
+        tell(f"cannot be sent to other processes ({one_line(error)}): use functions of a module, not lambdas")
 
 
 def _check_skeleton(skeleton: Skeleton, tell: Tell) -> None:
@@ -114,7 +114,7 @@ def _found(spec: DatasetSpec, paths: Sequence[Path], scratch: Path, tell: Tell) 
     try:
         first, second = (find_items(spec, paths, {"on_duplicate": "refuse", "scratch": scratch}) for _ in range(2))
     except Exception as error:
-        tell(f"find failed ({first_line(error)})")
+        tell(f"find failed ({one_line(error)})")
         return None
     names = [item.name for item in first.items]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
@@ -159,7 +159,7 @@ def _converted(
             data = {role: sources.read(source) for role, source in item.sources.items()}
             results[item.name] = list(spec.convert(item, data, profile))
         except Exception as error:
-            tell(f"profile {profile.name!r}: convert failed on {item.name!r} ({first_line(error)})")
+            tell(f"profile {profile.name!r}: convert failed on {item.name!r} ({one_line(error)})")
             return None
         if wrong := [one for one in results[item.name] if not isinstance(one, (Clip, SetAside))]:
             tell(f"profile {profile.name!r}: convert gives a {type(wrong[0]).__name__}, not Clip or SetAside")
@@ -199,4 +199,4 @@ def _check_prepared(spec: DatasetSpec, paths: Sequence[Path], folder: Path, tell
         if dataset.load().shape != (rows, len(spec.skeleton.joints), 3):
             tell("what prepare has written does not have the frames of its table")
     except StarsBenchError as error:
-        tell(f"prepare failed ({first_line(error)})")
+        tell(f"prepare failed ({one_line(error)})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 
 
 class NotConforming(StarsBenchError):
@@ -31,13 +31,7 @@ def collected(name: str) -> Iterator[Tell]:
     try:
         yield faults.append
     except Exception as error:
-        faults.append(f"the check could not go on ({first_line(error)})")
+        faults.append(f"the check could not go on ({one_line(error)})")
         raise NotConforming(name, faults) from error
     if faults:
         raise NotConforming(name, faults)
-
-
-def first_line(error: BaseException) -> str:
-    """An exception in one line: ours by its text, others with their type."""
-    text = (str(error).splitlines() or [""])[0]
-    return text if isinstance(error, StarsBenchError) else f"{type(error).__name__}: {text}"

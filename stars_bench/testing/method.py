@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from stars_bench import registry
 from stars_bench.api import Method, Skeleton
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
+from stars_bench.errors import of_validation, one_line
 from stars_bench.testing.clips import CLASSES, training_part
-from stars_bench.testing.faults import Tell, collected, first_line
+from stars_bench.testing.faults import Tell, collected
 from stars_bench.training.loop import Stage
 from stars_bench.training.stages import StageRun
 
@@ -152,7 +153,7 @@ def _configured(method: Any, settings: Mapping[str, Any], tell: Tell) -> BaseMod
             made = config.preset(preset, "ntu60") if hasattr(config, "preset") else config()
             again = config.model_validate(made.model_dump(mode="json"))
         except Exception as error:
-            tell(f"preset {preset!r} cannot be made ({first_line(error)})")
+            tell(f"preset {preset!r} cannot be made ({one_line(error)})")
             return None
         if again != made:
             tell(f"preset {preset!r} does not survive JSON, in which records keep it")
@@ -164,8 +165,7 @@ def _configured(method: Any, settings: Mapping[str, Any], tell: Tell) -> BaseMod
     try:
         return config.model_validate(values | dict(settings))
     except ValidationError as error:
-        place = ".".join(map(str, error.errors()[0]["loc"]))
-        tell(f"settings: {place or 'Config'}: {error.errors()[0]['msg']}: give check_method small settings that fit")
+        tell(f"{of_validation(error, 'settings')}: give check_method small settings that fit")
         return None
 
 
@@ -176,7 +176,7 @@ def _check_fit(subject: _Subject, tell: Tell) -> None:
         if subject.labels_read and not subject.needs_labels:
             tell("reads labels: say `needs_labels = True`")
         else:
-            tell(f"fit failed ({first_line(error)})")
+            tell(f"fit failed ({one_line(error)})")
         return
     if subject.labels_read and not subject.needs_labels:
         tell("reads labels: say `needs_labels = True`")
@@ -202,7 +202,7 @@ def _check_features(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
         features = encoder(clips)
         alone = encoder(clips[:1])
     except Exception as error:
-        tell(f"the encoder fails on clips {tuple(clips.shape)} ({first_line(error)})")
+        tell(f"the encoder fails on clips {tuple(clips.shape)} ({one_line(error)})")
         return
     if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != CLIPS:
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
@@ -235,7 +235,7 @@ def _shape(function: Callable[[Tensor], Tensor], clips: Tensor, tell: Tell) -> t
     try:
         return tuple(function(clips).shape)
     except Exception as error:
-        tell(f"{function.__name__} fails on clips {tuple(clips.shape)} ({first_line(error)})")
+        tell(f"{function.__name__} fails on clips {tuple(clips.shape)} ({one_line(error)})")
         return None
 
 
@@ -250,7 +250,7 @@ def _check_build(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
         built.load_state_dict(encoder.state_dict())
         same = torch.equal(built.eval()(clips), encoder.eval()(clips))
     except Exception as error:
-        tell(f"build(config, num_joints) does not give an encoder that loads a checkpoint ({first_line(error)})")
+        tell(f"build(config, num_joints) does not give an encoder that loads a checkpoint ({one_line(error)})")
         return
     if not same:
         tell("build(config, num_joints) gives other features than the encoder whose weights it was given")
@@ -272,7 +272,7 @@ def _check_resumed(subject: _Subject, state: Mapping[str, Tensor], tell: Tell) -
     try:
         resumed = subject.fit_killed().state_dict()
     except Exception as error:
-        tell(f"cannot resume: killed between checkpoints and continued, fit failed ({first_line(error)})")
+        tell(f"cannot resume: killed between checkpoints and continued, fit failed ({one_line(error)})")
         return
     if differs := _difference(state, resumed):
         tell(

@@ -12,9 +12,9 @@ from stars_bench import registry
 from stars_bench.api import ProtocolSpec, Split
 from stars_bench.datasets.ntu import NTU60_SETUPS, expected_names
 from stars_bench.datasets.parsing.ntu import parse_name
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.protocols.standard import compute_split, make_split
-from stars_bench.testing.faults import Tell, collected, first_line
+from stars_bench.testing.faults import Tell, collected
 
 NUMBERS = ("setup", "camera", "subject", "replication", "label")
 EVERY = 7  # of NTU-120's clips one in so many is in the sample on which rules are tried
@@ -45,7 +45,7 @@ def check_protocol(protocol: ProtocolSpec | str, tables: Mapping[str, pd.DataFra
             try:
                 make_split(spec, dataset, table, complete=True)
             except StarsBenchError as error:
-                tell(f"counts: {first_line(error)}")
+                tell(f"counts: {one_line(error)}")
 
 
 def ntu_table(dataset: str) -> pd.DataFrame:
@@ -79,7 +79,7 @@ def _check_rule(spec: ProtocolSpec, table: pd.DataFrame, tell: Tell) -> bool:
     try:
         split: Any = compute_split(spec, given)
     except Exception as error:
-        tell(f"split failed ({first_line(error)})")
+        tell(f"split failed ({one_line(error)})")
         return False
     if not given.equals(table):
         tell("split changes the clip table: work on a copy")
@@ -110,7 +110,7 @@ def _split_again(spec: ProtocolSpec, table: pd.DataFrame, how: str, tell: Tell) 
     try:
         return _names(compute_split(spec, table), table)
     except Exception as error:
-        tell(f"split failed on clips {how} ({first_line(error)})")
+        tell(f"split failed on clips {how} ({one_line(error)})")
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import torch
 
-from stars_bench.errors import StarsBenchError, printable
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io import torch_files
 from stars_bench.io.disk import check_room, full_is_told
 from stars_bench.io.files import atomic_path
@@ -54,8 +54,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     try:
         state = torch_files.load(path, device)
     except Exception as error:  # a damaged file can fail in any way
-        reason = printable(str(error).partition("\n")[0]) or type(error).__name__
-        raise Unreadable(f"{path}: cannot be read as a checkpoint ({reason}); delete it and run again") from error
+        why = one_line(error)
+        raise Unreadable(f"{path}: cannot be read as a checkpoint ({why}); delete it and run again") from error
     version = state.get("schema_version") if isinstance(state, dict) else None
     if type(version) is int and version > SCHEMA_VERSION:
         raise StarsBenchError(

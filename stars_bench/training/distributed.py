@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for another; the longest that the first works alone (files, metrics) is a minute or two."""
@@ -58,7 +58,7 @@ def start() -> None:
         dist.init_process_group(backend, store=_store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise LostProcess(
-            f"the {os.environ['WORLD_SIZE']} processes do not find one another ({_line(error)})"
+            f"the {os.environ['WORLD_SIZE']} processes do not find one another ({one_line(error)})"
         ) from error
 
 
@@ -225,7 +225,3 @@ def _lost_is_an_error() -> Iterator[None]:
             f"process {rank()} of {world_size()}: another one was lost ({how}); "
             "the same command goes on from the last checkpoint"
         ) from error
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -16,7 +16,7 @@ from stars_bench.datasets.parsing.fingerprint import source_digest
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.sources import OnDuplicate, Progress
-from stars_bench.errors import UsageError, printable
+from stars_bench.errors import UsageError, one_line, printable
 
 
 def find(
@@ -104,7 +104,7 @@ def _table(path: Path) -> dict[str, dict[str, str]]:
     except ParseError as error:
         raise UsageError(f"{path}:{error.line}: {error.reason}") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: the table of clips cannot be read ({str(error).strip()})") from error
+        raise UsageError(f"{path}: the table of clips cannot be read ({one_line(error)})") from error
     if "file" not in table or "action" not in table:
         raise UsageError(f"{path}: needs columns `file` and `action`; it has {', '.join(table.columns)}")
     names = [_stem(file.replace("\\", "/")) for file in table["file"]]

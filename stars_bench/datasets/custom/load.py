@@ -17,7 +17,7 @@ from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile
 from stars_bench.datasets.custom import files
 from stars_bench.datasets.custom.model import Description
-from stars_bench.errors import UsageError, printable
+from stars_bench.errors import UsageError, of_validation, one_line
 from stars_bench.io import files as provenance
 
 
@@ -31,9 +31,9 @@ def describe(path: Path) -> DatasetSpec:
         text = path.read_text(encoding="utf-8")
         description = Description.model_validate(tomllib.loads(text))
     except ValidationError as error:
-        raise UsageError(f"{path}: {printable(_first(error), 400)}") from error
+        raise UsageError(of_validation(error, str(path))) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: cannot be read as a description ({printable(str(error))})") from error
+        raise UsageError(f"{path}: cannot be read as a description ({one_line(error)})") from error
     if description.name in registry.installed("datasets"):
         raise UsageError(f"{path}: name: {description.name!r} is another dataset's name")
     folder = Path(description.folder or path.resolve().parent)
@@ -76,14 +76,3 @@ def _profile(name: str, summary: str, description: Description, *, centre: bool)
 def _quoted(text: str) -> str:
     """A string as TOML has it: as JSON has it, but for characters beyond 16 bits and DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _first(error: ValidationError) -> str:
-    """The first fault in words, with its key."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    fault = first["msg"].removeprefix("Value error, ")
-    known = {"extra_forbidden": "there is no such key", "missing": "is missing"}.get(first["type"])
-    if known is None and first["type"] != "value_error":
-        return f"{key}: {fault} (it is {first['input']!r:.100})"
-    return f"{key}: {known or fault}"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stars_bench.datasets.custom.model import Coordinates
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.datasets.raw_files.zip import LARGEST
+from stars_bench.errors import one_line
 
 Stored = NDArray[np.float64]
 MOST_NUMBERS = 1 << 24  # of a clip: 128 MB, 300 times what 300 frames of two bodies have
@@ -47,7 +48,7 @@ def _from_csv(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
             skipinitialspace=True,
         )
     except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
-        raise ValueError(f"cannot be read as CSV ({str(error).strip()})") from error
+        raise ValueError(f"cannot be read as CSV ({one_line(error)})") from error
     lines = lines if how.columns is None else lines[1:]
     if len(lines) != len(table):
         raise ValueError(f"cannot be read as CSV ({len(lines)} lines, {len(table)} rows)")

@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from stars_bench.datasets.raw_files.zip import LARGEST, base_name, is_hidden
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io import files
-from stars_bench.io.disk import reason
 
 Progress = Callable[[str, int, int], None]
 """Called with a task, how much of it is done, and how much there is."""
@@ -79,7 +78,7 @@ def repacked(
             else:
                 _from_tar(archive, wanted, add, progress)
     except OSError as error:
-        raise StarsBenchError(f"{archive}: cannot be unpacked to {scratch} ({reason(error)})") from error
+        raise StarsBenchError(f"{archive}: cannot be unpacked to {scratch} ({one_line(error)})") from error
     return path
 
 

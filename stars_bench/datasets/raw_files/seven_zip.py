@@ -14,7 +14,7 @@ from py7zr import PasswordRequired, Py7zIO, SevenZipFile, WriterFactory
 from py7zr.exceptions import CrcError
 
 from stars_bench.datasets.raw_files.zip import base_name, is_hidden
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 
 ENCRYPTED = "{}: is encrypted; unpack it and give the folder"
 
@@ -94,7 +94,7 @@ def _opened(archive: Path) -> Iterator[SevenZipFile]:
     except (StarsBenchError, OSError):
         raise
     except Exception as error:  # damage shows itself in py7zr in many ways
-        reason = str(error) or type(error).__name__
+        reason = one_line(error)
         if isinstance(error, CrcError):
             reason = f"{error.filename or 'its content'} is damaged: CRC-32"
         raise StarsBenchError(f"{archive}: cannot be read as a 7z archive ({reason}); fetch it again") from error

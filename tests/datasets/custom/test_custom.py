@@ -165,14 +165,14 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
 
 
 CHANGES = {
-    "not finite": ("unit = 0.001", "unit = inf", "coordinates.unit: Input should be a finite number"),
+    "not finite": ("unit = 0.001", "unit = inf", "coordinates.unit: input should be a finite number"),
     "huge": ("[splits.xsub]", "[numbers.subject]\na = 99999999999\n[splits.xsub]", "numbers.subject.a: .* less than"),
     "lines": ('"sit down"', '"sit\\ndown"', "classes: must have names, each on one line"),
     "no such key": ("frame_rate = 25", "frame_rat = 25", "frame_rat: there is no such key"),
     "missing": ('licence = "made up"', "", "licence: is missing"),
-    "type": ("unit = 0.001", 'unit = "mm"', "coordinates.unit: Input should be a valid number"),
+    "type": ("unit = 0.001", 'unit = "mm"', "coordinates.unit: input should be a valid number"),
     "toml": ("frame_rate = 25", "frame_rate = ", "cannot be read as a description .*line 7"),
-    "format": ('format = "csv"', 'format = "xls"', "coordinates.format: Input should be 'csv', 'npz' or 'json'"),
+    "format": ('format = "csv"', 'format = "xls"', "coordinates.format: input should be 'csv', 'npz' or 'json'"),
     "regex": ("(?P<camera>", "(?P<camera", "files.pattern: is not a regular expression"),
     "doubtful": ("(?P<camera>", "[[](?P<camera>", r"files.pattern: is not a regular expression \(Possible nested set"),
     "group": ("?P<camera>", "?P<kamera>", "files.pattern: the group 'kamera' is none of action, subject"),
@@ -182,9 +182,9 @@ CHANGES = {
     "columns": ('"{joint}/{axis}"', '"{joint}"', "coordinates.columns: must hold {joint} and {axis}"),
     "split": ("train = [1, 2, 3]", "test = [4]", "splits.xsub: needs train = "),
     "both": ("train = [1, 2, 3]", "train = [1]\ntest = [1]", "splits.xsub: 1 trains and tests"),
-    "protocol": ("[splits.xsub]", "[splits.oneshot]", "splits.oneshot.*: Input should be 'xsub', 'xview' or 'xset'"),
+    "protocol": ("[splits.xsub]", "[splits.oneshot]", "splits.oneshot.*: input should be 'xsub', 'xview' or 'xset'"),
     "name": ('name = "gym"', 'name = "ntu60"', "name: 'ntu60' is another dataset's name"),
-    "name's letters": ('name = "gym"', 'name = "../gym"', "name: String should match pattern"),
+    "name's letters": ('name = "gym"', 'name = "../gym"', "name: string should match pattern"),
     "classes": ('["wave", "sit down"]', '["wave", "wave"]', "classes: two classes have one name"),
 }
 

@@ -162,7 +162,10 @@ def test_a_7z_whose_names_lead_elsewhere_writes_nothing_there(tmp_path: Path, ev
     if evil.startswith("/"):
         assert found == {"e.txt": b"evil", "good.txt": b"good"}  # taken as a name, not as a path
     else:
-        assert found == f"{path}: cannot be read as a 7z archive (Specified path is bad: {evil}); fetch it again"
+        assert (
+            found
+            == f"{path}: cannot be read as a 7z archive (Bad7zFile: Specified path is bad: {evil}); fetch it again"
+        )
     remove_unpacked(tmp_path / "scratch")
     assert snapshot(tmp_path)[1:] == before[1:]
     assert not Path(evil).exists()

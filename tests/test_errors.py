@@ -1,0 +1,105 @@
+"""Any exception becomes one line: what is wrong and where, without what a terminal would obey."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from stars_bench.errors import StarsBenchError, UsageError, is_disk_full, of_validation, one_line, printable
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (UsageError("odd\nname.skeleton: 3 joints; expected 25"), "odd name.skeleton: 3 joints; expected 25"),
+        (StarsBenchError("x" * 1000), "x" * 1000),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.toml"), "a.toml: No such file or directory"),
+        (PermissionError(errno.EACCES, "Permission denied", Path("a")), "a: Permission denied"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "Broken pipe"),
+        (OSError("not an HDF5 file"), "OSError: not an HDF5 file"),
+        (ValueError("first\nsecond"), "ValueError: first"),
+        (ValueError("\n  first\n"), "ValueError: first"),
+        (ValueError("\x1b[31mred"), r"ValueError: \x1b[31mred"),
+        (KeyError("joints"), "KeyError: 'joints'"),
+        (ValueError(), "ValueError"),
+        (
+            SyntaxError("invalid syntax", ("idea.py", 3, 1, "x ==", None, None)),
+            "SyntaxError: invalid syntax in idea.py:3",
+        ),
+    ],
+)
+def test_an_exception_in_one_line(error: Exception, line: str) -> None:
+    assert one_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("error", "start"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "out.h5"), "out.h5: the disk (or a quota) is full; "),
+        (RuntimeError("write failed: errno = 28, error message = 'No space'"), "the disk (or a quota) is full; "),
+    ],
+)
+def test_a_full_disk_says_what_to_do(error: Exception, start: str) -> None:
+    assert is_disk_full(error)
+    assert one_line(error).startswith(start)
+    assert "make room" in one_line(error)
+
+
+def test_another_error_is_no_full_disk() -> None:
+    assert not is_disk_full(OSError(errno.EACCES, "Permission denied"))
+    assert not is_disk_full(ValueError("28"))
+
+
+class Head(BaseModel):
+    width: int = Field(8, ge=1)
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    lr: float
+    heads: list[Head] = []
+
+    @field_validator("lr")
+    @classmethod
+    def _positive(cls, value: float) -> float:
+        if value <= 0:
+            raise ValueError("LR must be above 0, as in the paper")
+        return value
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (
+            {"lr": 1, "heads": [{}, {"width": 0}]},
+            "a.toml: heads.1.width: input should be greater than or equal to 1 (got 0)",
+        ),
+        ({"lr": "x"}, "a.toml: lr: input should be a valid number, unable to parse string as a number (got 'x')"),
+        ({"lr": 0}, "a.toml: lr: LR must be above 0, as in the paper"),
+        ({}, "a.toml: lr: is missing"),
+        ({"lr": 1, "width": 3}, "a.toml: width: there is no such key"),
+        ({"lr": 1, "\x1b": 3}, r"a.toml: \x1b: there is no such key"),
+        (3, "a.toml: input should be a valid dictionary or instance of Settings"),
+    ],
+)
+def test_a_validation_error_in_one_line(values: Any, line: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate(values)
+    assert of_validation(caught.value, "a.toml") == line
+
+
+def test_a_long_value_is_cut() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"lr": "x" * 10_000})
+    assert len(of_validation(caught.value, "a.toml")) < 250
+
+
+def test_text_of_a_file_is_shown_without_control_characters() -> None:
+    assert printable("a\nb\x07") == r"a\nb\x07"
+    assert printable("x" * 300) == "x" * 200
+    assert printable("x" * 300, 10) == "x" * 10
