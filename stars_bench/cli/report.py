@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stars_bench.cli.options import RunsDir, console, errors
-from stars_bench.display.console import CarefulConsole
 from stars_bench.errors import StarsBenchError, UsageError
 
 if TYPE_CHECKING:
-    from stars_bench.report.leaderboard import Board
+    from stars_bench.report.leaderboard import Leaderboard
 
 
 class Format(StrEnum):
@@ -84,31 +82,26 @@ def report(
     """
     from stars_bench.io.files import write_text
     from stars_bench.records import store
-    from stars_bench.records.name_patterns import by_patterns
-    from stars_bench.report import leaderboard as tables
     from stars_bench.report import terminal
+    from stars_bench.report.leaderboard import Leaderboard
 
-    stored = store.read_records(runs_dir)
-    for warning in stored.warnings:
+    found = store.read_records(runs_dir)
+    for warning in found.warnings:
         errors.print(f"[yellow]left out:[/] {warning}")
-    results = stored.stored
-    if not results:
+    if not found.stored:
         raise StarsBenchError(
             f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)"
         )
-    if methods is not None:
-        chosen = by_patterns((one.record.method.name for one in results), methods, "--methods", "measured methods")
-        results = [one for one in results if one.record.method.name in chosen]
     if asked is None and out is not None and out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
     form = asked or (Format.table if out is None else SUFFIXES[out.suffix])
     if skeletons and form is not Format.html:
         raise UsageError("--skeletons: only a page (--format html) has skeletons")
-    boards = tables.leaderboard(results, published)
+    leaderboard = Leaderboard.of(found.stored, by=by.value, methods=methods, published=published)
     if form is Format.table and out is None:
-        console.print(terminal.to_rich(boards, console.width, by.value))
+        console.print(terminal.render(leaderboard.tables, console.width))
         return
-    for path, text in _texts(form, boards, by, out, skeletons).items():
+    for path, text in _texts(form, leaderboard, out, skeletons).items():
         if path is None:
             typer.echo(text, nl=False)
         else:
@@ -116,27 +109,20 @@ def report(
             console.print(f"written: {path}")
 
 
-def _texts(form: Format, boards: Sequence[Board], by: By, out: Path | None, skeletons: bool) -> dict[Path | None, str]:
+def _texts(form: Format, leaderboard: Leaderboard, out: Path | None, skeletons: bool) -> Mapping[Path | None, str]:
     """The report in its format by the file that it goes to; None is the terminal."""
-    from stars_bench.report import csv as tidy
-    from stars_bench.report import latex, terminal
+    from stars_bench.report import latex
 
-    if form is Format.table:
-        with StringIO() as text:
-            CarefulConsole(file=text, width=console.width).print(terminal.to_rich(boards, console.width, by.value))
-            return {out: text.getvalue()}
-    if form is Format.html:
-        from stars_bench.report.html import to_html
-
-        return {out: to_html(boards, by.value, skeletons)}
-    if form is Format.latex:
-        if out is None:  # nowhere to put a .bib file: sources are named under the tables
-            return {None: latex.to_latex(boards, by.value).tables}
-        if out.suffix == ".bib":
-            raise UsageError(f"--out {out}: the tables need another name; their citations go into {out.name}")
-        tables, bibliography = latex.to_latex(boards, by.value, out.stem)
-        texts: dict[Path | None, str] = {out: tables}
-        if bibliography:
-            texts[out.with_suffix(".bib")] = bibliography
-        return texts
-    return {out: (terminal.to_markdown if form is Format.md else tidy.to_csv)(boards, by.value)}
+    match form:
+        case Format.table:
+            return {out: leaderboard.to_text(console.width)}
+        case Format.md:
+            return {out: leaderboard.to_markdown()}
+        case Format.csv:
+            return {out: leaderboard.to_csv()}
+        case Format.html:
+            return {out: leaderboard.to_html(skeletons=skeletons)}
+        case Format.latex:  # without a file there is no .bib file: sources are named under the tables
+            if out is None:
+                return {None: leaderboard.to_latex()}
+            return dict(latex.files(leaderboard.tables, out).items())

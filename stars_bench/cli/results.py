@@ -146,11 +146,12 @@ def fuse(
     `stars-bench fuse runs/ntu60/xsub/stars/JOINT_KEY runs/ntu60/xsub/stars/BONE_KEY runs/ntu60/xsub/stars/MOTION_KEY`
     """
     from stars_bench.experiments import rescore as saved
-    from stars_bench.report import leaderboard, terminal
+    from stars_bench.report import terminal
+    from stars_bench.report.leaderboard import Leaderboard
 
     command = shlex.join(["stars-bench", *sys.argv[1:]])
     records = saved.fuse(runs, saved.parse_weights(weights, len(runs)), runs_dir, command)
-    console.print(terminal.to_rich(leaderboard.leaderboard(records), console.width))
+    console.print(terminal.render(Leaderboard.of(records).tables, console.width))
     console.print(f"{len(records)} records under {runs_dir}")
 
 

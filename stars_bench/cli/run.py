@@ -281,7 +281,8 @@ def _overrides(overrides: list[str] | None, novel_classes: str | None) -> tuple[
 
 def _run(*requests: Request, line_seconds: float) -> None:
     from stars_bench.experiments import run_many, runner
-    from stars_bench.report import leaderboard, terminal
+    from stars_bench.report import terminal
+    from stars_bench.report.leaderboard import Leaderboard
     from stars_bench.training import distributed, memory
 
     def run_one(request: Request) -> list[Record]:
@@ -303,7 +304,7 @@ def _run(*requests: Request, line_seconds: float) -> None:
     else:
         records, failures = run_many.run_each(requests, run_one, failed)
     if records:
-        console.print(terminal.to_rich(leaderboard.leaderboard(records), console.width))
+        console.print(terminal.render(Leaderboard.of(records).tables, console.width))
     console.print(f"{len(records)} records under {requests[0].runs_dir}  ({time.monotonic() - started:.1f} s)")
     if failures:
         raise StarsBenchError(run_many.summary(failures, len(requests)))

@@ -44,18 +44,27 @@ def document(folder: tuple[str, str], template: str, scripts: Sequence[str], dat
     )  # fmt: skip
 
 
+def fragment(folder: tuple[str, str], template: str, **context: Any) -> str:
+    """Fill in a template that is no page of its own.
+
+    Args:
+        folder: (package, folder in it) where the template lies.
+        template: its file.
+        context: what it sees.
+    """
+    return _environment(folder).get_template(template).render(**context)
+
+
 @cache
 def _environment(folder: tuple[str, str]) -> Environment:
     # Everything that is not Markup is escaped; a name that is missing is a fault, not an empty string.
-    environment = Environment(
+    return Environment(
         loader=ChoiceLoader([PackageLoader(*folder), PackageLoader(*SHARED)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["id"] = id
-    return environment
 
 
 def _part(folder: tuple[str, str], name: str) -> str:

@@ -1,4 +1,4 @@
-"""A report as CSV: one tidy line per number, measured and published, all metrics, in the order of the tables."""
+"""Tables as tidy lines, a data frame or CSV: one line per number, measured and published, all metrics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from stars_bench.report.leaderboard import Board
-from stars_bench.report.pivot import By, Measured, Told, arrange
+from stars_bench.report.results.result import PublishedResult, Result
+from stars_bench.report.table import Table
 
 COLUMNS = (
     "kind", "dataset", "profile", "protocol", "validation", "method", "label", "preset", "evaluation", "settings",
@@ -16,32 +16,45 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def to_csv(boards: Sequence[Board], by: By = "dataset") -> str:
-    """The lines, with a heading; text that a spreadsheet would run is quoted, numbers stay numbers."""
-    lines: dict[tuple[int, str, str], dict[str, object]] = {}  # two columns of one evaluation have the same metrics
-    for grid in arrange(boards, by):
-        for item in grid.items:
-            for metric in item.cell.metrics:
-                key = id(item.row), item.cell.records[0].evaluation.title, metric
-                lines.setdefault(key, _measured(item, metric))
-        for line in grid.published:
-            for told in line.items.values():
-                lines[id(told.row), told.column.title, told.number.metric] = _published(told)
+def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
+    """Make one line per number, in the order of the tables.
+
+    Args:
+        tables: the tables.
+
+    Returns:
+        A frame with the columns of `COLUMNS`.
+    """
+    lines: dict[object, dict[str, object]] = {}  # two columns of one evaluation have the same metrics
+    for table in tables:
+        for result in table.results:
+            for metric in result.metrics:
+                key = result.benchmark, result.label, result.measure.variant, metric
+                lines.setdefault(key, _measured(result, metric))
+        for number in table.published_results:
+            lines[number.benchmark, number.method, number.measure.title] = _published(number)
     frame = pd.DataFrame(list(lines.values()), columns=list(COLUMNS))
-    frame = frame.map(lambda value: _harmless(value) if isinstance(value, str) else value)
-    for counts in ("seeds", "clips"):
-        frame[counts] = frame[counts].astype("Int64")
+    return frame.astype({"seeds": "Int64", "clips": "Int64"})
+
+
+def render(tables: Sequence[Table]) -> str:
+    """Write the lines with a heading; text that a spreadsheet would run is quoted, numbers stay numbers.
+
+    Args:
+        tables: the tables.
+    """
+    frame = to_frame(tables).map(lambda value: _harmless(value) if isinstance(value, str) else value)
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _measured(item: Measured, metric: str) -> dict[str, object]:
-    number = item.cell.metrics[metric]
-    return _place(item) | {
+def _measured(result: Result, metric: str) -> dict[str, object]:
+    number = result.metrics[metric]
+    return _place(result) | {
         "kind": "measured",
-        "profile": item.board.profile,
-        "validation": item.board.validation,
-        "label": item.row.label,
-        "preset": item.row.preset,
+        "profile": result.benchmark.profile,
+        "validation": result.benchmark.validation,
+        "label": result.label,
+        "preset": result.preset,
         "metric": metric,
         "value": round(number.mean, 4),
         "std": None if number.std is None else round(number.std, 4),
@@ -50,13 +63,13 @@ def _measured(item: Measured, metric: str) -> dict[str, object]:
         "high": None if number.high is None else round(number.high, 4),
         "clips": number.clips,
         "unit": number.unit,
-        "marks": "; ".join(item.marks),
+        "marks": "; ".join(result.marks),
     }
 
 
-def _published(item: Told) -> dict[str, object]:
-    number = item.number
-    return _place(item) | {
+def _published(result: PublishedResult) -> dict[str, object]:
+    number = result.number
+    return _place(result) | {
         "kind": "published",
         "label": number.stated_as,
         "metric": number.metric,
@@ -68,13 +81,13 @@ def _published(item: Told) -> dict[str, object]:
     }
 
 
-def _place(item: Measured | Told) -> dict[str, object]:
+def _place(result: Result | PublishedResult) -> dict[str, object]:
     return {
-        "dataset": item.board.dataset,
-        "protocol": item.board.protocol,
-        "method": item.row.method,
-        "evaluation": item.column.evaluation,
-        "settings": json.dumps(dict(item.column.settings), sort_keys=True),
+        "dataset": result.benchmark.dataset,
+        "protocol": result.benchmark.protocol,
+        "method": result.method,
+        "evaluation": result.measure.evaluation,
+        "settings": json.dumps(dict(result.measure.settings), sort_keys=True),
     }
 
 

@@ -18,8 +18,7 @@ from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.records.learning_curves import curve, logged
 from stars_bench.records.record import Record
 from stars_bench.records.store import StoredRecord
-from stars_bench.report.leaderboard import MAIN_METRIC
-from stars_bench.report.pivot import Measured
+from stars_bench.report.results.result import MAIN_METRIC, Result
 from stars_bench.viewer.thumbnails import KeptSkeletons
 
 
@@ -34,18 +33,18 @@ class MapPoints(BaseModel):
     classes: list[str]
 
 
-def confusion(item: Measured) -> dict[str, Any] | None:
+def confusion(result: Result) -> dict[str, Any] | None:
     """Counts of (true, predicted, clips) over the seeds, flat; accuracy of each class alone where predictions are gone.
 
     None for evaluations that do not classify.
     """
-    if item.column.metric != MAIN_METRIC or any(record.per_class is None for record in item.cell.records):
+    if result.measure.metric != MAIN_METRIC or any(record.per_class is None for record in result.records):
         return None
     pairs: dict[tuple[int, int], int] = {}
-    for one in item.cell.stored:
+    for one in result.stored:
         found = None if one.folder is None else _predicted(one.folder.path / one.record.predictions.file)
         if found is None:
-            return {"perClass": _mean_per_class(item.cell.records)}
+            return {"perClass": _mean_per_class(result.records)}
         values, counts = np.unique(np.stack(found), axis=1, return_counts=True)
         for true, told, clips in zip(*values.tolist(), counts.tolist(), strict=True):
             pairs[true, told] = pairs.get((true, told), 0) + clips
@@ -121,16 +120,16 @@ def skeletons(stored: Iterable[StoredRecord]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def shots(items: Sequence[Measured]) -> list[dict[str, Any]]:
+def shots(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Accuracy over the number of labelled clips a class: one series a method and other settings."""
     series: dict[str, dict[str, Any]] = {}
-    for item in items:
-        settings = dict(item.column.settings)
+    for result in results:
+        settings = dict(result.measure.settings)
         if (count := settings.pop("shots", None)) is None:
             continue
         told = ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
-        title = f"{item.row.label}, {item.board.title}, {told}"
-        number = item.cell.main
+        title = f"{result.label}, {result.benchmark.title}, {told}"
+        number = result.main
         point = [count, round(number.mean, 3), number.low, number.high]
         series.setdefault(title, {"title": title, "points": []})["points"].append(point)
     return [one | {"points": sorted(one["points"])} for one in series.values()]

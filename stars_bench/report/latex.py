@@ -1,4 +1,4 @@
-r"""A report as LaTeX tables for \input: best in bold, second underlined, published rows apart.
+r"""Tables in LaTeX for \input: best in bold, second underlined, published rows apart.
 
 With booktabs and graphicx: a table that is wider than the text is shrunk to it. Footnotes stand under each table; what
 is cited is in a .bib file of its own.
@@ -7,14 +7,15 @@ is cited is in a .bib file of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from stars_bench.errors import UsageError
 from stars_bench.records.published import Published
 from stars_bench.report.bibliography import Bibliography
-from stars_bench.report.cells import BEST, NOTHING, SECOND, Entry, Sheet, SheetRow, sheets
 from stars_bench.report.latex_escape import escape
-from stars_bench.report.leaderboard import Board
-from stars_bench.report.pivot import By, Told
+from stars_bench.report.results.result import PublishedResult
+from stars_bench.report.table import BEST, NOTHING, SECOND, Cell, Row, Table
 
 ROWS_PER_PAGE = 36
 """A float cannot break over pages: longer tables go on in a second one."""
@@ -34,28 +35,43 @@ class Latex(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Rows of a sheet that fit one page."""
+    """Rows of a table that fit one page."""
 
-    measured: list[SheetRow]
-    published: list[SheetRow]
+    measured: list[Row]
+    published: list[Row]
 
 
-def to_latex(boards: Sequence[Board], by: By = "dataset", bibliography: str | None = None) -> Latex:
-    r"""One table environment per table (and page).
+def render(tables: Sequence[Table], bibliography: str | None = None) -> Latex:
+    r"""Write one table environment per table (and page).
 
     Args:
+        tables: the tables.
         bibliography: the name that \bibliography takes, for the comment at the top; None: nothing is cited.
     """
     cited = Bibliography()
-    bodies = [
-        body for content in sheets(boards, by) for body in _table(content, _Cites(cited, bibliography is not None))
-    ]
+    bodies = [body for table in tables for body in _table(table, _Cites(cited, bibliography is not None))]
     head = [r"% Needs \usepackage{booktabs,graphicx}; \input this file."]
     if bibliography is not None:
         head.append(rf"% Citations: \bibliography{{{bibliography}}}")
     for place in range(FLOATS_HELD, len(bodies), FLOATS_HELD):
         bodies[place] = f"\\clearpage\n{bodies[place]}"
     return Latex("\n".join([*head, "", *bodies]), cited.text)
+
+
+def files(tables: Sequence[Table], path: Path) -> dict[Path, str]:
+    """Write the tables and the entries that they cite, as texts by file.
+
+    Args:
+        tables: the tables.
+        path: the file of the tables; the entries go beside it, with the suffix .bib, where there are any.
+
+    Raises:
+        UsageError: the path ends in .bib.
+    """
+    if path.suffix == ".bib":
+        raise UsageError(f"--out {path}: the tables need another name; their citations go into {path.name}")
+    text, bibliography = render(tables, path.stem)
+    return {path: text} | ({path.with_suffix(".bib"): bibliography} if bibliography else {})
 
 
 class _Cites:
@@ -68,20 +84,20 @@ class _Cites:
     def method(self, name: str) -> str:
         return self._cite(self.bibliography.cite_method(name))
 
-    def published(self, row: SheetRow) -> str:
+    def published(self, row: Row) -> str:
         """What follows the label of a published row."""
-        items = [item for item in row.line.items.values() if isinstance(item, Told)]
-        sources = dict.fromkeys(item.number.source for item in items)
+        results = [cell.value for cell in row.cells if isinstance(cell.value, PublishedResult)]
+        sources = dict.fromkeys(result.number.source for result in results)
         if not self.cites:
             return "".join(self._remark(f"Read in {escape(source, breakable=True)}.") for source in sources)
-        keys = [*self.bibliography.cite_method(row.line.method), *map(self.bibliography.cite_source, sources)]
+        keys = [*self.bibliography.cite_method(row.method), *map(self.bibliography.cite_source, sources)]
         signs = ""
-        if any(item.number.confidence == "secondary" for item in items):
+        if any(result.number.confidence == "secondary" for result in results):
             signs += self._remark("Second-hand: as another publication quotes it.")
-        for item in items:
-            if item.number.conflicts:
-                others = "; ".join(map(self._other, item.number.conflicts))
-                signs += self._remark(f"{escape(item.column.title)}: other sources say {others}.")
+        for result in results:
+            if result.number.conflicts:
+                others = "; ".join(map(self._other, result.number.conflicts))
+                signs += self._remark(f"{escape(result.measure.title)}: other sources say {others}.")
         return self._cite(keys) + signs
 
     def _other(self, number: Published) -> str:
@@ -95,29 +111,29 @@ class _Cites:
         return f"~\\cite{{{','.join(dict.fromkeys(keys))}}}" if keys and self.cites else ""
 
 
-def _table(content: Sheet, cites: _Cites) -> list[str]:
-    parts = list(_pages(content))
-    return [_float(content, part, cites, place == 0, place == len(parts) - 1) for place, part in enumerate(parts)]
+def _table(table: Table, cites: _Cites) -> list[str]:
+    parts = list(_pages(table))
+    return [_float(table, part, cites, place == 0, place == len(parts) - 1) for place, part in enumerate(parts)]
 
 
-def _pages(content: Sheet) -> Iterator[_Part]:
-    rows = [(row, True) for row in content.measured] + [(row, False) for row in content.published]
+def _pages(table: Table) -> Iterator[_Part]:
+    rows = [(row, True) for row in table.measured] + [(row, False) for row in table.published]
     for start in range(0, len(rows), ROWS_PER_PAGE):
         page = rows[start : start + ROWS_PER_PAGE]
         yield _Part([row for row, ours in page if ours], [row for row, ours in page if not ours])
 
 
-def _float(content: Sheet, part: _Part, cites: _Cites, first: bool, last: bool) -> str:
-    count = len(content.header)
-    measured = [_line([_label(row, cites), *map(_cell, row.entries[1:])]) for row in part.measured]
+def _float(table: Table, part: _Part, cites: _Cites, first: bool, last: bool) -> str:
+    count = len(table.header)
+    measured = [_line([_label(row, cites), *map(_cell, row.cells)]) for row in part.measured]
     published = [_published(row, cites) for row in part.published]
     if published:
         published.insert(0, _line([rf"\multicolumn{{{count}}}{{l}}{{\emph{{published}}}}"]))
     both = [*measured, *([r"\midrule"] if measured and published else []), *published]
-    kind = "table*" if _characters(content) > CHARACTERS_PER_TEXT_COLUMN else "table"
-    title = escape(f"{content.title}: {content.subtitle}")
-    caption = f"{title}." if first else f"{escape(content.title)} (continued)."
-    if first and any(entry.place for row in content.measured for entry in row.entries):
+    kind = "table*" if _characters(table) > CHARACTERS_PER_TEXT_COLUMN else "table"
+    title = escape(f"{table.title}: {table.subtitle}")
+    caption = f"{title}." if first else f"{escape(table.title)} (continued)."
+    if first and any(cell.rank for row in table.measured for cell in row.cells):
         caption += r" Best measured number in bold, second underlined."
     return "\n".join(
         [
@@ -128,28 +144,28 @@ def _float(content: Sheet, part: _Part, cites: _Cites, first: bool, last: bool) 
             FIT,
             rf"\begin{{tabular}}{{l{'r' * (count - 1)}}}",
             r"\toprule",
-            _line([escape(title) for title in content.header]),
+            _line([escape(title) for title in table.header]),
             r"\midrule",
             *both,
             r"\bottomrule",
             r"\end{tabular}}",
-            *(_notes(content, cites) if last else []),
+            *(_notes(table, cites) if last else []),
             rf"\end{{{kind}}}",
             "",
         ]
     )
 
 
-def _characters(content: Sheet) -> int:
+def _characters(table: Table) -> int:
     """Of the widest line, were every column as wide as its widest cell."""
-    rows = [content.header, *(row.texts for row in (*content.measured, *content.published))]
+    rows = [table.header, *(row.texts for row in table.rows)]
     return sum(max(map(len, column)) + BETWEEN for column in zip(*rows, strict=True)) - BETWEEN
 
 
-def _notes(content: Sheet, cites: _Cites) -> list[str]:
-    lines = [f"{escape(sign)}~{escape(text)}." for sign, text in content.marks]
+def _notes(table: Table, cites: _Cites) -> list[str]:
+    lines = [f"{escape(sign)}~{escape(text)}." for sign, text in table.marks]
     lines += [f"$^{{{sign}}}$~{text}" for text, sign in cites.remarks.items()]
-    lines += [escape(note) for note in content.notes]
+    lines += [escape(note) for note in table.notes]
     if not lines:
         return []
     return [
@@ -164,22 +180,18 @@ def _line(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _label(row: SheetRow, cites: _Cites) -> str:
-    label = row.entries[0]
-    cited = cites.method(row.line.method)
-    return f"{escape(label.text)}{escape(label.signs)}{cited}"
+def _label(row: Row, cites: _Cites) -> str:
+    return f"{escape(row.label)}{escape(row.signs)}{cites.method(row.method)}"
 
 
-def _published(row: SheetRow, cites: _Cites) -> str:
-    label, *cells = row.entries
-    texts = [escape(entry.text) if entry.text in ("", NOTHING) else rf"\textit{{{entry.text}}}" for entry in cells]
-    return _line([rf"\textit{{{escape(label.text)}}}{cites.published(row)}", *texts])
+def _published(row: Row, cites: _Cites) -> str:
+    texts = [escape(cell.text) if cell.text in ("", NOTHING) else rf"\textit{{{cell.text}}}" for cell in row.cells]
+    return _line([rf"\textit{{{escape(row.label)}}}{cites.published(row)}", *texts])
 
 
-def _cell(entry: Entry) -> str:
-    mean, spread, deviation = entry.text.partition(" ±")
-    command = {BEST: r"\textbf", SECOND: r"\underline"}.get(entry.place)
-    text = rf"{command}{{{escape(mean)}}}" if command else escape(mean)
-    if spread:
-        text += rf"{{\scriptsize~$\pm$~{deviation}}}"
-    return text + escape(entry.signs)
+def _cell(cell: Cell) -> str:
+    command = {BEST: r"\textbf", SECOND: r"\underline"}.get(cell.rank)
+    text = rf"{command}{{{escape(cell.number)}}}" if command else escape(cell.number)
+    if cell.deviation:
+        text += rf"{{\scriptsize~$\pm$~{cell.deviation}}}"
+    return text + escape(cell.signs)

@@ -17,7 +17,7 @@ from stars_bench.experiments import pretrained, runner
 from stars_bench.experiments.plan import Plan, Request, resolve
 from stars_bench.experiments.reproduce import rerun
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.report import leaderboard
+from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.storage.shards import open_dataset
 
 SIZE = ("frames=8", "dim=16", "depth=2", "heads=2")
@@ -346,8 +346,8 @@ def test_two_official_files_are_never_taken_for_two_seeds_of_one(
         *runner.run(request_for("mamp", init=official_file, overrides=settings)),
         *runner.run(request_for("mamp", init=other, overrides=settings, seeds=(1,))),
     ]
-    (board,) = leaderboard.leaderboard(records)
-    rows = board.rows
+    (table,) = Leaderboard.of(records).tables
+    rows = table.measured
     assert len(rows) == 2
     assert all("from unknown data" in row.label for row in rows)
 

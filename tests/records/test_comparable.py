@@ -9,7 +9,7 @@ import pytest
 
 from stars_bench.records.comparable import apart, to_know, why_not
 from stars_bench.records.record import Record
-from stars_bench.report import leaderboard
+from stars_bench.report.leaderboard import Leaderboard
 
 MakeRecord = Callable[..., Record]
 INIT: dict[str, Any] = {
@@ -94,7 +94,8 @@ def test_the_few_stand_apart_from_the_many(make_record: MakeRecord) -> None:
 
 def test_a_report_notes_what_is_not_comparable(make_record: MakeRecord) -> None:
     records = [make_record(method__name=name) for name in ("stars", "mamp")]
-    assert not any("not comparable" in note for board in leaderboard.leaderboard(records) for note in board.notes)
+    (table,) = Leaderboard.of(records).tables
+    assert not any("not comparable" in note for note in table.notes)
     records.append(make_record(method__name="mine", dataset__digest="odd", evaluation__config={"keep": 1.0}))
-    (board,) = leaderboard.leaderboard(records)
-    assert "k-NN k=1: not comparable: stars, mamp / mine: prepared data data / odd; knn keep 0.95 / 1.0." in board.notes
+    (table,) = Leaderboard.of(records).tables
+    assert "k-NN k=1: not comparable: stars, mamp / mine: prepared data data / odd; knn keep 0.95 / 1.0." in table.notes

@@ -16,9 +16,8 @@ from stars_bench.io.files import write_json
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.record import Record
 from stars_bench.records.store import read_records, write_record
-from stars_bench.report.html import to_html
 from stars_bench.report.html_data import MapPoints
-from stars_bench.report.leaderboard import leaderboard
+from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.viewer.scene import layout, packed
 from stars_bench.viewer.thumbnails import KeptSkeletons
 from tests.browser import needs_chromium, use
@@ -97,7 +96,7 @@ def runs(make_record: Callable[..., Record], tmp_path: Path) -> Path:
 def page_of(runs: Path, skeletons: bool = False) -> str:
     """The page of all records."""
     stored = read_records(runs)
-    return to_html(leaderboard(stored.stored, "own"), skeletons=skeletons)
+    return Leaderboard.of(stored.stored).to_html(skeletons=skeletons)
 
 
 @pytest.fixture
@@ -146,9 +145,8 @@ def test_what_lies_beside_the_records_is_shown(page: str) -> None:
 
 
 def test_without_predictions_classes_come_from_the_record(make_record: Callable[..., Record]) -> None:
-    page = to_html(
-        leaderboard([make_record(per_class=[25.0, None]), make_record(seed=1, per_class=[75.0, None])], "none")
-    )
+    records = [make_record(per_class=[25.0, None]), make_record(seed=1, per_class=[75.0, None])]
+    page = Leaderboard.of(records, published="none").to_html()
     assert [one["perClass"] for one in Parsed(page).data["confusions"]] == [[50.0, None]]
 
 
@@ -164,7 +162,7 @@ def test_skeletons_are_in_the_page_only_when_they_are_asked_for(page: str, runs:
 
 def test_skeletons_that_nobody_kept_are_an_error(make_record: Callable[..., Record]) -> None:
     with pytest.raises(UsageError, match="stars-bench map RUN"):
-        to_html(leaderboard([make_record()], "none"), skeletons=True)
+        Leaderboard.of([make_record()], published="none").to_html(skeletons=True)
 
 
 TRIAL = """

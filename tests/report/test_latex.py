@@ -11,13 +11,21 @@ from pathlib import Path
 import pytest
 
 from stars_bench.records.record import Record
-from stars_bench.report.latex import ROWS_PER_PAGE, to_latex
+from stars_bench.report import latex
+from stars_bench.report.latex import ROWS_PER_PAGE, Latex
 from stars_bench.report.latex_escape import escape
-from stars_bench.report.leaderboard import leaderboard
-from stars_bench.report.pivot import By
+from stars_bench.report.layouts import By
+from stars_bench.report.leaderboard import Leaderboard
 
 MakeRecord = Callable[..., Record]
 HOSTILE = r"my_method & <b> 100% #1 ^~\{}$`-- ±é中"
+
+
+def to_latex(
+    records: list[Record], published: str = "none", by: By = "dataset", bibliography: str | None = None
+) -> Latex:
+    """The tables of records, and what they cite."""
+    return latex.render(Leaderboard.of(records, by=by, published=published).tables, bibliography)
 
 
 def four_methods(make_record: MakeRecord, **changes: object) -> list[Record]:
@@ -42,7 +50,7 @@ def row_of(tables: str, start: str) -> str:
 
 
 def test_best_is_bold_and_second_underlined_ties_alike(make_record: MakeRecord) -> None:
-    tables = to_latex(leaderboard(four_methods(make_record), "none")).tables
+    tables = to_latex(four_methods(make_record), "none").tables
     assert r"\textbf{71.5}{\scriptsize~$\pm$~0.7}" in row_of(tables, r"my\_method")
     assert all(r"\underline{70.5}" in row_of(tables, name) for name in ("mamp", "stars"))
     assert r"40.5{\scriptsize" in row_of(tables, "untrained$^{*}$")
@@ -67,19 +75,19 @@ def test_what_has_seen_the_test_part_is_not_ranked(make_record: MakeRecord, adva
         make_record(50.0, method__name="mamp"),
         make_record(40.0, method__name="untrained"),
     ]
-    tables = to_latex(leaderboard(records, "none")).tables
+    tables = to_latex(records, "none").tables
     assert r"\textbf{50.0}" in tables
     assert "90.0" in tables
     assert r"{90.0}" not in tables
 
 
 def test_a_single_number_is_not_the_best_of_anything(make_record: MakeRecord) -> None:
-    assert r"\textbf" not in to_latex(leaderboard([make_record()], "none")).tables
+    assert r"\textbf" not in to_latex([make_record()], "none").tables
 
 
 def test_published_rows_stand_apart_and_are_cited(make_record: MakeRecord) -> None:
     records = four_methods(make_record, evaluation__name="linear", evaluation__settings={})
-    tables, bibliography = to_latex(leaderboard(records, "all"), bibliography="table")
+    tables, bibliography = to_latex(records, "all", bibliography="table")
     measured, published = tables.split(r"\emph{published}", 1)
     assert r"\textit{STARS}" not in measured
     assert r"stars~\cite{mehraban2024stars}" in measured
@@ -90,7 +98,7 @@ def test_published_rows_stand_apart_and_are_cited(make_record: MakeRecord) -> No
 
 
 def test_without_a_file_the_sources_stand_under_the_table(make_record: MakeRecord) -> None:
-    tables, _ = to_latex(leaderboard(four_methods(make_record), "own"))
+    tables, _ = to_latex(four_methods(make_record), "own")
     assert r"\cite" not in tables
     assert r"Read in github:TaatiTeam/\allowbreak{}STARS" in tables
 
@@ -111,14 +119,14 @@ def test_special_characters_are_printed_not_run(text: str, latex: str) -> None:
 
 def test_a_long_table_goes_on_on_another_page(make_record: MakeRecord) -> None:
     records = [make_record(method__name=f"method{i:02}") for i in range(ROWS_PER_PAGE + 1)]
-    tables = to_latex(leaderboard(records, "none")).tables
+    tables = to_latex(records, "none").tables
     assert tables.count(r"\begin{table}") == tables.count(r"\end{table}") == 2
     assert tables.count("(continued)") == 1
 
 
 def test_only_wide_tables_span_both_columns(make_record: MakeRecord) -> None:
     def tables(*ks: int) -> str:
-        return to_latex(leaderboard([make_record(evaluation__settings={"k": k}) for k in ks], "none")).tables
+        return to_latex([make_record(evaluation__settings={"k": k}) for k in ks], "none").tables
 
     assert r"\begin{table}[tbp]" in tables(1, 2)
     assert r"\begin{table*}[tbp]" in tables(1, 2, 5, 10, 20)
@@ -132,7 +140,7 @@ def test_it_compiles_with_plain_pdflatex(make_record: MakeRecord, tmp_path: Path
     records += [
         make_record(method__config={"a_setting_of_long_name": n}, evaluation__settings={"k": n}) for n in range(9)
     ]
-    tables, bibliography = to_latex(leaderboard(records, "all"), by, bibliography="table")
+    tables, bibliography = to_latex(records, "all", by, "table")
     (tmp_path / "table.tex").write_text(tables)
     (tmp_path / "table.bib").write_text(bibliography)
     (tmp_path / "paper.tex").write_text(

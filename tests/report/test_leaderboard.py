@@ -1,278 +1,78 @@
-"""Boards: what is averaged, what is kept apart, and what stands beside it."""
+"""The leaderboard as an object: made from a folder of runs, printed in every form, shown in a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from stars_bench.records.aggregate import estimate
-from stars_bench.records.record import Metric, Record
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io.run_folder import RunFolder
+from stars_bench.records.record import Record
+from stars_bench.records.store import write_record
 from stars_bench.report.leaderboard import leaderboard
-from stars_bench.report.pivot import arrange
 
 MakeRecord = Callable[..., Record]
+HOSTILE = "</table><script>x</script>"
 
 
-def test_seeds_become_mean_sample_deviation_and_count(make_record: MakeRecord) -> None:
-    (board,) = leaderboard(make_record(value, seed=seed) for seed, value in enumerate([78.0, 80.0, 82.0]))
-    (row,) = board.rows
-    number = row.cells["k-NN k=1"].main
-    assert (number.mean, number.std, number.n, number.clips) == (80.0, 2.0, 3, 16487)
-    assert number.low == pytest.approx(80 - 4.302653 * 2 / 3**0.5)
-    assert number.high == pytest.approx(80 + 4.302653 * 2 / 3**0.5)
+@pytest.fixture
+def runs(make_record: MakeRecord, tmp_path: Path) -> Path:
+    """Two methods of two protocols, one of a hostile name."""
+    for method, value in (("stars", 60.0), (HOSTILE, 50.0)):
+        for protocol in ("xsub", "xview"):
+            folder = RunFolder.of(tmp_path / "runs", "ntu60", protocol, method, "key", 0)
+            write_record(folder, make_record(value, method__name=method, protocol__name=protocol))
+    return tmp_path / "runs"
 
 
-def test_an_interval_stays_on_the_scale_of_what_is_measured() -> None:
-    for values, ends in (((1.0, 9.0), (0.0, 55.8)), ((91.0, 99.0), (44.2, 100.0))):
-        number = estimate([Metric(name="top1", value=value, unit="%", n=100) for value in values])
-        assert (number.low, number.high) == pytest.approx(ends, abs=0.1)
-    assert estimate([Metric(name="nmi", value=value, unit="", n=9) for value in (0.0, 1.0)]).low < 0
+def test_it_ranks_what_lies_in_a_folder(runs: Path) -> None:
+    (table,) = leaderboard(runs, by="evaluation", methods="STA*", published="mamp").tables
+    assert table.header == ["method", "seeds", "ntu60 xsub", "ntu60 xview"]
+    assert [row.texts for row in table.measured] == [["stars", "1", "60.0", "60.0"]]
+    assert [row.label for row in table.published] == ["MAMP"]
 
 
-def test_one_seed_keeps_its_own_interval_and_has_no_deviation() -> None:
-    number = estimate([Metric(name="top1", value=80.0, unit="%", n=100, interval=(71.0, 87.0))])
-    assert (number.std, number.n, number.low, number.high) == (None, 1, 71.0, 87.0)
+@pytest.mark.parametrize("form", ["markdown", "csv", "html", "latex"])
+def test_a_text_is_also_written_to_a_file(runs: Path, tmp_path: Path, form: str) -> None:
+    board, file = leaderboard(runs), tmp_path / "table.out"
+    text = getattr(board, f"to_{form}")(file)
+    assert "60.0" in text
+    assert file.read_text(encoding="utf-8") == text
 
 
-@pytest.mark.parametrize(
-    "difference",
-    [
-        {"method__config": {"dim": 64}},
-        {"method__target": "elsewhere:Stars"},
-        {"method__preset": "quick"},
-        {"dataset__digest": "other data"},
-        {"dataset__absent_body": "duplicate"},
-        {"protocol__train_digest": "other clips"},
-        {"protocol__test_digest": "other clips"},
-        {"evaluation__config": {"keep": 1.0}},
-        {"evaluation__checkpoint_rule": "best-on-test (as published)"},
-        {"environment__precision": "bf16"},
-        {"n": 16000},
-    ],
-)
-def test_whatever_else_differs_is_never_averaged(make_record: MakeRecord, difference: dict[str, object]) -> None:
-    (board,) = leaderboard([make_record(80.0, seed=0), make_record(60.0, seed=1, **difference)])
-    assert [row.cells["k-NN k=1"].main.n for row in board.rows] == [1, 1]
-    assert len({row.label for row in board.rows}) == 2
+def test_latex_in_a_file_cites_what_lies_beside_it(runs: Path, tmp_path: Path) -> None:
+    board = leaderboard(runs)
+    assert r"\cite" not in board.to_latex()
+    assert r"\cite{mehraban2024stars}" in board.to_latex(tmp_path / "table.tex")
+    assert "@article{mehraban2024stars," in (tmp_path / "table.bib").read_text()
 
 
-def test_a_row_is_called_by_its_own_settings(make_record: MakeRecord) -> None:
-    (board,) = leaderboard([make_record(), make_record(method__config={"dim": 64})])
-    assert [row.label for row in board.rows] == ["stars (dim 256)", "stars (dim 64)"]
-    usual = {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}
-    ablations = [usual, *(usual | {name: 2} for name in usual)]
-    (board,) = leaderboard([make_record(method__config=config) for config in ablations])
-    assert [row.label for row in board.rows] == ["stars", *(f"stars ({name} 2)" for name in usual)]
-    assert board.notes == ()
+def test_a_console_and_a_notebook_show_the_tables(runs: Path) -> None:
+    board = leaderboard(runs, published="none")
+    assert "ntu60 xsub, profile mamp" in repr(board)
+    shown = board._repr_html_()
+    assert shown.count("<table>") == shown.count("</table>") == 2
+    assert "<script>" not in shown
+    assert "<b>60.0</b>" in shown
+    assert "<u>50.0</u>" in shown
 
 
-def test_what_goes_without_saying_is_the_unchanged_presets(make_record: MakeRecord) -> None:
-    quick, changed = {"method__preset": "quick"}, {"method__preset": "changed quick"}
-    records = [
-        make_record(method__config={"queue_size": 256, "epochs": 100}, **quick),
-        *(make_record(method__config={"queue_size": size, "epochs": 20}, **changed) for size in (1024, 8192, 1)),
-    ]
-    (board,) = leaderboard(records)
-    said = ["stars", *(f"stars (queue size {size}, epochs 20)" for size in (1024, 8192, 1))]
-    assert [row.label for row in board.rows] == said
-    (board,) = leaderboard([*records, make_record(method__config={"queue_size": 256, "epochs": 400})])
-    assert [row.label for row in board.rows] == [
-        *(label.replace("stars", "stars (quick)").replace(") (", ", ") for label in said),
-        "stars (paper)",
-    ]
+def test_bad_input_is_one_clear_line(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(StarsBenchError, match=r"no records under .*nowhere: run a method first"):
+        leaderboard(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="by='seed': choose one of dataset, evaluation, method"):
+        leaderboard(runs, by="seed")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="fits none of the measured methods"):
+        leaderboard(runs, methods="nothing")
+    with pytest.raises(UsageError, match=r"citations go into table\.bib"):
+        leaderboard(runs).to_latex(tmp_path / "table.bib")
 
 
-def test_where_that_is_too_much_a_short_key_stands_and_a_note_says_what_differs(make_record: MakeRecord) -> None:
-    first, second = {"a": 1, "b": 1, "c": 1}, {"a": 2, "b": 2, "c": 2}
-    (board,) = leaderboard([make_record(method__config=config) for config in (first, second)])
-    for row, value in zip(board.rows, (1, 2), strict=True):
-        key = row.label.removeprefix("stars ")
-        assert f"{key}: a {value}, b {value}, c {value}." in board.notes
-
-
-def test_an_evaluation_run_with_two_configs_takes_a_second_row(make_record: MakeRecord) -> None:
-    linear = {"evaluation__name": "linear", "evaluation__settings": {}}
-    records = [
-        make_record(80.0),
-        make_record(85.0, **linear, evaluation__config={"epochs": 100}),
-        make_record(82.0, **linear, evaluation__config={"epochs": 20}),
-    ]
-    (board,) = leaderboard(records)
-    found = [{title: cell.main.mean for title, cell in row.cells.items()} for row in board.rows]
-    assert found == [{"k-NN k=1": 80.0, "linear": 85.0}, {"linear": 82.0}]
-
-
-def test_the_same_seed_again_is_no_second_seed(make_record: MakeRecord) -> None:
-    older = make_record(70.0, finished="2026-01-01T00:00:00+00:00", code__version="0.0.9")
-    newer = make_record(80.0, finished="2026-02-01T00:00:00+00:00")
-    (board,) = leaderboard([newer, older])
-    number = board.rows[0].cells["k-NN k=1"].main
-    assert (number.mean, number.n) == (80.0, 1)
-    assert any(note.startswith("1 older result") for note in board.notes)
-
-
-def test_other_profiles_and_validation_parts_have_boards_of_their_own(make_record: MakeRecord) -> None:
-    boards = leaderboard(
-        [
-            make_record(dataset__profile="centered"),
-            make_record(protocol__validation="subjects 1 and 2"),
-            make_record(),
-        ]
-    )
-    assert [board.title for board in boards] == [
-        "ntu60 xsub, profile mamp",
-        "ntu60 xsub, profile mamp, validation part (subjects 1 and 2)",
-        "ntu60 xsub, profile centered",
-    ]
-    assert [len(board.published) for board in boards] == [1, 0, 0]
-
-
-def test_datasets_methods_and_columns_stand_in_the_registrys_order(make_record: MakeRecord) -> None:
-    records = [
-        make_record(method__name=method, dataset__name=dataset, evaluation__name=name, evaluation__settings=settings)
-        for dataset in ("pku1", "ntu60")
-        for method in ("zoo", "untrained", "mamp", "stars", "ape")
-        for name, settings in (("linear", {}), ("knn", {"k": 10}), ("knn", {"k": 2}))
-    ]
-    boards = leaderboard(records)
-    assert [board.dataset for board in boards] == ["ntu60", "pku1"]
-    assert [row.label for row in boards[0].rows] == ["untrained", "mamp", "stars", "ape", "zoo"]
-    assert [column.title for column in boards[0].columns] == ["k-NN k=2", "k-NN k=10", "linear"]
-
-
-def test_marks_of_all_cells_are_the_rows_and_others_stay_with_the_cell(make_record: MakeRecord) -> None:
-    quick = {"method__preset": "quick"}
-    other = {"evaluation__name": "linear", "evaluation__settings": {}, "evaluation__checkpoint_rule": "best-on-test"}
-    (board,) = leaderboard([make_record(**quick), make_record(**quick, **other)])
-    (row,) = board.rows
-    assert row.marks == ("quick preset",)
-    assert row.cells["k-NN k=1"].marks == ()
-    assert row.cells["linear"].marks == ("checkpoint: best-on-test",)
-
-
-def test_the_last_epoch_is_the_number_and_the_best_on_test_a_note(make_record: MakeRecord) -> None:
-    linear = {"evaluation__name": "linear", "evaluation__settings": {}}
-    (board,) = leaderboard([make_record(86.0, best=88.5, **linear)])
-    cell = board.rows[0].cells["linear"]
-    assert cell.main.mean == 86.0
-    assert cell.metrics["top1_best_epoch_on_test"].mean == 88.5
-    (grid,) = arrange([board])
-    assert any("stars linear 88.5" in note for note in grid.notes)
-    (alone,) = arrange(leaderboard([make_record(86.0, best=88.5, **linear)], published="none"))
-    assert alone.notes == ()
-
-
-def test_a_note_on_the_best_on_test_stands_under_the_tables_that_it_is_of(make_record: MakeRecord) -> None:
-    linear = {"evaluation__name": "linear", "evaluation__settings": {}}
-    views = {"protocol__name": "xview"}
-    records = [
-        make_record(),
-        make_record(86.0, best=88.5, **linear),
-        make_record(87.0, best=89.5, **linear, **views),
-        make_record(method__name="mamp"),
-    ]
-    knn, lin = arrange(leaderboard(records), "evaluation")
-    assert not any("best epoch" in note for note in knn.notes)
-    assert any("stars ntu60 xsub linear 88.5; stars ntu60 xview linear 89.5" in note for note in lin.notes)
-    stars, mamp = sorted(arrange(leaderboard(records), "method"), key=lambda grid: grid.title, reverse=True)
-    assert any("best epoch" in note for note in stars.notes)
-    assert not any("best epoch" in note for note in mamp.notes)
-
-
-def test_own_published_rows_are_those_of_the_measured_methods(make_record: MakeRecord) -> None:
-    records = [make_record(), make_record(method__name="mamp")]
-    (board,) = leaderboard(records)
-    values = {row.method: row.cells["k-NN k=1"].value for row in board.published}
-    assert values == {"MAMP": 62.0, "STARS": 79.9}
-    assert leaderboard(records, published="none")[0].published == ()
-    assert len(leaderboard(records, published="all")[0].published) > 5
-
-
-def test_data_without_published_numbers_says_so(make_record: MakeRecord) -> None:
-    (board,) = leaderboard([make_record(dataset__name="synthetic", dataset__expected_clips=None)])
-    assert board.notes == ("No published numbers of these methods for synthetic xsub with these evaluations.",)
-
-
-def test_what_the_protocol_has_to_say_stands_under_the_board_once(make_record: MakeRecord) -> None:
-    note = "10,389 of the test clips are training clips of ntu120 xset."
-    (board,) = leaderboard([make_record(seed=seed, protocol__notes=[note]) for seed in (0, 1)])
-    assert board.notes == (note,)
-
-
-def test_results_that_have_nothing_to_show_are_not_on_the_board(make_record: MakeRecord) -> None:
-    assert leaderboard([make_record(metrics=[{"name": "purity", "value": 20.0, "unit": "%", "n": 1500}])]) == []
-
-
-def test_clusters_have_a_column_a_metric(make_record: MakeRecord) -> None:
-    metrics = [
-        {"name": name, "value": value, "unit": "", "n": 60} for name, value in (("nmi", 0.4), ("silhouette", 0.1))
-    ]
-    clusters = {"evaluation__name": "clusters", "evaluation__settings": {}, "metrics": metrics}
-    (board,) = leaderboard([make_record(seed=seed, **clusters) for seed in (0, 1)])
-    assert [column.title for column in board.columns] == ["clusters nmi", "clusters silhouette"]
-    assert [cell.main.mean for cell in board.rows[0].cells.values()] == [0.4, 0.1]
-    assert arrange([board])[0].subtitle == "agreement of clusters with classes"
-
-
-def test_lists_of_training_clips_are_averaged_like_seeds(make_record: MakeRecord) -> None:
-    records = [
-        make_record(
-            50.0 + number, seed=seed, evaluation__name="semi", evaluation__settings={"percent": 1, "list": number}
-        )
-        for seed in (0, 1)
-        for number in range(5)
-    ]
-    (board,) = leaderboard(records)
-    assert [column.title for column in board.columns] == ["semi percent=1"]
-    cell = board.rows[0].cells["semi percent=1"]
-    assert (cell.main.n, cell.main.mean) == (10, 52.0)
-    assert "over seeds and lists" in arrange([board])[0].subtitle
-    assert leaderboard(records, published="all")[0].published
-
-
-INIT = {
-    "method": "stars",
-    "dataset": "ntu120",
-    "protocol": "xset",
-    "seed": 0,
-    "run": "abc",
-    "key": "def",
-    "path": "runs/x",
-    "train_clips": 10,
-    "test_clips_seen": 0,
-    "novel_classes": 0,
-    "novel_classes_seen": 0,
-}
-
-
-def test_an_encoder_from_elsewhere_and_another_stream_have_rows_that_say_so(make_record: MakeRecord) -> None:
-    records = [make_record(), make_record(init=INIT), make_record(dataset__stream="bone")]
-    (board,) = leaderboard(records)
-    assert [row.label for row in board.rows] == ["stars", "stars (from ntu120 xset)", "stars (bone)"]
-
-
-def test_test_clips_and_novel_classes_that_the_encoder_saw_are_marked(make_record: MakeRecord) -> None:
-    record = make_record(init=INIT | {"test_clips_seen": 10389, "novel_classes": 20, "novel_classes_seen": 10})
-    assert record.marks == [
-        "encoder saw 10,389 of the 16,487 test clips",
-        "encoder saw 10 of the 20 novel classes",
-    ]
-
-
-def test_published_transfer_stands_beside_fine_tuning_from_another_dataset(make_record: MakeRecord) -> None:
-    tuned = {"evaluation__name": "finetune", "evaluation__settings": {"from": "ntu60"}}
-    place = {"dataset__name": "pku2", "dataset__expected_clips": None}
-    (board,) = leaderboard([make_record(init=INIT | {"dataset": "ntu60"}, **tuned, **place)], published="all")
-    assert {"finetune from=ntu60"} == {title for row in board.published for title in row.cells}
-
-
-def test_validation_parts_drawn_by_the_seed_are_averaged(make_record: MakeRecord) -> None:
-    records = [
-        make_record(seed=seed, protocol__validation="subjects", protocol__test_digest=f"part{seed}", n=60 + seed)
-        for seed in range(3)
-    ]
-    board = leaderboard(records)[0]
-    assert len(board.rows) == 1
-    cell = next(iter(board.rows[0].cells.values()))
-    assert (cell.main.n, cell.main.clips) == (3, 60)
+def test_a_record_that_cannot_be_read_is_warned_of(runs: Path) -> None:
+    broken = next(runs.glob("*/*/*/*/*/records/*.json"))
+    broken.write_text("{")
+    with pytest.warns(UserWarning, match=broken.name):
+        board = leaderboard(runs)
+    assert len(board.results.measured) == 3

@@ -1,0 +1,123 @@
+"""Results as tables of datasets, evaluations or methods; every number is in exactly one of them.
+
+dataset     one table a dataset and protocol; rows are methods, columns evaluations
+evaluation  one table an evaluation; rows are methods, columns datasets and protocols
+method      one table a method; rows are datasets and protocols, columns evaluations
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Literal, TypeVar
+
+from stars_bench.report.results.result import Benchmark, PublishedResult, Result, Results, by_registry
+from stars_bench.report.table import Column, Table, make_table
+
+By = Literal["dataset", "evaluation", "method"]
+
+_Value = TypeVar("_Value", Result, PublishedResult)
+
+
+def tables(results: Results, by: By = "dataset") -> list[Table]:
+    """Arrange results in tables.
+
+    Args:
+        results: the numbers and the notes of their benchmarks.
+        by: what the tables are.
+    """
+    if by == "dataset":
+        return _by_dataset(results)
+    return _by_evaluation(results) if by == "evaluation" else _by_method(results)
+
+
+def _by_dataset(results: Results) -> list[Table]:
+    found = []
+    for benchmark, notes in results.notes.items():
+        part = results.where(benchmark=benchmark)
+        columns = _measures(sorted(part.measured, key=lambda result: result.measure.order))
+        lines = _lines(part.measured, _label, _measure), _lines(part.published, _label, _measure)
+        found.append(make_table(benchmark.title, "method", columns, *lines, notes))
+    return found
+
+
+def _by_evaluation(results: Results) -> list[Table]:
+    names, methods = _names(results.notes), by_registry("methods")
+    found = []
+    for _, title in _measures(results.measured):
+        part = results.where(measure=title)
+        measured = sorted(part.measured, key=lambda result: methods(result.method))
+        published = sorted(part.published, key=lambda result: (result.number.year or 9999, result.method.casefold()))
+        columns = [Column(one, names[one]) for one in dict.fromkeys(result.benchmark for result in part.measured)]
+        lines = _lines(measured, _label, _benchmark), _lines(published, _label, _benchmark)
+        found.append(make_table(title, "method", columns, *lines, _notes(part, names)))
+    return found
+
+
+def _by_method(results: Results) -> list[Table]:
+    names = _names(results.notes)
+    ours = sorted({result.method for result in results.measured}, key=by_registry("methods"))
+    known = {method.casefold() for method in ours}
+    theirs = dict.fromkeys(result.method for result in results.published if result.method.casefold() not in known)
+    found = []
+    for method in (*ours, *theirs):
+        measured = [result for result in results.measured if result.method == method]
+        published = [result for result in results.published if result.method.casefold() == method.casefold()]
+        part = Results(measured, published, results.notes)
+        lines = (
+            _lines(measured, lambda result: f"{names[result.benchmark]} {_apart(result)}".strip(), _measure),
+            _lines(published, lambda result: names[result.benchmark], _measure),
+        )
+        own = {*map(_measure, measured), *map(_measure, published)}
+        columns = [column for column in _measures(results.measured) if column.key in own]
+        found.append(make_table(method, "data", columns, *lines, _notes(part, names)))
+    return found
+
+
+def _label(result: Result | PublishedResult) -> str:
+    return result.label
+
+
+def _measure(result: Result | PublishedResult) -> str:
+    return result.measure.title
+
+
+def _benchmark(result: Result | PublishedResult) -> Benchmark:
+    return result.benchmark
+
+
+def _apart(result: Result) -> str:
+    """What a label says beyond the method's name."""
+    return result.label.removeprefix(result.method).strip()
+
+
+def _measures(results: Iterable[Result | PublishedResult]) -> list[Column]:
+    """A column a measure, in the order in which they first appear."""
+    return [Column(title, title) for title in dict.fromkeys(result.measure.title for result in results)]
+
+
+def _lines(
+    results: Iterable[_Value], label: Callable[[_Value], str], column: Callable[[_Value], Hashable]
+) -> dict[str, dict[Hashable, _Value]]:
+    """Results by label of their row and key of their column."""
+    lines: dict[str, dict[Hashable, _Value]] = {}
+    for result in results:
+        lines.setdefault(label(result), {})[column(result)] = result
+    return lines
+
+
+def _names(benchmarks: Iterable[Benchmark]) -> dict[Benchmark, str]:
+    """Dataset and protocol, or the whole title where that is not enough."""
+    count = Counter(one.name for one in benchmarks)
+    return {one: one.name if count[one.name] == 1 else one.title for one in benchmarks}
+
+
+def _notes(results: Results, names: Mapping[Benchmark, str]) -> list[str]:
+    """The notes of the measured benchmarks; one that not all of them have says whose it is."""
+    notes = {result.benchmark: results.notes[result.benchmark] for result in results.measured}
+    found = (
+        note if all(note in other for other in notes.values()) else f"{names[benchmark]}: {note}"
+        for benchmark, own in notes.items()
+        for note in own
+    )
+    return list(dict.fromkeys(found))

@@ -1,0 +1,89 @@
+"""From records to results, benchmark by benchmark in the registry's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from stars_bench.records.aggregate import estimate
+from stars_bench.records.published import matching
+from stars_bench.records.store import StoredRecord
+from stars_bench.report.results.entries import Entry, entries, newest
+from stars_bench.report.results.labels import labels
+from stars_bench.report.results.notes import notes
+from stars_bench.report.results.published import ALL, NONE, OWN, published_beside, why_none
+from stars_bench.report.results.result import (
+    Benchmark,
+    Measure,
+    Result,
+    Results,
+    by_registry,
+    group_by,
+    measures,
+    shown_metrics,
+)
+
+
+def collect(stored: Iterable[StoredRecord], published: str = OWN) -> Results:
+    """Average records over their seeds and put published numbers beside them.
+
+    Args:
+        stored: the records; those without a metric that tables show are left out.
+        published: "own", "all", "none", or patterns of names.
+
+    Raises:
+        UsageError: a pattern that no published method has.
+    """
+    if published not in (OWN, ALL, NONE):
+        matching(published)
+    shown = [one for one in stored if shown_metrics(one.record)]
+    benchmarks = group_by(shown, lambda one: Benchmark.of(one.record))
+    parts = [_of_one(one, benchmarks[one], published) for one in sorted(benchmarks, key=lambda one: one.order)]
+    return Results(
+        [result for part in parts for result in part.measured],
+        [result for part in parts for result in part.published],
+        {benchmark: own for part in parts for benchmark, own in part.notes.items()},
+    )
+
+
+def _of_one(benchmark: Benchmark, stored: Sequence[StoredRecord], choice: str) -> Results:
+    kept = newest(stored)
+    rows = entries(kept)
+    named = labels(rows)
+    columns = measures(one.record for one in kept)
+    methods = by_registry("methods")
+    measured = [
+        result
+        for entry in sorted(rows, key=lambda entry: methods(entry.method))
+        for result in _row(benchmark, columns, entry, named[entry])
+    ]
+    beside = published_beside(benchmark, columns, choice, {entry.method for entry in rows})
+    said = [*notes(rows, named), *dict.fromkeys(note for one in kept for note in one.record.protocol.notes)]
+    if superseded := len(stored) - len(kept):
+        said.append(f"{superseded} older results left out: the same settings and seed were run again.")
+    if choice != NONE and not beside:
+        said.append(why_none(benchmark, choice))
+    return Results(measured, beside, {benchmark: said})
+
+
+def _row(benchmark: Benchmark, columns: Sequence[Measure], entry: Entry, label: str) -> list[Result]:
+    first = entry.records[0]
+    shared = [mark for mark in first.marks if all(mark in record.marks for record in entry.records)]
+    found = []
+    for measure in columns:
+        seeds = entry.variants.get(measure.variant, ())
+        if not seeds or measure.metric not in shown_metrics(seeds[0].record):
+            continue
+        by_name = group_by((metric for one in seeds for metric in one.record.metrics), lambda metric: metric.name)
+        found.append(
+            Result(
+                benchmark,
+                measure,
+                first.method.name,
+                label,
+                first.method.preset,
+                {name: estimate(same) for name, same in by_name.items()},
+                tuple(dict.fromkeys([*shared, *(mark for one in seeds for mark in one.record.marks)])),
+                tuple(seeds),
+            )
+        )
+    return found

@@ -1,0 +1,105 @@
+"""What one row of a leaderboard is: the records that differ by nothing but their seed.
+
+Records are averaged over seeds (and over the lists of semi-supervised clips) only when everything else is identical:
+method and evaluation settings, precision, data, lists of clips, what the encoder started from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from typing import Any
+
+from stars_bench.io.files import digest_json
+from stars_bench.records.record import Record
+from stars_bench.records.store import StoredRecord
+from stars_bench.report.results.result import group_by, shown_metrics
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """The records of one row; every entry equals itself alone.
+
+    Attributes:
+        variants: by title of an evaluation's variant, the records of its seeds.
+    """
+
+    variants: Mapping[str, Sequence[StoredRecord]]
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """All records."""
+        return [one.record for seeds in self.variants.values() for one in seeds]
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.records[0].method.name
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the numbers of this row, the seed apart, as flat names and values."""
+        variants = {title: _measured(seeds[0].record) for title, seeds in self.variants.items()}
+        return _flat(_trained(self.records[0]) | variants)
+
+    @cached_property
+    def key(self) -> str:
+        """A short digest of the identity."""
+        return digest_json(self.identity)[:6]
+
+
+def entries(stored: Sequence[StoredRecord]) -> list[Entry]:
+    """Group the records of one benchmark into rows.
+
+    An evaluation that was run with two configs gives its method a second row.
+    """
+    found = []
+    for trained in group_by(stored, lambda one: digest_json(_trained(one.record))).values():
+        variants = {
+            title: list(group_by(same, lambda one: digest_json(_measured(one.record))).values())
+            for title, same in group_by(trained, lambda one: one.record.evaluation.title).items()
+        }
+        for row in zip_longest(*variants.values()):
+            found.append(Entry({title: seeds for title, seeds in zip(variants, row, strict=True) if seeds}))
+    return found
+
+
+def newest(stored: Sequence[StoredRecord]) -> list[StoredRecord]:
+    """Keep one record per seed and list of clips: a repetition with the same settings is no further seed."""
+    chosen: dict[str, StoredRecord] = {}
+    for one in sorted(stored, key=lambda one: one.record.finished):
+        record, evaluation = one.record, one.record.evaluation
+        what = [_trained(record), evaluation.title, _measured(record), record.seed, evaluation.replicate]
+        chosen[digest_json(what)] = one
+    return sorted(chosen.values(), key=lambda one: (one.record.started, one.record.seed))
+
+
+def _trained(record: Record) -> dict[str, Any]:
+    """What must agree before two trained encoders may differ by their seed alone."""
+    method, dataset, protocol = record.method, record.dataset, record.protocol
+    # The seed draws the validation part: there the lists of clips differ from seed to seed.
+    lists = {"train_digest", "test_digest", "bank_digest"} if protocol.validation is None else set[str]()
+    start = None if record.init is None else record.init.model_dump(include={"method", "dataset", "protocol", "run"})
+    return {
+        "method": method.model_dump(include={"name", "target", "preset", "config"}),
+        "precision": record.environment.precision,
+        "dataset": dataset.model_dump(include={"name", "profile", "digest", "absent_body", "stream"}),
+        "protocol": protocol.model_dump(include={"name", "validation", "config"} | lists),
+        "init": start,
+    }
+
+
+def _measured(record: Record) -> dict[str, Any]:
+    """What must agree before two measurements may be averaged."""
+    clips = next(metric.n for metric in record.metrics if metric.name == shown_metrics(record)[0])
+    measured = record.evaluation.model_dump(include={"config", "checkpoint_rule"})
+    return measured | ({"clips": clips} if record.protocol.validation is None else {})
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        flat |= _flat(inner, f"{prefix}{name}.") if isinstance(inner, Mapping) else {f"{prefix}{name}": inner}
+    return flat

@@ -1,0 +1,87 @@
+"""What the rows of one method are called: its name, then what tells each from the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from stars_bench.report.results.entries import Entry
+from stars_bench.report.results.result import group_by
+
+CHANGED = "changed "
+"""In front of the name of a preset of which settings were changed."""
+NAMED_OTHERWISE = ("method.preset", "precision", "dataset.stream", "init.dataset", "init.protocol")
+"""Parts of an identity that a label names in words of their own."""
+MOST_IN_A_LABEL, LONGEST_IN_A_LABEL = 2, 32  # settings, and characters of each
+
+
+def labels(entries: Sequence[Entry]) -> dict[Entry, str]:
+    """Name the rows of one benchmark; a short key stands where it is too much to say what tells a row apart."""
+    found: dict[Entry, str] = {}
+    for same in group_by(entries, lambda entry: entry.method).values():
+        named = {entry: _label(entry, same) for entry in same}
+        count = Counter(named.values())
+        found |= {entry: f"{label} [{entry.key}]" if count[label] > 1 else label for entry, label in named.items()}
+    return found
+
+
+def differing(same: Sequence[Entry]) -> list[str]:
+    """List the names of what is not alike in all rows that have it."""
+    names = dict.fromkeys(name for entry in same for name in entry.identity)
+    return [name for name in names if len({value_of(entry, name) for entry in same} - {None}) > 1]
+
+
+def setting(entry: Entry, name: str) -> str:
+    """Say in a few words what a row has under a name of its identity: `linear epochs 20`."""
+    plain = name.removeprefix("method.config.").replace(".config.", " ").replace(".", " ").replace("_", " ")
+    return f"{plain} {value_of(entry, name)}"
+
+
+def value_of(entry: Entry, name: str) -> str | None:
+    """Print a value of a row's identity in few characters; None where the row has nothing to say (no such column)."""
+    if name not in entry.identity:
+        return "unset" if name.startswith("method.config.") else None
+    value = str(entry.identity[name])
+    return value[:8] if name.endswith("digest") else value
+
+
+def _label(entry: Entry, same: Sequence[Entry]) -> str:
+    words = _apart(entry, same)
+    return f"{entry.method} ({', '.join(words)})" if words else entry.method
+
+
+def _apart(entry: Entry, same: Sequence[Entry]) -> list[str]:
+    """What tells a row from the other rows of its method: input and start, preset, precision, and up to two settings.
+
+    A setting is named where it is not the usual one: that of the only row whose preset is unchanged, or of most rows.
+    """
+    words = [*filter(None, [entry.records[0].origin])]
+    for fact in (_preset, _precision):
+        if len({fact(other) for other in same}) > 1:
+            words.append(fact(entry))
+    of_preset = [other for other in same if _preset(other) == _preset(entry)]
+    settings = [
+        setting(entry, name)
+        for name in differing(of_preset)
+        if name not in NAMED_OTHERWISE and value_of(entry, name) not in (None, _usual(name, of_preset))
+    ]
+    few = len(settings) <= MOST_IN_A_LABEL and all(len(one) <= LONGEST_IN_A_LABEL for one in settings)
+    return [*words, *settings] if few else words
+
+
+def _preset(entry: Entry) -> str:
+    """The preset that its settings began as."""
+    return entry.records[0].method.preset.removeprefix(CHANGED)
+
+
+def _precision(entry: Entry) -> str:
+    return entry.records[0].environment.precision
+
+
+def _usual(name: str, same: Sequence[Entry]) -> str | None:
+    """The value that goes without saying; None where there is none."""
+    unchanged = [entry for entry in same if entry.records[0].method.preset == _preset(entry)]
+    if len(unchanged) == 1 < len(same):
+        return value_of(unchanged[0], name)
+    (value, count), *_ = Counter(value_of(entry, name) for entry in same).most_common(1)
+    return value if 2 * count > len(same) else None

@@ -1,0 +1,63 @@
+"""Sentences under a table: why rows stand apart, what was mixed, what is not comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stars_bench.records import comparable
+from stars_bench.report.results.entries import Entry
+from stars_bench.report.results.labels import differing, setting, value_of
+from stars_bench.report.results.result import group_by
+
+MOST_IN_A_NOTE = 4
+
+
+def notes(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
+    """Say what a reader must know about the rows of one benchmark."""
+    return [*_differences(entries, labels), *_mixtures(entries, labels), *_not_comparable(entries, labels)]
+
+
+def _differences(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
+    """For every row that is told apart by a key: what differs from the other rows of its method."""
+    found = []
+    for same in group_by(entries, lambda entry: entry.method).values():
+        for entry in same:
+            if not labels[entry].endswith(f"[{entry.key}]"):
+                continue
+            names = [name for name in differing(same) if value_of(entry, name) is not None]
+            # What few rows share comes first: among ablations that is what the row is there for.
+            alike = {name: sum(value_of(other, name) == value_of(entry, name) for other in same) for name in names}
+            names.sort(key=alike.__getitem__)
+            found.append(f"[{entry.key}]: {_some([setting(entry, name) for name in names], ', ')}.")
+    return found
+
+
+def _mixtures(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
+    """For every row whose seeds were run by different code or on different devices: which."""
+    found = []
+    for entry in entries:
+        facts = {
+            "code": {f"{r.code.version} {(r.code.commit or '')[:10]}".strip() for r in entry.records},
+            "devices": {record.environment.device for record in entry.records},
+        }
+        mixed = [f"{name} ({', '.join(sorted(values))})" for name, values in facts.items() if len(values) > 1]
+        if mixed:
+            found.append(f"{labels[entry]}: its results come from different {' and '.join(mixed)}.")
+    return found
+
+
+def _not_comparable(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
+    """For every column whose numbers are not all comparable: which stand apart, and why."""
+    found = []
+    for title in dict.fromkeys(title for entry in entries for title in entry.variants):
+        measured = [entry for entry in entries if title in entry.variants]
+        (rest, _), *others = comparable.apart([entry.variants[title][0].record for entry in measured])
+        for group, reasons in others:
+            names, others_named = (", ".join(labels[measured[place]] for place in part) for part in (group, rest))
+            found.append(f"{title}: not comparable: {others_named} / {names}: {_some(reasons, '; ')}.")
+    return found
+
+
+def _some(items: Sequence[str], separator: str) -> str:
+    more = len(items) - MOST_IN_A_NOTE
+    return separator.join(items[:MOST_IN_A_NOTE]) + (f" and {more} more" if more > 0 else "")

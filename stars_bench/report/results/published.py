@@ -1,0 +1,93 @@
+"""The published numbers that stand beside the measured ones of a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from stars_bench.records.published import Published, matching, published_for, published_numbers
+from stars_bench.records.record import Scalar
+from stars_bench.report.results.result import (
+    MAIN_METRIC,
+    PUBLISHED_PROFILES,
+    Benchmark,
+    Measure,
+    PublishedResult,
+    group_by,
+)
+
+PUBLISHED_AS = {"classifier": "supervised"}
+"""Evaluations that published tables call otherwise."""
+TRANSFER_AS = {"finetune": "transfer", "linear": "transfer-linear"}
+"""What published tables call an evaluation of an encoder that was trained on another dataset."""
+
+OWN, ALL, NONE = "own", "all", "none"
+"""Choices of published rows that are no patterns of names."""
+
+
+def published_beside(
+    benchmark: Benchmark, measures: Iterable[Measure], choice: str, methods: Collection[str]
+) -> list[PublishedResult]:
+    """Find the published numbers of the same dataset, protocol, evaluation and settings, row by row, oldest first.
+
+    Args:
+        benchmark: what was measured.
+        measures: the columns.
+        choice: "own", "all", "none", or patterns of names.
+        methods: names of the measured methods, which "own" means.
+    """
+    if choice == NONE or benchmark.profile not in PUBLISHED_PROFILES or benchmark.validation is not None:
+        return []
+    wanted = methods if choice == OWN else None if choice == ALL else matching(choice)
+    found = [
+        PublishedResult(benchmark, measure, number)
+        for measure in measures
+        if measure.metric == MAIN_METRIC
+        for number in published_for(benchmark.dataset, benchmark.protocol, *_as_published(benchmark, measure), wanted)
+    ]
+    rows = group_by(found, lambda result: result.method)
+
+    def order(method: str) -> tuple[int, str]:
+        return min(result.number.year or 9999 for result in rows[method]), method.casefold()
+
+    return [result for method in sorted(rows, key=order) for result in rows[method]]
+
+
+def why_none(benchmark: Benchmark, choice: str) -> str:
+    """Say why no published number stands beside the measured ones."""
+    if benchmark.validation is not None:
+        return "Published numbers are over the test part: none stand beside a validation part."
+    if benchmark.profile not in PUBLISHED_PROFILES and any(
+        number.dataset == benchmark.dataset for number in published_numbers()
+    ):
+        return f"Published numbers rest on profile {PUBLISHED_PROFILES[0]}: none stand beside {benchmark.profile}."
+    whose = {ALL: "", OWN: " of these methods"}.get(choice, f" of {choice}")
+    return f"No published numbers{whose} for {benchmark.name} with these evaluations."
+
+
+def sources(numbers: Mapping[str, Published]) -> str:
+    """Say where the numbers of a row were read, and what other sources say: one sentence per different source.
+
+    Args:
+        numbers: by the title of their column.
+    """
+    by_source = group_by(numbers, lambda title: _source(numbers[title]))
+    if len(by_source) == 1:
+        return next(iter(by_source))
+    return ". ".join(f"{', '.join(titles)}: {source}" for source, titles in by_source.items())
+
+
+def _source(number: Published) -> str:
+    origin = number.source if number.confidence == "direct" else f"second-hand, {number.source}"
+    if not number.conflicts:
+        return origin
+    others = "; ".join(f"{other.value:g} as {other.stated_as} ({other.source})" for other in number.conflicts)
+    return f"{origin}; other sources say {others}"
+
+
+def _as_published(benchmark: Benchmark, measure: Measure) -> tuple[str, Mapping[str, Scalar]]:
+    """An evaluation and its settings in the words of the published table."""
+    name = PUBLISHED_AS.get(measure.evaluation, measure.evaluation)
+    if "from" in measure.settings:
+        name = TRANSFER_AS.get(name, name)
+    one_shot = benchmark.protocol == "oneshot" and name == "exemplar"
+    return name, {"auxiliary_classes": 100} if one_shot else measure.settings

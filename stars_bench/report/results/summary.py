@@ -1,0 +1,55 @@
+"""What is said of the measured numbers of one table: its subtitle, and their best epochs on the test part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stars_bench.report.results.result import BEST_ON_TEST, PublishedResult, Result
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Say what the numbers are and over how many clips."""
+    accuracies = [result for result in results if result.main.unit == "%"]
+    if not results:
+        return "published top-1 accuracy in %"
+    if not accuracies:
+        return "agreement of clusters with classes"
+    several = any(result.main.n > 1 for result in results)
+    validated = {result.benchmark.validation is not None for result in results}
+    parts = " and ".join("validation" if validation else "test" for validation in sorted(validated))
+    lists = any("percent" in result.measure.settings for result in results)
+    spread = f", mean ± standard deviation over {'seeds and lists' if lists else 'seeds'}" if several else ""
+    episodes = [result for result in accuracies if "ways" in result.measure.settings]
+    clips = [result for result in accuracies if "ways" not in result.measure.settings]
+    groups = ((clips, f"{parts} clips"), (episodes, "episodes"))
+    counts = [f"{_counts(group)} {name}" for group, name in groups if group]
+    return f"top-1 accuracy in %{spread}; {', '.join(counts)}"
+
+
+def best_on_test(results: Sequence[Result], published: Sequence[PublishedResult]) -> list[str]:
+    """Give the measured counterpart of published maxima, where such a number stands in the same column."""
+    claimed = {_claim(result) for result in published}
+    found = [result for result in results if BEST_ON_TEST in result.metrics and _claim(result) in claimed]
+    several = len({result.benchmark for result in results}) > 1
+    numbers = [
+        f"{result.label} {f'{result.benchmark.name} ' if several else ''}{result.measure.title} "
+        f"{result.metrics[BEST_ON_TEST].mean:.1f}"
+        for result in found
+    ]
+    if not numbers:
+        return []
+    return [
+        "Measured numbers are the last epoch's. The official programs print the best epoch on the test part, "
+        f"which here is: {'; '.join(numbers)}."
+    ]
+
+
+def _claim(result: Result | PublishedResult) -> tuple[object, ...]:
+    """Whose number of which column of which benchmark, whatever the case of the name."""
+    return result.benchmark, result.method.casefold(), result.measure.title
+
+
+def _counts(results: Sequence[Result]) -> str:
+    """How many clips, or episodes, numbers rest on: the fewest and the most."""
+    numbers = sorted({n for result in results for n in (result.main.clips, result.main.most_clips)})
+    return f"{numbers[0]:,}" if len(numbers) == 1 else f"{numbers[0]:,} to {numbers[-1]:,}"

@@ -1,0 +1,261 @@
+"""The one table between results and every output: columns, rows, cells with their values, footnotes.
+
+Marks, footnotes, best and second best are decided here, once for all outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeVar
+
+from stars_bench.report.results.published import sources
+from stars_bench.report.results.result import PublishedResult, Result
+from stars_bench.report.results.summary import best_on_test, summary
+
+SIGNS = "*†‡§¶‖"
+Stub = Literal["method", "data"]
+NOTHING = "–"
+BEST, SECOND = 1, 2
+
+_Value = TypeVar("_Value", Result, PublishedResult)
+
+
+class Column(NamedTuple):
+    """A column: `key` says what its numbers have in common, `title` is its head."""
+
+    key: Hashable
+    title: str
+
+
+class Footnote(NamedTuple):
+    """What stands under a table; a sentence of the whole table has no sign."""
+
+    sign: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        number: its text without the deviation.
+        deviation: the standard deviation over seeds; empty where there is none.
+        signs: those of its footnotes.
+        rank: BEST, SECOND or 0 among its column.
+        value: what the number is and where it comes from; None for cells without a result.
+    """
+
+    number: str = NOTHING
+    deviation: str = ""
+    signs: str = ""
+    rank: int = 0
+    value: Result | PublishedResult | None = None
+
+    @property
+    def text(self) -> str:
+        """Number and deviation: `61.0 ±1.0`."""
+        return f"{self.number} ±{self.deviation}" if self.deviation else self.number
+
+    def __str__(self) -> str:
+        return self.text + self.signs
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Attributes:
+        label: its head.
+        signs: the footnotes that all its cells share.
+        method: whose numbers these are.
+        cells: one a column.
+    """
+
+    label: str
+    signs: str
+    method: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """The head and all cells with their signs."""
+        return [self.label + self.signs, *map(str, self.cells)]
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether anything in it has a footnote."""
+        return bool(self.signs) or any(cell.signs for cell in self.cells)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        title: what all its numbers share.
+        subtitle: what the numbers are and over how many clips.
+        stub: what its rows are, "method" or "data": the head of the labels.
+        columns: the seeds first, then one a measure or benchmark.
+        measured: rows of measured numbers.
+        published: rows of published numbers, which stand apart.
+        marks: footnotes of measured numbers.
+        sources: footnotes of published ones.
+        notes: sentences about the whole table.
+    """
+
+    title: str
+    subtitle: str
+    stub: Stub
+    columns: tuple[Column, ...]
+    measured: tuple[Row, ...]
+    published: tuple[Row, ...]
+    marks: tuple[Footnote, ...]
+    sources: tuple[Footnote, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def header(self) -> list[str]:
+        """The head of the labels and of every column."""
+        return [self.stub, *(column.title for column in self.columns)]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Measured and published rows."""
+        return *self.measured, *self.published
+
+    @property
+    def footnotes(self) -> list[Footnote]:
+        """All that stands under the table."""
+        return [*self.marks, *self.sources, *(Footnote("", note) for note in self.notes)]
+
+    @property
+    def results(self) -> list[Result]:
+        """All measured numbers, row by row."""
+        return [cell.value for row in self.measured for cell in row.cells if isinstance(cell.value, Result)]
+
+    @property
+    def published_results(self) -> list[PublishedResult]:
+        """All published numbers, row by row."""
+        return [cell.value for row in self.published for cell in row.cells if isinstance(cell.value, PublishedResult)]
+
+
+_Lines = Mapping[str, Mapping[Hashable, _Value]]
+"""Results by label of their row and key of their column."""
+
+
+def make_table(
+    title: str,
+    stub: Stub,
+    columns: Sequence[Column],
+    measured: _Lines[Result],
+    published: _Lines[PublishedResult],
+    notes: Iterable[str],
+) -> Table:
+    """Make a table of results: cells, ranks and footnotes.
+
+    Args:
+        title: what all its numbers share.
+        stub: what its rows are; only methods are ranked.
+        columns: one a measure or benchmark.
+        measured: by label of their row and key of their column.
+        published: likewise.
+        notes: sentences about the whole table.
+    """
+    footnotes = _Footnotes()
+    ranks = _ranks(columns, measured) if stub == "method" else {}
+    measured_rows = tuple(_measured_row(label, line, columns, footnotes, ranks) for label, line in measured.items())
+    published_rows = tuple(_published_row(label, line, columns, footnotes) for label, line in published.items())
+    results = [result for line in measured.values() for result in line.values()]
+    beside = [result for line in published.values() for result in line.values()]
+    return Table(
+        title=title,
+        subtitle=summary(results),
+        stub=stub,
+        columns=(Column("seeds", "seeds"), *columns),
+        measured=measured_rows,
+        published=published_rows,
+        marks=tuple(Footnote(sign, text) for text, sign in footnotes.marks.items()),
+        sources=tuple(Footnote(sign, text) for text, sign in footnotes.sources.items()),
+        notes=(*notes, *best_on_test(results, beside)),
+    )
+
+
+def _measured_row(
+    label: str,
+    line: Mapping[Hashable, Result],
+    columns: Sequence[Column],
+    footnotes: _Footnotes,
+    ranks: Mapping[Hashable, Mapping[str, int]],
+) -> Row:
+    first, *others = line.values()
+    shared = [mark for mark in first.marks if all(mark in other.marks for other in others)]
+    signs = footnotes.mark(shared)
+    counts = sorted({result.main.n for result in line.values()})
+    cells = [Cell(str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}")]
+    for column in columns:
+        result = line.get(column.key)
+        if result is None:
+            cells.append(Cell())
+            continue
+        rank = ranks.get(column.key, {}).get(_number(result), 0) if result.is_fair else 0
+        own = footnotes.mark(mark for mark in result.marks if mark not in shared)
+        cells.append(Cell(_number(result), _deviation(result), own, rank, result))
+    return Row(label, signs, first.method, tuple(cells))
+
+
+def _number(result: Result) -> str:
+    return f"{result.value:.{result.decimals}f}"
+
+
+def _deviation(result: Result) -> str:
+    return "" if result.main.std is None else f"{result.main.std:.{result.decimals}f}"
+
+
+def _ranks(columns: Iterable[Column], measured: _Lines[Result]) -> dict[Hashable, dict[str, int]]:
+    """By key of a column and printed number: BEST or SECOND of the column; numbers that print alike share a rank.
+
+    Results that have seen what they were tested on are not ranked.
+    """
+    ranks: dict[Hashable, dict[str, int]] = {}
+    for column in columns:
+        results = [line[column.key] for line in measured.values() if column.key in line]
+        printed = {_number(result) for result in results if result.is_fair}
+        best = sorted({float(number) for number in printed}, reverse=True)[:SECOND]
+        if len(best) == SECOND:  # of one number, or of numbers that are all alike, none is best
+            places = {value: place for place, value in enumerate(best, BEST)}
+            ranks[column.key] = {number: places.get(float(number), 0) for number in printed}
+    return ranks
+
+
+def _published_row(
+    label: str, line: Mapping[Hashable, PublishedResult], columns: Sequence[Column], footnotes: _Footnotes
+) -> Row:
+    by_title = {column.title: line[column.key] for column in columns if column.key in line}
+    sign = footnotes.source(sources({title: result.number for title, result in by_title.items()}))
+    cells = [
+        Cell() if (result := line.get(column.key)) is None else Cell(f"{result.value:.1f}", value=result)
+        for column in columns
+    ]
+    return Row(label, f" {sign}", next(iter(line.values())).method, (Cell(""), *cells))
+
+
+@dataclass
+class _Footnotes:
+    """Footnotes in the order in which they are first needed, by text."""
+
+    marks: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def mark(self, reasons: Iterable[str]) -> str:
+        """The signs of these reasons."""
+        signs = ""
+        for reason in reasons:
+            place = len(self.marks)
+            signs += self.marks.setdefault(reason, SIGNS[place % len(SIGNS)] * (1 + place // len(SIGNS)))
+        return signs
+
+    def source(self, text: str) -> str:
+        """The number of this source."""
+        return self.sources.setdefault(text, f"[{len(self.sources) + 1}]")
