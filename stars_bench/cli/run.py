@@ -5,110 +5,145 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stars_bench.cli.options import DataDir, RunsDir, console, errors
+from stars_bench.cli.options import DataDir, RunsDir, console, errors, with_options
 from stars_bench.display.training_panel import LINE_SECONDS, RunPanel
 from stars_bench.errors import StarsBenchError
 
 if TYPE_CHECKING:
-    from stars_bench.experiments.plan import Request
+    from stars_bench.experiments.request import Request
     from stars_bench.records.record import Record
 
-Protocol = Annotated[str, typer.Option(metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot.")]
-Dataset = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Default: the one prepared dataset with the protocol.")
-]
-Profile = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
-]
-Evaluations = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--eval", metavar="NAME", help="all, or names (`list evaluations`); may be repeated. Default: knn and linear."
-    ),
-]
-Preset = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME", help="paper: exact. quick: small and short, for a CPU. All, with costs: `list presets`."
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Of the method, or EVAL.key=value; may be repeated."),
-]
-Seeds = Annotated[
-    list[int] | None,
-    typer.Option(min=0, metavar="N", help="May be repeated: mean and deviation are reported. Default: 0."),
-]
-Novel = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LIST", help="fewshot: novel classes, as 3,17,42 (1-based); training never sees them. Default: a share."
-    ),
-]
-TrainedOn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DATA:PROTOCOL",
-        help="What a checkpoint of MAMP or STARS was trained on, as ntu60:xsub; without it that is unknown.",
-    ),
-]
-Stream = Annotated[str, typer.Option(metavar="NAME", help="joint, bone or motion, made from the joints.")]
-Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")]
-Precision = Annotated[str | None, typer.Option(metavar="NAME", help="float32, tf32 (default on a GPU) or bf16.")]
-GradAccum = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        metavar="K",
-        help="Micro-batches: the same result, to rounding, in less memory and more time, for small GPUs.",
-    ),
-]
-FitBatch = Annotated[
-    bool,
-    typer.Option("--fit-batch", help="Where memory does not suffice, double --grad-accum and go on. One process only."),
-]
-TensorBoard = Annotated[
-    bool, typer.Option("--tensorboard", help="Also write TensorBoard files (the extra `tensorboard`): RUN/tensorboard.")
-]
-LineSeconds = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="Time between two lines where the output is no terminal.")
-]
-Deterministic = Annotated[
-    bool,
-    typer.Option(
-        "--deterministic",
-        help="On a GPU: the same bits every time; costs time and memory (not measured). A CPU gives them without.",
-    ),
-]
-Compile = Annotated[
-    bool,
-    typer.Option(
-        "--compile",
-        help="Fuse transformer blocks by torch.compile: for GPUs (not measured). Compiles for minutes first; "
-        "results are the same up to rounding.",
-    ),
-]
-CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")]
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options that `run` and `evaluate` share."""
+
+    protocol: Annotated[str, typer.Option(metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot.")]
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Default: the one prepared dataset with the protocol.")
+    ] = None
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
+    ] = None
+    evaluation: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--eval",
+            metavar="NAME",
+            help="all, or names (`list evaluations`); may be repeated. Default: knn and linear.",
+        ),
+    ] = None
+    preset: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="paper: exact. quick: small and short, for a CPU. All, with costs: `list presets`."
+        ),
+    ] = "paper"
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Of the method, or EVAL.key=value; may be repeated."),
+    ] = None
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(min=0, metavar="N", help="May be repeated: mean and deviation are reported. Default: 0."),
+    ] = None
+    trained_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA:PROTOCOL",
+            help="What a checkpoint of MAMP or STARS was trained on, as ntu60:xsub; without it that is unknown.",
+        ),
+    ] = None
+    novel_classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="fewshot: novel classes, as 3,17,42 (1-based); training never sees them. Default: a share.",
+        ),
+    ] = None
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
+    ] = None
+    precision: Annotated[str | None, typer.Option(metavar="NAME", help="float32, tf32 (default on a GPU) or bf16.")] = (
+        None
+    )
+    grad_accum: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Micro-batches: the same result, to rounding, in less memory and more time, for small GPUs.",
+        ),
+    ] = 1
+    fit_batch: Annotated[
+        bool,
+        typer.Option(
+            "--fit-batch", help="Where memory does not suffice, double --grad-accum and go on. One process only."
+        ),
+    ] = False
+    deterministic: Annotated[
+        bool,
+        typer.Option(
+            "--deterministic",
+            help="On a GPU: the same bits every time; costs time and memory (not measured). A CPU gives them without.",
+        ),
+    ] = False
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Fuse transformer blocks by torch.compile: for GPUs (not measured). Compiles for minutes first; "
+            "results are the same up to rounding.",
+        ),
+    ] = False
+    checkpoint_seconds: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")
+    ] = 60.0
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Also write TensorBoard files (the extra `tensorboard`): RUN/tensorboard."),
+    ] = False
+    line_seconds: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Time between two lines where the output is no terminal.")
+    ] = LINE_SECONDS
+    data_dir: DataDir = Path("data")
+    runs_dir: RunsDir = Path("runs")
+
+    def request(self, method: str) -> Request:
+        """What is asked for; what only one of the commands has is left at its default."""
+        from stars_bench.experiments.request import Request, TrainingOptions
+
+        novel = () if self.novel_classes is None else (f"protocol.novel_classes=[{self.novel_classes}]",)
+        return Request(
+            method=method,
+            protocol=self.protocol,
+            dataset=self.dataset,
+            profile=self.profile,
+            evaluations=tuple(self.evaluation or ()),
+            preset=self.preset,
+            overrides=(*(self.overrides or ()), *novel),
+            seeds=tuple(self.seed or (0,)),
+            trained_on=self.trained_on,
+            training=TrainingOptions(**{one.name: getattr(self, one.name) for one in fields(TrainingOptions)}),
+            data_dir=self.data_dir,
+            runs_dir=self.runs_dir,
+            command=shlex.join(["stars-bench", *sys.argv[1:]]),
+        )
 
 
+@with_options(RunOptions)
 def run(
     methods: Annotated[
         list[str],
         typer.Argument(metavar="METHOD...", help="Registered methods, or package.module:Class; one after another."),
     ],
-    protocol: Protocol,
-    dataset: Dataset = None,
-    profile: Profile = None,
-    evaluation: Evaluations = None,
-    preset: Preset = "paper",
-    overrides: Overrides = None,
-    seed: Seeds = None,
+    options: RunOptions,
     init: Annotated[
         Path | None,
         typer.Option(
@@ -117,24 +152,11 @@ def run(
             "its first stage (mamp).",
         ),
     ] = None,
-    trained_on: TrainedOn = None,
-    novel_classes: Novel = None,
-    stream: Stream = "joint",
+    stream: Annotated[str, typer.Option(metavar="NAME", help="joint, bone or motion, made from the joints.")] = "joint",
     validation: Annotated[
         str | None,
         typer.Option(metavar="subjects", help="Measure on training subjects held out, not on the test part."),
     ] = None,
-    device: Device = None,
-    precision: Precision = None,
-    grad_accum: GradAccum = 1,
-    fit_batch: FitBatch = False,
-    deterministic: Deterministic = False,
-    compile: Compile = False,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
-    tensorboard: TensorBoard = False,
-    line_seconds: LineSeconds = LINE_SECONDS,
-    data_dir: DataDir = Path("data"),
-    runs_dir: RunsDir = Path("runs"),
 ) -> None:
     """Train and evaluate a method under a protocol, or several: what fails does not keep the others from running.
 
@@ -152,41 +174,11 @@ def run(
 
     **From published weights:** `stars-bench run stars --protocol xsub --init mamp.pth --trained-on ntu60:xsub`
     """
-    from stars_bench.experiments.plan import Request
-
-    _run(
-        *(
-            Request(
-                method=method,
-                protocol=protocol,
-                dataset=dataset,
-                profile=profile,
-                evaluations=tuple(evaluation or ()),
-                preset=preset,
-                overrides=_overrides(overrides, novel_classes),
-                seeds=tuple(seed or (0,)),
-                init=init,
-                trained_on=trained_on,
-                stream=stream,
-                validation=validation,
-                device=device,
-                precision=precision,
-                checkpoint_seconds=checkpoint_seconds,
-                tensorboard=tensorboard,
-                grad_accum=grad_accum,
-                fit_batch=fit_batch,
-                deterministic=deterministic,
-                compile=compile,
-                data_dir=data_dir,
-                runs_dir=runs_dir,
-                command=shlex.join(["stars-bench", *sys.argv[1:]]),
-            )
-            for method in methods
-        ),
-        line_seconds=line_seconds,
-    )
+    requests = [replace(options.request(one), init=init, stream=stream, validation=validation) for one in methods]
+    _run(*requests, line_seconds=options.line_seconds)
 
 
+@with_options(RunOptions)
 def evaluate(
     checkpoint: Annotated[
         Path,
@@ -194,26 +186,7 @@ def evaluate(
             metavar="RUN", help="A run's folder, its seedN folder or encoder.pt, or a checkpoint file of MAMP or STARS."
         ),
     ],
-    protocol: Protocol,
-    dataset: Dataset = None,
-    profile: Profile = None,
-    evaluation: Evaluations = None,
-    preset: Preset = "paper",
-    overrides: Overrides = None,
-    seed: Seeds = None,
-    trained_on: TrainedOn = None,
-    novel_classes: Novel = None,
-    device: Device = None,
-    precision: Precision = None,
-    grad_accum: GradAccum = 1,
-    fit_batch: FitBatch = False,
-    deterministic: Deterministic = False,
-    compile: Compile = False,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
-    tensorboard: TensorBoard = False,
-    line_seconds: LineSeconds = LINE_SECONDS,
-    data_dir: DataDir = Path("data"),
-    runs_dir: RunsDir = Path("runs"),
+    options: RunOptions,
 ) -> None:
     """Evaluate an encoder that is already trained, on any dataset with the same joints and under any protocol.
 
@@ -223,37 +196,11 @@ def evaluate(
     temporal table of either.
     """
     from stars_bench.experiments import pretrained
-    from stars_bench.experiments.plan import Request
 
-    seeds = tuple(seed or pretrained.seeds(checkpoint))
+    seeds = tuple(options.seed or pretrained.seeds(checkpoint))
     start = pretrained.find(checkpoint, seeds[0])
-    _run(
-        Request(
-            method=start.target,
-            protocol=protocol,
-            dataset=dataset,
-            profile=profile,
-            evaluations=tuple(evaluation or ()),
-            preset=preset,
-            overrides=_overrides(overrides, novel_classes),
-            seeds=seeds,
-            init=checkpoint,
-            trained_on=trained_on,
-            stream=start.stream or "joint",
-            device=device,
-            precision=precision,
-            checkpoint_seconds=checkpoint_seconds,
-            tensorboard=tensorboard,
-            grad_accum=grad_accum,
-            fit_batch=fit_batch,
-            deterministic=deterministic,
-            compile=compile,
-            data_dir=data_dir,
-            runs_dir=runs_dir,
-            command=shlex.join(["stars-bench", *sys.argv[1:]]),
-        ),
-        line_seconds=line_seconds,
-    )
+    request = replace(options.request(start.target), seeds=seeds, init=checkpoint, stream=start.stream or "joint")
+    _run(request, line_seconds=options.line_seconds)
 
 
 def export_checkpoint(
@@ -272,11 +219,6 @@ def export_checkpoint(
 
     tensors = pretrained.export(run, format, out, seed, overwrite=force)
     console.print(f"{out}: {tensors} tensors", soft_wrap=True)
-
-
-def _overrides(overrides: list[str] | None, novel_classes: str | None) -> tuple[str, ...]:
-    novel = () if novel_classes is None else (f"protocol.novel_classes=[{novel_classes}]",)
-    return (*(overrides or ()), *novel)
 
 
 def _run(*requests: Request, line_seconds: float) -> None:

@@ -18,6 +18,7 @@ from stars_bench.data.clip_store import STREAMS
 from stars_bench.errors import UsageError, of_validation, printable
 from stars_bench.experiments import pretrained
 from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.experiments.request import Request
 from stars_bench.io.files import digest_json
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.standard import make_split
@@ -31,49 +32,6 @@ AMPERE = (8, 0)
 DEFAULT_PRESETS = ("paper", "quick")
 VALIDATIONS = ("subjects",)
 DEFAULT_EVALUATIONS = ("knn", "linear")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be run. Names are registered ones, or `module:Class`.
-
-    Args:
-        evaluations: names, "all" for what the protocol names; empty for k-NN and linear probe, where it
-        has them, and the method's own.
-        overrides: `key=value` for the method's config, `EVALUATION.key=value` for an evaluation's,
-        `protocol.key=value` for the protocol's. init: a run, or a checkpoint of MAMP or STARS, whose encoder is
-        taken instead of training (the same method) or instead of the first stage. trained_on: what such a checkpoint
-        was trained on, `DATASET:PROTOCOL`; None: unknown. stream: joint, bone or motion. validation:
-        None (the test part is read) or "subjects" (a part of the training subjects stands in for it; drawn by the
-        seed). grad_accum: into how many parts each process divides its share of a batch; it decides nothing but memory
-        and time. fit_batch: whether these are doubled where memory does not suffice. tensorboard: whether event
-        files are written, too. deterministic: whether a GPU may use deterministic kernels alone. compile: whether torch
-        compiles transformer blocks.
-    """
-
-    method: str
-    protocol: str
-    data_dir: Path
-    runs_dir: Path
-    dataset: str | None = None
-    profile: str | None = None
-    evaluations: Sequence[str] = ()
-    preset: str = "paper"
-    overrides: Sequence[str] = ()
-    seeds: Sequence[int] = (0,)
-    device: str | None = None
-    precision: str | None = None
-    validation: str | None = None
-    init: Path | None = None
-    trained_on: str | None = None
-    stream: str = "joint"
-    checkpoint_seconds: float = 60.0
-    grad_accum: int = 1
-    fit_batch: bool = False
-    tensorboard: bool = False
-    deterministic: bool = False
-    compile: bool = False
-    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,9 +68,9 @@ class Plan:
         }
         if self.request.stream != "joint":
             parts["stream"] = self.request.stream
-        if self.request.deterministic:
+        if self.request.training.deterministic:
             parts["deterministic"] = True
-        if self.request.compile:
+        if self.request.training.compile:
             parts["compile"] = True
         if self.protocol_config is not None:
             parts["protocol_config"] = self.protocol_config.model_dump(mode="json")
@@ -158,7 +116,7 @@ def resolve(request: Request) -> Plan:
     evaluations = {target.name: target for target in targets}
     _check_options(request, list(evaluations))
     dataset = find_dataset(request, protocol)
-    device = choose_device(request.device)
+    device = choose_device(request.training.device)
     starts = {seed: _start(request, method, dataset.name, request.init, seed) for seed in request.seeds if request.init}
     protocol_config = _protocol_config(request, protocol)
     split = make_split(protocol, dataset.name, dataset.table, dataset.complete, protocol_config)
@@ -178,7 +136,7 @@ def resolve(request: Request) -> Plan:
         },
         split=split,
         device=device,
-        precision=choose_precision(request.precision, device),
+        precision=choose_precision(request.training.precision, device),
     )
 
 
@@ -197,7 +155,7 @@ def _check_options(request: Request, evaluations: Sequence[str]) -> None:
         raise UsageError(f"--validation {request.validation}: there is {', '.join(VALIDATIONS)}")
     if request.stream not in STREAMS:
         raise UsageError(f"--stream {request.stream}: there are {', '.join(STREAMS)}")
-    if request.tensorboard:
+    if request.training.tensorboard:
         board.check()
     if request.trained_on is not None and request.init is None:
         raise UsageError(f"--trained-on {request.trained_on}: is said of a checkpoint: give --init FILE")
@@ -401,7 +359,7 @@ def to_toml(plan: Plan) -> str:
         "stream": plan.request.stream,
         "init": None if plan.request.init is None else str(plan.request.init),
         "precision": plan.precision,
-        "deterministic": plan.request.deterministic or None,
-        "compile": plan.request.compile or None,
+        "deterministic": plan.request.training.deterministic or None,
+        "compile": plan.request.training.compile or None,
     }
     return "\n".join([section("run", run_values), section("method", plan.config.model_dump(mode="json"))])

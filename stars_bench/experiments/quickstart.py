@@ -13,7 +13,7 @@ from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.display.progress import Bars
 from stars_bench.display.training_panel import RunPanel
 from stars_bench.experiments import runner
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request
 from stars_bench.preparation.prepare import prepare
 from stars_bench.records.record import Record
 from stars_bench.report import terminal

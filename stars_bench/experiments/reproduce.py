@@ -15,7 +15,7 @@ from torch import Tensor
 from stars_bench import registry
 from stars_bench.errors import UsageError
 from stars_bench.experiments import pretrained, rescore, runner
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.experiments.rescore import Saved
 from stars_bench.io.files import write_text
 from stars_bench.io.run_folder import RunFolder
@@ -129,14 +129,16 @@ def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: P
         evaluations=tuple(evaluations),
         overrides=tuple(overrides),
         seeds=(first.seed,),
-        device="cuda" if on_gpu else "cpu",
-        precision="float32" if precision == "tf32" and not on_gpu else precision,
         validation=first.protocol.validation,
         init=init,
         stream=first.dataset.stream,
-        grad_accum=parts.pop() if len(parts) == 1 else 1,
-        deterministic=first.environment.deterministic,
-        compile=first.environment.compiled,
+        training=TrainingOptions(
+            device="cuda" if on_gpu else "cpu",
+            precision="float32" if precision == "tf32" and not on_gpu else precision,
+            grad_accum=parts.pop() if len(parts) == 1 else 1,
+            deterministic=first.environment.deterministic,
+            compile=first.environment.compiled,
+        ),
         command=first.command,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from stars_bench.errors import one_line
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request
 from stars_bench.records.record import Record
 
 

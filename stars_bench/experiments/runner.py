@@ -10,7 +10,8 @@ import torch
 
 from stars_bench.data.clip_store import ClipStore
 from stars_bench.experiments.encoder_source import source_of
-from stars_bench.experiments.plan import Plan, Request, check_batch_sizes, resolve
+from stars_bench.experiments.plan import Plan, check_batch_sizes, resolve
+from stars_bench.experiments.request import Request
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun
 from stars_bench.io.files import utc_now
 from stars_bench.io.run_folder import RunFolder
@@ -48,7 +49,7 @@ def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell:
     if not distributed.is_first():
         progress = tell = None
     request = plan.request
-    with deterministic(request.deterministic), compiled("default" if request.compile else None):
+    with deterministic(request.training.deterministic), compiled("default" if request.training.compile else None):
         if plan.device.type == "cuda":
             torch.cuda.set_device(plan.device)
         if tell is not None:

@@ -120,7 +120,8 @@ class SeedRun:
         if distributed.is_first():
             write_text(self.folder.config, to_toml(self.plan))
         encoder = self.source(self)
-        if self.tell and self.plan.request.compile and not any(isinstance(m, Block) for m in encoder.module.modules()):
+        has_blocks = any(isinstance(module, Block) for module in encoder.module.modules())
+        if self.tell and self.plan.request.training.compile and not has_blocks:
             self.tell(f"--compile changes nothing: {self.plan.method.name} has no transformer blocks")
         method = self._method_part(encoder.module)
         weights = checkpoint.digest_tensors(encoder.module.state_dict())
@@ -158,8 +159,8 @@ class SeedRun:
     @property
     def data(self) -> dict[str, str]:
         """What the clips of a batch depend on beside their names."""
-        dataset, stream = self.plan.dataset, self.plan.request.stream
-        chosen = {"deterministic": self.plan.request.deterministic, "compiled": self.plan.request.compile}
+        dataset, stream, options = self.plan.dataset, self.plan.request.stream, self.plan.request.training
+        chosen = {"deterministic": options.deterministic, "compiled": options.compile}
         kernels = ", ".join(name for name, asked in chosen.items() if asked)
         data = {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream}
         return data | {"kernels": kernels} if kernels else data
@@ -168,7 +169,7 @@ class SeedRun:
         self, config: BaseModel, train: np.ndarray, start: nn.Module | None = None, **context: str
     ) -> StageRun:
         """What a method or an evaluation trains its stages with; `context` is what they depend on beside the data."""
-        request = self.plan.request
+        options = self.plan.request.training
         data = dict(self.data) | {"train": digest_lines(self.names(train))}
         return StageRun(
             config=config,
@@ -178,13 +179,13 @@ class SeedRun:
             context=data | context,
             precision=self.plan.precision,
             reuse=True,
-            checkpoint_seconds=request.checkpoint_seconds,
+            checkpoint_seconds=options.checkpoint_seconds,
             progress=self.progress,
             start=start,
-            micro_batches=request.grad_accum,
-            fit_batch=request.fit_batch,
+            micro_batches=options.grad_accum,
+            fit_batch=options.fit_batch,
             tell=self.tell,
-            tensorboard=request.tensorboard,
+            tensorboard=options.tensorboard,
         )
 
     def _subject(self, encoder: TrainedEncoder, config: BaseModel) -> Subject:
@@ -310,8 +311,8 @@ class SeedRun:
             precision=plan.precision,
             processes=distributed.world_size(),
             threads=torch.get_num_threads(),
-            deterministic=plan.request.deterministic,
-            compiled=plan.request.compile,
+            deterministic=plan.request.training.deterministic,
+            compiled=plan.request.training.compile,
         )
 
     def _protocol_part(self) -> ProtocolPart:

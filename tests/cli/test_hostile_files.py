@@ -31,7 +31,7 @@ from stars_bench.datasets.synthetic.stage import clip_names
 from stars_bench.datasets.synthetic.writer import to_text
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import rescore, runner
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.files import path_part
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import store
@@ -65,7 +65,14 @@ def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Reque
     runs = tmp_path_factory.mktemp("hostile") / "runs"
     settings = (*TINY, "batch_size=16", "epochs=2", "warmup_epochs=1")
     request = Request(
-        "mamp", "xsub", small_data, runs, preset="quick", overrides=settings, evaluations=("knn",), device="cpu"
+        "mamp",
+        "xsub",
+        small_data,
+        runs,
+        preset="quick",
+        overrides=settings,
+        evaluations=("knn",),
+        training=TrainingOptions("cpu"),
     )
     runner.run(request)
     return request
@@ -335,7 +342,7 @@ def test_a_record_names_no_file_outside_of_its_folder(file: str, trained: Reques
 
 def test_names_in_a_record_lead_nowhere_when_streams_are_summed(small_data: Path, tmp_path: Path) -> None:
     deep = tmp_path / "1/2/3/4/5/6"
-    request = Request("untrained", "xsub", small_data, deep / "runs", preset="quick", device="cpu")
+    request = Request("untrained", "xsub", small_data, deep / "runs", preset="quick", training=TrainingOptions("cpu"))
     settings = (*TINY, "linear.epochs=1", "linear.batch_size=16")
     runs = []
     for stream in ("joint", "bone"):

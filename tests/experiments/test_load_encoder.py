@@ -14,7 +14,7 @@ from torch import nn
 
 import stars_bench
 from stars_bench.experiments import runner
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request, TrainingOptions
 from tests.paths import GOLDEN, ROOT
 
 SIZE = ("frames=8", "dim=16", "depth=2", "heads=2")
@@ -34,7 +34,7 @@ def run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             overrides=SIZE,
             evaluations=("knn",),
             seeds=(0, 3),
-            device="cpu",
+            training=TrainingOptions("cpu"),
         )
     )
     (folder,) = runs.glob("synthetic/xsub/untrained/*")

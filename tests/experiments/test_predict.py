@@ -11,8 +11,8 @@ from stars_bench.datasets.synthetic.camera import make_clip
 from stars_bench.datasets.synthetic.writer import to_text
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import rescore, runner
-from stars_bench.experiments.plan import Request
 from stars_bench.experiments.predict import Prediction, predict
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.storage.shards import open_dataset
 
 TINY = ("frames=8", "dim=16", "depth=2", "heads=2")
@@ -24,7 +24,7 @@ def request_of(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Re
     overrides = (*TINY, "linear.epochs=2", "linear.batch_size=16")
     return Request(
         "untrained", "xsub", small_data, runs, preset="quick", overrides=overrides, evaluations=("linear",),
-        device="cpu",
+        training=TrainingOptions("cpu"),
     )  # fmt: skip
 
 

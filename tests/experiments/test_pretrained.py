@@ -14,8 +14,9 @@ import torch
 from stars_bench import cli
 from stars_bench.errors import UsageError
 from stars_bench.experiments import pretrained, runner
-from stars_bench.experiments.plan import Plan, Request, resolve
+from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.reproduce import rerun
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.storage.shards import open_dataset
@@ -39,7 +40,7 @@ def request_for(small_data: Path, tmp_path: Path) -> MakeRequest:
             preset="quick",
             overrides=() if "init" in changes else SETTINGS[method],
             evaluations=("knn",),
-            device="cpu",
+            training=TrainingOptions("cpu"),
         )
         return replace(base, **changes)  # type: ignore[arg-type]
 

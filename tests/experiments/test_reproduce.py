@@ -22,8 +22,8 @@ import torch
 from stars_bench.errors import UsageError
 from stars_bench.experiments import runner
 from stars_bench.experiments.audit import audit
-from stars_bench.experiments.plan import Request
 from stars_bench.experiments.reproduce import rerun
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.records import store
 from stars_bench.training import checkpoint
 from stars_bench.training.deterministic import ATTENTION, SIZES, WORKSPACE, deterministic
@@ -41,7 +41,9 @@ WHEN = ("train_seconds", "started", "finished", "command")
 def finished(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs folder of one small run of stars."""
     runs = tmp_path_factory.mktemp("twice") / "runs"
-    runner.run(Request("stars", "xsub", small_data, runs, preset="quick", overrides=TINY, device="cpu"))
+    runner.run(
+        Request("stars", "xsub", small_data, runs, preset="quick", overrides=TINY, training=TrainingOptions("cpu"))
+    )
     return runs
 
 
@@ -239,7 +241,9 @@ def test_a_run_that_did_not_come_out_so_is_found_out(runs: Path, small_data: Pat
     state = checkpoint.load(file)
     next(value for value in state["module"].values() if value.is_floating_point()).add_(0.5)
     checkpoint.save(file, state)
-    request = Request("stars", "xsub", small_data, runs, preset="quick", overrides=TINY, device="cpu")
+    request = Request(
+        "stars", "xsub", small_data, runs, preset="quick", overrides=TINY, training=TrainingOptions("cpu")
+    )
     spoiled = runner.run(replace(request, evaluations=("linear",)))
     assert spoiled[0].stages[-1].reused
     result = rerun(runs, small_data, tmp_path / "scratch")
@@ -272,7 +276,9 @@ def test_under_other_circumstances_numbers_must_lie_within_their_intervals(
 
 
 def test_compare_says_whether_two_runs_are_comparable(runs: Path, small_data: Path) -> None:
-    request = Request("untrained", "xsub", small_data, runs, preset="quick", overrides=TINY[:4], device="cpu")
+    request = Request(
+        "untrained", "xsub", small_data, runs, preset="quick", overrides=TINY[:4], training=TrainingOptions("cpu")
+    )
     runner.run(replace(request, evaluations=("knn",)))
     ours, other = seed_folder(runs).parent, next(runs.glob("synthetic/xsub/untrained/*"))
     done = cli("compare", ours, other)
@@ -287,11 +293,13 @@ def test_compare_says_whether_two_runs_are_comparable(runs: Path, small_data: Pa
 
 def test_deterministic_kernels_are_asked_for_recorded_and_left_again(small_data: Path, tmp_path: Path) -> None:
     seen: list[bool] = []
-    request = Request("untrained", "xsub", small_data, tmp_path, preset="quick", overrides=TINY[:4], device="cpu")
+    request = Request(
+        "untrained", "xsub", small_data, tmp_path, preset="quick", overrides=TINY[:4], training=TrainingOptions("cpu")
+    )
     request = replace(request, evaluations=("knn",))
     (plain, *_) = runner.run(request)
     (strict, *_) = runner.run(
-        replace(request, deterministic=True),
+        replace(request, training=TrainingOptions("cpu", deterministic=True)),
         progress=lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()),
     )
     assert (plain.environment.deterministic, strict.environment.deterministic) == (False, True)

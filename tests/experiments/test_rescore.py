@@ -11,7 +11,7 @@ import pytest
 
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import rescore, runner
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request, TrainingOptions
 
 TINY = ("frames=8", "dim=16", "depth=2", "heads=2", "linear.epochs=2", "linear.batch_size=16")
 
@@ -19,7 +19,16 @@ TINY = ("frames=8", "dim=16", "depth=2", "heads=2", "linear.epochs=2", "linear.b
 @pytest.fixture(scope="module")
 def request_of(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Request:
     runs = tmp_path_factory.mktemp("saved") / "runs"
-    return Request("untrained", "xsub", small_data, runs, preset="quick", overrides=TINY, device="cpu", seeds=(0, 1))
+    return Request(
+        "untrained",
+        "xsub",
+        small_data,
+        runs,
+        preset="quick",
+        overrides=TINY,
+        training=TrainingOptions("cpu"),
+        seeds=(0, 1),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from stars_bench import cli
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request
 from stars_bench.experiments.run_many import Failure, run_each, summary
 from stars_bench.records import store
 

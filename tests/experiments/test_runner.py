@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from stars_bench.api import Split
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import runner
-from stars_bench.experiments.plan import Request, resolve
+from stars_bench.experiments.plan import resolve
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.files import digest_file
 from stars_bench.models.untrained import Untrained
 from stars_bench.protocols.standard import XSUB
@@ -37,7 +38,15 @@ def request_for(small_data: Path, tmp_path: Path):
         known = {"untrained": TINY[:4] + TINY[-2:], "mamp": TINY[:7] + TINY[-2:]}.get(method, TINY)
         if "linear" not in changes.get("evaluations", ("linear",)):
             known = tuple(item for item in known if not item.startswith("linear."))
-        base = Request(method, "xsub", small_data, tmp_path / "runs", preset="quick", overrides=known, device="cpu")
+        base = Request(
+            method,
+            "xsub",
+            small_data,
+            tmp_path / "runs",
+            preset="quick",
+            overrides=known,
+            training=TrainingOptions("cpu"),
+        )
         return replace(base, **changes)
 
     return make
@@ -188,9 +197,9 @@ def test_what_fit_returns_is_checked(request_for) -> None:
         ({"protocol": "xsubject"}, "did you mean 'xsub'"),
         ({"dataset": "ntu60"}, "ntu60 is not prepared"),
         ({"evaluations": ("kn",)}, "did you mean 'knn'"),
-        ({"precision": "tf32"}, "needs a GPU"),
-        ({"precision": "fp8"}, "float32, tf32, bf16"),
-        ({"device": "tpu"}, "--device tpu"),
+        ({"training": TrainingOptions("cpu", "tf32")}, "needs a GPU"),
+        ({"training": TrainingOptions("cpu", "fp8")}, "float32, tf32, bf16"),
+        ({"training": TrainingOptions("tpu")}, "--device tpu"),
         ({"validation": "clips"}, "there is subjects"),
         ({"overrides": ("heads=3",)}, "heads must divide dim"),
         ({"overrides": ("knn.k=[0]",)}, "knn: k.0: input should be greater than 0"),
@@ -264,7 +273,7 @@ def test_paper_presets_are_those_of_the_official_configurations() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
 def test_the_road_on_a_gpu(request_for, precision: str) -> None:
-    records = runner.run(request_for(device="cuda", precision=precision))
+    records = runner.run(request_for(training=TrainingOptions("cuda", precision)))
     assert len(records) == 5
     assert records[0].environment.precision == precision
     assert all(stage.peak_bytes for stage in records[0].stages)

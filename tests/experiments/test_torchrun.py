@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from stars_bench.experiments import runner
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.files import alone_in
 from stars_bench.records import store
 from stars_bench.records.record import Record
@@ -115,8 +115,8 @@ def undisturbed(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 def test_two_processes_give_the_metrics_of_one(undisturbed: tuple[Path, str], small_data: Path, tmp_path: Path) -> None:
     runs, out = undisturbed
     alone = runner.run(
-        Request("stars", "xsub", small_data, tmp_path, preset="quick", overrides=SETTINGS, device="cpu",
-                evaluations=EVALUATIONS)
+        Request("stars", "xsub", small_data, tmp_path, preset="quick", overrides=SETTINGS,
+                evaluations=EVALUATIONS, training=TrainingOptions("cpu"))
     )  # fmt: skip
     both = {record.file_name: record for record in records(runs)}
     assert both.keys() == {record.file_name for record in alone}

@@ -14,7 +14,8 @@ from torch import nn
 from stars_bench.data import placement
 from stars_bench.errors import UsageError
 from stars_bench.experiments import runner
-from stars_bench.experiments.plan import Request, choose_device, choose_precision
+from stars_bench.experiments.plan import choose_device, choose_precision
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.inspection import machine
 from stars_bench.models.mamp import MampConfig, pretrain
 from stars_bench.records.record import Record
@@ -64,11 +65,19 @@ def test_the_stand_in_refuses_what_a_gpu_refuses_and_counts_what_waits() -> None
 
 def test_the_whole_row_is_that_of_the_cpu(small_data: Path, tmp_path: Path) -> None:
     settings = (*SIZE, *TRAINING, *(item for items in EVALUATIONS.values() for item in items))
-    here = Request("stars", "xsub", small_data, tmp_path / "here", preset="quick", overrides=settings, device="cpu")
+    here = Request(
+        "stars",
+        "xsub",
+        small_data,
+        tmp_path / "here",
+        preset="quick",
+        overrides=settings,
+        training=TrainingOptions("cpu"),
+    )
     here = replace(here, evaluations=tuple(EVALUATIONS))
     expected = measured(runner.run(here))
     with stand_in_gpu():
-        request = replace(here, runs_dir=tmp_path / "there", device="cuda", precision="float32")
+        request = replace(here, runs_dir=tmp_path / "there", training=TrainingOptions("cuda", "float32"))
         records = runner.run(request)
         assert measured(runner.run(request)) == expected  # once more, from what was saved
     assert measured(records) == expected
@@ -77,10 +86,18 @@ def test_the_whole_row_is_that_of_the_cpu(small_data: Path, tmp_path: Path) -> N
 
 def test_few_shot_episodes_are_those_of_the_cpu(small_data: Path, tmp_path: Path) -> None:
     settings = (*SIZE, "protocol.novel_classes=[9,23]", "fewshot.ways=[2]", "fewshot.queries=2", "fewshot.episodes=20")
-    here = Request("untrained", "fewshot", small_data, tmp_path / "a", preset="quick", overrides=settings, device="cpu")
+    here = Request(
+        "untrained",
+        "fewshot",
+        small_data,
+        tmp_path / "a",
+        preset="quick",
+        overrides=settings,
+        training=TrainingOptions("cpu"),
+    )
     expected = measured(runner.run(here))
     with stand_in_gpu():
-        there = replace(here, runs_dir=tmp_path / "b", device="cuda", precision="float32")
+        there = replace(here, runs_dir=tmp_path / "b", training=TrainingOptions("cuda", "float32"))
         assert measured(runner.run(there)) == expected
 
 

@@ -13,7 +13,8 @@ from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import pretrained
-from stars_bench.experiments.plan import Request, resolve
+from stars_bench.experiments.plan import resolve
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.preparation.prepare import prepare
 from stars_bench.preparation.verify import verify
 from stars_bench.records.metrics import measure_saved
@@ -53,7 +54,7 @@ def test_shards_of_former_schemas_say_how_to_make_them_anew(version: int, tmp_pa
     with pytest.raises(UsageError, match=told):
         shards.open_dataset(data, "synthetic")
     with pytest.raises(UsageError, match=f"--protocol xsub: none prepared has it; .*{told}"):
-        resolve(Request("untrained", "xsub", data, tmp_path / "runs", device="cpu"))
+        resolve(Request("untrained", "xsub", data, tmp_path / "runs", training=TrainingOptions("cpu")))
     write_raw(tmp_path / "raw", CLIPS)
     prepare(SYNTHETIC, [tmp_path / "raw"], data, jobs=1, overwrite=True)
     assert shards.open_dataset(data, "synthetic").num_clips == 2

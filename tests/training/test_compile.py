@@ -20,7 +20,7 @@ from torch._dynamo.utils import counters
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.experiments import runner
-from stars_bench.experiments.plan import Request
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MaskedPrediction
 from stars_bench.records import store
@@ -114,10 +114,12 @@ def test_where_torch_cannot_compile_one_line_says_so(monkeypatch: pytest.MonkeyP
 @pytest.mark.usefixtures("traced")
 def test_a_compiled_run_says_so_and_is_never_taken_for_another(small_data: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    plain = Request("stars", "xsub", small_data, tmp_path, preset="quick", overrides=TINY[:-2], device="cpu")
+    plain = Request(
+        "stars", "xsub", small_data, tmp_path, preset="quick", overrides=TINY[:-2], training=TrainingOptions("cpu")
+    )
     plain = replace(plain, evaluations=("knn",))
     (first, *_) = runner.run(plain)
-    (second, *_) = runner.run(replace(plain, compile=True), tell=told.append)
+    (second, *_) = runner.run(replace(plain, training=TrainingOptions("cpu", compile=True)), tell=told.append)
     assert (first.environment.compiled, second.environment.compiled) == (False, True)
     assert counters["stats"]["unique_graphs"] > 0
     assert not [line for line in told if "finished before" in line or "changes nothing" in line]
@@ -129,7 +131,9 @@ def test_a_compiled_run_says_so_and_is_never_taken_for_another(small_data: Path,
 
 def test_a_method_without_blocks_is_told_that_it_changes_nothing(small_data: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    request = Request("raw", "xsub", small_data, tmp_path, device="cpu", compile=True, evaluations=("knn",))
+    request = Request(
+        "raw", "xsub", small_data, tmp_path, evaluations=("knn",), training=TrainingOptions("cpu", compile=True)
+    )
     runner.run(request, tell=told.append)
     assert told == ["--compile changes nothing: raw has no transformer blocks"]
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from stars_bench.errors import UsageError
-from stars_bench.experiments.plan import Request, resolve
+from stars_bench.experiments.plan import resolve
+from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.training import tensorboard as board
 from stars_bench.training.stages import StageRun
@@ -66,4 +67,4 @@ def test_asking_without_the_package_is_told_before_anything_runs(
 ) -> None:
     monkeypatch.setattr(board, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"pip install 'stars-bench\[tensorboard\]'"):
-        resolve(Request("untrained", "xsub", small_data, tmp_path, tensorboard=True))
+        resolve(Request("untrained", "xsub", small_data, tmp_path, training=TrainingOptions(tensorboard=True)))
