@@ -274,10 +274,17 @@ def verify(
 
 
 def results(runs_dir: str | Path | None = None) -> pd.DataFrame:
-    """All records below a folder of runs: one row per record and metric.
+    """Read all records below a folder as a tidy frame: one row per record and metric, a column for every setting.
+
+    The settings of a method, an evaluation and a protocol are the columns `method.lr`, `evaluation.k`,
+    `protocol.novel_classes` and so on; a value is missing where a record has no such setting.
 
     Args:
-        runs_dir: None for $STARS_BENCH_RUNS, else "runs". A record that cannot be read is warned of and left out.
+        runs_dir: of all runs, a dataset, a method or one run; None for $STARS_BENCH_RUNS, else "runs". A record that
+            cannot be read is left out with a warning.
+
+    Returns:
+        The frame: `value` in `unit`, `low` and `high` (95 %), `clips`, and where the number comes from.
     """
     store = import_module("stars_bench.records.store")
     stored = store.read_records(Path(runs_dir or os.environ.get("STARS_BENCH_RUNS") or "runs"))

@@ -1,12 +1,11 @@
 """Metrics from predictions and labels: the one place where test labels are read.
 
-Whatever an outcome's kind, all of its numbers can be computed again from the saved predictions (`measure_saved`).
+Whatever an outcome's kind, all of its numbers can be computed again from the saved predictions (`load_predictions`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,6 @@ from scipy.optimize import linear_sum_assignment
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.records.outcome import Outcome
-from stars_bench.records.predictions import load_predictions
 
 RESAMPLES = 10_000
 NORMAL_95 = 1.96
@@ -39,12 +37,6 @@ def measure(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
         labels: (N,) true classes of the test part.
     """
     return KINDS[outcome.kind](outcome, labels)
-
-
-def measure_saved(file: Path) -> list[Metric]:
-    """The metrics of saved predictions, from the file alone."""
-    outcome, _, labels = load_predictions(file)
-    return measure(outcome, labels)
 
 
 # ------------------------------------------------------------------------------------------------- classes

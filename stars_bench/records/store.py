@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -100,11 +100,27 @@ def record_files(folder: Path) -> list[Path]:
 
 
 def to_frame(records: Sequence[Record]) -> pd.DataFrame:
-    """A tidy frame: one row per record and metric."""
+    """Make a tidy frame: one row per record and metric.
+
+    Args:
+        records: in any order; rows keep it.
+
+    Returns:
+        The columns of `_FRAME_TYPES`, which are always there; then a column for every setting of the method, the
+        evaluation and the protocol (`method.lr`, `evaluation.k`, `protocol.novel_classes`), missing where a record
+        has no such setting. Of an evaluation's variants (k = 1, 2, 5) each row has its own. Integers, numbers, truth
+        values and texts have pandas' nullable types; lists, and settings of several types, are JSON texts.
+    """
     rows = [_frame_row(record, metric) for record in records for metric in record.metrics]
-    return pd.DataFrame(rows, columns=list(_FRAME_TYPES)).astype(_FRAME_TYPES)
+    frame = pd.DataFrame(rows, columns=list(_FRAME_TYPES)).astype(_FRAME_TYPES)
+    settings = [of_record for record in records for of_record in [_settings(record)] * len(record.metrics)]
+    names = sorted(dict.fromkeys(name for row in settings for name in row), key=lambda name: _PARTS[name.split(".")[0]])
+    columns = {name: _setting_column([row.get(name) for row in settings]) for name in names}
+    return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
 
 
+_PARTS = {"method": 0, "evaluation": 1, "protocol": 2}
+"""The order of the columns of settings; those of one part stand as the records have them."""
 _FRAME_TYPES = {
     "dataset": "string",
     "profile": "string",
@@ -178,6 +194,37 @@ def _frame_row(record: Record, metric: Metric) -> dict[str, object]:
         "finished": record.finished,
         "command": record.command,
     }
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    """Every setting that decided a record, by the name of its column."""
+    evaluation = record.evaluation.config | record.evaluation.settings
+    parts = {"method": record.method.config, "evaluation": evaluation, "protocol": record.protocol.config}
+    return flat(parts)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Write nested mappings as one, with names joined by dots: {"a": {"b": 1}} as {"a.b": 1}."""
+    flattened: dict[str, Any] = {}
+    for name, value in values.items():
+        flattened |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flattened
+
+
+def _setting_column(values: Sequence[Any]) -> pd.api.extensions.ExtensionArray:
+    """Values of one setting, None where a record has none, as the narrowest type that all of them have."""
+    kinds = {type(value) for value in values if value is not None}
+    small = all(abs(value) < 2**63 for value in values if type(value) is int)
+    if kinds == {bool}:
+        return pd.array(values, dtype="boolean")
+    if kinds == {int} and small:
+        return pd.array(values, dtype="Int64")
+    if kinds and kinds <= {int, float} and small:
+        return pd.array([None if value is None else float(value) for value in values], dtype="Float64")
+    texts = [
+        value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values
+    ]
+    return pd.array(texts, dtype="string")
 
 
 def _order(record: Record) -> tuple[str, str, str, VariantOrder, int, str]:

@@ -17,7 +17,7 @@ from stars_bench.experiments.plan import resolve
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.preparation.prepare import prepare
 from stars_bench.preparation.verify import verify
-from stars_bench.records.metrics import measure_saved
+from stars_bench.records.metrics import measure
 from stars_bench.records.predictions import load_predictions
 from stars_bench.storage import shards
 from stars_bench.training import checkpoint
@@ -109,4 +109,4 @@ def test_predictions_of_both_forms_give_their_metrics(version: int) -> None:
     assert outcome.kind == "classes"
     assert len(names) == len(labels) == len(outcome.predictions) == 94
     assert sorted(set(labels.tolist())) == sorted(set(outcome.predictions.tolist())) == [7, 8]
-    assert measure_saved(file)[0].value == 100.0  # two actions, which are easily told apart
+    assert measure(outcome, labels)[0].value == 100.0  # two actions, which are easily told apart

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.records.metrics import measure, measure_saved
+from stars_bench.records.metrics import Metric, measure
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import as_small_as_fits, load_predictions, save_predictions
 
@@ -43,6 +43,11 @@ OUTCOMES = {
         },
     ),
 }
+
+
+def measure_saved(file: Path) -> list[Metric]:
+    outcome, _, labels = load_predictions(file)
+    return measure(outcome, labels)
 
 
 @pytest.mark.parametrize("kind", OUTCOMES)

@@ -57,6 +57,45 @@ def test_the_frame_has_one_row_per_record_and_metric(make_record: MakeRecord) ->
 
 
 def test_an_empty_frame_has_the_same_columns_and_types(make_record: MakeRecord) -> None:
-    empty, full = to_frame([]), to_frame([make_record()])
+    nothing_set = make_record(method__config={}, evaluation__config={}, evaluation__settings={})
+    empty, full = to_frame([]), to_frame([nothing_set])
     assert list(empty.columns) == list(full.columns)
     assert list(empty.dtypes) == list(full.dtypes)
+
+
+def test_every_setting_has_a_column_after_those_of_every_record(make_record: MakeRecord) -> None:
+    nested = {"lr": 1e-3, "epochs": 400, "queue": {"size": 128, "kind": "fifo"}, "amp": True, "steps": [1, 2]}
+    few = make_record(protocol__config={"novel_classes": [3]}, method__config={"lr": 2.0, "warmup": None})
+    frame = to_frame([few, make_record(best=82.0, method__config=nested)])
+    assert list(frame.columns[len(to_frame([]).columns) :]) == [
+        "method.lr",
+        "method.warmup",
+        "method.epochs",
+        "method.queue.size",
+        "method.queue.kind",
+        "method.amp",
+        "method.steps",
+        "evaluation.keep",
+        "evaluation.k",
+        "protocol.novel_classes",
+    ]
+    assert frame["method.lr"].tolist() == [2.0, 1e-3, 1e-3]  # one row a metric
+    assert frame["method.steps"].tolist()[1:] == ["[1, 2]", "[1, 2]"]
+    assert frame.loc[frame["method.epochs"].isna(), "method.lr"].tolist() == [2.0]
+    kinds = {"lr": "Float64", "epochs": "Int64", "queue.size": "Int64", "queue.kind": "string", "amp": "boolean"}
+    assert {name: str(frame[f"method.{name}"].dtype) for name in kinds} == kinds
+
+
+def test_a_row_has_its_own_variant_of_an_evaluation(make_record: MakeRecord) -> None:
+    records = [make_record(evaluation__config={"k": [1, 2]}, evaluation__settings={"k": k}) for k in (1, 2)]
+    frame = to_frame(records)
+    assert frame["evaluation.k"].tolist() == [1, 2]
+    assert str(frame["evaluation.k"].dtype) == "Int64"
+
+
+def test_what_fits_no_type_is_text(make_record: MakeRecord) -> None:
+    configs = ({"a": 1, "b": 2**80, "c": None}, {"a": "x", "b": 0.5, "c": None})
+    frame = to_frame([make_record(method__config=config) for config in configs])
+    assert frame["method.a"].tolist() == ["1", "x"]
+    assert frame["method.b"].tolist() == [str(2**80), "0.5"]
+    assert frame["method.c"].isna().all()
