@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -79,6 +79,17 @@ class Clip:
     log: Mapping[str, int] = field(default_factory=dict)  # what cleaning did: counts by rule
 
 
+class NameFacts(NamedTuple):
+    """What the name of a clip says. `label` (0-based) is None where the name does not say it (PKU-MMD)."""
+
+    item: str  # the raw file or video that the clip is of
+    subject: int = 0
+    camera: int = 0
+    setup: int = 0
+    replication: int = 0
+    label: int | None = None
+
+
 @dataclass(frozen=True)
 class SetAside:
     """A clip that was not converted: where the fault lies and what it is, in one line."""
@@ -128,6 +139,9 @@ class DatasetSpec:
     licence: str
     citation: str
     expected_names: Callable[[], Sequence[str]] | None = None  # all clips of the complete dataset, where known
+    read_name: Callable[[str], NameFacts] | None = None
+    """What a clip's name says; ValueError: no name of this dataset. Imported files hold names and nothing else."""
+    ships_splits: bool = False  # whether files of the dataset, not the clips' names, say which clips are for training
     frame_rate: float = 30.0  # frames a second
     generate: Callable[[int | None], Found] | None = None
     """Items without raw files, of which `convert` makes so many clips (None: a number of its own choice)."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source
+from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, NameFacts, Profile, RawItem, SetAside, Source
 from stars_bench.datasets.cleaning.by_profile import clean_by
 from stars_bench.datasets.cleaning.mamp import MAMP_PARAMETERS, NothingLeft
 from stars_bench.datasets.cleaning.pyskl import PYSKL_PARAMETERS
@@ -144,6 +144,16 @@ def _named(
         yield name, source
 
 
+def read_name(name: str) -> NameFacts:
+    """Read what a clip's name says: `S001C002P003R002A013`.
+
+    Raises:
+        ValueError: no NTU name.
+    """
+    setup, camera, performer, replication, action = parse_name(name)
+    return NameFacts(name, performer, camera, setup, replication, action - 1)
+
+
 def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
     """Cleans one file: one clip, or the reason why there is none."""
     source = item.sources["skeleton"]
@@ -205,6 +215,7 @@ def _spec(
         licence=LICENCE,
         citation=citation,
         expected_names=partial(expected_names, name),
+        read_name=read_name,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Source
+from stars_bench.api import Clip, DatasetSpec, Found, NameFacts, Profile, RawItem, SetAside, Source
 from stars_bench.datasets.cleaning.mamp import NothingLeft, as_bodies, centre
 from stars_bench.datasets.ntu import class_names
 from stars_bench.datasets.parsing.fingerprint import source_digest
@@ -30,6 +30,7 @@ from stars_bench.errors import StarsBenchError, UsageError
 
 CLASSES = class_names("pku_actions.txt")
 CAMERAS = {"L": 1, "M": 2, "R": 3}
+MOST_DIGITS = 9  # of the row of a label file, in a clip's name
 VIDEO_1 = re.compile(r"(?P<subject>\d{4})-(?P<camera>[LMR])")
 VIDEO_2 = re.compile(r"A(?P<subject>\d{2})N(?P<replication>\d{2})-(?P<camera>[LMR])")
 LABEL_HEAD = re.compile(rb"(\xef\xbb\xbf)?\s*\d+\s*,\s*-?\d+\s*,\s*-?\d+\s*(,|\r|\n|$)")
@@ -242,6 +243,20 @@ def _profiles() -> dict[str, Profile]:
     }
 
 
+def read_name(name: str, *, video: re.Pattern[str]) -> NameFacts:
+    """Read what a clip's name says: VIDEO_ROW, as `0002-L_7` (phase I) or `A01N01-L_7` (phase II).
+
+    Raises:
+        ValueError: no name of a clip of this phase.
+    """
+    item, _, row = name.rpartition("_")
+    match = video.fullmatch(item)
+    if match is None or not row.isdecimal() or len(row) > MOST_DIGITS:
+        raise ValueError(f"{name!r} is no clip's name (VIDEO_ROW)")
+    parts = match.groupdict()
+    return NameFacts(item, int(parts["subject"]), CAMERAS[parts["camera"]], 0, int(parts.get("replication", 0)))
+
+
 def _spec(name: str, title: str, phase: str, video: re.Pattern[str], expected_clips: int | None) -> DatasetSpec:
     return DatasetSpec(
         name=name,
@@ -256,6 +271,8 @@ def _spec(name: str, title: str, phase: str, video: re.Pattern[str], expected_cl
         where=WHERE.format(phase=phase, name=name),
         licence=LICENCE,
         citation=CITATION,
+        read_name=partial(read_name, video=video),
+        ships_splits=True,
     )
 
 

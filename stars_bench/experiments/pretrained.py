@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec
-from stars_bench.datasets.parsing.ntu import parse_name
 from stars_bench.errors import StarsBenchError, UsageError, of_validation
 from stars_bench.experiments import official_checkpoints
+from stars_bench.formats.clip_order import table_of
 from stars_bench.io.files import digest_file, digest_json
 from stars_bench.io.moved_modules import current
 from stars_bench.io.run_folder import RunFolder, seeds_of
@@ -36,8 +36,6 @@ LISTS = ("train", "classes")
 OFFICIAL_PRESET = "official checkpoint"
 OPEN_SETTINGS = ("heads", "frames")
 """What may be said of an official encoder: its heads, which the file does not show, and the clip length to turn to."""
-NAMED_DATASETS = ("ntu60", "ntu120")
-"""Datasets whose protocols need nothing but clip names, which are published."""
 
 
 @dataclass(frozen=True)
@@ -229,12 +227,10 @@ def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:
 
 def _clips_of(spec: DatasetSpec, data_dir: Path) -> tuple[pd.DataFrame, bool]:
     """The clip table of a dataset, from its published names or as prepared, and whether it is the whole of it."""
-    if spec.name not in NAMED_DATASETS or spec.expected_names is None:
+    if spec.expected_names is None or spec.read_name is None or spec.ships_splits:
         prepared = open_dataset(data_dir, spec.name)
         return prepared.table, prepared.complete
-    names = spec.expected_names()
-    table = pd.DataFrame(map(parse_name, names), columns=["setup", "camera", "subject", "replication", "action"])
-    return table.assign(name=names, label=table["action"] - 1), True
+    return table_of({name: spec.read_name(name) for name in spec.expected_names()}), True
 
 
 def rebuild(start: Pretrained, num_joints: int) -> nn.Module:

@@ -8,21 +8,28 @@ file system, which is nobody's; here they come by name, and within a video by la
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench import registry
-from stars_bench.api import DatasetSpec, ProtocolSpec
+from stars_bench.api import DatasetSpec, NameFacts, ProtocolSpec
 from stars_bench.formats.base import Parts
-from stars_bench.formats.clip_names import numbers_of, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GROUPED_BY = {"xsub": "subject", "xview": "camera", "xset": "setup"}
 LAST_NUMBER = re.compile(r"(.*?)(\d*)")
+
+
+def table_of(facts: Mapping[str, NameFacts]) -> pd.DataFrame:
+    """A clip table of names alone: name, item, subject, camera, setup, replication, label."""
+    import pandas as pd
+
+    return pd.DataFrame(list(facts.values()), columns=NameFacts._fields).assign(name=list(facts))
 
 
 def two_part_protocols(dataset: str) -> dict[str, ProtocolSpec]:
@@ -57,8 +64,8 @@ def _natural(name: str) -> tuple[str, int]:
 
 def published_names(spec: DatasetSpec, protocol: ProtocolSpec) -> dict[str, list[str]] | None:
     """The names of the clips of each part of the complete dataset, in the published order; None where none is."""
-    if spec.expected_names is None or protocol.name not in GROUPED_BY:
+    if spec.expected_names is None or spec.read_name is None or protocol.name not in GROUPED_BY:
         return None
-    table = table_of({name: numbers_of(spec.name, name) for name in spec.expected_names()})
+    table = table_of({name: spec.read_name(name) for name in spec.expected_names()})
     names = table["name"].to_numpy()
     return {part: list(names[rows]) for part, rows in parts_of(protocol, table).items()}

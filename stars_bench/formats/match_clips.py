@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stars_bench.api import Clip, DatasetSpec, Found, ProtocolSpec, SetAside
+from stars_bench.api import Clip, DatasetSpec, Found, NameFacts, ProtocolSpec, SetAside
 from stars_bench.datasets.ntu import missing_names
 from stars_bench.errors import StarsBenchError
 from stars_bench.formats.base import PARTS, Incoming, NamedClip
-from stars_bench.formats.clip_names import VIDEOS, Numbers, numbers_of, table_of
-from stars_bench.formats.clip_order import GROUPED_BY, two_part_protocols
+from stars_bench.formats.clip_order import GROUPED_BY, table_of, two_part_protocols
 from stars_bench.storage.quality import QualityReport, assess
 from stars_bench.storage.shards import ShardContent
 
@@ -39,7 +38,7 @@ class Intake:
     def __init__(self, spec: DatasetSpec, path: Path, incoming: Incoming) -> None:
         self.spec, self.path, self.incoming = spec, path, incoming
         self.seen: set[str] = set()
-        self.kept: dict[str, Numbers] = {}
+        self.kept: dict[str, NameFacts] = {}
         self.set_aside: list[SetAside] = []
         self.ignored: Counter[str] = Counter()
         self.first_ignored = ""
@@ -48,7 +47,7 @@ class Intake:
         names = spec.expected_names() if spec.expected_names is not None and not incoming.made_up else []
         self.setups = {int(name[1:4]) for name in names}
         """The setups of the complete dataset, where its names are known."""
-        self.by_file = incoming.made_up or spec.name in VIDEOS
+        self.by_file = incoming.made_up or spec.ships_splits
         """Whether the names do not tell who trains, so that the file's own lists have to."""
 
     def contents(self, progress: Progress | None) -> Iterator[ShardContent]:
@@ -96,12 +95,12 @@ class Intake:
         of_name = (numbers.subject, numbers.camera, numbers.setup, numbers.replication)
         return Clip(name, label, *of_name, found.bodies, self.incoming.digest)
 
-    def _numbers(self, name: str) -> Numbers | None:
+    def _numbers(self, name: str) -> NameFacts | None:
         """What the name says; None, and a note of it, when the clip is not one of the dataset, as `prepare` decides."""
         if self.incoming.made_up:
-            return Numbers(name)
+            return NameFacts(name)
         try:
-            numbers = numbers_of(self.spec.name, name)
+            numbers = None if self.spec.read_name is None else self.spec.read_name(name)
         except ValueError:
             numbers = None
         if numbers is None or (self.setups and numbers.setup not in self.setups):

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from stars_bench.api import Clip, DatasetSpec, Found
-from stars_bench.formats.clip_names import numbers_of
 from stars_bench.storage import shards
 from stars_bench.storage.quality import assess
 from stars_bench.storage.shards import PreparedDataset, ShardContent
@@ -35,7 +34,7 @@ def prepared(
     for first in range(0, len(names), A_SHARD):
         content = ShardContent()
         for name in names[first : first + A_SHARD]:
-            found = numbers_of(spec.name, name)
+            found = spec.read_name(name)
             of_name = (found.label or 0, found.subject, found.camera, found.setup, found.replication)
             content.add(found.item, Clip(name, *of_name, clips[name], "digest"))
         facts.append(shards.write_shard(folder / f"shard-{first:05}.h5", spec, chosen, "plan", content))

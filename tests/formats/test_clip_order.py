@@ -9,8 +9,7 @@ from stars_bench import registry
 from stars_bench.datasets.ntu import NTU60, NTU120
 from stars_bench.datasets.pku_mmd import PKU1
 from stars_bench.datasets.synthetic import SYNTHETIC
-from stars_bench.formats.clip_names import numbers_of, table_of
-from stars_bench.formats.clip_order import parts_of, published_names, two_part_protocols
+from stars_bench.formats.clip_order import parts_of, published_names, table_of, two_part_protocols
 from stars_bench.protocols.standard import NTU60_TRAIN_SUBJECTS, NTU120_TRAIN_SUBJECTS, XSET, XSUB, XVIEW
 from tests.formats.clips import ntu_names
 
@@ -41,7 +40,7 @@ def test_the_order_of_the_complete_datasets_is_the_published_one(spec, protocol)
 
 def test_a_partial_dataset_keeps_the_order_and_may_lack_a_part() -> None:
     names = sorted(ntu_names(setups=(1, 3), performers=(1, 8)))
-    table = table_of({name: numbers_of("ntu60", name) for name in names})
+    table = table_of({name: NTU60.read_name(name) for name in names})
     parts = parts_of(XSUB, table)
     assert [names[i] for i in parts["train"]] == in_order(names, "xsub", [1, 8])
     assert parts["test"].shape == (0,)
@@ -50,7 +49,7 @@ def test_a_partial_dataset_keeps_the_order_and_may_lack_a_part() -> None:
 
 def test_clips_of_split_files_come_by_video_and_row() -> None:
     names = ["0002-L_10", "0002-L_2", "0010-M_0", "0003-R_1"]
-    table = table_of({name: numbers_of("pku1", name) for name in names}).assign(official_xsub="train")
+    table = table_of({name: PKU1.read_name(name) for name in names}).assign(official_xsub="train")
     assert [names[i] for i in parts_of(XSUB, table)["train"]] == ["0002-L_2", "0002-L_10", "0003-R_1", "0010-M_0"]
 
 
@@ -74,7 +73,7 @@ def test_datasets_without_a_published_list_have_no_published_names() -> None:
     ],
 )
 def test_names_say_who_and_from_where(dataset: str, name: str, numbers: tuple) -> None:
-    assert numbers_of(dataset, name) == numbers
+    assert registry.load("datasets", dataset).read_name(name) == numbers
 
 
 @pytest.mark.parametrize(
@@ -83,4 +82,4 @@ def test_names_say_who_and_from_where(dataset: str, name: str, numbers: tuple) -
 )
 def test_names_of_another_dataset_are_none(dataset: str, name: str) -> None:
     with pytest.raises(ValueError, match="no"):
-        numbers_of(dataset, name)
+        registry.load("datasets", dataset).read_name(name)

@@ -55,5 +55,6 @@ SYNTHETIC = DatasetSpec(
     where=WHERE,
     licence=LICENCE,
     citation=CITATION,
+    read_name=ntu.read_name,
     generate=generate,
 )
