@@ -20,7 +20,7 @@ from tests.datasets.raw_writers import write_ntu
 HOLD = """
 import sys, time
 from pathlib import Path
-from stars_bench.provenance import alone_in
+from stars_bench.io.files import alone_in
 with alone_in(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

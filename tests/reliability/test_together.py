@@ -22,7 +22,7 @@ ENTER = """
 import os, sys
 from pathlib import Path
 from stars_bench.api import UsageError
-from stars_bench.provenance import alone_in
+from stars_bench.io.files import alone_in
 inside, entered = Path(sys.argv[2]), 0
 while entered < 40:
     try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from stars_bench.io.files import digest_json
 from stars_bench.records.record import Record
-from stars_bench.records.store import StoredRecord
+from stars_bench.records.store import StoredRecord, flat
 from stars_bench.report.results.result import group_by, shown_metrics
 
 
@@ -42,7 +42,7 @@ class Entry:
     def identity(self) -> dict[str, Any]:
         """Everything that decides the numbers of this row, the seed apart, as flat names and values."""
         variants = {title: _measured(seeds[0].record) for title, seeds in self.variants.items()}
-        return _flat(_trained(self.records[0]) | variants)
+        return flat(_trained(self.records[0]) | variants)
 
     @cached_property
     def key(self) -> str:
@@ -96,10 +96,3 @@ def _measured(record: Record) -> dict[str, Any]:
     clips = next(metric.n for metric in record.metrics if metric.name == shown_metrics(record)[0])
     measured = record.evaluation.model_dump(include={"config", "checkpoint_rule"})
     return measured | ({"clips": clips} if record.protocol.validation is None else {})
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, inner in value.items():
-        flat |= _flat(inner, f"{prefix}{name}.") if isinstance(inner, Mapping) else {f"{prefix}{name}": inner}
-    return flat
