@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -29,9 +28,8 @@ from stars_bench.data.transforms import (
     StreamName,
     Transform,
 )
-from stars_bench.errors import UsageError, of_validation
-from stars_bench.protocols.standard import make_split
-from stars_bench.protocols.validation import hold_out_subjects
+from stars_bench.errors import UsageError
+from stars_bench.protocols.splits import config_of, split_of
 from stars_bench.storage.shards import PreparedDataset
 
 BATCH = 256
@@ -164,16 +162,10 @@ def load(
     else:
         training = Compose([transform])
     testing = training.for_evaluation(keep) if test_transform is None else Compose([test_transform])
-    if validation not in (None, "subjects"):
-        raise UsageError(f"validation={validation!r}: there is 'subjects'")
     rule: ProtocolSpec = registry.load("protocols", protocol)
     if not dataset.has_protocol(rule):
         raise UsageError(f"{dataset.name} has no protocol {rule.name} ({', '.join(rule.datasets)} have it)")
-    split = make_split(rule, dataset.name, dataset.table, dataset.complete, _settings(rule, settings))
-    if validation is not None:
-        if split.bank is not None:
-            raise UsageError(f"validation={validation!r} is not for {rule.name}, which tests other classes")
-        split = hold_out_subjects(dataset.table, split, seed)
+    split = split_of(dataset, rule, config_of(rule, settings or {}), validation, seed)
     store, classes, skeleton = ClipStore.of(dataset), dataset.spec.classes, dataset.spec.skeleton
 
     def part(rows: np.ndarray, transforms: Compose) -> ClipDataset:
@@ -199,14 +191,3 @@ def _usual(frames: int | None, keep: float, augment: bool, max_angle: float, str
         return Compose([RandomCrop(frames), *streams, RandomRotation(max_angle)])
     centre = CenterCrop(frames, keep)
     return Compose(streams if frames is None else [centre, *streams])
-
-
-def _settings(rule: ProtocolSpec, settings: Mapping[str, Any] | None) -> Any:
-    if rule.Config is None:
-        if settings:
-            raise UsageError(f"settings={dict(settings)}: {rule.name} has none")
-        return None
-    try:
-        return rule.Config.model_validate(dict(settings or {}))
-    except ValidationError as error:
-        raise UsageError(of_validation(error, rule.name)) from error

@@ -20,8 +20,7 @@ from stars_bench.experiments.rescore import Saved
 from stars_bench.io.files import digest_file, digest_lines
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.preparation import verify
-from stars_bench.protocols.standard import make_split
-from stars_bench.protocols.validation import hold_out_subjects
+from stars_bench.protocols.splits import config_of, split_of
 from stars_bench.records import store
 from stars_bench.records.record import Record
 from stars_bench.storage.shards import PreparedDataset, open_dataset
@@ -212,6 +211,5 @@ def _look_at_data(record: Record, path: Path, data: _Data, result: Audit) -> Non
 def _split(record: Record, path: Path, dataset: PreparedDataset) -> Split:
     registry.check_from_file("protocols", record.protocol.name, path)
     spec = registry.load("protocols", record.protocol.name)
-    config = None if spec.Config is None else spec.Config.model_validate(record.protocol.config)
-    split = make_split(spec, dataset.name, dataset.table, dataset.complete, config)
-    return split if record.protocol.validation is None else hold_out_subjects(dataset.table, split, record.seed)
+    config = config_of(spec, record.protocol.config)
+    return split_of(dataset, spec, config, record.protocol.validation, record.seed)

@@ -21,7 +21,7 @@ from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.request import Request
 from stars_bench.io.files import digest_json
 from stars_bench.models.mamp import EncoderConfig
-from stars_bench.protocols.standard import make_split
+from stars_bench.protocols.splits import split_of
 from stars_bench.storage.shards import PreparedDataset, left_out, open_dataset, prepared_datasets
 from stars_bench.training import distributed
 from stars_bench.training import tensorboard as board
@@ -30,7 +30,6 @@ PRECISIONS = ("float32", "tf32", "bf16")
 AMPERE = (8, 0)
 """Compute capability of the first GPUs with TF32 and bf16."""
 DEFAULT_PRESETS = ("paper", "quick")
-VALIDATIONS = ("subjects",)
 DEFAULT_EVALUATIONS = ("knn", "linear")
 
 
@@ -46,7 +45,6 @@ class Plan:
     config: BaseModel
     starts: Mapping[int, Pretrained]  # by seed; empty without --init
     evaluations: Mapping[str, tuple[type[Evaluation], BaseModel]]
-    split: Split
     device: torch.device
     precision: str
 
@@ -92,14 +90,9 @@ class Plan:
         changed = any(not item.startswith("protocol.") for item in self.request.overrides)
         return f"changed {preset}" if changed else preset
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of the table must know of the split."""
-        split = self.split
-        bank = 0 if split.bank is None else len(split.bank)
-        unlisted = self.dataset.num_clips - len(split.train) - len(split.test) - bank
-        # Where classes are novel, clips of no part are the rule: the test subjects' base classes.
-        return (f"{unlisted:,} clips are in neither part of {self.protocol.name}.",) if unlisted and not bank else ()
+    def split(self, seed: int) -> Split:
+        """The clips that train and that are tested; held-out subjects depend on the seed."""
+        return split_of(self.dataset, self.protocol, self.protocol_config, self.request.validation, seed)
 
     @property
     def is_trained(self) -> bool:
@@ -119,10 +112,7 @@ def resolve(request: Request) -> Plan:
     device = choose_device(request.training.device)
     starts = {seed: _start(request, method, dataset.name, request.init, seed) for seed in request.seeds if request.init}
     protocol_config = _protocol_config(request, protocol)
-    split = make_split(protocol, dataset.name, dataset.table, dataset.complete, protocol_config)
-    if request.validation is not None and split.bank is not None:
-        raise UsageError(f"--validation is not for {protocol.name}, which tests other classes: choose settings on xsub")
-    return Plan(
+    plan = Plan(
         request=request,
         dataset=dataset,
         protocol=protocol,
@@ -134,10 +124,12 @@ def resolve(request: Request) -> Plan:
             name: (target, build_config(target.Config, request.preset, dataset.name, _for(name, request), name))
             for name, target in evaluations.items()
         },
-        split=split,
         device=device,
         precision=choose_precision(request.training.precision, device),
     )
+    for seed in request.seeds:
+        check_batch_sizes(plan, plan.split(seed))
+    return plan
 
 
 def _evaluations(request: Request, protocol: ProtocolSpec, own: Sequence[str]) -> list[str]:
@@ -151,8 +143,6 @@ def _evaluations(request: Request, protocol: ProtocolSpec, own: Sequence[str]) -
 
 
 def _check_options(request: Request, evaluations: Sequence[str]) -> None:
-    if request.validation not in (None, *VALIDATIONS):
-        raise UsageError(f"--validation {request.validation}: there is {', '.join(VALIDATIONS)}")
     if request.stream not in STREAMS:
         raise UsageError(f"--stream {request.stream}: there are {', '.join(STREAMS)}")
     if request.training.tensorboard:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -26,7 +26,7 @@ from stars_bench.io.moved_modules import current
 from stars_bench.io.run_folder import RunFolder, seeds_of
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.mamp import EncoderConfig
-from stars_bench.protocols.standard import make_split
+from stars_bench.protocols.splits import DatasetFacts, split_of
 from stars_bench.records.learning_curves import logged
 from stars_bench.storage.shards import open_dataset
 from stars_bench.training import checkpoint
@@ -214,8 +214,8 @@ def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:
     spec, rule = registry.load("datasets", name), registry.load("protocols", protocol)
     if spec.name not in rule.datasets:
         raise UsageError(f"{where}: {spec.name} has no protocol {rule.name} ({', '.join(rule.datasets)} have it)")
-    table, complete = _clips_of(spec, data_dir)
-    train = table.iloc[make_split(rule, spec.name, table, complete).train]
+    clips = _clips_of(spec, data_dir)
+    train = clips.table.iloc[split_of(clips, rule).train]
     return replace(
         start,
         dataset=spec.name,
@@ -225,12 +225,19 @@ def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:
     )
 
 
-def _clips_of(spec: DatasetSpec, data_dir: Path) -> tuple[pd.DataFrame, bool]:
-    """The clip table of a dataset, from its published names or as prepared, and whether it is the whole of it."""
+class _Published(NamedTuple):
+    """A whole dataset as its published clip names describe it."""
+
+    name: str
+    table: pd.DataFrame
+    complete: bool = True
+
+
+def _clips_of(spec: DatasetSpec, data_dir: Path) -> DatasetFacts:
+    """The clips of a dataset, from its published names or as prepared."""
     if spec.expected_names is None or spec.read_name is None or spec.ships_splits:
-        prepared = open_dataset(data_dir, spec.name)
-        return prepared.table, prepared.complete
-    return table_of({name: spec.read_name(name) for name in spec.expected_names()}), True
+        return open_dataset(data_dir, spec.name)
+    return _Published(spec.name, table_of({name: spec.read_name(name) for name in spec.expected_names()}))
 
 
 def rebuild(start: Pretrained, num_joints: int) -> nn.Module:

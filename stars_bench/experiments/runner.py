@@ -10,12 +10,11 @@ import torch
 
 from stars_bench.data.clip_store import ClipStore
 from stars_bench.experiments.encoder_source import source_of
-from stars_bench.experiments.plan import Plan, check_batch_sizes, resolve
+from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.request import Request
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun
 from stars_bench.io.files import utc_now
 from stars_bench.io.run_folder import RunFolder
-from stars_bench.protocols.validation import hold_out_subjects
 from stars_bench.records.record import Record
 from stars_bench.training import distributed, memory
 from stars_bench.training.compile import compiled
@@ -66,13 +65,10 @@ def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell:
 def _seed_run(
     plan: Plan, seed: int, clips: ClipStore, source: EncoderSource, progress: Progress | None, tell: Tell | None
 ) -> SeedRun:
-    held_out = plan.request.validation is not None
-    split = hold_out_subjects(plan.dataset.table, plan.split, seed) if held_out else plan.split
-    check_batch_sizes(plan, split)
     return SeedRun(
         plan=plan,
         seed=seed,
-        split=split,
+        split=plan.split(seed),
         folder=RunFolder.of(
             plan.request.runs_dir, plan.dataset.name, plan.protocol.name, plan.method.name, plan.key, seed
         ),

@@ -36,6 +36,7 @@ from stars_bench.io.files import (
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
+from stars_bench.protocols.splits import clips_in_no_part
 from stars_bench.records import store
 from stars_bench.records.metrics import measure, per_class
 from stars_bench.records.outcome import Outcome
@@ -335,8 +336,15 @@ class SeedRun:
             bank_clips=None if split.bank is None else len(split.bank),
             expected_bank=plan.protocol.expected_bank.get(plan.dataset.name) if standard else None,
             config={} if config is None else config.model_dump(mode="json"),
-            notes=plan.notes if plan.request.validation is None else (),
+            notes=self._split_notes(),
         )
+
+    def _split_notes(self) -> tuple[str, ...]:
+        """What a reader of the table must know of the split."""
+        unused = clips_in_no_part(self.split, self.plan.dataset.num_clips)
+        # Where classes are novel, clips of no part are the rule: the test subjects' base classes.
+        said = unused and self.split.bank is None and self.plan.request.validation is None
+        return (f"{unused:,} clips are in neither part of {self.plan.protocol.name}.",) if said else ()
 
 
 def measured(outcome: Outcome, labels: np.ndarray, num_classes: int) -> dict[str, Any]:

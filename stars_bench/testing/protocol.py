@@ -13,7 +13,7 @@ from stars_bench.api import ProtocolSpec, Split
 from stars_bench.datasets.ntu import NTU60_SETUPS, expected_names
 from stars_bench.datasets.parsing.ntu import parse_name
 from stars_bench.errors import StarsBenchError, one_line
-from stars_bench.protocols.standard import compute_split, make_split
+from stars_bench.protocols.splits import compute_split, make_split
 from stars_bench.testing.faults import Tell, collected
 
 NUMBERS = ("setup", "camera", "subject", "replication", "label")

@@ -200,7 +200,7 @@ def test_what_fit_returns_is_checked(request_for) -> None:
         ({"training": TrainingOptions("cpu", "tf32")}, "needs a GPU"),
         ({"training": TrainingOptions("cpu", "fp8")}, "float32, tf32, bf16"),
         ({"training": TrainingOptions("tpu")}, "--device tpu"),
-        ({"validation": "clips"}, "there is subjects"),
+        ({"validation": "clips"}, "there is 'subjects'"),
         ({"overrides": ("heads=3",)}, "heads must divide dim"),
         ({"overrides": ("knn.k=[0]",)}, "knn: k.0: input should be greater than 0"),
     ],

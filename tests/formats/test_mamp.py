@@ -18,7 +18,8 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.formats import export, import_file
 from stars_bench.io.npy import Rows
 from stars_bench.preparation.prepare import prepare
-from stars_bench.protocols.standard import XSUB, XVIEW, make_split
+from stars_bench.protocols.splits import make_split
+from stars_bench.protocols.standard import XSUB, XVIEW
 from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import PreparedDataset, open_dataset, read_index
 from tests.formats.clips import bodies, ntu_clips, ntu_names, prepared

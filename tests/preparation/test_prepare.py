@@ -21,7 +21,8 @@ from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.preparation.prepare import ON_DUPLICATE, PrepareReport, prepare
 from stars_bench.preparation.verify import verify
-from stars_bench.protocols.standard import XSUB, make_split
+from stars_bench.protocols.splits import make_split
+from stars_bench.protocols.standard import XSUB
 from stars_bench.storage.compression import COMPRESSIONS
 from stars_bench.storage.quality import QualityReport, render, verdict
 from stars_bench.storage.shards import open_dataset, prepared_datasets

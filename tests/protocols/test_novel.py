@@ -21,7 +21,8 @@ from stars_bench.protocols.novel import (
     few_shot,
     novel_labels,
 )
-from stars_bench.protocols.standard import XSET, XSUB, XVIEW, make_split
+from stars_bench.protocols.splits import make_split
+from stars_bench.protocols.standard import XSET, XSUB, XVIEW
 from tests.protocols.test_standard import table_of
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stars_bench.datasets.ntu import expected_names
 from stars_bench.datasets.parsing.ntu import parse_name
 from stars_bench.errors import StarsBenchError
-from stars_bench.protocols.standard import XSET, XSUB, XVIEW, make_split
+from stars_bench.protocols.splits import make_split
+from stars_bench.protocols.standard import XSET, XSUB, XVIEW
 from stars_bench.protocols.validation import hold_out_subjects
 
 SPECS = {spec.name: spec for spec in (XSUB, XVIEW, XSET)}

@@ -21,7 +21,8 @@ from stars_bench.datasets.skeletons.layouts import COCO_17, KINECT_V1, LAYOUTS
 from stars_bench.errors import UsageError
 from stars_bench.preparation.prepare import prepare
 from stars_bench.preparation.verify import verify
-from stars_bench.protocols.standard import XSET, XSUB, make_split
+from stars_bench.protocols.splits import make_split
+from stars_bench.protocols.standard import XSET, XSUB
 from stars_bench.storage.shards import open_dataset, prepared_datasets
 from stars_bench.testing import check_dataset
 from tests.datasets.custom import custom_files as files

@@ -1,0 +1,154 @@
+"""The one way from prepared data to a Split: the protocol's rule and settings, published counts, a validation part.
+
+Everything that needs a split asks `split_of`: runs, the PyTorch datasets, `verify` of a run's records, and the question
+what an official checkpoint was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+
+from stars_bench.api import ProtocolSpec, Split
+from stars_bench.errors import StarsBenchError, UsageError, of_validation
+from stars_bench.protocols.validation import hold_out_subjects
+
+VALIDATIONS = ("subjects",)
+"""What may be held out of the training part in place of the test part."""
+
+
+class DatasetFacts(Protocol):
+    """What a split depends on: a dataset's name, its clip table, and whether the table is the whole dataset."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def table(self) -> pd.DataFrame: ...
+
+    @property
+    def complete(self) -> bool: ...
+
+
+def split_of(
+    dataset: DatasetFacts,
+    protocol: ProtocolSpec,
+    config: BaseModel | None = None,
+    validation: str | None = None,
+    seed: int = 0,
+) -> Split:
+    """Split a dataset by a protocol, with its counts checked where the dataset is complete.
+
+    Args:
+        dataset: name, clip table and completeness; a `PreparedDataset` has them.
+        protocol: the protocol.
+        config: the protocol's settings (`config_of`); None for its defaults.
+        validation: "subjects" to test on training subjects that are held out; None to test on the test part. Default
+            None.
+        seed: draws the subjects that are held out. Default 0.
+
+    Returns:
+        Row numbers of the clip table.
+
+    Raises:
+        UsageError: there is no such validation part, or the protocol tests other classes and so has none.
+        StarsBenchError: a part is empty, or a complete dataset does not give the published counts.
+    """
+    if validation not in (None, *VALIDATIONS):
+        raise UsageError(f"validation {validation!r}: there is {', '.join(map(repr, VALIDATIONS))}")
+    split = make_split(protocol, dataset.name, dataset.table, dataset.complete, config)
+    if validation is None:
+        return split
+    if split.bank is not None:
+        raise UsageError(
+            f"validation {validation!r} is not for {protocol.name}, which tests other classes: choose settings on xsub"
+        )
+    return hold_out_subjects(dataset.table, split, seed)
+
+
+def config_of(protocol: ProtocolSpec, settings: Mapping[str, Any]) -> BaseModel | None:
+    """Validate a protocol's settings.
+
+    Args:
+        protocol: the protocol.
+        settings: by name; what is left out has its default.
+
+    Returns:
+        The config; None of a protocol that has none.
+
+    Raises:
+        UsageError: the protocol has no settings, or one is wrong: which, and why.
+    """
+    if protocol.Config is None:
+        if settings:
+            raise UsageError(f"settings {dict(settings)}: {protocol.name} has none")
+        return None
+    try:
+        return protocol.Config.model_validate(dict(settings))
+    except ValidationError as error:
+        raise UsageError(of_validation(error, protocol.name)) from error
+
+
+def clips_in_no_part(split: Split, num_clips: int) -> int:
+    """Count the clips of a dataset that are in neither part and not in the bank."""
+    return num_clips - len(split.train) - len(split.test) - (0 if split.bank is None else len(split.bank))
+
+
+def make_split(
+    spec: ProtocolSpec, dataset: str, table: pd.DataFrame, complete: bool, config: BaseModel | None = None
+) -> Split:
+    """The split of a prepared dataset, with its counts checked where the dataset is complete.
+
+    Args:
+        config: of a protocol that has settings; None for its defaults.
+
+    Raises:
+        StarsBenchError: a part is empty, or a complete dataset does not give the published counts.
+    """
+    split = compute_split(spec, table, config)
+    column = f"official_{spec.name}"
+    if column in table and not (table[column] != "").any():
+        raise StarsBenchError(
+            f"{dataset} {spec.name}: no official split file was among the raw files: add "
+            f"{_split_file(spec.name, dataset)} and prepare again"
+        )
+    parts = {"training part": split.train, "test part": split.test, "bank": split.labelled}
+    for part, ids in parts.items():
+        if not len(ids):
+            raise StarsBenchError(
+                f"{dataset} {spec.name}: no clip of the prepared data is in the {part} ({spec.rule}); "
+                "prepare more of the dataset"
+            )
+    if complete and column in table:
+        _check_videos(spec.name, dataset, table)
+    if complete and dataset in spec.expected and (config is None or spec.Config is None or config == spec.Config()):
+        counts = (len(split.train), len(split.test), *([] if split.bank is None else [len(split.bank)]))
+        expected = (*spec.expected[dataset], *([] if split.bank is None else [spec.expected_bank[dataset]]))
+        if counts != expected:
+            raise StarsBenchError(f"{dataset} {spec.name}: {counts} clips, published are {expected}")
+    return split
+
+
+def compute_split(spec: ProtocolSpec, table: pd.DataFrame, config: BaseModel | None = None) -> Split:
+    """The split that a protocol gives, unchecked; `config` None for its defaults."""
+    return spec.split(table) if spec.Config is None else spec.split(table, config or spec.Config())
+
+
+PKU1_VIDEOS = {"xsub": (944, 132), "xview": (717, 359)}
+"""Training and test videos of PKU-MMD I's official split files."""
+
+
+def _split_file(protocol: str, dataset: str) -> str:
+    """What the official split file of a PKU-MMD phase is called."""
+    name = {"xsub": "cross-subject", "xview": "cross-view"}.get(protocol, protocol)
+    return f"{name.replace('-', '_')}_v2.txt" if dataset == "pku2" else f"{name}.txt"
+
+
+def _check_videos(protocol: str, dataset: str, table: pd.DataFrame) -> None:
+    videos = table.drop_duplicates("item")[f"official_{protocol}"].value_counts()
+    counts = (int(videos.get("train", 0)), int(videos.get("test", 0)))
+    if dataset == "pku1" and counts != PKU1_VIDEOS[protocol]:
+        raise StarsBenchError(f"{dataset} {protocol}: {counts} videos, published are {PKU1_VIDEOS[protocol]}")
