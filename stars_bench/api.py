@@ -7,6 +7,7 @@ V joints, M bodies.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,102 @@ if TYPE_CHECKING:
 
 AbsentBody = Literal["zero", "duplicate"]
 """What a batch puts where a clip has one body only: zeros, or a copy of the first body."""
+
+
+# --------------------------------------------------------------------------------------------- publications
+
+BIBTEX_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:.+_-]*")
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A publication, as a bibliography lists it: plain Unicode text, no LaTeX.
+
+    Args:
+        key: Of the BibTeX entry: letters, digits and `:.+_-`, such as `mehraban2024stars`.
+        title: The title as printed.
+        authors: All of them as BibTeX joins them: `Family, Given and Family, Given`. Default: none.
+        venue: Conference or journal in its usual short form. Default: none.
+        year: Of the publication. Default: none.
+        kind: The type of the BibTeX entry. Default: a paper at a conference.
+        arxiv: Number on arXiv, such as `2407.10935`. Default: none.
+        doi: Default: none.
+        url: Default: none.
+
+    Raises:
+        ValueError: The key is not one, the title is empty, or a text has more than one line.
+    """
+
+    key: str
+    title: str
+    authors: str = ""
+    venue: str = ""
+    year: int | None = None
+    kind: Literal["inproceedings", "article", "misc"] = "inproceedings"
+    arxiv: str = ""
+    doi: str = ""
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        if not BIBTEX_KEY.fullmatch(self.key):
+            raise ValueError(f"{self.key!r} cannot be the key of a citation: letters, digits and :.+_- only")
+        if not self.title.strip():
+            raise ValueError(f"the citation {self.key} needs a title")
+        for name in ("title", "authors", "venue", "arxiv", "doi", "url"):
+            if not all(character.isprintable() for character in getattr(self, name)):
+                raise ValueError(f"the {name} of the citation {self.key} must be one line")
+
+    def __str__(self) -> str:
+        """The publication in one line: `A. Shahroudy, J. Liu: Title. CVPR 2016. arXiv:1604.02808`."""
+        people = [_short(person) for person in self.authors.split(" and ") if person]
+        title = f"{', '.join(people)}: {self.title}" if people else self.title
+        place = " ".join(str(part) for part in (self.venue, self.year) if part)
+        found = f"arXiv:{self.arxiv}" if self.arxiv else f"doi:{self.doi}" if self.doi else self.url
+        return ". ".join(part for part in (title, place, found) if part)
+
+
+def _short(person: str) -> str:
+    """`Rajabi, Mohammad Javad` as `M. J. Rajabi`; names in one piece as they are."""
+    family, _, given = person.partition(", ")
+    initials = ["-".join(f"{part[0]}." for part in name.split("-") if part) for name in given.split()]
+    return " ".join([*initials, family])
+
+
+@dataclass(frozen=True)
+class TrainingTime:
+    """How long training takes on one machine.
+
+    Args:
+        hours: Wall-clock hours of the whole training.
+        hardware: The machine, such as `RTX 4090`.
+        source: Who says so: measured, computed or reported, by which program.
+    """
+
+    hours: float
+    hardware: str
+    source: str
+
+    def __str__(self) -> str:
+        """The time in one line: `20.5 h on an RTX 4090 (reported ...)`."""
+        time = f"{self.hours:g} h" if self.hours >= 1 else f"{60 * self.hours:.0f} min"
+        return f"{time} on {self.hardware} ({self.source})"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training under one preset costs.
+
+    Args:
+        work: What is computed, in a sentence or two: epochs, FLOP, memory, and on which data.
+        times: How long that takes, on machines of which it is known. Default: none.
+    """
+
+    work: str
+    times: tuple[TrainingTime, ...] = ()
+
+    def __str__(self) -> str:
+        """The work, then the times."""
+        return " ".join([self.work, *(f"{time}." for time in self.times)])
 
 
 # ------------------------------------------------------------------------------------------------ datasets
@@ -137,7 +234,7 @@ class DatasetSpec:
     expected_clips: int | None
     where: str  # how to get the raw files and what to do with them: one line
     licence: str
-    citation: str
+    citation: Citation
     expected_names: Callable[[], Sequence[str]] | None = None  # all clips of the complete dataset, where known
     read_name: Callable[[str], NameFacts] | None = None
     """What a clip's name says; ValueError: no name of this dataset. Imported files hold names and nothing else."""
@@ -177,7 +274,7 @@ class ProtocolSpec:
     Args:
         split: takes the clip table, and a config where the protocol has settings (`Config`, a pydantic model, changed
         by `--set protocol.key=value`). expected, expected_bank: clips of (train, test) and of the bank by dataset, when
-        complete. evaluations: what `--eval all` runs.
+        complete. evaluations: what `--eval all` runs. source: the paper or program whose rule it is, in one line.
     """
 
     name: str
@@ -189,6 +286,7 @@ class ProtocolSpec:
     expected_bank: Mapping[str, int] = field(default_factory=dict)
     evaluations: tuple[str, ...] = ("knn", "linear", "finetune", "semi", "clusters")
     Config: type[BaseModel] | None = None
+    source: str = ""
 
 
 # --------------------------------------------------------------------------------------- methods, encoders
@@ -265,6 +363,10 @@ class Method(Protocol):
     Optional: `needs_labels`, `build(config, num_joints)` (its encoder without training, for checkpoints), `starts_from`
     (names of methods whose encoders stand for its first stage: fit then finds one in `run.start`), `evaluations` (what
     to run beside the protocol's: "classifier" where the encoder classifies).
+
+    Facts that lists, records and reports print, each optional: `citations` (the papers, the method's own first),
+    `costs` (by preset), `official_checkpoints` (programs whose checkpoints its stages can be written as: "mamp",
+    "stars"; not inherited, since a subclass trains something else until it says that it does not).
     """
 
     name: ClassVar[str]
@@ -277,7 +379,9 @@ class Method(Protocol):
 class Evaluation(Protocol):
     """An evaluation: from an encoder and both parts to predictions for the test part, whose labels it never sees.
 
-    `run` takes a `stars_bench.evaluation.subject.Subject` and returns a list of its `Outcome`.
+    `run` takes a `stars_bench.evaluation.subject.Subject` and returns a list of its `Outcome`. Optional: `source`, one
+    line that names the paper or program whose definition it follows; a plain string, so that lists read it from the
+    source without importing anything.
     """
 
     name: ClassVar[str]

@@ -6,9 +6,7 @@ nor named is not imported because a file (a record, a checkpoint, prepared data)
 
 from __future__ import annotations
 
-import ast
 import importlib
-import importlib.util
 import os
 import sys
 from difflib import get_close_matches
@@ -19,6 +17,7 @@ from typing import Any
 
 from stars_bench.api import DatasetSpec, ProtocolSpec
 from stars_bench.errors import UsageError, one_line, printable
+from stars_bench.io import class_source
 from stars_bench.io.moved_modules import current
 
 BUILT_IN: dict[str, dict[str, str]] = {
@@ -178,15 +177,12 @@ def _is_a(kind: str, value: Any) -> bool:
 
 def summary(kind: str, name: str) -> str:
     """The first line of the docstring of a registered class, read from its source: nothing is imported."""
-    module_name, _, attribute = _targets(kind)[name].partition(":")
-    if module_name.endswith(DESCRIBED):
-        return ""
-    found = importlib.util.find_spec(module_name)
-    if found is None or found.origin is None:
-        return ""
-    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == attribute]
-    return (ast.get_docstring(classes[0]) or "").partition("\n")[0] if classes else ""
+    return class_source.summary(_targets(kind)[name])
+
+
+def fact(kind: str, name: str, attribute: str) -> Any:
+    """An attribute that a registered class writes as a literal, read from its source; None: it writes none."""
+    return class_source.fact(_targets(kind)[name], attribute)
 
 
 def installed(kind: str) -> dict[str, str]:

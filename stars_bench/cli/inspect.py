@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,35 +29,43 @@ def list_names(
         typer.Argument(metavar="KIND", help="datasets, profiles, protocols, methods, evaluations or presets."),
     ] = None,
     method: Annotated[
-        str | None, typer.Argument(metavar="METHOD", help="The presets of this method alone; default: of all.")
+        str | None, typer.Argument(metavar="METHOD", help="methods: all facts of this one; presets: of this one alone.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """What there is: datasets (and which are prepared), protocols, methods, evaluations, plug-ins included.
 
-    `list profiles -v` shows how each profile of each dataset cleans, with every parameter; `list presets` what those of
-    each method are and cost.
+    `list profiles -v` shows how each profile of each dataset cleans, with every parameter; `list methods NAME` the
+    papers, presets and official checkpoints of a method; `list presets` what the presets of each method cost.
     """
     from stars_bench.storage.shards import prepared_datasets
 
     kinds = list(registry.BUILT_IN)
     if kind not in (None, PROFILES, PRESETS, *kinds):
         raise UsageError(f"there is no list of {kind!r}: {', '.join([*kinds, PROFILES, PRESETS])}")
-    if method is not None and kind != PRESETS:
-        raise UsageError(f"list {kind} {method}: a METHOD is for list presets")
+    if method is not None and kind not in ("methods", PRESETS):
+        raise UsageError(f"list {kind} {method}: a METHOD is for list methods and list presets")
     prepared = {(found.name, found.profile.name) for found in prepared_datasets(data_dir)}
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "name", "what it is"):
         table.add_column(column)
-    for group in kinds if kind is None else [kind] * (kind in kinds):
+    if method is not None and kind == "methods":
+        table.add_row("method", *_facts(method))
+    for group in kinds if kind is None else [kind] * (kind in kinds and method is None):
         for name in registry.names(group):
-            text = registry.summary(group, name)  # of a class; datasets and protocols are objects, and cheap to load
+            text = escape(registry.summary(group, name))  # of a class; datasets and protocols are cheap to load
+            followed = registry.fact(group, name, "source")
             if not text:
                 spec = registry.load(group, name)
-                text = spec.title + _mark(any(dataset == name for dataset, _ in prepared))
+                text = escape(spec.title) + _mark(any(dataset == name for dataset, _ in prepared))
+                followed = getattr(spec, "source", None)
                 if kind == "datasets":
-                    text += f"\n[dim]cite: {spec.citation}\nlicence: {spec.licence}[/]"
+                    text += f"\n[dim]cite: {escape(str(spec.citation))}\nlicence: {escape(spec.licence)}[/]"
+            if kind is not None:
+                papers = registry.fact(group, name, "citations") or () if group == "methods" else ()
+                text += "".join(f"\n[dim]cite: {escape(str(paper))}[/]" for paper in papers)
+                text += f"\n[dim]source: {escape(followed)}[/]" if followed else ""
             table.add_row(group[:-1], name, text)
     if kind == PROFILES or (verbose and kind in (None, "datasets")):
         for name in registry.names("datasets"):
@@ -72,22 +79,23 @@ def list_names(
 
 
 def _presets(method: str) -> tuple[str, str]:
-    """A method's name, the names of its presets, and what its config says of them."""
+    """A method's name, the names of its presets, and what its class says that they cost."""
     from stars_bench.experiments.plan import DEFAULT_PRESETS
 
     found = registry.load("methods", method)
     names = getattr(found.Config, "presets", DEFAULT_PRESETS)
-    told = _costs(found.Config)
-    return found.name, "[bold]" + escape(", ".join(names)) + "[/]" + (f"\n[dim]{escape(told)}[/]" if told else "")
+    costs = [f"\n[dim]- {preset}: {escape(str(cost))}[/]" for preset, cost in getattr(found, "costs", {}).items()]
+    return found.name, "[bold]" + escape(", ".join(names)) + "[/]" + "".join(costs)
 
 
-def _costs(config: type) -> str:
-    """What the docstring of a config says after its first line, in lines as long as the terminal has them."""
-    paragraphs = (getdoc(config) or "").split("\n\n")[1:]
-    return "\n".join(
-        "\n- ".join(" ".join(part.split()) for part in ("\n" + paragraph).split("\n- ")).strip()
-        for paragraph in paragraphs
-    ).replace("`", "")
+def _facts(method: str) -> tuple[str, str]:
+    """A method's name, what it is, and what its class says of itself: papers, presets, official checkpoints."""
+    found = registry.load("methods", method)
+    lines = [escape((found.__doc__ or "").partition("\n")[0])]
+    lines += [f"[dim]cite: {escape(str(paper))}[/]" for paper in getattr(found, "citations", ())]
+    if official := vars(found).get("official_checkpoints", ()):
+        lines.append(f"[dim]export-checkpoint --format {' or '.join(official)}[/]")
+    return found.name, "\n".join([*lines, f"presets: {_presets(method)[1]}"])
 
 
 def _mark(prepared: bool) -> str:

@@ -15,7 +15,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import AbsentBody, Clip, DatasetSpec, Found, NameFacts, Profile, RawItem, SetAside, Source
+from stars_bench.api import (
+    AbsentBody,
+    Citation,
+    Clip,
+    DatasetSpec,
+    Found,
+    NameFacts,
+    Profile,
+    RawItem,
+    SetAside,
+    Source,
+)
 from stars_bench.datasets.cleaning.by_profile import clean_by
 from stars_bench.datasets.cleaning.mamp import MAMP_PARAMETERS, NothingLeft
 from stars_bench.datasets.cleaning.pyskl import PYSKL_PARAMETERS
@@ -33,13 +44,22 @@ SKELETON_FILE = re.compile(r"(?P<name>.*)\.skeleton(\.txt)?", re.IGNORECASE)
 NTU60_SETUPS, NTU120_SETUPS = 17, 32
 NTU60_CLASSES, NTU120_CLASSES = 60, 120
 
-CITATION_60 = (
-    "A. Shahroudy, J. Liu, T.-T. Ng, G. Wang: NTU RGB+D: A Large Scale Dataset for 3D Human Activity Analysis. "
-    "CVPR 2016"
+CITATION_60 = Citation(
+    "shahroudy2016ntu",
+    "NTU RGB+D: A Large Scale Dataset for 3D Human Activity Analysis",
+    authors="Shahroudy, Amir and Liu, Jun and Ng, Tian-Tsong and Wang, Gang",
+    venue="CVPR",
+    year=2016,
+    arxiv="1604.02808",
 )
-CITATION_120 = (
-    "J. Liu, A. Shahroudy, M. Perez, G. Wang, L.-Y. Duan, A. C. Kot: NTU RGB+D 120: A Large-Scale Benchmark for 3D "
-    "Human Activity Understanding. TPAMI 2019"
+CITATION_120 = Citation(
+    "liu2019ntu120",
+    "NTU RGB+D 120: A Large-Scale Benchmark for 3D Human Activity Understanding",
+    authors="Liu, Jun and Shahroudy, Amir and Perez, Mauricio and Wang, Gang and Duan, Ling-Yu and Kot, Alex C.",
+    venue="IEEE Transactions on Pattern Analysis and Machine Intelligence",
+    year=2019,
+    kind="article",
+    doi="10.1109/TPAMI.2019.2916873",
 )
 LICENCE = "academic research only, on request (https://rose1.ntu.edu.sg/dataset/actionRecognition); not redistributable"
 WHERE = "Request the skeleton archives at https://rose1.ntu.edu.sg/dataset/actionRecognition, then put {files} in DATA_DIR/raw or give --raw PATH"  # noqa: E501
@@ -199,7 +219,7 @@ def _spec(
     absent_body: AbsentBody,
     expected_clips: int,
     files: str,
-    citation: str,
+    citation: Citation,
 ) -> DatasetSpec:
     return DatasetSpec(
         name=name,

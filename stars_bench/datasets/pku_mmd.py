@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.api import Clip, DatasetSpec, Found, NameFacts, Profile, RawItem, SetAside, Source
+from stars_bench.api import Citation, Clip, DatasetSpec, Found, NameFacts, Profile, RawItem, SetAside, Source
 from stars_bench.datasets.cleaning.mamp import NothingLeft, as_bodies, centre
 from stars_bench.datasets.ntu import class_names
 from stars_bench.datasets.parsing.fingerprint import source_digest
@@ -44,9 +44,14 @@ Of a longer clip AimCLR keeps the middle 300 rows; under both slices the first 3
 BY_RULE = "the missing cross-view split file (camera M tests, by rule)"
 KNOWN_ERRATA = {("0043-L", 1, 4925, 4036)}  # a row of phase I as published: it ends before it starts
 
-CITATION = (
-    "C. Liu, Y. Hu, Y. Li, S. Song, J. Liu: PKU-MMD: A Large Scale Benchmark for Continuous Multi-Modal Human Action "
-    "Understanding. arXiv:1703.07475"
+CITATION = Citation(
+    "liu2017pkummd",
+    "PKU-MMD: A Large Scale Benchmark for Continuous Multi-Modal Human Action Understanding",
+    authors="Liu, Chunhui and Hu, Yueyu and Li, Yanghao and Song, Sijie and Liu, Jiaying",
+    venue="arXiv preprint",
+    year=2017,
+    kind="article",
+    arxiv="1703.07475",
 )
 LICENCE = "academic research only (https://www.icst.pku.edu.cn/struct/Projects/PKUMMD.html); not redistributable"
 WHERE = "Get skeletons, labels and split files of phase {phase} at https://www.icst.pku.edu.cn/struct/Projects/PKUMMD.html, then put them in DATA_DIR/raw/{name} or give --raw PATH"  # noqa: E501

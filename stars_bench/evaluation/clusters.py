@@ -46,6 +46,7 @@ class Clusters:
 
     name: ClassVar[str] = "clusters"
     Config: ClassVar[type[BaseModel]] = ClustersConfig
+    source: ClassVar[str] = "k-means and silhouette; the claim tested is that of STARS (arXiv:2407.10935)"
 
     def run(self, subject: Subject) -> list[Outcome]:
         """One outcome: cluster numbers, and in `extra` nearest clips (N, 10), sampled rows (S,) and their features."""

@@ -58,6 +58,7 @@ class FewShot:
 
     name: ClassVar[str] = "fewshot"
     Config: ClassVar[type[BaseModel]] = FewShotConfig
+    source: ClassVar[str] = "prototypical networks (arXiv:1703.05175), with cosine for the Euclidean distance"
 
     def run(self, subject: Subject) -> list[Outcome]:
         """One outcome for each ways, shots and classifier for which enough classes have enough clips.
@@ -129,6 +130,7 @@ class Exemplar:
 
     name: ClassVar[str] = "exemplar"
     Config: ClassVar[type[BaseModel]] = ExemplarConfig
+    source: ClassVar[str] = "the one-shot split of NTU RGB+D 120 (github shahroudy/NTURGB-D); cosine, as in k-NN"
 
     def run(self, subject: Subject) -> list[Outcome]:
         """One outcome for each classifier; where every class has one exemplar they are the same, and one is given."""

@@ -145,6 +145,7 @@ class Finetune:
 
     name: ClassVar[str] = "finetune"
     Config: ClassVar[type[BaseModel]] = FinetuneConfig
+    source: ClassVar[str] = "MAMP (arXiv:2308.07092) and its official program"
 
     def run(self, subject: Subject) -> list[Outcome]:
         """Trains on the labelled part; one outcome, with the predictions after every epoch that was looked at."""

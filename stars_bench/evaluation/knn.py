@@ -30,6 +30,7 @@ class KNN:
 
     name: ClassVar[str] = "knn"
     Config: ClassVar[type[BaseModel]] = KNNConfig
+    source: ClassVar[str] = "the official program of STARS (github TaatiTeam/STARS, knn_eval.py)"
 
     def run(self, subject: Subject) -> list[Outcome]:
         """One outcome for each k that the training part is large enough for."""

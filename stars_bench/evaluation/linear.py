@@ -77,6 +77,7 @@ class Linear:
 
     name: ClassVar[str] = "linear"
     Config: ClassVar[type[BaseModel]] = LinearConfig
+    source: ClassVar[str] = "MAMP (arXiv:2308.07092) and its official program"
 
     def run(self, subject: Subject) -> list[Outcome]:
         """Trains the probe on the training part; one outcome, with the predictions after every epoch."""

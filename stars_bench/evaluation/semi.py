@@ -51,6 +51,7 @@ class Semi:
 
     name: ClassVar[str] = "semi"
     Config: ClassVar[type[BaseModel]] = SemiConfig
+    source: ClassVar[str] = "MAMP (arXiv:2308.07092); the lists of clips are ours"
 
     def run(self, subject: Subject) -> list[Outcome]:
         """One outcome for each percentage and list; `extra` holds the names, their digest and the batch size."""

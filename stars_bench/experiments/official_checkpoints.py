@@ -45,7 +45,7 @@ class Layout:
 
     Args:
         title: the program. method: the registered method that it trains. stage: ours that trains the same weights, in
-        the methods of `trained_by` alone (mae's first stage predicts something else).
+        the methods whose `official_checkpoints` name the program (mae's first stage predicts something else).
         prefix: stands before the encoder's names. unused: what else it writes that no encoder needs, as regular
         expressions by what it is called. ours: prefixes of our names, and what they are there.
     """
@@ -53,7 +53,6 @@ class Layout:
     title: str
     method: str
     stage: str
-    trained_by: tuple[str, ...]
     prefix: str
     unused: Mapping[str, str]
     ours: Mapping[str, str]
@@ -64,7 +63,6 @@ LAYOUTS = {
         "MAMP",
         method="mamp",
         stage="stage1",
-        trained_by=("mamp", "stars", "stars-3stage", "stars+flip", "moco-tuning", "dino-tuning"),
         prefix="",
         unused={"decoder": r"decoder_.+", "mask token": "mask_token"},
         ours={"encoder.": "", "decoder_": "decoder_", "mask_token": "mask_token"},
@@ -73,7 +71,6 @@ LAYOUTS = {
         "STARS",
         method="stars",
         stage="stage2",
-        trained_by=("stars", "stars-3stage"),
         prefix="encoder_student.",
         unused={
             "head": r"encoder_student\.head\.(projector|predictor)\..+",
@@ -167,6 +164,14 @@ def interpolated(temp_embed: Tensor, segments: int) -> Tensor:
     """A temporal table (1, S, 1, D) for `segments` segments: bicubic along time, as both programs do it."""
     table = temp_embed.permute(0, 3, 1, 2)
     return F.interpolate(table, size=(segments, 1), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
+
+
+def trains(method: type, program: str) -> bool:
+    """Whether a stage of this method trains the weights of an official program, as the class itself says.
+
+    A subclass does not inherit this: it may train something else.
+    """
+    return program in vars(method).get("official_checkpoints", ())
 
 
 def write(path: Path, layout: Layout, module: Mapping[str, Tensor]) -> int:

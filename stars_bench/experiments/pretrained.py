@@ -283,10 +283,12 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
     file = stage_file(RunFolder(_file(path, seed).parent), form.stage)
     if file is None:
         raise UsageError(f"{path}: has trained no {form.stage}, which is what a checkpoint of {form.title} holds")
-    found, able = find(path, seed), form.trained_by
-    if found.target not in {registry.BUILT_IN["methods"][name] for name in able}:
+    found = find(path, seed)
+    if not official_checkpoints.trains(registry.load("methods", found.target), layout):
+        named = {name: registry.fact("methods", name, "official_checkpoints") for name in registry.BUILT_IN["methods"]}
+        able = ", ".join(name for name, programs in named.items() if layout in (programs or ()))
         raise UsageError(
-            f"{path}: the {form.stage} of {found.method} is not what {form.title} trains; that of {', '.join(able)} is"
+            f"{path}: the {form.stage} of {found.method} is not what {form.title} trains; that of {able} is"
         )
     return official_checkpoints.write(out, form, checkpoint.load(file)["module"])
 

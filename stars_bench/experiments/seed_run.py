@@ -269,6 +269,7 @@ class SeedRun:
             parameters=sum(parameter.numel() for parameter in encoder.parameters()),
             multiply_adds=multiply_adds(encoder, self.store.num_joints, plan.device),
             target=plan.target,
+            citations=tuple(getattr(plan.method, "citations", ())),
         )
 
     def _init_part(self) -> InitPart | None:
@@ -302,6 +303,7 @@ class SeedRun:
             complete=dataset.complete,
             absent_body=dataset.absent_body,
             stream=self.plan.request.stream,
+            citation=dataset.spec.citation,
         )
 
     def _environment_part(self) -> EnvironmentPart:

@@ -8,13 +8,14 @@ view without the temporal flip that the paper has (`time_flip`), nearest neighbo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
 
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from stars_bench.api import Run, Skeleton, TrainingClips
+from stars_bench.api import Citation, Cost, Run, Skeleton, TrainingClips
 from stars_bench.models.layers.augment import extreme_view
 from stars_bench.models.layers.contrast import enqueue
 from stars_bench.models.layers.encoder import bodies_of
@@ -22,15 +23,20 @@ from stars_bench.models.layers.skeleton_graph import mirrored_joints
 from stars_bench.models.layers.stgcn_net import STGCN
 from stars_bench.models.skeletonclr import QUICK, ContrastConfig, MomentumContrast, contrast
 
+AIMCLR = Citation(
+    "guo2022aimclr",
+    "Contrastive Learning from Extremely Augmented Skeleton Sequences for Self-supervised Action Recognition",
+    authors="Guo, Tianyu and Liu, Hong and Chen, Zhan and Liu, Mengyuan and Wang, Tao and Ding, Runwei",
+    venue="AAAI",
+    year=2022,
+    arxiv="2112.03590",
+)
+
 ENERGY_FLOOR = 1e-4
 
 
 class AimClrConfig(ContrastConfig):
-    """Settings of SkeletonCLR and of what AimCLR adds.
-
-    `paper` on NTU-60 x-sub, computed: 300 epochs of 8.5 GFLOP a clip (two views forward and back, a third forward),
-    1.0e17 FLOP, a sixth of MAMP's stage 1. `quick`: minutes on two CPU cores for some 300 clips.
-    """
+    """Settings of SkeletonCLR and of what AimCLR adds."""
 
     keep: float = Field(0.7, gt=0, lt=1, description="attention from which on features are dropped")
     mine_after: int = Field(150, ge=0, description="epochs before nearest neighbours count as positives")
@@ -126,6 +132,14 @@ class AimClr:
 
     name: ClassVar[str] = "aimclr"
     Config: ClassVar[type[BaseModel]] = AimClrConfig
+    citations: ClassVar[tuple[Citation, ...]] = (AIMCLR,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "NTU-60 x-sub, computed: 300 epochs of 8.5 GFLOP a clip (two views forward and back, a third "
+            "forward), 1.0e17 FLOP, a sixth of mamp's stage 1."
+        ),
+        "quick": Cost("Minutes on two CPU cores for some 300 clips."),
+    }
 
     def fit(self, clips: TrainingClips, run: Run) -> STGCN:
         """Pre-trains on the training part without labels.

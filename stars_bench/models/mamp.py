@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips, TrainingTime
 from stars_bench.data import random
 from stars_bench.models.layers.encoder import (
     SEGMENT,
@@ -28,6 +28,15 @@ from stars_bench.models.layers.encoder import (
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import decay_matrices_only, warmup_cosine
 from stars_bench.training.step import SplitStep
+
+MAMP = Citation(
+    "mao2023mamp",
+    "Masked Motion Predictors are Strong 3D Action Representation Learners",
+    authors="Mao, Yunyao and Deng, Jiajun and Zhou, Wengang and Fang, Yao and Ouyang, Wanli and Li, Houqiang",
+    venue="ICCV",
+    year=2023,
+    arxiv="2308.07092",
+)
 
 LARGE_DATASETS = ("ntu120", "pku1", "pku2")
 """Datasets on which the official configurations use a decoder of 5 blocks instead of 3."""
@@ -70,17 +79,7 @@ class MaskedConfig(EncoderConfig):
 
 
 class MampConfig(MaskedConfig):
-    """Settings of stage 1. The defaults are the official ones for NTU-60; `preset` knows the other datasets.
-
-    What presets cost (NTU-60 x-sub, 40,091 clips):
-
-    - `paper`: 400 epochs, 37.6 GFLOP a clip and step (58.6 with the decoder of NTU-120 and PKU-MMD), 6.0e17 FLOP in
-      all. Reported of the official code: 20.5 h on an RTX 4090, 29.9 h on an L20. Computed, not measured: 36 minutes
-      on an H100 that reaches 35 % of its bf16 products' speed (`benchmarks/train.py --row` extrapolates it).
-    - `paper-one-body`: bodies that are not there are left out of stage 1, which the published method keeps in: where
-      24 % of the clips show two bodies, 62 % of the work. Not the paper's numbers.
-    - `quick`: minutes on two CPU cores for some 300 clips.
-    """
+    """Settings of stage 1. The defaults are the official ones for NTU-60; `preset` knows the other datasets."""
 
     mask_tau: float = Field(0.80, gt=0, description="temperature of the motion-aware mask")
     skip_absent: bool = Field(False, description="leave absent bodies out of stage 1; published: they are in")
@@ -295,6 +294,24 @@ class Mamp:
 
     name: ClassVar[str] = "mamp"
     Config: ClassVar[type[BaseModel]] = MampConfig
+    citations: ClassVar[tuple[Citation, ...]] = (MAMP,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "NTU-60 x-sub, 40,091 clips: 400 epochs, 37.6 GFLOP a clip and step (58.6 with the decoder of "
+            "NTU-120 and PKU-MMD), 6.0e17 FLOP in all.",
+            (
+                TrainingTime(20.5, "an RTX 4090", "reported of the official code"),
+                TrainingTime(29.9, "an L20", "reported of the official code"),
+                TrainingTime(0.6, "an H100", "computed for 35 % of the speed of its bf16 products, not measured"),
+            ),
+        ),
+        "paper-one-body": Cost(
+            "Bodies that are absent are left out of stage 1, which the published method keeps in: where 24 % of "
+            "the clips show two bodies, 62 % of the work. Not the paper's numbers."
+        ),
+        "quick": Cost("Minutes on two CPU cores for some 300 clips."),
+    }
+    official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
         """Pre-trains on the training part without labels."""

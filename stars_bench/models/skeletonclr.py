@@ -9,6 +9,7 @@ body to the camera is not repeated. The copy starts equal, as in the paper; the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, ClassVar, Self, cast
 
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from stars_bench.api import Run, Skeleton, TrainingClips
+from stars_bench.api import Citation, Cost, Run, Skeleton, TrainingClips
 from stars_bench.models.layers.augment import normal_view
 from stars_bench.models.layers.contrast import enqueue, follow, momentum_logits, new_queue, own_key_loss
 from stars_bench.models.layers.nnclr import QUICK_STAGE2
@@ -27,13 +28,18 @@ from stars_bench.models.mamp import QUICK_STAGE1
 from stars_bench.models.stgcn import SgdConfig
 from stars_bench.training.step import SplitStep
 
+CROSSCLR = Citation(
+    "li2021crossclr",
+    "3D Human Action Representation Learning via Cross-View Consistency Pursuit",
+    authors="Li, Linguo and Wang, Minsi and Ni, Bingbing and Wang, Hang and Yang, Jiancheng and Zhang, Wenjun",
+    venue="CVPR",
+    year=2021,
+    arxiv="2104.14466",
+)
+
 
 class ContrastConfig(SgdConfig):
-    """Settings of contrastive learning with a momentum encoder.
-
-    `paper` on NTU-60 x-sub, computed: 300 epochs of 4.9 GFLOP a clip (one view forward and back, the copy's forward),
-    5.9e16 FLOP, a tenth of MAMP's stage 1. `quick`: minutes on two CPU cores for some 300 clips.
-    """
+    """Settings of contrastive learning with a momentum encoder."""
 
     frames: int = Field(50, ge=4)
     channels: int = Field(16, ge=1, description="width of the first blocks")
@@ -151,6 +157,14 @@ class SkeletonClr:
 
     name: ClassVar[str] = "skeletonclr"
     Config: ClassVar[type[BaseModel]] = ContrastConfig
+    citations: ClassVar[tuple[Citation, ...]] = (CROSSCLR,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "NTU-60 x-sub, computed: 300 epochs of 4.9 GFLOP a clip (one view forward and back, the copy's "
+            "forward), 5.9e16 FLOP, a tenth of mamp's stage 1."
+        ),
+        "quick": Cost("Minutes on two CPU cores for some 300 clips."),
+    }
 
     def fit(self, clips: TrainingClips, run: Run) -> STGCN:
         """Pre-trains on the training part without labels."""

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import TuningConfig, stage2_preset, tune
 from stars_bench.models.layers.tuning import UpperPart, first_stage
 from stars_bench.models.mamp import MampConfig, stage1_preset
 
+STARS = Citation(
+    "mehraban2024stars",
+    "STARS: Self-supervised Tuning for 3D Action Recognition in Skeleton Sequences",
+    authors="Mehraban, Soroush and Rajabi, Mohammad Javad and Iaboni, Andrea and Taati, Babak",
+    venue="arXiv preprint",
+    year=2024,
+    kind="article",
+    arxiv="2407.10935",
+)
+
 
 class StarsConfig(MampConfig, TuningConfig, UpperPart):
-    """Settings of both stages: those of MAMP, and the tuning's with the prefix `tune_`.
-
-    What presets cost beside `mamp`'s (stage 2 is short: 4 % of its FLOP):
-
-    - `paper`: official settings. NTU-60 x-sub: 50,000 distinct bodies, each 7.0 GFLOP once for the frozen half, then
-      21.1 GFLOP in every epoch, 2.1e16 FLOP in all; 38 GB to keep the frozen half (computed anew in every step, a third
-      more, on GPUs of less than 60 GB).
-    - `paper-10-epochs`: as the released two-stage file; half of stage 2.
-    - `paper-one-body`: `paper` with the one-body stage 1 of MAMP. `quick`: for a CPU.
-    """
+    """Settings of both stages: those of MAMP, and the tuning's with the prefix `tune_`."""
 
     presets: ClassVar[tuple[str, ...]] = ("paper", "paper-10-epochs", "paper-one-body", "quick")
 
@@ -38,6 +40,18 @@ class Stars:
 
     name: ClassVar[str] = "stars"
     Config: ClassVar[type[BaseModel]] = StarsConfig
+    citations: ClassVar[tuple[Citation, ...]] = (STARS,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "Stage 1 of mamp, and 4 % of its FLOP. NTU-60 x-sub: 50,000 distinct bodies, each 7.0 GFLOP once "
+            "for the frozen half, then 21.1 GFLOP in every epoch, 2.1e16 FLOP in all; 38 GB to keep the frozen "
+            "half (computed anew in every step, a third more, on GPUs of less than 60 GB)."
+        ),
+        "paper-10-epochs": Cost("As the released two-stage file: half of stage 2."),
+        "paper-one-body": Cost("As paper, with the one-body stage 1 of mamp."),
+        "quick": Cost("Stage 1 of mamp under quick, and a short stage 2."),
+    }
+    official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp", "stars")
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:

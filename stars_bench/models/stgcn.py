@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.skeleton_graph import spatial_partitions
 from stars_bench.models.layers.stgcn_net import STGCN, blank, initialise
 from stars_bench.models.mamp import QUICK_STAGE1
@@ -24,6 +24,15 @@ from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import step_decay
 from stars_bench.training.step import SplitStep
+
+STGCN_PAPER = Citation(
+    "yan2018stgcn",
+    "Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition",
+    authors="Yan, Sijie and Xiong, Yuanjun and Lin, Dahua",
+    venue="AAAI",
+    year=2018,
+    arxiv="1801.07455",
+)
 
 
 class SgdConfig(BaseModel):
@@ -66,11 +75,7 @@ class SgdConfig(BaseModel):
 
 
 class StgcnConfig(SgdConfig):
-    """Settings of the supervised network.
-
-    `paper` on NTU-60 x-sub, computed: 80 epochs of 103 GFLOP a clip, 3.3e17 FLOP, 55 % of MAMP's stage 1. `quick`:
-    minutes on two CPU cores for some 300 clips.
-    """
+    """Settings of the supervised network."""
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for both datasets
@@ -114,6 +119,11 @@ class Stgcn:
 
     name: ClassVar[str] = "stgcn"
     Config: ClassVar[type[BaseModel]] = StgcnConfig
+    citations: ClassVar[tuple[Citation, ...]] = (STGCN_PAPER,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost("NTU-60 x-sub, computed: 80 epochs of 103 GFLOP a clip, 3.3e17 FLOP, 55 % of mamp's stage 1."),
+        "quick": Cost("Minutes on two CPU cores for some 300 clips."),
+    }
     needs_labels: ClassVar[bool] = True
     evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
 

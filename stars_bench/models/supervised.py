@@ -12,18 +12,14 @@ from typing import Any, ClassVar, Self, cast
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.mamp import QUICK_STAGE1, EncoderConfig
+from stars_bench.models.mamp import MAMP, QUICK_STAGE1, EncoderConfig
 from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
 
 
 class SupervisedConfig(EncoderConfig, SupervisionConfig):
-    """The encoder's size and the settings of training with labels.
-
-    `paper` on NTU-60 x-sub: 100 epochs of 84 GFLOP a clip and step, 3.4e17 FLOP, 56 % of MAMP's stage 1.
-    `quick`: about a minute on two CPU cores for some 200 clips.
-    """
+    """The encoder's size and the settings of training with labels."""
 
     layer_decay: float = Field(1.0, gt=0, le=1, description="factor on the rate per layer towards the input")
 
@@ -74,6 +70,11 @@ class Supervised:
 
     name: ClassVar[str] = "supervised"
     Config: ClassVar[type[BaseModel]] = SupervisedConfig
+    citations: ClassVar[tuple[Citation, ...]] = (MAMP,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost("NTU-60 x-sub: 100 epochs of 84 GFLOP a clip and step, 3.4e17 FLOP, 56 % of mamp's stage 1."),
+        "quick": Cost("About a minute on two CPU cores for some 200 clips."),
+    }
     needs_labels: ClassVar[bool] = True
     evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
 

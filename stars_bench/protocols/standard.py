@@ -53,6 +53,10 @@ XSUB = ProtocolSpec(
     name="xsub",
     title="cross-subject",
     rule="published lists of training performers (NTU) or videos (PKU-MMD)",
+    source=(
+        "NTU RGB+D (CVPR 2016) and NTU RGB+D 120 (TPAMI 2019), github shahroudy/NTURGB-D; "
+        "PKU-MMD (arXiv:1703.07475): its split files"
+    ),
     datasets=("ntu60", "ntu120", "pku1", "pku2", "synthetic"),
     split=cross_subject,
     expected={"ntu60": (40_091, 16_487), "ntu120": (63_026, 50_919)},
@@ -61,6 +65,7 @@ XVIEW = ProtocolSpec(
     name="xview",
     title="cross-view",
     rule="NTU: cameras 2 and 3 train, camera 1 tests; PKU-MMD: its file (camera M tests)",
+    source="NTU RGB+D (CVPR 2016), github shahroudy/NTURGB-D; PKU-MMD (arXiv:1703.07475): its split files",
     datasets=("ntu60", "pku1", "pku2", "synthetic"),
     split=cross_view,
     expected={"ntu60": (37_646, 18_932)},
@@ -69,6 +74,7 @@ XSET = ProtocolSpec(
     name="xset",
     title="cross-setup",
     rule="even setups train, odd setups test",
+    source="NTU RGB+D 120 (TPAMI 2019), github shahroudy/NTURGB-D",
     datasets=("ntu120", "synthetic"),
     split=cross_setup,
     expected={"ntu120": (54_468, 59_477)},

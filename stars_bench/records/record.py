@@ -13,12 +13,12 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stars_bench.api import AbsentBody
+from stars_bench.api import AbsentBody, Citation
 from stars_bench.errors import StarsBenchError, of_validation, one_line
 from stars_bench.io.files import digest_json, path_part
 from stars_bench.io.moved_modules import current
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 LAST_EPOCH = "last epoch"
 UNMARKED_PRESETS = ("paper", "default")
 """`default` is for methods that have no presets: their Config as it stands."""
@@ -42,6 +42,7 @@ class MethodPart(_Part):
     """What was trained. `preset` names where the config came from; anything but paper or default is marked.
 
     Multiply-adds are those of the encoder's matrix products for one clip of two bodies; None before schema 4.
+    `citations`: the papers that the method's class names; None before schema 6.
     """
 
     name: str
@@ -50,10 +51,11 @@ class MethodPart(_Part):
     parameters: Count
     multiply_adds: Count | None = None
     target: Annotated[str, AfterValidator(current)] = Field(description="module:Class, as its module is called today")
+    citations: tuple[Citation, ...] | None = None
 
 
 class DatasetPart(_Part):
-    """What it was trained on: the prepared dataset, and whether it is the whole of it."""
+    """What it was trained on: the prepared dataset, whether it is the whole of it, and whom to cite (schema 6)."""
 
     name: str
     profile: str
@@ -63,6 +65,7 @@ class DatasetPart(_Part):
     complete: bool
     absent_body: AbsentBody
     stream: str = "joint"
+    citation: Citation | None = None
 
 
 class ProtocolPart(_Part):
@@ -220,7 +223,7 @@ class PredictionsPart(_Part):
 class Record(_Part):
     """One result. Times are ISO 8601 in UTC."""
 
-    schema_version: Literal[1, 2, 3, 4, 5] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4, 5, 6] = SCHEMA_VERSION
     status: Literal["done"] = "done"
     method: MethodPart
     dataset: DatasetPart

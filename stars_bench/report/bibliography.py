@@ -1,98 +1,23 @@
-"""What a report cites, as BibTeX: papers of methods, and the places where published numbers were read."""
+"""What a report cites, as BibTeX: papers of methods and datasets, and the places where published numbers were read.
+
+A measured row cites what its record says; `run` took that from the method's class and the dataset's spec. Published
+rows, and records from before schema 6, have a name alone: shipped methods say theirs, `bibliography.toml` has others.
+"""
 
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cache, partial
+from importlib.resources import files
+from typing import Any
 
+from stars_bench import registry
+from stars_bench.api import Citation
+from stars_bench.records.record import Record
 from stars_bench.report.latex_escape import escape
-
-
-class Paper(NamedTuple):
-    """A paper: its key in the .bib file, authors as BibTeX writes them, and where it appeared."""
-
-    key: str
-    authors: str
-    title: str
-    venue: str
-    year: int
-    arxiv: str
-
-
-STARS = Paper(
-    "mehraban2024stars",
-    "Mehraban, Soroush and Rajabi, Mohammad Javad and Iaboni, Andrea and Taati, Babak",
-    "STARS: Self-supervised Tuning for 3D Action Recognition in Skeleton Sequences",
-    "arXiv preprint",
-    2024,
-    "2407.10935",
-)
-MAMP = Paper(
-    "mao2023mamp",
-    "Mao, Yunyao and Deng, Jiajun and Zhou, Wengang and Fang, Yao and Ouyang, Wanli and Li, Houqiang",
-    "Masked Motion Predictors are Strong 3D Action Representation Learners",
-    "ICCV",
-    2023,
-    "2308.07092",
-)
-NNCLR = Paper(
-    "dwibedi2021nnclr",
-    "Dwibedi, Debidatta and Aytar, Yusuf and Tompson, Jonathan and Sermanet, Pierre and Zisserman, Andrew",
-    "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual Representations",
-    "ICCV",
-    2021,
-    "2104.14548",
-)
-MAE = Paper(
-    "he2022mae",
-    "He, Kaiming and Chen, Xinlei and Xie, Saining and Li, Yanghao and Doll{\\'a}r, Piotr and Girshick, Ross",
-    "Masked Autoencoders Are Scalable Vision Learners",
-    "CVPR",
-    2022,
-    "2111.06377",
-)
-CROSSCLR = Paper(
-    "li2021crossclr",
-    "Li, Linguo and Wang, Minsi and Ni, Bingbing and Wang, Hang and Yang, Jiancheng and Zhang, Wenjun",
-    "3D Human Action Representation Learning via Cross-View Consistency Pursuit",
-    "CVPR",
-    2021,
-    "2104.14466",
-)
-AIMCLR = Paper(
-    "guo2022aimclr",
-    "Guo, Tianyu and Liu, Hong and Chen, Zhan and Liu, Mengyuan and Wang, Tao and Ding, Runwei",
-    "Contrastive Learning from Extremely Augmented Skeleton Sequences for Self-supervised Action Recognition",
-    "AAAI",
-    2022,
-    "2112.03590",
-)
-STGCN = Paper(
-    "yan2018stgcn",
-    "Yan, Sijie and Xiong, Yuanjun and Lin, Dahua",
-    "Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition",
-    "AAAI",
-    2018,
-    "1801.07455",
-)
-PAPERS = {
-    "stars": (STARS,),
-    "stars-3stage": (STARS,),
-    "stars+flip": (STARS,),
-    "moco-tuning": (STARS,),
-    "dino-tuning": (STARS,),
-    "mamp": (MAMP,),
-    "mamp+nnclr": (MAMP, NNCLR),
-    "nnclr-scratch": (NNCLR,),
-    "mae": (MAE, MAMP),
-    "skeletonclr": (CROSSCLR,),
-    "crossclr": (CROSSCLR,),
-    "aimclr": (AIMCLR,),
-    "stgcn": (STGCN,),
-    "st-gcn": (STGCN,),
-}
-"""By name of a method, as this package or published tables write it, in lower case."""
 
 
 @dataclass
@@ -101,18 +26,34 @@ class Bibliography:
 
     entries: dict[str, str] = field(default_factory=dict)
 
-    def cite_method(self, name: str) -> list[str]:
-        """Keys of a method's papers; none where they are not known here (a plug-in's)."""
-        papers = PAPERS.get(name.casefold(), ())
-        for paper in papers:
-            self.entries.setdefault(paper.key, _article(paper))
-        return [paper.key for paper in papers]
+    def cite(self, citations: Sequence[Citation]) -> list[str]:
+        """Keys of publications; another publication that claims a key already taken gets a number behind it."""
+        return [self._add(one.key, partial(_article, one)) for one in citations]
+
+    def cite_method(self, record: Record) -> list[str]:
+        """Keys of the papers of a measured method; none where its class names none."""
+        known = record.method.citations
+        return self.cite(papers_named(record.method.name) if known is None else known)
+
+    def cite_dataset(self, record: Record) -> list[str]:
+        """The key of the dataset's paper; none where it is not known."""
+        name, known = record.dataset.name, record.dataset.citation
+        if known is None and name in registry.BUILT_IN["datasets"]:  # a record from before schema 6
+            known = registry.load("datasets", name).citation
+        return [] if known is None else self.cite([known])
+
+    def cite_published(self, method: str) -> list[str]:
+        """Keys of the papers of a method as published tables write it; none where they are not known here."""
+        return self.cite(papers_named(method))
 
     def cite_source(self, source: str) -> str:
         """Key of the place where a number was read, e.g. `github:TaatiTeam/STARS/README.md`."""
         stem = re.sub(r"[^A-Za-z0-9]+", "-", source.removeprefix("github:")).strip("-")[:48].strip("-") or "source"
+        return self._add(stem, partial(_source, source))
+
+    def _add(self, stem: str, entry: Callable[[str], str]) -> str:
         key, number = stem, 1
-        while (entry := _source(key, source)) != self.entries.setdefault(key, entry):
+        while entry(key) != self.entries.setdefault(key, entry(key)):
             number += 1
             key = f"{stem}-{number}"
         return key
@@ -123,18 +64,50 @@ class Bibliography:
         return "\n".join(self.entries.values())
 
 
-def _article(paper: Paper) -> str:
+def papers_named(method: str) -> tuple[Citation, ...]:
+    """The papers of a method of which nothing but the name is known.
+
+    Args:
+        method: As this package or published tables write it, in any case.
+    """
+    name = method.casefold()
+    if name in (papers := _only_published()):
+        return (papers[name],)
+    shipped = _same_paper().get(name, name)
+    if shipped not in registry.BUILT_IN["methods"]:
+        return ()
+    return registry.fact("methods", shipped, "citations") or ()
+
+
+@cache
+def _file() -> dict[str, Any]:
+    return tomllib.loads(files("stars_bench.report").joinpath("bibliography.toml").read_text(encoding="utf-8"))
+
+
+def _same_paper() -> dict[str, str]:
+    return {name.casefold(): method for name, method in _file()["same_paper"].items()}
+
+
+@cache
+def _only_published() -> dict[str, Citation]:
+    return {name.casefold(): Citation(**entry) for name, entry in _file()["paper"].items()}
+
+
+def _article(paper: Citation, key: str) -> str:
+    place = {"inproceedings": "booktitle", "article": "journal", "misc": "howpublished"}[paper.kind]
     fields = {
-        "author": paper.authors,
-        "title": f"{{{paper.title}}}",
-        "booktitle" if paper.venue.isupper() else "journal": paper.venue,
-        "year": str(paper.year),
-        "note": f"arXiv:{paper.arxiv}",
+        "author": escape(paper.authors),
+        "title": f"{{{escape(paper.title)}}}",
+        place: escape(paper.venue),
+        "year": str(paper.year or ""),
+        "doi": escape(paper.doi),
+        "url": escape(paper.url),
+        "note": f"arXiv:{escape(paper.arxiv)}" if paper.arxiv else "",
     }
-    return _entry("inproceedings" if paper.venue.isupper() else "article", paper.key, fields)
+    return _entry(paper.kind, key, {name: value for name, value in fields.items() if value})
 
 
-def _source(key: str, source: str) -> str:
+def _source(source: str, key: str) -> str:
     where = source.removeprefix("github:")
     told = f"github.com/{where}" if where != source else source
     return _entry("misc", key, {"key": key, "title": "{Results}", "howpublished": escape(told, breakable=True)})

@@ -6,15 +6,16 @@ is cited is in a .bib file of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from stars_bench.errors import UsageError
 from stars_bench.records.published import Published
+from stars_bench.records.record import Record
 from stars_bench.report.bibliography import Bibliography
 from stars_bench.report.latex_escape import escape
-from stars_bench.report.results.result import PublishedResult
+from stars_bench.report.results.result import PublishedResult, Result
 from stars_bench.report.table import BEST, NOTHING, SECOND, Cell, Row, Table
 
 ROWS_PER_PAGE = 36
@@ -81,8 +82,13 @@ class _Cites:
         self.bibliography, self.cites = bibliography, cites
         self.remarks: dict[str, str] = {}
 
-    def method(self, name: str) -> str:
-        return self._cite(self.bibliography.cite_method(name))
+    def methods(self, records: Iterable[Record]) -> str:
+        """The papers of what was measured."""
+        return self._cite([key for record in records for key in self.bibliography.cite_method(record)])
+
+    def datasets(self, records: Iterable[Record]) -> str:
+        """The papers of what it was measured on."""
+        return self._cite([key for record in records for key in self.bibliography.cite_dataset(record)])
 
     def published(self, row: Row) -> str:
         """What follows the label of a published row."""
@@ -90,7 +96,7 @@ class _Cites:
         sources = dict.fromkeys(result.number.source for result in results)
         if not self.cites:
             return "".join(self._remark(f"Read in {escape(source, breakable=True)}.") for source in sources)
-        keys = [*self.bibliography.cite_method(row.method), *map(self.bibliography.cite_source, sources)]
+        keys = [*self.bibliography.cite_published(row.method), *map(self.bibliography.cite_source, sources)]
         signs = ""
         if any(result.number.confidence == "secondary" for result in results):
             signs += self._remark("Second-hand: as another publication quotes it.")
@@ -132,7 +138,8 @@ def _float(table: Table, part: _Part, cites: _Cites, first: bool, last: bool) ->
     both = [*measured, *([r"\midrule"] if measured and published else []), *published]
     kind = "table*" if _characters(table) > CHARACTERS_PER_TEXT_COLUMN else "table"
     title = escape(f"{table.title}: {table.subtitle}")
-    caption = f"{title}." if first else f"{escape(table.title)} (continued)."
+    data = cites.datasets(record for row in table.measured for record in _records(row))
+    caption = f"{title}{data}." if first else f"{escape(table.title)} (continued)."
     if first and any(cell.rank for row in table.measured for cell in row.cells):
         caption += r" Best measured number in bold, second underlined."
     return "\n".join(
@@ -181,7 +188,13 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _label(row: Row, cites: _Cites) -> str:
-    return f"{escape(row.label)}{escape(row.signs)}{cites.method(row.method)}"
+    return f"{escape(row.label)}{escape(row.signs)}{cites.methods(_records(row))}"
+
+
+def _records(row: Row) -> Iterator[Record]:
+    """What the measured numbers of a row are from."""
+    results = [cell.value for cell in row.cells if isinstance(cell.value, Result)]
+    return (record for result in results for record in result.records)
 
 
 def _published(row: Row, cites: _Cites) -> str:

@@ -31,8 +31,12 @@ _SPECIAL = {
 }
 
 
+_ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"', "\u030c": "v ", "\u0327": "c "}
+"""Combining characters, and the commands of plain LaTeX that put them on a letter."""
+
+
 def escape(text: str, breakable: bool = False) -> str:
-    """Text as LaTeX. Letters that pdfLaTeX does not know are shown without accents, or as `?`.
+    """Text as LaTeX. Common accents are kept; other letters that pdfLaTeX does not know lose theirs, or become `?`.
 
     Args:
         breakable: lines may break after slashes, as in addresses.
@@ -48,6 +52,14 @@ def escape(text: str, breakable: bool = False) -> str:
         elif character.isascii():
             parts.append(character if character.isprintable() else "?")
         else:
-            plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-            parts.append(escape(plain) or "?")
+            parts.append(_accented(character))
     return "".join(parts)
+
+
+def _accented(character: str) -> str:
+    """A character that is not ASCII: an accented letter, what it can be spelt as, or `?`."""
+    letter, accent = (parts := unicodedata.normalize("NFD", character))[0], parts[1:]
+    if accent in _ACCENTS and letter.isascii():
+        return "{" + "\\" + _ACCENTS[accent] + (r"\i" if letter == "i" else letter) + "}"
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return escape(plain) or "?"

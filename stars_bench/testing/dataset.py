@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stars_bench import registry
-from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Skeleton
+from stars_bench.api import Citation, Clip, DatasetSpec, Found, Profile, RawItem, SetAside, Skeleton
 from stars_bench.datasets.raw_files import sources
 from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.plugins.scaffold import NAME
@@ -55,10 +55,12 @@ def check_dataset(dataset: DatasetSpec | str, raw: Path | Sequence[Path]) -> Non
 
 
 def _check_facts(spec: DatasetSpec, tell: Tell) -> None:
-    for field in ("name", "title", "where", "licence", "citation"):
+    for field in ("name", "title", "where", "licence"):
         value = getattr(spec, field)
         if not isinstance(value, str) or not value or "\n" in value:
             tell(f"{field} must be one line")
+    if not isinstance(spec.citation, Citation):
+        tell("citation must be a stars_bench.api.Citation: whom to cite")
     if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
         tell(f"name {spec.name!r} becomes a folder: lower-case letters and digits, words joined by - or _")
     if not spec.classes or len(set(spec.classes)) < len(spec.classes):

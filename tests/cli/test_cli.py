@@ -93,8 +93,16 @@ def test_list_presets_says_what_a_methods_presets_cost(tmp_path: Path) -> None:
     assert "mamp" not in stars_bench("list", "presets", "raw", cwd=tmp_path).stdout
     everything = stars_bench("list", "presets", cwd=tmp_path).stdout
     assert sum(line.startswith("preset ") for line in everything.splitlines()) == len(registry.names("methods"))
-    wrong = stars_bench("list", "methods", "stars", cwd=tmp_path)
-    assert (wrong.returncode, wrong.stderr) == (2, "error: list methods stars: a METHOD is for list presets\n")
+    wrong = stars_bench("list", "protocols", "stars", cwd=tmp_path)
+    told = "error: list protocols stars: a METHOD is for list methods and list presets\n"
+    assert (wrong.returncode, wrong.stderr) == (2, told)
+
+
+def test_list_methods_says_all_that_a_method_says_of_itself(tmp_path: Path) -> None:
+    told = " ".join(stars_bench("list", "methods", "mamp", cwd=tmp_path).stdout.split())
+    assert "Masked Motion Predictors are Strong 3D Action Representation Learners. ICCV 2023." in told
+    assert "export-checkpoint --format mamp" in told
+    assert "20.5 h on an RTX 4090 (reported of the official code)" in told
 
 
 def test_version(tmp_path: Path) -> None:

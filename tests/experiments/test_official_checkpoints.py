@@ -19,6 +19,7 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import official_checkpoints, pretrained
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MaskedPrediction
+from stars_bench.models.stars import Stars
 from tests.paths import GOLDEN
 
 FRAMES, DIM, DEPTH, HEADS = 24, 32, 4, 4  # of the golden encoders
@@ -293,3 +294,11 @@ def test_mamp_is_written_with_its_official_names(tmp_path: Path) -> None:
             tmp_path / "other.pth", official_checkpoints.LAYOUTS["mamp"], ours | {"teacher.x": torch.ones(1)}
         )
     assert not (tmp_path / "other.pth").exists()
+
+
+def test_a_subclass_does_not_inherit_what_its_stages_may_be_exported_as() -> None:
+    class Other(Stars):
+        pass
+
+    assert official_checkpoints.trains(Stars, "stars")
+    assert not official_checkpoints.trains(Other, "stars")

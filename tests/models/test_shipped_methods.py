@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from stars_bench import registry
+from stars_bench.experiments.plan import DEFAULT_PRESETS
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.testing.method import SMALL
 from stars_bench.training import loop
 from stars_bench.training.loop import Stage
 from stars_bench.training.stages import StageRun
 from tests.evaluation.small_subject import FRAMES, JOINTS, parts
+from tests.paths import ROOT
 from tests.stand_in_gpu import OnGpu, stand_in_gpu, waits
 
 METHODS = registry.names("methods")
@@ -170,7 +172,20 @@ def test_it_says_what_it_is_and_whose(name: str) -> None:
     method = registry.load("methods", name)
     told = importlib.import_module(method.__module__).__doc__
     assert registry.summary("methods", name).endswith(".")
+    assert registry.fact("methods", name, "citations") == getattr(method, "citations", None)
+    assert registry.fact("methods", name, "official_checkpoints") == vars(method).get("official_checkpoints")
+    assert bool(getattr(method, "citations", ())) == (name not in ("untrained", "raw"))
+    presets = getattr(method.Config, "presets", DEFAULT_PRESETS)
+    assert tuple(getattr(method, "costs", presets)) == presets
     assert "arXiv:" in told or name in ("untrained", "raw")
+
+
+def test_the_page_of_methods_names_the_papers_that_they_cite() -> None:
+    page = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
+    for name in METHODS:
+        row = next((line for line in page.splitlines() if line.startswith(f"| `{name}` | ")), None)
+        for paper in registry.fact("methods", name, "citations") or ():
+            assert row is None or paper.arxiv in row
 
 
 @pytest.mark.parametrize("name", METHODS)

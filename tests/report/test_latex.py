@@ -110,7 +110,8 @@ def test_without_a_file_the_sources_stand_under_the_table(make_record: MakeRecor
         (r"\input{x}", r"\textbackslash{}input\{x\}"),
         ("$x^2~", r"\$x\textasciicircum{}2\textasciitilde{}"),
         ("a -- b", "a -{}- b"),
-        ("café 中\nx", "cafe ? x"),
+        ("café 中\nx", r"caf{\'e} ? x"),
+        ("Fürst, Jégou, čí", r"F{\"u}rst, J{\'e}gou, {\v c}{\'\i}"),
     ],
 )
 def test_special_characters_are_printed_not_run(text: str, latex: str) -> None:

@@ -62,7 +62,7 @@ def not_finite(one):
 
 parents = SYNTHETIC.skeleton.parents
 FAULTS = {
-    "citation": ({"citation": ""}, "citation must be one line"),
+    "citation": ({"citation": "somebody"}, "citation must be a stars_bench.api.Citation"),
     "no folder": ({"name": "../x"}, "name '../x' becomes a folder"),
     "numbers as classes": ({"classes": (1, 2)}, "classes must have names: 1 is none"),
     "no skeleton": ({"skeleton": None}, "skeleton is not a stars_bench.api.Skeleton"),

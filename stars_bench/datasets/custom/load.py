@@ -53,7 +53,7 @@ def describe(path: Path) -> DatasetSpec:
         expected_clips=None,
         where=description.where,
         licence=description.licence,
-        citation=description.citation,
+        citation=description.cited,
         frame_rate=description.frame_rate,
         description=text if description.folder else f"folder = {_quoted(str(folder))}\n{text}",
     )

@@ -9,9 +9,9 @@ import re
 import warnings
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from stars_bench.api import Skeleton
+from stars_bench.api import Citation, Skeleton
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.datasets.skeletons.layouts import LAYOUTS, of_names
 
@@ -214,6 +214,10 @@ class SplitRule(Strict):
         return self
 
 
+def _line_or_table(value: object) -> str:
+    return "line" if isinstance(value, str) else "table"
+
+
 class Description(Strict):
     """The whole file."""
 
@@ -221,7 +225,9 @@ class Description(Strict):
     title: str
     classes: tuple[str, ...] = Field(min_length=1)
     licence: str
-    citation: str
+    citation: Annotated[
+        Annotated[str, Tag("line")] | Annotated[Citation, Tag("table")], Discriminator(_line_or_table)
+    ] = Field(description="whom to cite: a line, or a table with the fields of api.Citation")
     where: str = Field("Ask those who have the files.", description="how to get the raw files: one line")
     frame_rate: float = Field(30.0, gt=0, allow_inf_nan=False, description="frames a second")
     folder: str | None = Field(None, description="where the files named here lie; default: beside the description")
@@ -235,8 +241,8 @@ class Description(Strict):
 
     @field_validator("title", "licence", "citation", "where")
     @classmethod
-    def _is_a_line(cls, text: str) -> str:
-        if not text or "\n" in text:
+    def _is_a_line(cls, text: str | Citation) -> str | Citation:
+        if isinstance(text, str) and not (text.strip() and text.isprintable()):
             raise ValueError("must be one line")
         return text
 
@@ -248,6 +254,12 @@ class Description(Strict):
         if any(not name.strip() or not name.isprintable() for name in classes):
             raise ValueError("must have names, each on one line")
         return classes
+
+    @property
+    def cited(self) -> Citation:
+        """Whom to cite; a line alone becomes the title of an entry with the dataset's name as its key."""
+        line = self.citation
+        return line if isinstance(line, Citation) else Citation(self.name, line, kind="misc")
 
     @property
     def skeleton_of_clips(self) -> Skeleton:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside
+from stars_bench.api import Citation, Clip, DatasetSpec, Found, Profile, RawItem, SetAside
 from stars_bench.datasets import ntu
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 
-CITATION = "stars-bench, synthetic data: no publication"
+CITATION = Citation("stars-bench", "stars-bench: synthetic skeleton clips", kind="misc")
 LICENCE = "Apache-2.0"
 WHERE = "Write synthetic raw files with `stars-bench quickstart`, or give --raw PATH to some that you have"
 

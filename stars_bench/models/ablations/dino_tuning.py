@@ -14,6 +14,7 @@ teacher's momentum there stops a quarter of its way up to 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
 
 import torch
@@ -21,12 +22,25 @@ import torch.nn.functional as F
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.momentum_teacher import TeacherTuned
 from stars_bench.models.layers.nnclr import stage2_preset
 from stars_bench.models.layers.tuning import HeadsFirst, Part, TuningSettings, first_stage, tune_stages
 from stars_bench.models.mamp import MampConfig, stage1_preset
+from stars_bench.models.stars import STARS
+
+DINO = Citation(
+    "caron2021dino",
+    "Emerging Properties in Self-Supervised Vision Transformers",
+    authors=(
+        "Caron, Mathilde and Touvron, Hugo and Misra, Ishan"
+        " and Jégou, Hervé and Mairal, Julien and Bojanowski, Piotr and Joulin, Armand"
+    ),
+    venue="ICCV",
+    year=2021,
+    arxiv="2104.14294",
+)
 
 SINKHORN_ROUNDS = 3
 
@@ -42,11 +56,7 @@ class DinoSettings(TuningSettings, HeadsFirst):
 
 
 class DinoTuningConfig(MampConfig, DinoSettings):
-    """Settings of all stages.
-
-    `paper` costs the stage 1 of `mamp` and some per cent of it for the tuning, where beside the encoder the copy
-    that follows it runs forward. `paper-one-body`: with the one-body stage 1 of MAMP. `quick`: as that of `stars`.
-    """
+    """Settings of all stages."""
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
@@ -121,6 +131,16 @@ class DinoTuning:
 
     name: ClassVar[str] = "dino-tuning"
     Config: ClassVar[type[BaseModel]] = DinoTuningConfig
+    citations: ClassVar[tuple[Citation, ...]] = (STARS, DINO)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "Stage 1 of mamp, and some per cent of it for the tuning, where the copy that follows the encoder "
+            "runs forward, too."
+        ),
+        "paper-one-body": Cost("As paper, with the one-body stage 1 of mamp."),
+        "quick": Cost("As stars."),
+    }
+    official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:

@@ -6,20 +6,27 @@ holds it beside its own (`model_mae`, `pretrain_mae_*.yaml`) under the same sett
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.mamp import MaskedConfig, MaskedPrediction, stage1_preset, train_masked
+from stars_bench.models.mamp import MAMP, MaskedConfig, MaskedPrediction, stage1_preset, train_masked
+
+MAE = Citation(
+    "he2022mae",
+    "Masked Autoencoders Are Scalable Vision Learners",
+    authors="He, Kaiming and Chen, Xinlei and Xie, Saining and Li, Yanghao and Dollár, Piotr and Girshick, Ross",
+    venue="CVPR",
+    year=2022,
+    arxiv="2111.06377",
+)
 
 
 class MaeConfig(MaskedConfig):
-    """Settings of MAMP without those of the motion-aware mask.
-
-    Presets cost what those of `mamp` do: the same networks on as many tokens.
-    """
+    """Settings of MAMP without those of the motion-aware mask."""
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
@@ -33,6 +40,11 @@ class Mae:
 
     name: ClassVar[str] = "mae"
     Config: ClassVar[type[BaseModel]] = MaeConfig
+    citations: ClassVar[tuple[Citation, ...]] = (MAE, MAMP)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost("As mamp: the same networks on as many tokens."),
+        "quick": Cost("As mamp: the same networks on as many tokens."),
+    }
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
         """Pre-trains on the training part without labels."""

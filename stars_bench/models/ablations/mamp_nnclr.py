@@ -8,26 +8,34 @@ optimiser, schedule and epochs are MAMP's, queue, temperature and head STARS's, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
 
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.layers.nnclr import PREDICTOR_HIDDEN, QUICK_STAGE2, NeighbourTuning
-from stars_bench.models.mamp import MampConfig, MaskedPrediction, masked_stage, stage1_preset
+from stars_bench.models.layers.nnclr import NNCLR, PREDICTOR_HIDDEN, QUICK_STAGE2, NeighbourTuning
+from stars_bench.models.mamp import MAMP, MampConfig, MaskedPrediction, masked_stage, stage1_preset
 from stars_bench.training.step import SplitStep
+
+MAE_CT = Citation(
+    "lehner2024maect",
+    "Contrastive Tuning: A Little Help to Make Masked Autoencoders Forget",
+    authors=(
+        "Lehner, Johannes and Alkin, Benedikt and Fürst, Andreas"
+        " and Rumetshofer, Elisabeth and Miklautz, Lukas and Hochreiter, Sepp"
+    ),
+    venue="AAAI",
+    year=2024,
+    arxiv="2304.10520",
+)
 
 
 class MampNnclrConfig(MampConfig):
-    """Settings of MAMP and of the contrastive loss beside it.
-
-    `paper` costs the stage 1 of `mamp` and more than as much again, computed: on NTU-60 x-sub 42 GFLOP in every
-    epoch for each of 50,000 distinct bodies (the whole encoder on all tokens, forward and back), 8.4e17 FLOP.
-    `paper-one-body`: the masked part as in MAMP's. `quick`: some ten minutes on two CPU cores for some 300 clips.
-    """
+    """Settings of MAMP and of the contrastive loss beside it."""
 
     contrast_weight: float = Field(1.0, ge=0, description="of the contrastive loss; that of MAMP weighs 1")
     queue_size: int = Field(32_768, ge=2)
@@ -73,6 +81,15 @@ class MampNnclr:
 
     name: ClassVar[str] = "mamp+nnclr"
     Config: ClassVar[type[BaseModel]] = MampNnclrConfig
+    citations: ClassVar[tuple[Citation, ...]] = (MAMP, NNCLR, MAE_CT)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "Stage 1 of mamp, and more than as much again, computed. NTU-60 x-sub: 42 GFLOP in every epoch for "
+            "each of 50,000 distinct bodies (the whole encoder on all tokens, forward and back), 8.4e17 FLOP."
+        ),
+        "paper-one-body": Cost("As paper, with the masked part of mamp's paper-one-body."),
+        "quick": Cost("Some ten minutes on two CPU cores for some 300 clips."),
+    }
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
         """Pre-trains on the training part without labels."""

@@ -10,19 +10,30 @@ queue's pointer twice a step and so leaves gaps of old vectors; here the queue i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
 
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.contrast import enqueue, momentum_logits, new_queue, own_key_loss
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.momentum_teacher import TeacherTuned
 from stars_bench.models.layers.nnclr import ContrastiveHead, TuningConfig, stage2_preset
 from stars_bench.models.layers.tuning import HeadsFirst, first_stage, tune_stages
 from stars_bench.models.mamp import MampConfig, stage1_preset
+from stars_bench.models.stars import STARS
+
+MOCO = Citation(
+    "he2020moco",
+    "Momentum Contrast for Unsupervised Visual Representation Learning",
+    authors="He, Kaiming and Fan, Haoqi and Wu, Yuxin and Xie, Saining and Girshick, Ross",
+    venue="CVPR",
+    year=2020,
+    arxiv="1911.05722",
+)
 
 
 class MocoSettings(TuningConfig, HeadsFirst):
@@ -33,11 +44,7 @@ class MocoSettings(TuningConfig, HeadsFirst):
 
 
 class MocoTuningConfig(MampConfig, MocoSettings):
-    """Settings of all stages.
-
-    `paper` costs the stage 1 of `mamp` and some per cent of it for the tuning, where beside the encoder the copy
-    that follows it runs forward. `paper-one-body`: with the one-body stage 1 of MAMP. `quick`: as that of `stars`.
-    """
+    """Settings of all stages."""
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
@@ -86,6 +93,16 @@ class MocoTuning:
 
     name: ClassVar[str] = "moco-tuning"
     Config: ClassVar[type[BaseModel]] = MocoTuningConfig
+    citations: ClassVar[tuple[Citation, ...]] = (STARS, MOCO)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "Stage 1 of mamp, and some per cent of it for the tuning, where the copy that follows the encoder "
+            "runs forward, too."
+        ),
+        "paper-one-body": Cost("As paper, with the one-body stage 1 of mamp."),
+        "quick": Cost("As stars."),
+    }
+    official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:

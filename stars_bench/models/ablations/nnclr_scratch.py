@@ -6,13 +6,14 @@ published for it: the whole encoder learns, at one rate, for as many epochs as s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel, Field
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.layers.nnclr import NeighbourTuning, TuningConfig, stage2_preset, tune_by_neighbours
+from stars_bench.models.layers.nnclr import NNCLR, NeighbourTuning, TuningConfig, stage2_preset, tune_by_neighbours
 from stars_bench.models.mamp import QUICK_STAGE1, EncoderConfig
 
 EPOCHS = 400
@@ -20,11 +21,7 @@ EPOCHS = 400
 
 
 class NnclrScratchConfig(EncoderConfig, TuningConfig):
-    """The encoder's size and the settings of stage 2.
-
-    `paper` on NTU-60 x-sub, computed: 20 epochs of 42 GFLOP for each of 50,000 distinct bodies, 4.2e16 FLOP, 7 % of
-    MAMP's stage 1. `quick`: some ten minutes on two CPU cores for some 300 clips.
-    """
+    """The encoder's size and the settings of stage 2."""
 
     tune_epochs: int = Field(EPOCHS, ge=1)
     tune_layer_decay: float = Field(1.0, gt=0, le=1, description="factor on the rate per block downwards")
@@ -42,6 +39,14 @@ class NnclrScratch:
 
     name: ClassVar[str] = "nnclr-scratch"
     Config: ClassVar[type[BaseModel]] = NnclrScratchConfig
+    citations: ClassVar[tuple[Citation, ...]] = (NNCLR,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "NTU-60 x-sub, computed: 20 epochs of 42 GFLOP for each of 50,000 distinct bodies, 4.2e16 FLOP, 7 % "
+            "of mamp's stage 1."
+        ),
+        "quick": Cost("Some ten minutes on two CPU cores for some 300 clips."),
+    }
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
         """Trains on the training part without labels."""

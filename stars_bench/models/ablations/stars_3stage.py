@@ -8,24 +8,21 @@ decay is never passed on, so AdamW's 0.01 holds in both.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self, cast
 
 from pydantic import BaseModel, Field
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import TuningConfig, stage2_preset, tune
 from stars_bench.models.layers.tuning import HeadsFirst, UpperPart, first_stage
 from stars_bench.models.mamp import MampConfig, stage1_preset
+from stars_bench.models.stars import STARS
 
 
 class Stars3StageConfig(MampConfig, TuningConfig, HeadsFirst, UpperPart):
-    """Settings of all three stages.
-
-    `paper` costs stage 1 of `mamp`, one pass of the encoder over the training part for the heads (their 20 epochs
-    learn on kept features), and 10 epochs of tuning: half of the stage 2 of `stars`. `paper-one-body`: with the
-    one-body stage 1 of MAMP. `quick`: as that of `stars`.
-    """
+    """Settings of all three stages."""
 
     tune_epochs: int = Field(10, ge=1)
 
@@ -40,6 +37,16 @@ class Stars3Stage:
 
     name: ClassVar[str] = "stars-3stage"
     Config: ClassVar[type[BaseModel]] = Stars3StageConfig
+    citations: ClassVar[tuple[Citation, ...]] = (STARS,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "Stage 1 of mamp, one pass of the encoder over the training part for the heads (their 20 epochs "
+            "learn on kept features), and 10 epochs of tuning: half of the stage 2 of stars."
+        ),
+        "paper-one-body": Cost("As paper, with the one-body stage 1 of mamp."),
+        "quick": Cost("As stars."),
+    }
+    official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp", "stars")
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:

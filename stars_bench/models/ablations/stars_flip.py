@@ -8,21 +8,21 @@ in the official program the second view's prediction carries no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, cast
 
 import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.data import random
 from stars_bench.models.layers.augment import mirror
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import OFFICIAL_GRADIENT_SCALE, NeighbourTuning, TuningConfig
 from stars_bench.models.layers.skeleton_graph import mirrored_joints
 from stars_bench.models.layers.tuning import first_stage, tune_stages
-from stars_bench.models.stars import Stars, StarsConfig
+from stars_bench.models.stars import STARS, Stars, StarsConfig
 from stars_bench.training.step import SplitStep
 
 PROBABILITY = 0.5
@@ -74,13 +74,7 @@ class FlipTuning(NeighbourTuning):
 
 
 class StarsFlipConfig(StarsConfig):
-    """Settings of `stars`.
-
-    `paper` costs the stage 1 of `mamp` and twice the stage 2 of `stars`, computed: nothing of the frozen half can be
-    kept, as views differ in every step, and both go through the whole encoder: 42.2 GFLOP in every epoch for each of
-    50,000 distinct bodies of NTU-60 x-sub (7.0 a half and pass: four forward, two back), 4.2e16 FLOP. Its variants
-    (`paper-10-epochs`, `paper-one-body`) and `quick` are as those of `stars`.
-    """
+    """Settings of `stars`."""
 
 
 class StarsFlip(Stars):
@@ -88,6 +82,19 @@ class StarsFlip(Stars):
 
     name: ClassVar[str] = "stars+flip"
     Config: ClassVar[type[BaseModel]] = StarsFlipConfig
+    citations: ClassVar[tuple[Citation, ...]] = (STARS,)
+    costs: ClassVar[Mapping[str, Cost]] = {
+        "paper": Cost(
+            "Stage 1 of mamp, and twice the stage 2 of stars, computed: nothing of the frozen half can be kept, "
+            "as views differ in every step, and both go through the whole encoder. NTU-60 x-sub: 42.2 GFLOP in "
+            "every epoch for each of 50,000 distinct bodies (7.0 a half and pass: four forward, two back), "
+            "4.2e16 FLOP."
+        ),
+        "paper-10-epochs": Cost("Half of the tuning of paper."),
+        "paper-one-body": Cost("As paper, with the one-body stage 1 of mamp."),
+        "quick": Cost("As stars."),
+    }
+    official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
         """As `Stars.fit`.

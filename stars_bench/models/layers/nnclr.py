@@ -14,12 +14,21 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from stars_bench.api import Run, TrainingClips
+from stars_bench.api import Citation, Run, TrainingClips
 from stars_bench.models.layers.contrast import enqueue, new_queue
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.frozen_features import FrozenHalf
 from stars_bench.models.layers.tuning import Part, Tuned, TuningSettings, tune_stages
 from stars_bench.training.step import SplitStep
+
+NNCLR = Citation(
+    "dwibedi2021nnclr",
+    "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual Representations",
+    authors="Dwibedi, Debidatta and Aytar, Yusuf and Tompson, Jonathan and Sermanet, Pierre and Zisserman, Andrew",
+    venue="ICCV",
+    year=2021,
+    arxiv="2104.14548",
+)
 
 OFFICIAL_GRADIENT_SCALE = 0.5
 """The official gradient is that of half the reported loss; clipping and Adam's epsilon feel it."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from stars_bench import registry
+from stars_bench.api import Citation
 from stars_bench.datasets.custom import readers
 from stars_bench.datasets.custom.bodies import finished
 from stars_bench.datasets.custom.load import describe
@@ -376,3 +377,15 @@ def test_joints_of_ntu_are_own_ones_or_means_of_several() -> None:
 def test_every_ready_layout_can_be_described() -> None:
     for name, layout in LAYOUTS.items():
         assert JointLayout(layout=name).own("") is layout
+
+
+def test_whom_to_cite_is_a_line_or_a_table(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "csv", KINECT_V1.joints)
+    assert describe(path).citation == Citation("gym", "nobody", kind="misc")
+    table = 'citation = { key = "doe2026gym", title = "Gym", authors = "Doe, Jane", year = 2026 }'
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('citation = "nobody"', table), encoding="utf-8")
+    assert describe(path).citation == Citation("doe2026gym", "Gym", authors="Doe, Jane", year=2026)
+    path.write_text(text.replace('citation = "nobody"', table.replace("doe2026gym", "a key")), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"citation.*'a key' cannot be the key of a citation"):
+        describe(path)
