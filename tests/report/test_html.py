@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -129,6 +130,8 @@ def test_every_number_says_where_it_comes_from(page: str) -> None:
     cells = parsed.data["cells"]
     numbers = [int(a["data-cell"] or "") for tag, a in parsed.tags if tag == "button" and "data-cell" in a]
     assert sorted(numbers) == list(range(len(cells)))
+    for number, text in re.findall(r'data-cell="(\d+)">([^<]*)</button>', page):
+        assert str(cells[int(number)]["title"]).endswith(f": {text}")
     told = [dict(records[0]) for cell in cells if isinstance(records := cell["records"], list)]  # type: ignore[arg-type]
     measured = [one for one in told if "command" in one]
     assert len(measured) == 6
