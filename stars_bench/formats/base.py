@@ -34,9 +34,14 @@ class Incoming:
     """What a reader found in a file.
 
     Args:
-        clips: read one by one, once. total: how many. stated: {protocol: {part: names}}, who trains and tests as the
-        file says. made_up: whether the names are (the file has none). absent_body: what its fixed size puts for a
-        missing body. summary: what kind of clips these are. digest: tells the same file from another one.
+        clips: read one by one, once.
+        total: how many.
+        stated: {protocol: {part: names}}, the train/test splits that the file states.
+        absent_body: what its fixed size puts for a missing body.
+        summary: what kind of clips these are.
+        digest: tells the same file from another one.
+        unnamed: whether the file has no names, so that placeholders stand for them.
+        notes: what the user must know of how the file was read.
     """
 
     clips: Iterable[NamedClip | SetAside]
@@ -45,7 +50,7 @@ class Incoming:
     absent_body: AbsentBody
     summary: str
     digest: str
-    made_up: bool = False
+    unnamed: bool = False
     notes: Sequence[str] = ()
 
 

@@ -96,7 +96,7 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
             labels[part] = _labels(archive, part, len(spec.classes))
             _check_clips(archive, part, len(spec.skeleton.joints), len(labels[part]))
         digest = files.digest_json([(key, members[key].file_size, members[key].CRC) for key in KEYS])
-    name, names, made_up, notes = _names(path, spec, protocol, labels)
+    name, names, unnamed, notes = _names(path, spec, protocol, labels)
     absent = spec.profiles[spec.default_profile].absent_body
     return Incoming(
         clips=_clips(path, names, labels, absent),
@@ -105,7 +105,7 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
         absent_body=absent,
         summary=SUMMARY,
         digest=digest,
-        made_up=made_up,
+        unnamed=unnamed,
         notes=notes,
     )
 
@@ -165,7 +165,7 @@ def _clips(path: Path, names: Names, labels: Labels, absent: AbsentBody) -> Iter
 def _names(
     path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None, labels: Labels
 ) -> tuple[str, Names, bool, list[str]]:
-    """The protocol, the names of the clips of each part, whether they are made up, and what is to be said of them.
+    """The protocol, the names of the clips of each part, whether they are placeholders, and what is to be said of them.
 
     The published order gives the names where the file is complete; the labels, clip by clip, are the proof.
 
@@ -189,9 +189,11 @@ def _names(
         raise UsageError(
             f"{path}: which protocol of {spec.name} is it? Say --protocol {'|'.join(candidates)} ({reason})"
         )
-    made_up = {part: [f"imported-{part}-{number:06}" for number in range(1, len(labels[part]) + 1)] for part in PARTS}
-    note = f"{reason}, so the names are made up (imported-train-000001 ...) and only {protocol.name} works"
-    return protocol.name, made_up, True, [note]
+    placeholders = {
+        part: [f"imported-{part}-{number:06}" for number in range(1, len(labels[part]) + 1)] for part in PARTS
+    }
+    note = f"{reason}, so the names are placeholders (imported-train-000001 ...) and only {protocol.name} works"
+    return protocol.name, placeholders, True, [note]
 
 
 def _published(spec: DatasetSpec, candidates: Mapping[str, ProtocolSpec], labels: Labels) -> dict[str, Names]:

@@ -44,10 +44,10 @@ class Intake:
         self.first_ignored = ""
         self.notes: list[str] = []
         self.warnings: list[str] = []
-        names = spec.expected_names() if spec.expected_names is not None and not incoming.made_up else []
+        names = spec.expected_names() if spec.expected_names is not None and not incoming.unnamed else []
         self.setups = {int(name[1:4]) for name in names}
         """The setups of the complete dataset, where its names are known."""
-        self.by_file = incoming.made_up or spec.ships_splits
+        self.by_file = incoming.unnamed or spec.ships_splits
         """Whether the names do not tell who trains, so that the file's own lists have to."""
 
     def contents(self, progress: Progress | None) -> Iterator[ShardContent]:
@@ -97,7 +97,7 @@ class Intake:
 
     def _numbers(self, name: str) -> NameFacts | None:
         """What the name says; None, and a note of it, when the clip is not one of the dataset, as `prepare` decides."""
-        if self.incoming.made_up:
+        if self.incoming.unnamed:
             return NameFacts(name)
         try:
             numbers = None if self.spec.read_name is None else self.spec.read_name(name)
@@ -186,7 +186,7 @@ class Intake:
         """The report of the import."""
         found = Found((), ignored=dict(self.ignored))
         report = assess(self.spec, profile, found, self.incoming.total, list(self.kept), self.set_aside, {})
-        if not self.incoming.made_up:
+        if not self.incoming.unnamed:
             return report
-        # Made-up names cannot show what is missing, nor that nothing is, nor what does not belong there.
+        # Placeholders cannot show what is missing, nor that nothing is, nor what does not belong there.
         return replace(report, complete=False, missing={}, unlisted=0, first_unlisted="")

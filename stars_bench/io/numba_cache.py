@@ -1,8 +1,7 @@
 """How this package compiles loops with numba, and keeps what is compiled for the next process.
 
 Importing it imports numba, which takes a fifth of a second: modules that must start at once import what they compile
-when it pays (`datasets.parsing.choose_scanner`). Where numba is missing the functions stay plain Python: the same
-results, slowly.
+when it pays (`datasets.parsing.choose_scanner`).
 
 A function's compiled code is kept for as long as its file is unchanged: so whatever it calls, and the globals that it
 reads, must stand in one file with it.
@@ -14,10 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-try:
-    import numba
-except ImportError:
-    numba = None  # type: ignore[assignment]
+import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -27,7 +23,7 @@ ANY_ORDER: Mapping[str, Any] = {"fastmath": {"reassoc", "contract"}}
 
 def compiled(function: Function, options: Mapping[str, Any] = {}) -> Function:
     """Compiled at the first call from Python, or as a part of what calls it; runs without the GIL."""
-    return function if numba is None else cast(Function, numba.njit(nogil=True, **options)(function))
+    return cast(Function, numba.njit(nogil=True, **options)(function))
 
 
 def inlined(function: Function) -> Function:
@@ -37,8 +33,6 @@ def inlined(function: Function) -> Function:
 
 def kept(function: Function, options: Mapping[str, Any] = {}) -> Function:
     """Compiled, and kept on disk where a folder for it can be written. To be called from Python alone."""
-    if numba is None:
-        return function
     try:
         dispatcher = compiled(function, {**options, "cache": True})
     except RuntimeError:  # installed read-only and no home folder

@@ -141,12 +141,12 @@ def test_ntu_120_out_in_and_out_again_is_equal_bit_for_bit(
 
 
 @pytest.mark.parametrize("protocol", ["xsub", "xview"])
-def test_made_up_names_out_in_and_out_again_are_equal_bit_for_bit(
+def test_placeholder_names_out_in_and_out_again_are_equal_bit_for_bit(
     ntu60: PreparedDataset, protocol: str, tmp_path: Path
 ) -> None:
     export(ntu60, "mamp", tmp_path / "a.npz", protocol)
     report = import_file(tmp_path / "a.npz", "ntu60", tmp_path, protocol)
-    assert "the names are made up" in report.notes[0]
+    assert "the names are placeholders" in report.notes[0]
     back = open_dataset(tmp_path, "ntu60", "imported-mamp")
     assert back.table["name"].iloc[-1].startswith("imported-train-")
     assert not back.complete
@@ -171,7 +171,7 @@ def test_the_complete_file_gives_every_clip_its_true_name_and_all_protocols(
     assert (tmp_path / "b.npz").read_bytes() == (tmp_path / "c.npz").read_bytes()
 
 
-def test_labels_that_are_not_in_the_published_order_leave_the_names_made_up(
+def test_labels_that_are_not_in_the_published_order_leave_placeholders_for_names(
     ntu60: PreparedDataset, tmp_path: Path
 ) -> None:
     whole = replace(NTU60, expected_names=lambda: sorted(ntu60.table["name"]))

@@ -20,7 +20,7 @@ WORTH_COMPILING = 512 << 20  # bytes: what NumPy's scanner reads slower by about
 
 class _State:
     read = 0  # bytes, by NumPy's scanner
-    numba: bool | None = None  # whether compiled code is used; None: not decided
+    numba: bool | None = None  # whether compiled code is used; None: not yet decided
 
 
 def expect(num_bytes: int, text: bool = True) -> None:
@@ -48,12 +48,12 @@ def scanner(num_bytes: int) -> ModuleType:
     if _State.numba is None:
         _State.read += num_bytes
         if _State.read > WORTH_COMPILING:
-            _State.numba = _has_numba()
+            _State.numba = _can_compile()
     return compiled("scan_numba") or scan_numpy
 
 
 def compiled(name: str) -> ModuleType | None:
-    """A module of this folder that imports numba; None while, or where, numba is not used."""
+    """A module of this folder that imports numba; None while, or where, code is not compiled."""
     return _loaded(name) if _State.numba else None
 
 
@@ -62,10 +62,7 @@ def _loaded(name: str) -> ModuleType:
     return importlib.import_module(f"stars_bench.datasets.parsing.{name}")
 
 
-def _has_numba() -> bool:
-    """Whether numba is installed, fits this NumPy and this machine, and is not told to leave compiling be."""
-    try:
-        numba = importlib.import_module("numba")
-    except ImportError:
-        return False
+def _can_compile() -> bool:
+    """Whether the scanner fits this machine, and numba compiles (NUMBA_DISABLE_JIT is not set)."""
+    numba = importlib.import_module("numba")
     return sys.byteorder == "little" and not numba.config.DISABLE_JIT
