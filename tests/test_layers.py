@@ -1,8 +1,10 @@
-"""The house stands: imports go down, torch stays out of the floors that start at once, registered names exist."""
+"""The six layers hold, light rooms import no torch, folders and names keep to the rules; and the checks can fail."""
 
 from __future__ import annotations
 
-import ast
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,121 +12,284 @@ from pathlib import Path
 import pytest
 
 import stars_bench
-from stars_bench import registry
-from stars_bench.errors import UsageError
+from tests.layers import LAYER_OF, LAYERS, UNREADABLE, UPWARD, read_all, sources, violations
 
 PACKAGE = Path(stars_bench.__file__).parent
+TESTS = Path(__file__).parent
+FILES = sources(PACKAGE)
 
-FLOORS = {
-    "api": 1,
-    "errors": 1,
-    "registry": 1,
-    "io": 1,
-    "display": 1,
-    "_version": 1,
-    "protocols": 2,
-    "datasets": 2,
-    "storage": 2,
-    "preparation": 3,
-    "formats": 3,
-    "data": 3,
-    "training": 3,
-    "models": 4,
-    "evaluation": 4,
-    "records": 4,
-    "inspection": 5,
-    "viewer": 5,
-    "report": 5,
-    "experiments": 6,
-    "testing": 6,
-    "plugins": 6,
-    "cli": 7,
-    "__main__": 8,
-    "__init__": 1,
+# ------------------------------------------------------------------------------------------------ layers
+
+
+def test_the_layers_hold() -> None:
+    assert violations(FILES) == []
+
+
+def test_every_layer_is_there_and_nothing_else() -> None:
+    assert {path.split("/")[0].removesuffix(".py") for path in FILES} == {*LAYER_OF, "__init__", "__main__"}
+
+
+def test_every_listed_exception_is_needed() -> None:
+    found, _ = read_all(FILES)
+    used = {(one.source, one.target) for one in found}
+    for source, targets in UPWARD.items():
+        for target in targets:
+            assert any(s == source and t.startswith(target) for s, t in used), f"{source} no longer names {target}"
+    _, unread = read_all({path: text for path, text in FILES.items() if path not in {path for path, _ in UNREADABLE}})
+    assert unread == []
+    for path, text in UNREADABLE:
+        assert text.partition("(")[0] in FILES[path].replace('"', "'"), f"{path} no longer has {text}"
+
+
+NTU, RUNNER = "datasets/ntu.py", "experiments/runner.py"
+PLANTED = {
+    "upward": ({NTU: "from stars_bench.experiments import runner"}, "upward to experiments/runner.py"),
+    "upward, of a package": ({NTU: "from stars_bench import experiments"}, "upward to experiments/__init__.py"),
+    "upward, import a.b": ({NTU: "import stars_bench.experiments.runner"}, "upward to experiments/runner.py"),
+    "upward, import a.b as c": ({NTU: "import stars_bench.experiments.runner as r"}, "upward to experiments/runner.py"),
+    "upward, inside a function": (
+        {NTU: "def f():\n    from stars_bench.experiments.runner import run"},
+        "upward to experiments/runner.py",
+    ),
+    "upward, for type checkers": (
+        {NTU: "if TYPE_CHECKING:\n    from stars_bench.experiments.runner import run"},
+        "upward to experiments/runner.py",
+    ),
+    "upward, relative": ({NTU: "from ..experiments import runner"}, "upward to experiments/runner.py"),
+    "upward, relative, from a sub-folder": (
+        {"datasets/parsing/pku.py": "from ...experiments.runner import run"},
+        "upward to experiments/runner.py",
+    ),
+    "upward, relative, from a package": (
+        {"datasets/__init__.py": "from ..experiments import runner"},
+        "upward to experiments/runner.py",
+    ),
+    "upward, attribute of a package": (
+        {NTU: "from stars_bench import storage as s\nimport stars_bench\nstars_bench.experiments.runner.run"},
+        "upward to experiments/runner.py",
+    ),
+    "upward, the package itself": ({NTU: "import stars_bench\nstars_bench.prepare"}, "upward to __init__.py"),
+    "upward, import_module": (
+        {NTU: 'import importlib\nimportlib.import_module("stars_bench.experiments.runner")'},
+        "upward to experiments/runner.py",
+    ),
+    "upward, import_module under another name": (
+        {NTU: 'from importlib import import_module as get\nget("stars_bench.experiments.runner")'},
+        "upward to experiments/runner.py",
+    ),
+    "upward, import_module, relative": (
+        {NTU: 'importlib.import_module("..experiments.runner", __package__)'},
+        "upward to experiments/runner.py",
+    ),
+    "upward, __import__": ({NTU: '__import__("stars_bench.experiments.runner")'}, "upward to experiments/runner.py"),
+    "upward, a string as in the registry": (
+        {NTU: 'METHOD = {"stars": "stars_bench.models.stars:Stars"}'},
+        "upward to models/stars.py",
+    ),
+    "upward, the registry to another room": (
+        {"registry.py": 'X = "stars_bench.experiments.runner:run"'},
+        "upward to experiments/runner.py",
+    ),
+    "upward, a lazy name": ({"__init__.py": '_X = {"x": "stars_bench.report.html"}'}, "upward to report/html.py"),
+    "upward, resources": (
+        {"display/document.py": 'from importlib.resources import files\nfiles("stars_bench.report")'},
+        "upward to report/__init__.py",
+    ),
+    "unreadable, a variable": ({NTU: "importlib.import_module(name)"}, "cannot be read: importlib.import_module(name)"),
+    "unreadable, an f-string": (
+        {NTU: 'importlib.import_module(f"stars_bench.{name}")'},
+        "cannot be read: importlib.import_module(",
+    ),
+    "unreadable, an f-string elsewhere": ({NTU: 'X = f"stars_bench.{name}:Y"'}, "cannot be read: f'stars_bench."),
+    "unreadable, joined": ({NTU: 'X = "stars_bench." + name'}, "cannot be read: 'stars_bench.'"),
+    "unreadable, handed on": ({NTU: "get = importlib.import_module"}, "cannot be read: importlib.import_module"),
+    "circle of rooms": (
+        {
+            "protocols/semi.py": "from stars_bench.storage import shards",
+            "storage/shards.py": "from stars_bench.protocols import semi",
+        },
+        "stars_bench: a circle",
+    ),
+    "circle of rooms, of packages": (
+        {
+            "storage/quality.py": "from stars_bench import protocols",
+            "protocols/semi.py": "from stars_bench import storage",
+        },
+        "stars_bench: a circle",
+    ),
+    "circle of folders in a room": (
+        {
+            "datasets/parsing/numbers.py": "from stars_bench.datasets.synthetic import body",
+            "datasets/synthetic/body.py": "from stars_bench.datasets.parsing import numbers",
+        },
+        "datasets: a circle",
+    ),
+    "circle of a file and a folder": (
+        {
+            "datasets/synthetic/body.py": "from stars_bench.datasets import ntu",
+            NTU: "def f():\n    from .synthetic import body",
+        },
+        "datasets: a circle",
+    ),
+    "circle of files": (
+        {
+            "datasets/synthetic/body.py": "from stars_bench.datasets.synthetic import stage",
+            "datasets/synthetic/stage.py": "from stars_bench.datasets.synthetic.body import LENGTHS",
+        },
+        "datasets/synthetic: a circle",
+    ),
+    "circle of three": (
+        {
+            "datasets/synthetic/actions/mutual_actions.py": "from . import daily_actions",
+            "datasets/synthetic/actions/daily_actions.py": "from .first_actions import X",
+            "datasets/synthetic/actions/first_actions.py": 'import_module(".mutual_actions", __package__)',
+        },
+        "datasets/synthetic/actions: a circle",
+    ),
+    "a room without a layer": ({"utils/text.py": ""}, "utils is in no layer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("planted", "line"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_violation_is_reported(planted: dict[str, str], line: str) -> None:
+    changed = FILES | {path: f"{FILES.get(path, '')}\n{code}\n" for path, code in planted.items()}
+    assert any(line in found for found in violations(changed)), violations(changed)
+
+
+HARMLESS = {
+    "own layer": {"storage/shards.py": "from stars_bench.datasets import ntu"},
+    "downward string": {"models/stars.py": 'X = "stars_bench.datasets.ntu:NTU60"'},
+    "prose": {NTU: '"""As stars_bench.experiments.runner does."""\nX = "see stars_bench.experiments.runner"'},
+    "another package's module": {NTU: 'importlib.import_module("numba")'},
 }
-"""Rooms of the house (folders, or files of the top level) and their floors."""
-
-WITHOUT_TORCH = [
-    "api", "registry", "errors", "io.files", "preparation.prepare", "datasets.ntu",
-    "datasets.pku_mmd", "datasets.synthetic",
-    "preparation.verify", "inspection.raw_file", "inspection.dataset", "protocols.novel", "protocols.episodes",
-    "protocols.semi", "protocols.standard", "protocols.validation", "formats", "viewer.clips", "viewer.pictures",
-    "viewer.html", "report.leaderboard", "report.html", "records.store", "cli",
-]  # fmt: skip
 
 
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+@pytest.mark.parametrize("planted", HARMLESS.values(), ids=HARMLESS)
+def test_what_is_allowed_is_not_reported(planted: dict[str, str]) -> None:
+    changed = FILES | {path: f"{FILES[path]}\n{code}\n" for path, code in planted.items()}
+    assert set(violations(changed)) <= set(violations(FILES))
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms of this package that a file imports, annotations-only imports left out."""
-    tree = ast.parse(path.read_text())
-    hints = {
-        node
-        for guard in ast.walk(tree)
-        if isinstance(guard, ast.If) and ast.unparse(guard.test) == "TYPE_CHECKING"
-        for node in ast.walk(guard)
-    }
-    found = set()
-    for node in ast.walk(tree):
-        if node in hints:
-            continue
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "stars_bench":
-            parts = node.module.split(".")
-            names = [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
-            found |= {name if name in FLOORS else "__init__" for name in names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("stars_bench.")}
-    return found
+# ------------------------------------------------------------------------------------------ light imports
+
+LIGHT = {*LAYERS[0], *LAYERS[1], "preparation", "formats", "records", "report"}
+HEAVY = ("torch", "pandas", "h5py", "numba", "rich", "typer", "sklearn", "scipy", "matplotlib")
+WATCH = """
+import importlib, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name in forbidden:
+            raise ImportError(f"{module} imports {name}")
+forbidden, modules = set(sys.argv[1].split()), sys.argv[2].split()
+sys.meta_path.insert(0, Watch())
+for module in modules:
+    importlib.import_module(module)
+"""
 
 
-def test_every_room_has_a_floor() -> None:
-    assert {room(path) for path in PACKAGE.rglob("*.py")} == FLOORS.keys()
+def heavy_import(root: Path, modules: list[str], forbidden: tuple[str, ...]) -> str:
+    """Import modules of the package in `root` one after another: the first forbidden import of them, or nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, " ".join(forbidden), " ".join(modules)],
+        env=os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stderr.strip().rpartition("\n")[2]
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_imports_only_from_lower_floors_or_its_own_folder(path: Path) -> None:
-    own = room(path)
-    for other in imported_rooms(path):
-        assert other == own or FLOORS[other] <= FLOORS[own], f"{own} (floor {FLOORS[own]}) imports {other}"
+def light_modules() -> list[str]:
+    names = [path.removesuffix(".py").removesuffix("/__init__") for path in FILES]
+    return [f"stars_bench.{name.replace('/', '.')}" for name in names if name.split("/")[0] in LIGHT]
 
 
-def test_rooms_have_no_circles_inside() -> None:
-    for folder in (path for path in PACKAGE.iterdir() if path.is_dir() and (path / "__init__.py").exists()):
-        edges = {}
-        for path in folder.glob("*.py"):
-            prefix = f"stars_bench.{folder.name}."
-            tree = ast.parse(path.read_text())
-            targets = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
-            edges[path.stem] = {t.removeprefix(prefix).split(".")[0] for t in targets if t.startswith(prefix)}
-        while edges:
-            leaves = [name for name, to in edges.items() if not (to - {name}) & edges.keys()]
-            assert leaves, f"a circle in {folder.name}: {edges}"
-            for name in leaves:
-                del edges[name]
+def test_the_light_rooms_import_no_torch() -> None:
+    assert heavy_import(PACKAGE.parent, light_modules(), ("torch",)) == ""
 
 
-@pytest.mark.parametrize("module", WITHOUT_TORCH)
-def test_starts_without_torch(module: str) -> None:
-    code = f"import sys, stars_bench.{module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_the_package_and_its_contract_import_nothing_heavy() -> None:
+    modules = ["stars_bench", "stars_bench.errors", "stars_bench.api", "stars_bench.registry"]
+    assert heavy_import(PACKAGE.parent, modules, HEAVY) == ""
 
 
-@pytest.mark.parametrize("kind", list(registry.BUILT_IN))
-def test_everything_registered_can_be_loaded(kind: str) -> None:
-    for name in registry.names(kind):
-        assert registry.load(kind, name).name == name
+@pytest.mark.parametrize(
+    ("path", "code", "line"),
+    [
+        ("errors.py", "import torch", "imports torch"),
+        ("registry.py", "from torch import nn", "stars_bench.registry imports torch"),
+        ("api.py", "import h5py", "imports h5py"),
+    ],
+)
+def test_a_planted_heavy_import_is_reported(tmp_path: Path, path: str, code: str, line: str) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "stars_bench", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "stars_bench" / path).open("a") as file:
+        file.write(f"\n{code}\n")
+    found = heavy_import(tmp_path, ["stars_bench", "stars_bench.api", "stars_bench.registry"], HEAVY)
+    assert line in found
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean 'stars'"):
-        registry.load("methods", "star")
+# ------------------------------------------------------------------------------------------------- rooms
+
+ROOT = {"__init__.py", "__main__.py", "_version.py", "api.py", "errors.py", "registry.py"}
+MOST = 16
+"""Modules in one folder, beside its `__init__`."""
+ONE_FILE_A_PLUGIN = {"models", "datasets", "evaluation", "formats", "protocols"}
+ACROSS = {"golden", "golden2", "bad_input", "reliability", "fuzz", "historic", "docs", "packaging", "benchmarks"}
+"""Folders of tests that are about no single room."""
+PRIVATE = {
+    *("several", "saved", "kept", "told", "tell", "plans", "fixed", "contract", "intake", "board", "advice", "sheet"),
+    *("arrange", "tidy", "made", "utils", "helpers", "misc", "common", "manager"),
+}
+"""Words that say how a module came about, or nothing; a module is named by the field's term for what it holds."""
 
 
-def test_a_method_can_be_named_by_module_and_class() -> None:
-    assert registry.load("methods", "stars_bench.models.stars:Stars").name == "stars"
-    with pytest.raises(UsageError, match="no module 'nowhere'"):
-        registry.load("methods", "nowhere:Stars")
-    with pytest.raises(UsageError, match="has no 'Nothing'"):
-        registry.load("methods", "stars_bench.models.stars:Nothing")
+def test_the_root_holds_nothing_else() -> None:
+    assert {path for path in FILES if "/" not in path} == ROOT
+
+
+def test_no_folder_is_too_long() -> None:
+    folders: dict[str, list[str]] = {}
+    for path in FILES:
+        folder, _, name = path.rpartition("/")
+        folders.setdefault(folder, []).append(name)
+    long = {folder: len(names) - 1 for folder, names in folders.items() if len(names) - 1 > MOST}
+    assert set(long) <= ONE_FILE_A_PLUGIN, long
+
+
+def test_modules_are_named_in_the_words_of_the_field() -> None:
+    words = {path: {Path(path).stem, *Path(path).stem.split("_")} for path in FILES}
+    assert [path for path, own in words.items() if own & PRIVATE] == []
+
+
+def test_tests_mirror_the_package() -> None:
+    folders = {str(path.parent.relative_to(TESTS)) for path in TESTS.rglob("*.py")} - {"."}
+    rooms = {str(Path(path).parent) for path in FILES}
+    assert {folder for folder in folders if folder.split("/")[0] not in ACROSS} <= rooms
+
+
+# --------------------------------------------------------------------------------------- docs/architecture.md
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (TESTS.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_these_layers(page: str) -> None:
+    rows = re.findall(r"^\| (\d) \| (.*?) \|", page, re.MULTILINE)
+    found = {int(number): set(re.findall(r"`(\w+)`", rooms)) for number, rooms in rows}
+    assert found == {number: set(rooms) for number, rooms in enumerate(LAYERS, 1)}
+
+
+def test_the_picture_has_these_layers(page: str) -> None:
+    (picture,) = re.findall(r"```mermaid\n(.*?)```", page, re.DOTALL)
+    found = {int(number): set(rooms.split()) for number, rooms in re.findall(r'L(\d)\["\d: ([\w ]+)"\]', picture)}
+    assert found == {number: set(rooms) for number, rooms in enumerate(LAYERS, 1)}
+
+
+def test_the_page_has_a_line_for_every_folder_and_for_no_other(page: str) -> None:
+    named = re.findall(r"^ *- `stars_bench/([\w/.]+?)/?`: \S.*\S$", page, re.MULTILINE)
+    folders = {str(Path(path).parent) for path in FILES if "/" in path}
+    assert sorted(named) == sorted(folders | ROOT)

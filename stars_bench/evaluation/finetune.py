@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from stars_bench.data.clip_store import ClipPart
 from stars_bench.evaluation.subject import Subject, extract
+from stars_bench.models.layers.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
 from stars_bench.records.outcome import Outcome
 from stars_bench.training.loop import seed_step
 from stars_bench.training.stages import StageRun
-from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
 
 OPTIONAL = ("tokens", "layer_of", "set_drop_path")
 """Parts of an encoder that fine-tuning uses where they are there."""

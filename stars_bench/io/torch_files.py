@@ -10,11 +10,12 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from stars_bench.io.pickle_scan import scan
+
+if TYPE_CHECKING:
+    import torch
 
 PICKLES = 5
 """In a file of the older format, one behind the other: mark, version, machine, content, keys of its storages."""
@@ -26,6 +27,8 @@ def load(path: Path, device: torch.device | str = "cpu", classes: Sequence[type]
     Raises:
         pickle.UnpicklingError: it holds anything else. Exception: it is damaged, in any way.
     """
+    import torch
+
     _look_into(path)
     with torch.serialization.safe_globals(list(classes)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's doubts about old pickle protocols
@@ -54,6 +57,8 @@ def _look_into(path: Path) -> None:
 
 def _tensors(content: Any) -> Iterator[torch.Tensor]:
     """All tensors in nested containers, each container once."""
+    import torch
+
     waiting, seen = [content], set[int]()
     while waiting:
         found = waiting.pop()

@@ -7,7 +7,8 @@ small decoder predicts the motion inside the hidden tokens. As a method of its o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from copy import deepcopy
+from typing import Any, ClassVar, Protocol, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from stars_bench.api import Citation, Cost, Run, TrainingClips, TrainingTime
 from stars_bench.data import random
+from stars_bench.errors import UsageError
 from stars_bench.models.layers.encoder import (
     SEGMENT,
     Block,
@@ -246,6 +248,25 @@ def pretrain(clips: TrainingClips, run: Run, config: MampConfig) -> SkeletonEnco
         encoder, config.decoder_depth, config.mask_ratio, config.mask_tau, skip_absent=config.skip_absent
     )
     return train_masked(clips, run, model, config, MampConfig)
+
+
+class _Named(Protocol):
+    name: ClassVar[str]
+
+
+def first_stage(method: _Named, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    """Stage 1 on the training part, or a copy of `run.start`, which stands for it where it is given.
+
+    Raises:
+        UsageError: the encoder to start from is not of the size that the config says.
+    """
+    config, start = cast(MampConfig, run.config), cast(SkeletonEncoder | None, run.start)
+    if start is None:
+        return pretrain(clips, run, config)
+    if start.size != config.build(clips.num_joints).size:
+        size = " ".join(f"--set {name}={value}" for name, value in start.size.items())
+        raise UsageError(f"{method.name}: the encoder to start from is of another size than asked for; say {size}")
+    return deepcopy(start)
 
 
 def train_masked(

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import TuningConfig, stage2_preset, tune
-from stars_bench.models.layers.tuning import UpperPart, first_stage
-from stars_bench.models.mamp import MampConfig, stage1_preset
+from stars_bench.models.layers.tuning import UpperPart
+from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
 
 STARS = Citation(
     "mehraban2024stars",

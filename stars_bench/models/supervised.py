@@ -14,8 +14,8 @@ from torch import Tensor
 
 from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
 from stars_bench.models.mamp import MAMP, QUICK_STAGE1, EncoderConfig
-from stars_bench.training.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
 
 
 class SupervisedConfig(EncoderConfig, SupervisionConfig):

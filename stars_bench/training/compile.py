@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 SHAPES = 64
@@ -49,7 +49,7 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     try:
         return function(*args)
     except _dynamo.exc.TorchDynamoException as error:
-        reason = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]
+        reason = one_line(getattr(error, "inner_exception", error))
         raise StarsBenchError(f"--compile: torch cannot compile here ({reason:.200}); leave it out") from error
 
 

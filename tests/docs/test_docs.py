@@ -89,7 +89,17 @@ def test_python_that_is_not_run_is_python(page: Path) -> None:
 
 def test_every_block_says_what_it_is() -> None:
     for page in PAGES:
-        unknown = {block.kind for block in blocks(page)} - {"bash", "sh", "python", "", "toml", "text", "bibtex", "csv"}
+        unknown = {block.kind for block in blocks(page)} - {
+            "bash",
+            "sh",
+            "python",
+            "",
+            "toml",
+            "text",
+            "bibtex",
+            "csv",
+            "mermaid",
+        }
         assert not unknown, f"{page.name}: {unknown}"
 
 

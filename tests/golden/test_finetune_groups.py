@@ -9,7 +9,7 @@ import torch
 
 from stars_bench.evaluation.finetune import FinetuneConfig, TunedEncoder
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.training.supervision import supervised_stage
+from stars_bench.models.layers.supervision import supervised_stage
 
 
 def test_learning_rate_and_weight_decay_of_every_parameter(golden_dir: Path) -> None:

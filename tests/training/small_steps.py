@@ -15,12 +15,12 @@ from stars_bench.models.ablations.moco_tuning import MomentumTuning
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.frozen_features import FrozenHalf
 from stars_bench.models.layers.nnclr import NeighbourTuning
+from stars_bench.models.layers.supervision import ActionHead, SupervisionConfig, supervised_stage
 from stars_bench.models.layers.tuning import tuning_optimizer
 from stars_bench.models.mamp import MaskedPrediction
 from stars_bench.models.skeletonclr import ContrastConfig, MomentumContrast
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.step import SplitStep
-from stars_bench.training.supervision import ActionHead, SupervisionConfig, supervised_stage
 
 FRAMES, JOINTS, CLASSES, CLIPS = 16, 5, 3, 16
 SKELETON = Skeleton("five", ("hip", "spine", "head", "left hand", "right hand"), (0, 0, 1, 1, 1), 1)

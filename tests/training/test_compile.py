@@ -106,7 +106,7 @@ def test_where_torch_cannot_compile_one_line_says_so(monkeypatch: pytest.MonkeyP
         raise OSError("no C++ compiler\nin PATH")
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=none))
-    line = re.escape("--compile: torch cannot compile here (no C++ compiler); leave it out")
+    line = re.escape("--compile: torch cannot compile here (OSError: no C++ compiler); leave it out")
     with compiled(MODE), pytest.raises(StarsBenchError, match=f"^{line}$"):
         compilable(lambda x: x + 1)(torch.ones(2))
 

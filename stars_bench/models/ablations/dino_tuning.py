@@ -26,8 +26,8 @@ from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.momentum_teacher import TeacherTuned
 from stars_bench.models.layers.nnclr import stage2_preset
-from stars_bench.models.layers.tuning import HeadsFirst, Part, TuningSettings, first_stage, tune_stages
-from stars_bench.models.mamp import MampConfig, stage1_preset
+from stars_bench.models.layers.tuning import HeadsFirst, Part, TuningSettings, tune_stages
+from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
 
 DINO = Citation(

@@ -22,8 +22,8 @@ from stars_bench.models.layers.contrast import enqueue, momentum_logits, new_que
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.momentum_teacher import TeacherTuned
 from stars_bench.models.layers.nnclr import ContrastiveHead, TuningConfig, stage2_preset
-from stars_bench.models.layers.tuning import HeadsFirst, first_stage, tune_stages
-from stars_bench.models.mamp import MampConfig, stage1_preset
+from stars_bench.models.layers.tuning import HeadsFirst, tune_stages
+from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
 
 MOCO = Citation(

@@ -21,7 +21,8 @@ from stars_bench.models.layers.augment import mirror
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import OFFICIAL_GRADIENT_SCALE, NeighbourTuning, TuningConfig
 from stars_bench.models.layers.skeleton_graph import mirrored_joints
-from stars_bench.models.layers.tuning import first_stage, tune_stages
+from stars_bench.models.layers.tuning import tune_stages
+from stars_bench.models.mamp import first_stage
 from stars_bench.models.stars import STARS, Stars, StarsConfig
 from stars_bench.training.step import SplitStep
 

@@ -7,18 +7,15 @@ configurations, those for MoCo and DINO included, first train the heads alone on
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
-from typing import ClassVar, Literal, Protocol, cast
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from stars_bench.api import Run, TrainingClips
-from stars_bench.errors import UsageError
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.frozen_features import FrozenHalf
-from stars_bench.models.mamp import MampConfig, pretrain
 from stars_bench.training.loop import Stage
 from stars_bench.training.step import SplitStep
 
@@ -153,22 +150,3 @@ def tune_stages(
             )
         )
     return model.encoder.requires_grad_(True)
-
-
-class _Named(Protocol):
-    name: ClassVar[str]
-
-
-def first_stage(method: _Named, clips: TrainingClips, run: Run) -> SkeletonEncoder:
-    """Stage 1 on the training part, or a copy of `run.start`, which stands for it where it is given.
-
-    Raises:
-        UsageError: the encoder to start from is not of the size that the config says.
-    """
-    config, start = cast(MampConfig, run.config), cast(SkeletonEncoder | None, run.start)
-    if start is None:
-        return pretrain(clips, run, config)
-    if start.size != config.build(clips.num_joints).size:
-        size = " ".join(f"--set {name}={value}" for name, value in start.size.items())
-        raise UsageError(f"{method.name}: the encoder to start from is of another size than asked for; say {size}")
-    return deepcopy(start)
