@@ -47,13 +47,17 @@ MOVED = {
     "training.run": "training.stages",
 }
 """Old names to new ones, both below the package."""
+MOVED_OBJECTS = {"datasets.ntu:SYNTHETIC": "datasets.synthetic:SYNTHETIC"}
+"""Single objects that went to another module."""
 
 
 def current(target: str) -> str:
     """Return a `module:attribute` under the module's name of today; others come back as they are."""
     module, colon, attribute = target.partition(":")
     inside = module.removeprefix(f"{PACKAGE}.")
-    return f"{PACKAGE}.{MOVED[inside]}{colon}{attribute}" if inside in MOVED and inside != module else target
+    if inside == module:
+        return target
+    return f"{PACKAGE}.{MOVED_OBJECTS.get(f'{inside}:{attribute}') or f'{MOVED.get(inside, inside)}{colon}{attribute}'}"
 
 
 class _Finder(MetaPathFinder, Loader):

@@ -60,3 +60,8 @@ def test_a_record_names_its_method_as_it_is_called_today() -> None:
     content = json.loads((HISTORIC / "record-v5.json").read_text(encoding="utf-8"))
     content["method"]["target"] = "stars_bench.models.mae:Mae"
     assert parse(json.dumps(content), "record").method.target == "stars_bench.models.ablations.mae:Mae"
+
+
+def test_the_synthetic_dataset_is_found_where_it_was() -> None:
+    assert current("stars_bench.datasets.ntu:SYNTHETIC") == "stars_bench.datasets.synthetic:SYNTHETIC"
+    assert load("datasets", "stars_bench.datasets.ntu:SYNTHETIC") is load("datasets", "synthetic")

@@ -17,6 +17,7 @@ from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile
 from stars_bench.datasets.custom import files
 from stars_bench.datasets.custom.model import Description
+from stars_bench.datasets.ntu import read_name
 from stars_bench.errors import UsageError, of_validation, one_line
 from stars_bench.io import files as provenance
 
@@ -54,6 +55,7 @@ def describe(path: Path) -> DatasetSpec:
         where=description.where,
         licence=description.licence,
         citation=description.cited,
+        read_name=read_name,
         frame_rate=description.frame_rate,
         description=text if description.folder else f"folder = {_quoted(str(folder))}\n{text}",
     )

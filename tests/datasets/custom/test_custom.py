@@ -389,3 +389,9 @@ def test_whom_to_cite_is_a_line_or_a_table(tmp_path: Path) -> None:
     path.write_text(text.replace('citation = "nobody"', table.replace("doe2026gym", "a key")), encoding="utf-8")
     with pytest.raises(UsageError, match=r"citation.*'a key' cannot be the key of a citation"):
         describe(path)
+
+
+def test_clips_that_are_named_as_ntus_can_be_imported_into_a_described_dataset(tmp_path: Path) -> None:
+    spec = registry.load("datasets", str(files.write(tmp_path, "csv", KINECT_V1.joints)))
+    assert spec.read_name is not None
+    assert spec.read_name("S002C003P008R002A001")[1:] == (8, 3, 2, 2, 0)
