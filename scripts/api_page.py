@@ -30,12 +30,17 @@ SECTION = re.compile(r"^(Args|Raises|Returns|Attributes|Columns|Yields):[ \t]*(.
 WIDTH = 100
 
 
+def is_code(value: Any) -> bool:
+    """Whether a public name is a function or a class: others, such as modules and types, have no docstring here."""
+    return inspect.isfunction(value) or inspect.isclass(value)
+
+
 def names(module: Any) -> list[str]:
     """The public names of a module that have a docstring: functions first, then classes, each in the module's order."""
     listed = getattr(module, "__all__", None) or [
         name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__
     ]
-    public = [name for name in listed if not name.startswith("_") and callable(getattr(module, name))]
+    public = [name for name in listed if not name.startswith("_") and is_code(getattr(module, name))]
     return sorted(public, key=lambda name: inspect.isclass(getattr(module, name)))
 
 

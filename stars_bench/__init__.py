@@ -95,7 +95,7 @@ def prepare(
     Args:
         dataset: a registered name, "module:SPEC", or a DatasetSpec.
         raw: folders and archives; none for $STARS_BENCH_RAW, else DATA_DIR/raw.
-        data_dir: where prepared datasets lie; None for $STARS_BENCH_DATA, else "data".
+        data_dir: where prepared datasets lie; None for $STARS_BENCH_DATA, else "data" here or in a folder above.
         profile: how clips are cleaned; None for the dataset's default.
         parameters: of the profile, where they are to differ from it ({"slice": "aimclr"}).
         jobs: processes; None for one a core.
@@ -128,7 +128,8 @@ def open_dataset(name: str, data_dir: str | Path | None = None, profile: str | N
     """A prepared dataset: `.table` (pandas), `.load()` (all coordinates), `.clip(name)` (one clip).
 
     Args:
-        data_dir: None for $STARS_BENCH_DATA, else "data". profile: None for the default one, or the only one there is.
+        data_dir: None for $STARS_BENCH_DATA, else "data" here or in a folder above.
+        profile: None for the default one, or the only one there is.
 
     Raises:
         UsageError: not prepared, or not finished: says what to run.
@@ -280,14 +281,14 @@ def results(runs_dir: str | Path | None = None) -> pd.DataFrame:
     `protocol.novel_classes` and so on; a value is missing where a record has no such setting.
 
     Args:
-        runs_dir: of all runs, a dataset, a method or one run; None for $STARS_BENCH_RUNS, else "runs". A record that
-            cannot be read is left out with a warning.
+        runs_dir: of all runs, a dataset, a method or one run; None for $STARS_BENCH_RUNS, else "runs" here or in a
+            folder above. A record that cannot be read is left out with a warning.
 
     Returns:
         The frame: `value` in `unit`, `low` and `high` (95 %), `clips`, and where the number comes from.
     """
     store = import_module("stars_bench.records.store")
-    stored = store.read_records(Path(runs_dir or os.environ.get("STARS_BENCH_RUNS") or "runs"))
+    stored = store.read_records(_folder("runs", runs_dir, "*/*/*/*/seed*"))
     for warning in stored.warnings:
         warnings.warn(warning, stacklevel=2)
     frame: pd.DataFrame = store.to_frame(stored.records)
@@ -299,7 +300,14 @@ def _paths(raw: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _data_dir(data_dir: str | Path | None) -> Path:
-    return Path(data_dir or os.environ.get("STARS_BENCH_DATA") or "data")
+    return _folder("data", data_dir, "*/*/index.json")
+
+
+def _folder(name: str, given: str | Path | None, content: str) -> Path:
+    if chosen := given or os.environ.get(f"STARS_BENCH_{name.upper()}"):
+        return Path(chosen)
+    found: Path = import_module("stars_bench.io.default_folders").default_folder(name, content)
+    return found
 
 
 if not TYPE_CHECKING:  # a type checker must see which names there are, and no others

@@ -1,8 +1,8 @@
 """What plug-ins implement and receive: datasets, protocols, methods, encoders, evaluations.
 
-Nothing here is heavy: torch appears in annotations only. A plug-in is anything with the right attributes; no base class
-has to be inherited. The field's axis names are used throughout: N clips, C = 3 coordinates (metres), T frames,
-V joints, M bodies.
+Nothing here is heavy: what needs torch is loaded when it is asked for (`_LAZY`). A plug-in is anything with the right
+attributes; no base class has to be inherited. The field's axis names are used throughout: N clips, C = 3 coordinates
+(metres), T frames, V joints, M bodies.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +22,87 @@ from stars_bench.errors import UsageError as UsageError
 if TYPE_CHECKING:
     import torch
     from pydantic import BaseModel
+
+    from stars_bench.data import random as random
+    from stars_bench.data import transforms as transforms
+    from stars_bench.evaluation.subject import Subject as Subject
+    from stars_bench.models.layers import augment as augment
+    from stars_bench.models.layers.feature_queue import FeatureQueue as FeatureQueue
+    from stars_bench.models.layers.momentum_teacher import MomentumTeacher as MomentumTeacher
+    from stars_bench.models.layers.momentum_teacher import cosine_momentum as cosine_momentum
+    from stars_bench.records.outcome import Outcome as Outcome
+    from stars_bench.training.optim import warmup_cosine as warmup_cosine
+    from stars_bench.training.stage import Stage as Stage
+    from stars_bench.training.step import SplitStep as SplitStep
+
+__all__ = [
+    "AbsentBody",
+    "Citation",
+    "Clip",
+    "ConfigT",
+    "Cost",
+    "DatasetSpec",
+    "Encoder",
+    "Evaluation",
+    "FeatureQueue",
+    "Found",
+    "Method",
+    "MomentumTeacher",
+    "NameFacts",
+    "Outcome",
+    "Profile",
+    "ProtocolSpec",
+    "RawItem",
+    "Run",
+    "SetAside",
+    "Skeleton",
+    "Source",
+    "Split",
+    "SplitStep",
+    "Stage",
+    "StarsBenchError",
+    "Subject",
+    "TrainingClips",
+    "TrainingTime",
+    "UsageError",
+    "augment",
+    "cosine_momentum",
+    "random",
+    "transforms",
+    "warmup_cosine",
+]
+
+_LAZY = {
+    "FeatureQueue": "stars_bench.models.layers.feature_queue:FeatureQueue",
+    "MomentumTeacher": "stars_bench.models.layers.momentum_teacher:MomentumTeacher",
+    "Outcome": "stars_bench.records.outcome:Outcome",
+    "SplitStep": "stars_bench.training.step:SplitStep",
+    "Stage": "stars_bench.training.stage:Stage",
+    "Subject": "stars_bench.evaluation.subject:Subject",
+    "augment": "stars_bench.models.layers.augment",
+    "cosine_momentum": "stars_bench.models.layers.momentum_teacher:cosine_momentum",
+    "random": "stars_bench.data.random",
+    "transforms": "stars_bench.data.transforms",
+    "warmup_cosine": "stars_bench.training.optim:warmup_cosine",
+}
+"""What plug-ins are given or build on that needs torch: the module, or module:name, that is loaded on first use."""
+
+if not TYPE_CHECKING:  # a type checker must see which names there are, and no others
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, _, attribute = _LAZY[name].partition(":")
+        found = import_module(module)
+        return getattr(found, attribute) if attribute else found
+
+    def __dir__() -> list[str]:
+        return __all__
+
+
+ConfigT = TypeVar("ConfigT", bound="BaseModel")
+ConfigT_co = TypeVar("ConfigT_co", bound="BaseModel", covariant=True)
+ConfigT_contra = TypeVar("ConfigT_contra", bound="BaseModel", contravariant=True)
 
 AbsentBody = Literal["zero", "duplicate"]
 """What a batch puts where a clip has one body only: zeros, or a copy of the first body."""
@@ -338,26 +420,40 @@ class TrainingClips(Protocol):
         ...
 
 
-class Run(Protocol):
-    """What a method is given beside the clips: config, seed, device, and stages that are logged and checkpointed.
+class Run(Protocol[ConfigT_co]):
+    """What a method is given beside the clips: `Run[MyConfig]` has a `config` of that type.
 
     Random numbers come from torch's global generators, which `train` seeds before every step: a run that was
     interrupted draws the same numbers as one that was not.
     """
 
-    config: Any
-    seed: int
-    device: torch.device
-    start: torch.nn.Module | None
-    """An encoder to start from (`--init`), of one of the methods that the method names in `starts_from`."""
+    @property
+    def config(self) -> ConfigT_co:
+        """The validated settings: a preset, changed by `--set key=value`."""
+        ...
 
-    def train(self, stage: Any) -> None:
-        """Trains a `stars_bench.training.loop.Stage` to its end, going on from its last checkpoint."""
+    @property
+    def seed(self) -> int:
+        """The seed that decides the run's random numbers."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the clips are, and where the method's modules belong."""
+        ...
+
+    @property
+    def start(self) -> torch.nn.Module | None:
+        """An encoder to start from (`--init`), of one of the methods that the method names in `starts_from`."""
+        ...
+
+    def train(self, stage: Stage) -> None:
+        """Train a stage to its end, going on from its last checkpoint; `stage.module` then holds the result."""
         ...
 
 
 @runtime_checkable
-class Method(Protocol):
+class Method(Protocol[ConfigT_contra]):
     """A method: a name, a pydantic Config, and fit. `Config.preset(name, dataset)` may give presets.
 
     Optional: `needs_labels`, `build(config, num_joints)` (its encoder without training, for checkpoints), `starts_from`
@@ -372,19 +468,38 @@ class Method(Protocol):
     name: ClassVar[str]
     Config: ClassVar[type[BaseModel]]
 
-    def fit(self, clips: Any, run: Any) -> Encoder: ...
+    def fit(self, clips: TrainingClips, run: Run[ConfigT_contra]) -> Encoder:
+        """Train on the training part.
+
+        Args:
+            clips: the training part, with labels only if the method says `needs_labels = True`.
+            run: config, seed and device, and `train` for stages that are logged, checkpointed and resumed.
+
+        Returns:
+            The trained encoder, an nn.Module from clips (B, 3, T, V, M) to features (B, dim).
+        """
+        ...
 
 
 @runtime_checkable
-class Evaluation(Protocol):
+class Evaluation(Protocol[ConfigT_contra]):
     """An evaluation: from an encoder and both parts to predictions for the test part, whose labels it never sees.
 
-    `run` takes a `stars_bench.evaluation.subject.Subject` and returns a list of its `Outcome`. Optional: `source`, one
-    line that names the paper or program whose definition it follows; a plain string, so that lists read it from the
-    source without importing anything.
+    Optional: `source`, one line that names the paper or program whose definition it follows; a plain string, so that
+    lists read it from the source without importing anything.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[BaseModel]]
 
-    def run(self, subject: Any) -> list[Any]: ...
+    def run(self, subject: Subject[ConfigT_contra]) -> list[Outcome]:
+        """Predict the classes (or clusters) of the test clips.
+
+        Args:
+            subject: the encoder, the labelled part, the test part without labels, `features` of both, and a run of its
+                own: `subject.run.config`, `.device`, `.train(stage)`.
+
+        Returns:
+            One outcome for each variant of its settings, such as each k of k-NN.
+        """
+        ...

@@ -53,6 +53,69 @@ def test_the_public_names_are_these() -> None:
     assert dir(stars_bench) == stars_bench.__all__
 
 
+def test_the_names_for_plug_ins_are_these() -> None:
+    assert api.__all__ == [
+        "AbsentBody",
+        "Citation",
+        "Clip",
+        "ConfigT",
+        "Cost",
+        "DatasetSpec",
+        "Encoder",
+        "Evaluation",
+        "FeatureQueue",
+        "Found",
+        "Method",
+        "MomentumTeacher",
+        "NameFacts",
+        "Outcome",
+        "Profile",
+        "ProtocolSpec",
+        "RawItem",
+        "Run",
+        "SetAside",
+        "Skeleton",
+        "Source",
+        "Split",
+        "SplitStep",
+        "Stage",
+        "StarsBenchError",
+        "Subject",
+        "TrainingClips",
+        "TrainingTime",
+        "UsageError",
+        "augment",
+        "cosine_momentum",
+        "random",
+        "transforms",
+        "warmup_cosine",
+    ]
+    assert dir(api) == api.__all__
+    assert all(getattr(api, name) is not None for name in api.__all__)
+    assert api._LAZY.keys() <= set(api.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Trainer'"):
+        api.Trainer  # noqa: B018
+
+
+def test_what_a_plug_in_is_given_has_types_and_no_any() -> None:
+    for owner in (
+        api.Run,
+        api.Method,
+        api.Evaluation,
+        api.TrainingClips,
+        api.Stage,
+        api.SplitStep,
+        api.Subject,
+        api.Outcome,
+    ):
+        said = [str(value) for value in vars(owner).get("__annotations__", {}).values()]
+        for function in vars(owner).values():
+            function = getattr(function, "fget", function)
+            said += [str(value) for value in getattr(function, "__annotations__", {}).values()]
+        assert said
+        assert not [one for one in said if "Any" in one.replace("AnyT", "")], owner
+
+
 def test_every_public_name_is_there_and_is_what_it_says() -> None:
     assert stars_bench.UsageError is api.UsageError
     assert stars_bench.StarsBenchError is api.StarsBenchError

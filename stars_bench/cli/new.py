@@ -1,4 +1,4 @@
-"""Commands that begin a plug-in: new-method, new-dataset, new-protocol."""
+"""Commands that begin a plug-in: new-method, new-dataset, new-protocol, new-evaluation."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def new_dataset(name: Name, parent: Parent = Path()) -> None:
 def new_protocol(name: Name, parent: Parent = Path()) -> None:
     """Begin a protocol of your own: a small package that runs at once, with its test and entry point."""
     _write("protocol", name, parent, "run untrained --protocol {target} --preset quick")
+
+
+def new_evaluation(name: Name, parent: Parent = Path()) -> None:
+    """Begin an evaluation of your own: a small package that runs at once, with its test and entry point."""
+    _write("evaluation", name, parent, "run untrained --protocol xsub --preset quick --eval {target}")
 
 
 def _write(kind: str, name: str, parent: Path, command: str) -> None:

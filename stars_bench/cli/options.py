@@ -13,21 +13,41 @@ import typer
 
 from stars_bench import registry
 from stars_bench.display.console import CarefulConsole
+from stars_bench.io.default_folders import default_folder
 
 console = CarefulConsole(highlight=False)
 errors = CarefulConsole(stderr=True, highlight=False)
 
 
-def _known(data_dir: Path) -> Path:
-    """A data folder, after which the datasets described in it have names."""
+def _data(context: typer.Context, data_dir: Path) -> Path:
+    """The data folder, after which the datasets described in it have names."""
+    data_dir = _found(context, "data_dir", data_dir, "*/*/index.json")
     registry.look_in(data_dir)
     return data_dir
 
 
+def _runs(context: typer.Context, runs_dir: Path) -> Path:
+    return _found(context, "runs_dir", runs_dir, "*/*/*/*/seed*")
+
+
+def _found(context: typer.Context, parameter: str, folder: Path, content: str) -> Path:
+    """The folder that an option names; without it the one here, or the nearest above, which a line then names."""
+    source = context.get_parameter_source(parameter)
+    if context.resilient_parsing or source is None or source.name != "DEFAULT":
+        return folder
+    found = default_folder(folder.name, content)
+    if found != folder:
+        option = "--" + parameter.replace("_", "-")
+        errors.print(f"{folder.name}: {found} (from the folder above; {option} names another)", markup=False)
+    return found
+
+
 DataDir = Annotated[
-    Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Prepared datasets.", callback=_known)
+    Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Prepared datasets.", callback=_data)
 ]
-RunsDir = Annotated[Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_RUNS", help="Runs and records.")]
+RunsDir = Annotated[
+    Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_RUNS", help="Runs and records.", callback=_runs)
+]
 
 
 def with_options(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

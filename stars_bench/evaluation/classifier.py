@@ -37,7 +37,7 @@ class Classifier:
     name: ClassVar[str] = "classifier"
     Config: ClassVar[type[BaseModel]] = ClassifierConfig
 
-    def run(self, subject: Subject) -> list[Outcome]:
+    def run(self, subject: Subject[ClassifierConfig]) -> list[Outcome]:
         """One outcome; nothing is trained.
 
         Raises:
@@ -47,7 +47,7 @@ class Classifier:
             raise UsageError(
                 "classifier: this method's encoder has no classify(x); evaluate it with finetune or linear"
             )
-        config, run = cast(ClassifierConfig, subject.run.config), subject.run
+        config, run = subject.run.config, subject.run
         logits = extract(
             OwnLogits(subject.encoder), subject.test, config.crop, run.precision, run.progress, "test predictions"
         )

@@ -6,7 +6,7 @@ in metrics.py. The paper (STARS, arXiv:2407.10935) claims that masked prediction
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,9 +48,9 @@ class Clusters:
     Config: ClassVar[type[BaseModel]] = ClustersConfig
     source: ClassVar[str] = "k-means and silhouette; the claim tested is that of STARS (arXiv:2407.10935)"
 
-    def run(self, subject: Subject) -> list[Outcome]:
+    def run(self, subject: Subject[ClustersConfig]) -> list[Outcome]:
         """One outcome: cluster numbers, and in `extra` nearest clips (N, 10), sampled rows (S,) and their features."""
-        config = cast(ClustersConfig, subject.run.config)
+        config = subject.run.config
         if not subject.test_classes:
             raise StarsBenchError("clusters: this Subject has no test_classes, the number of clusters")
         features = subject.features("test", config.crop)

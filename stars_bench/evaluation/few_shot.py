@@ -8,7 +8,7 @@ cosine in place of the Euclidean distance). Products are in float64, so that eve
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -60,13 +60,13 @@ class FewShot:
     Config: ClassVar[type[BaseModel]] = FewShotConfig
     source: ClassVar[str] = "prototypical networks (arXiv:1703.05175), with cosine for the Euclidean distance"
 
-    def run(self, subject: Subject) -> list[Outcome]:
+    def run(self, subject: Subject[FewShotConfig]) -> list[Outcome]:
         """One outcome for each ways, shots and classifier for which enough classes have enough clips.
 
         Raises:
             UsageError: there is none.
         """
-        config = cast(FewShotConfig, subject.run.config)
+        config = subject.run.config
         draw = subject.draw_episodes
         if draw is None:
             raise StarsBenchError("fewshot: this Subject has no draw_episodes, which is the protocol's to give")
@@ -132,9 +132,9 @@ class Exemplar:
     Config: ClassVar[type[BaseModel]] = ExemplarConfig
     source: ClassVar[str] = "the one-shot split of NTU RGB+D 120 (github shahroudy/NTURGB-D); cosine, as in k-NN"
 
-    def run(self, subject: Subject) -> list[Outcome]:
+    def run(self, subject: Subject[ExemplarConfig]) -> list[Outcome]:
         """One outcome for each classifier; where every class has one exemplar they are the same, and one is given."""
-        config = cast(ExemplarConfig, subject.run.config)
+        config = subject.run.config
         bank, queries = subject.features("train", config.crop), subject.features("test", config.crop)
         labels = subject.train.labels
         classes = torch.unique(labels)

@@ -95,10 +95,10 @@ class TunedEncoder(nn.Module):
 
 def fine_tune(
     name: str,
-    subject: Subject,
+    subject: Subject[BaseModel],
     clips: ClipPart,
     settings: FinetuneConfig,
-    run: StageRun,
+    run: StageRun[BaseModel],
     depends_on: dict[str, str],
 ) -> TunedEncoder:
     """Trains a copy of the subject's encoder on labelled clips, looking at the test part (no label) as set.
@@ -125,7 +125,10 @@ def fine_tune(
 
 
 def tuned_outcome(
-    model: TunedEncoder, run: StageRun, settings: Mapping[str, Any], extra: Mapping[str, np.ndarray] | None = None
+    model: TunedEncoder,
+    run: StageRun[BaseModel],
+    settings: Mapping[str, object],
+    extra: Mapping[str, np.ndarray] | None = None,
 ) -> Outcome:
     """The outcome of a tuned encoder. `extra` gets `encoder_lacks` where the encoder lacks some of OPTIONAL."""
     scores, by_epoch = model.scores.cpu().numpy(), model.by_epoch.cpu().numpy()
@@ -147,8 +150,8 @@ class Finetune:
     Config: ClassVar[type[BaseModel]] = FinetuneConfig
     source: ClassVar[str] = "MAMP (arXiv:2308.07092) and its official program"
 
-    def run(self, subject: Subject) -> list[Outcome]:
+    def run(self, subject: Subject[FinetuneConfig]) -> list[Outcome]:
         """Trains on the labelled part; one outcome, with the predictions after every epoch that was looked at."""
-        settings = cast(FinetuneConfig, subject.run.config)
+        settings = subject.run.config
         model = fine_tune("finetune", subject, subject.train, settings, subject.run, {"encoder": subject.key})
         return [tuned_outcome(model, subject.run, {})]

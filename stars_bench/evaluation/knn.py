@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -32,9 +32,9 @@ class KNN:
     Config: ClassVar[type[BaseModel]] = KNNConfig
     source: ClassVar[str] = "the official program of STARS (github TaatiTeam/STARS, knn_eval.py)"
 
-    def run(self, subject: Subject) -> list[Outcome]:
+    def run(self, subject: Subject[KNNConfig]) -> list[Outcome]:
         """One outcome for each k that the training part is large enough for."""
-        config = cast(KNNConfig, subject.run.config)
+        config = subject.run.config
         bank, queries = subject.features("train", config.crop), subject.features("test", config.crop)
         ks = tuple(k for k in config.k if k <= len(bank))
         if not ks:

@@ -79,10 +79,10 @@ class Linear:
     Config: ClassVar[type[BaseModel]] = LinearConfig
     source: ClassVar[str] = "MAMP (arXiv:2308.07092) and its official program"
 
-    def run(self, subject: Subject) -> list[Outcome]:
+    def run(self, subject: Subject[LinearConfig]) -> list[Outcome]:
         """Trains the probe on the training part; one outcome, with the predictions after every epoch."""
-        config, run, encoder = cast(LinearConfig, subject.run.config), subject.run, subject.encoder
-        frames, dim = int(cast(int, encoder.frames)), int(cast(int, encoder.dim))
+        config, run, encoder = subject.run.config, subject.run, subject.encoder
+        frames, dim = subject.frames, subject.dim
         test_features = subject.features("test", config.crop)
         probe = Probe(dim, subject.num_classes, len(subject.test), config.epochs).to(run.device)
         labels = subject.train.labels

@@ -7,7 +7,7 @@ a result of its own, which tables average as they do seeds. A batch that is larg
 from __future__ import annotations
 
 from copy import copy
-from typing import Annotated, Any, ClassVar, Self, cast
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -53,14 +53,14 @@ class Semi:
     Config: ClassVar[type[BaseModel]] = SemiConfig
     source: ClassVar[str] = "MAMP (arXiv:2308.07092); the lists of clips are ours"
 
-    def run(self, subject: Subject) -> list[Outcome]:
+    def run(self, subject: Subject[SemiConfig]) -> list[Outcome]:
         """One outcome for each percentage and list; `extra` holds the names, their digest and the batch size."""
-        config = cast(SemiConfig, subject.run.config)
+        config = subject.run.config
         return [
             self._one(subject, config, percent, number) for percent in config.percents for number in range(config.lists)
         ]
 
-    def _one(self, subject: Subject, config: SemiConfig, percent: float, number: int) -> Outcome:
+    def _one(self, subject: Subject[SemiConfig], config: SemiConfig, percent: float, number: int) -> Outcome:
         part, all_names = subject.train, subject.names["train"]
         labels = part.labels.cpu().numpy()
         rows = semi_rows(labels, all_names, percent, number, config.drawing)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Generic, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stars_bench.api import ConfigT_co
 from stars_bench.data.clip_store import ClipPart
 from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation.feature_cache import FeatureFiles
@@ -34,7 +35,7 @@ DrawEpisodes = Callable[[int, int, int, int, int], Episodes]
 
 
 @dataclass
-class Subject:
+class Subject(Generic[ConfigT_co]):
     """What an evaluation works on: a trained encoder, the labelled part, the test part without labels.
 
     Args:
@@ -49,13 +50,23 @@ class Subject:
     train: ClipPart
     test: ClipPart
     num_classes: int
-    run: StageRun
+    run: StageRun[ConfigT_co]
     names: Mapping[PartName, np.ndarray]
     key: str
     data: Mapping[str, str] = field(default_factory=dict)
     test_classes: int = 0
     draw_episodes: DrawEpisodes | None = None
     cache: dict[tuple[PartName, float], Tensor] = field(default_factory=dict)
+
+    @property
+    def dim(self) -> int:
+        """Length D of the encoder's features."""
+        return int(cast(int, self.encoder.dim))
+
+    @property
+    def frames(self) -> int:
+        """Frames T of the clips that the encoder takes."""
+        return int(cast(int, self.encoder.frames))
 
     def features(self, part: PartName, keep: float = 0.95) -> Tensor:
         """Features (N, D) float32 of the centre crop `keep` of the labelled ("train") or test part.

@@ -41,10 +41,10 @@ class Plan:
     dataset: PreparedDataset
     protocol: ProtocolSpec
     protocol_config: BaseModel | None
-    method: type[Method]
+    method: type[Method[BaseModel]]
     config: BaseModel
     starts: Mapping[int, Pretrained]  # by seed; empty without --init
-    evaluations: Mapping[str, tuple[type[Evaluation], BaseModel]]
+    evaluations: Mapping[str, tuple[type[Evaluation[BaseModel]], BaseModel]]
     device: torch.device
     precision: str
 
@@ -164,7 +164,7 @@ def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | No
     return build_config(protocol.Config, "paper", "", own, protocol.name)
 
 
-def _start(request: Request, method: type[Method], dataset: str, init: Path, seed: int) -> Pretrained:
+def _start(request: Request, method: type[Method[BaseModel]], dataset: str, init: Path, seed: int) -> Pretrained:
     """The encoder to start from, with what the user says of it."""
     said = (item.partition("=") for item in request.overrides)
     start = pretrained.find(init, seed)
@@ -183,11 +183,13 @@ def _own(request: Request) -> list[str]:
     return [item for item in request.overrides if "." not in item.partition("=")[0]]
 
 
-def _target(method: type[Method]) -> str:
+def _target(method: type[Method[BaseModel]]) -> str:
     return f"{method.__module__}:{method.__qualname__}"
 
 
-def _method_config(request: Request, method: type[Method], dataset: str, starts: Mapping[int, Pretrained]) -> BaseModel:
+def _method_config(
+    request: Request, method: type[Method[BaseModel]], dataset: str, starts: Mapping[int, Pretrained]
+) -> BaseModel:
     """The method's config: its preset's with changes, or that of the encoder which is already trained."""
     own, target = _own(request), _target(method)
     for start in starts.values():

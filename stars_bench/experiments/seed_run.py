@@ -168,7 +168,7 @@ class SeedRun:
 
     def stage_run(
         self, config: BaseModel, train: np.ndarray, start: nn.Module | None = None, **context: str
-    ) -> StageRun:
+    ) -> StageRun[BaseModel]:
         """What a method or an evaluation trains its stages with; `context` is what they depend on beside the data."""
         options = self.plan.request.training
         data = dict(self.data) | {"train": digest_lines(self.names(train))}
@@ -189,7 +189,7 @@ class SeedRun:
             tensorboard=options.tensorboard,
         )
 
-    def _subject(self, encoder: TrainedEncoder, config: BaseModel) -> Subject:
+    def _subject(self, encoder: TrainedEncoder, config: BaseModel) -> Subject[BaseModel]:
         """What an evaluation is given: labels of the bank or training part, none of the test part."""
         labelled, test = self.split.labelled, self.split.test
         return Subject(

@@ -9,7 +9,7 @@ view without the temporal flip that the paper has (`time_flip`), nearest neighbo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import BaseModel, Field
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from stars_bench.api import Citation, Cost, Run, Skeleton, TrainingClips
 from stars_bench.models.layers.augment import extreme_view
-from stars_bench.models.layers.contrast import enqueue
 from stars_bench.models.layers.encoder import bodies_of
 from stars_bench.models.layers.skeleton_graph import mirrored_joints
 from stars_bench.models.layers.stgcn_net import STGCN
@@ -80,8 +79,7 @@ class ExtremeContrast(MomentumContrast):
         x = self.encoder.placed(x)
         extreme = extreme_view(x, self.mirrored, self.config.shear, self.config.crop_ratio, self.time_flip)
         normal, key = self.view(x), self.view(x)
-        with torch.no_grad():
-            keys = self.key_encoder.features(key)
+        keys = self.key_features(key)
         pooled, dropped, kept = self.attended(extreme)
         return torch.cat([self.encoder.features(normal), pooled, dropped, keys, kept], 1)
 
@@ -100,7 +98,7 @@ class ExtremeContrast(MomentumContrast):
 
     def loss(self, features: Tensor) -> Tensor:
         """The loss of a whole batch (B, 4 D + 2); the keys are then enqueued."""
-        features = features.to(self.queue.dtype)
+        features = features.to(self.queue.vectors.dtype)
         with torch.autocast(features.device.type, enabled=False):
             normal, extreme, dropped, key, kept = torch.split(features, [self.config.dim] * 4 + [2], 1)
             dropped = dropped / kept.mean(0).prod()
@@ -109,7 +107,7 @@ class ExtremeContrast(MomentumContrast):
             target = logits[0].detach().softmax(1)
             alike = [-(one.log_softmax(1) * target).sum(1).mean() for one in logits[1:]]
             loss = self.positives_loss(logits) + (alike[0] + alike[1]) / 2
-            enqueue(self.queue, self.queue_ptr, key)
+            self.queue.enqueue(key)
         return loss
 
     def positives_loss(self, logits: list[Tensor]) -> Tensor:
@@ -121,10 +119,10 @@ class ExtremeContrast(MomentumContrast):
         positive[:, 0] = 1.0
         return -((logits[0].log_softmax(1) * positive).sum(1) / positive.sum(1)).mean()
 
-    def after_step(self) -> None:
-        """Counts the step; the copies follow."""
-        self.done += 1
-        super().after_step()
+    def after_step(self, step: int) -> None:
+        """Notes the number of steps done; the copies follow."""
+        self.done.fill_(step)
+        super().after_step(step)
 
 
 class AimClr:
@@ -141,13 +139,13 @@ class AimClr:
         "quick": Cost("Minutes on two CPU cores for some 300 clips."),
     }
 
-    def fit(self, clips: TrainingClips, run: Run) -> STGCN:
+    def fit(self, clips: TrainingClips, run: Run[AimClrConfig]) -> STGCN:
         """Pre-trains on the training part without labels.
 
         Raises:
             UsageError: the dataset's joints are not named in pairs of left and right.
         """
-        config = cast(AimClrConfig, run.config)
+        config = run.config
         mine_from = config.mine_after * (len(clips) // config.batch_size)
         return contrast("contrast", clips, run, ExtremeContrast(config, clips.skeleton, mine_from))
 

@@ -241,7 +241,7 @@ class MaskedPrediction(nn.Module):
         return choose(motion_aware_scores(patches, uniform, self.mask_tau) if moving else uniform, self.mask_ratio)
 
 
-def pretrain(clips: TrainingClips, run: Run, config: MampConfig) -> SkeletonEncoder:
+def pretrain(clips: TrainingClips, run: Run[BaseModel], config: MampConfig) -> SkeletonEncoder:
     """Stage 1 on the training part; returns the encoder after the last epoch."""
     encoder = config.build(clips.num_joints)
     model = MaskedPrediction(
@@ -254,13 +254,13 @@ class _Named(Protocol):
     name: ClassVar[str]
 
 
-def first_stage(method: _Named, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+def first_stage(method: _Named, clips: TrainingClips, run: Run[MampConfig]) -> SkeletonEncoder:
     """Stage 1 on the training part, or a copy of `run.start`, which stands for it where it is given.
 
     Raises:
         UsageError: the encoder to start from is not of the size that the config says.
     """
-    config, start = cast(MampConfig, run.config), cast(SkeletonEncoder | None, run.start)
+    config, start = run.config, cast(SkeletonEncoder | None, run.start)
     if start is None:
         return pretrain(clips, run, config)
     if start.size != config.build(clips.num_joints).size:
@@ -270,7 +270,7 @@ def first_stage(method: _Named, clips: TrainingClips, run: Run) -> SkeletonEncod
 
 
 def train_masked(
-    clips: TrainingClips, run: Run, model: MaskedPrediction, config: MaskedConfig, fields: type[BaseModel]
+    clips: TrainingClips, run: Run[BaseModel], model: MaskedPrediction, config: MaskedConfig, fields: type[BaseModel]
 ) -> SkeletonEncoder:
     """Trains a masked prediction on random crops; returns its encoder after the last epoch.
 
@@ -334,9 +334,9 @@ class Mamp:
     }
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[MampConfig]) -> SkeletonEncoder:
         """Pre-trains on the training part without labels."""
-        return pretrain(clips, run, cast(MampConfig, run.config))
+        return pretrain(clips, run, run.config)
 
     def build(self, config: MampConfig, num_joints: int) -> SkeletonEncoder:
         """The encoder without its weights, for a checkpoint."""

@@ -6,7 +6,7 @@ centre joint begins at the origin. Nearest neighbours on them are a strong floor
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,9 +48,9 @@ class Raw:
     name: ClassVar[str] = "raw"
     Config: ClassVar[type[BaseModel]] = RawConfig
 
-    def fit(self, clips: TrainingClips, run: Run) -> Coordinates:
+    def fit(self, clips: TrainingClips, run: Run[RawConfig]) -> Coordinates:
         """Returns the features; the training part is not looked at."""
-        config = cast(RawConfig, run.config)
+        config = run.config
         return Coordinates(config.frames, clips.num_joints, clips.skeleton.centre).to(run.device)
 
     def build(self, config: RawConfig, num_joints: int) -> Coordinates:

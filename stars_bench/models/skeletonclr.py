@@ -10,7 +10,6 @@ body to the camera is not repeated. The copy starts equal, as in the paper; the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any, ClassVar, Self, cast
 
 import torch
@@ -20,7 +19,9 @@ from torch import Tensor, nn
 
 from stars_bench.api import Citation, Cost, Run, Skeleton, TrainingClips
 from stars_bench.models.layers.augment import normal_view
-from stars_bench.models.layers.contrast import enqueue, follow, momentum_logits, new_queue, own_key_loss
+from stars_bench.models.layers.contrast import momentum_logits, own_key_loss
+from stars_bench.models.layers.feature_queue import FeatureQueue
+from stars_bench.models.layers.momentum_teacher import MomentumTeacher
 from stars_bench.models.layers.nnclr import QUICK_STAGE2
 from stars_bench.models.layers.skeleton_graph import root_of, spatial_partitions
 from stars_bench.models.layers.stgcn_net import STGCN, initialise
@@ -76,9 +77,6 @@ QUICK: dict[str, Any] = {
 class MomentumContrast(nn.Module):
     """Network and projection, their copies that follow, queue and loss."""
 
-    queue: Tensor
-    queue_ptr: Tensor
-
     def __init__(self, config: ContrastConfig, skeleton: Skeleton) -> None:
         super().__init__()
         self.config = config
@@ -94,10 +92,9 @@ class MomentumContrast(nn.Module):
             nn.Linear(config.dim, config.dim), nn.ReLU(), nn.Linear(config.dim, config.feature_dim)
         )
         initialise(self.head)
-        self.key_encoder = deepcopy(self.encoder).requires_grad_(False)
-        self.key_head = deepcopy(self.head).requires_grad_(False)
-        self.register_buffer("queue", new_queue(config.feature_dim, config.queue_size))
-        self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
+        self.key_encoder = MomentumTeacher(self.encoder, config.momentum)
+        self.key_head = MomentumTeacher(self.head, config.momentum)
+        self.queue = FeatureQueue(config.feature_dim, config.queue_size)
 
     def view(self, x: Tensor) -> Tensor:
         """A normally augmented view of clips (B, 3, T, V, M)."""
@@ -107,18 +104,22 @@ class MomentumContrast(nn.Module):
         """Features (B, 2, D) of two views: of the query, and, without gradient, of the key."""
         x = self.encoder.placed(x)
         query, key = self.view(x), self.view(x)
-        with torch.no_grad():
-            keys = self.key_encoder.features(key)
+        keys = self.key_features(key)
         return torch.stack([self.encoder.features(query), keys], 1)
 
     def loss(self, features: Tensor) -> Tensor:
         """InfoNCE of a whole batch's (B, 2, D); the keys are then enqueued."""
-        query, key = features.to(self.queue.dtype).unbind(1)
+        query, key = features.to(self.queue.vectors.dtype).unbind(1)
         with torch.autocast(features.device.type, enabled=False):
             key = self.key_of(key)
             loss = own_key_loss(self.logits(self.head(query), key))
-            enqueue(self.queue, self.queue_ptr, key)
+            self.queue.enqueue(key)
         return loss
+
+    @torch.no_grad()
+    def key_features(self, view: Tensor) -> Tensor:
+        """The copy's features (B, D) of a view of clips that are placed already."""
+        return cast(STGCN, self.key_encoder.module).features(view)
 
     @torch.no_grad()
     def key_of(self, features: Tensor) -> Tensor:
@@ -127,15 +128,15 @@ class MomentumContrast(nn.Module):
 
     def logits(self, projected: Tensor, key: Tensor) -> Tensor:
         """(B, 1 + K) of projected queries (B, F), and unit keys (B, F), with the queue as it is now."""
-        return momentum_logits(F.normalize(projected, dim=1), key, self.queue.clone(), self.config.temperature)
+        return momentum_logits(F.normalize(projected, dim=1), key, self.queue.vectors.clone(), self.config.temperature)
 
-    def after_step(self) -> None:
-        """Moves the copies towards network and projection, once for the coming step."""
-        follow(self.key_encoder, self.encoder, self.config.momentum)
-        follow(self.key_head, self.head, self.config.momentum)
+    def after_step(self, step: int) -> None:
+        """Moves the copies towards network and projection."""
+        self.key_encoder.update(self.encoder, step)
+        self.key_head.update(self.head, step)
 
 
-def contrast(name: str, clips: TrainingClips, run: Run, model: MomentumContrast) -> STGCN:
+def contrast(name: str, clips: TrainingClips, run: Run[BaseModel], model: MomentumContrast) -> STGCN:
     """Trains a model on whole clips of the training part; returns its network."""
     config = model.config
     model.to(run.device)
@@ -147,7 +148,7 @@ def contrast(name: str, clips: TrainingClips, run: Run, model: MomentumContrast)
         return model.loss(features)
 
     stage = config.stage(name, model, SplitStep(encode, loss), len(clips))
-    stage.optimizer.register_step_post_hook(lambda *_: model.after_step())
+    stage.after_step = model.after_step
     run.train(stage)
     return model.encoder
 
@@ -166,9 +167,9 @@ class SkeletonClr:
         "quick": Cost("Minutes on two CPU cores for some 300 clips."),
     }
 
-    def fit(self, clips: TrainingClips, run: Run) -> STGCN:
+    def fit(self, clips: TrainingClips, run: Run[ContrastConfig]) -> STGCN:
         """Pre-trains on the training part without labels."""
-        config = cast(ContrastConfig, run.config)
+        config = run.config
         return contrast("contrast", clips, run, MomentumContrast(config, clips.skeleton))
 
     def build(self, config: ContrastConfig, num_joints: int) -> STGCN:

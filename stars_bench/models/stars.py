@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
@@ -54,13 +54,13 @@ class Stars:
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp", "stars")
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[StarsConfig]) -> SkeletonEncoder:
         """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
 
         Raises:
             UsageError: the encoder to start from is not of the size that the config says.
         """
-        config = cast(StarsConfig, run.config)
+        config = run.config
         return tune(clips, run, first_stage(self, clips, run), config, share=config.tune_share)
 
     def build(self, config: StarsConfig, num_joints: int) -> SkeletonEncoder:

@@ -127,9 +127,9 @@ class Stgcn:
     needs_labels: ClassVar[bool] = True
     evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
 
-    def fit(self, clips: TrainingClips, run: Run) -> ClassifyingSTGCN:
+    def fit(self, clips: TrainingClips, run: Run[StgcnConfig]) -> ClassifyingSTGCN:
         """Trains on the labelled training part."""
-        config = cast(StgcnConfig, run.config)
+        config = run.config
         model = ClassifyingSTGCN(config, spatial_partitions(clips.skeleton), clips.num_classes).to(run.device)
         labels = clips.labels
 

@@ -7,7 +7,7 @@ pre-trained, and without layer-wise decay of the learning rate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, Field
 from torch import Tensor
@@ -78,9 +78,9 @@ class Supervised:
     needs_labels: ClassVar[bool] = True
     evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
 
-    def fit(self, clips: TrainingClips, run: Run) -> ClassifyingEncoder:
+    def fit(self, clips: TrainingClips, run: Run[SupervisedConfig]) -> ClassifyingEncoder:
         """Trains encoder and head on the labelled training part."""
-        config = cast(SupervisedConfig, run.config)
+        config = run.config
         encoder = ClassifyingEncoder(config, clips.num_joints, clips.num_classes).to(run.device)
         encoder.set_drop_path(config.drop_path)
 

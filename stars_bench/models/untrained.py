@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
@@ -27,9 +27,9 @@ class Untrained:
     name: ClassVar[str] = "untrained"
     Config: ClassVar[type[BaseModel]] = UntrainedConfig
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[UntrainedConfig]) -> SkeletonEncoder:
         """Returns the encoder as initialised under the run's seed."""
-        return self.build(cast(UntrainedConfig, run.config), clips.num_joints).to(run.device)
+        return self.build(run.config, clips.num_joints).to(run.device)
 
     def build(self, config: UntrainedConfig, num_joints: int) -> SkeletonEncoder:
         """The encoder without its weights, for a checkpoint."""

@@ -13,7 +13,7 @@ from stars_bench.errors import UsageError
 from stars_bench.io.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
-KINDS = ("method", "dataset", "protocol")
+KINDS = ("method", "dataset", "protocol", "evaluation")
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
@@ -46,7 +46,7 @@ def write_plugin(kind: str, name: str, parent: Path) -> tuple[Path, str]:
         "constant": package.upper(),
         "kind": kind,
     }
-    names["object"] = names["cls"] if kind == "method" else names["constant"]
+    names["object"] = names["cls"] if kind in ("method", "evaluation") else names["constant"]
     for template in sorted([*(TEMPLATES / kind).glob("*.txt"), *TEMPLATES.glob("*.txt")]):
         text = Template(template.read_text(encoding="utf-8")).substitute(names)
         write_text(folder / _place(template.stem, kind, package), text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Outcome:
         stages: the stages that it trained; default none.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     predictions: np.ndarray
     kind: Kind = "classes"
     scores: np.ndarray | None = None

@@ -9,92 +9,43 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from stars_bench import registry
-from stars_bench.api import Method, Skeleton
+from stars_bench.api import ConfigT, Method, Skeleton
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
-from stars_bench.errors import of_validation, one_line
+from stars_bench.errors import one_line
 from stars_bench.testing.clips import CLASSES, training_part
 from stars_bench.testing.faults import Tell, collected
-from stars_bench.training.loop import Stage
+from stars_bench.testing.killed_run import KilledRun, killed_in_every_stage
+from stars_bench.testing.small_config import small_config
 from stars_bench.training.stages import StageRun
 
-PRESETS = ("paper", "quick")  # where a Config does not list its own
-SMALL: Mapping[str, Any] = {
-    "frames": 16,
-    "dim": 16,
-    "depth": 2,
-    "heads": 2,
-    "decoder_depth": 1,
-    "mask_ratio": 0.5,
-    "drop_path": 0.0,
-    "epochs": 2,
-    "warmup_epochs": 1,
-    "head_epochs": 1,
-    "tune_epochs": 2,
-    "batch_size": 16,
-    "tune_batch_size": 16,
-    "queue_size": 40,
-    "predictor_hidden": 16,
-    "head_hidden": 16,
-    "out_dim": 8,
-    "feature_dim": 8,
-    "channels": 2,
-    "milestones": (1,),
-    "mine_after": 1,
-}
-"""Settings of these names are made small where a method has them; `check_method(settings=...)` says otherwise."""
 CLIPS = 6  # whose features are looked at
 CLOSE = 1e-4  # features of one clip, alone and in a batch: relative to the largest
 
 
-class Killed(BaseException):
-    """Stands for a kill: no method can catch it by accident."""
-
-
-class KilledRun(StageRun):
-    """A run that is killed once in every stage, between two checkpoints.
-
-    Args:
-        killed: names of the stages that were killed before; the next one is added.
-    """
-
-    killed: set[str]
-
-    def train(self, stage: Stage) -> None:
-        """Trains half of a stage that has not been killed yet, then is killed."""
-        if stage.name not in self.killed:
-            steps, advance, done = stage.epochs * stage.steps_per_epoch, stage.optimizer.step, 0
-
-            def step(*args: Any, **options: Any) -> Any:
-                nonlocal done
-                done += 1
-                if done > steps // 2:
-                    self.killed.add(stage.name)
-                    raise Killed
-                return advance(*args, **options)
-
-            stage.optimizer.step = step  # type: ignore[method-assign]
-        super().train(stage)
-
-
 def check_method(
-    method: type[Method] | str, settings: Mapping[str, Any] | None = None, skeleton: Skeleton = KINECT_V2
+    method: type[Method[ConfigT]] | str, settings: Mapping[str, object] | None = None, skeleton: Skeleton = KINECT_V2
 ) -> None:
-    """Checks a method: its names and presets, its features, and that its training is honest, repeatable and resumable.
+    """Check a method: its names and presets, its features, and that its training is honest, repeatable and resumable.
 
     Args:
-        method: the class, a registered name or "module:Class". settings: of its Config, over the preset `quick` made
-        small (`SMALL`); needed where that takes long or does not validate. skeleton: of the made-up clips.
+        method: the class, a registered name or "module:Class".
+        settings: of its Config, over the preset `quick` made small (`small_config.SMALL`); needed where that takes long
+            or does not validate.
+        skeleton: joint layout of the synthetic clips.
 
     Raises:
         NotConforming: its `faults` are one line each.
     """
     found: Any = registry.load("methods", method) if isinstance(method, str) else method
     with collected(str(getattr(found, "name", None) or getattr(found, "__name__", found))) as tell:
-        config = _configured(found, settings or {}, tell)
+        if not callable(getattr(found, "fit", None)):
+            tell("has no `fit(clips, run)`")
+            return
+        config = small_config(found, settings or {}, "check_method", tell)
         if config is not None:
             with tempfile.TemporaryDirectory() as folder:
                 _check_fit(_Subject(found, config, skeleton, Path(folder)), tell)
@@ -109,10 +60,10 @@ class _Subject:
         self.labels_read = False
         self.stages: list[str] = []
 
-    def run(self, name: str) -> StageRun:
-        return StageRun(self.config, 0, torch.device("cpu"), self.folder / name, {}, checkpoint_seconds=0.0)
+    def run(self, name: str) -> StageRun[BaseModel]:
+        return StageRun(*self._arguments(name), checkpoint_seconds=0.0)
 
-    def fit(self, run: StageRun, other_test_clips: bool = False) -> nn.Module:
+    def fit(self, run: StageRun[BaseModel], other_test_clips: bool = False) -> nn.Module:
         clips = training_part(self.skeleton, self.needs_labels, other_test_clips)
         try:
             encoder: nn.Module = self.method().fit(clips, run)
@@ -123,50 +74,10 @@ class _Subject:
 
     def fit_killed(self) -> nn.Module:
         """Killed once in every stage, and continued each time."""
-        killed: set[str] = set()
-        while True:
-            run = KilledRun(self.config, 0, torch.device("cpu"), self.folder / "killed", {}, checkpoint_seconds=0.0)
-            run.killed = killed
-            before = len(killed)
-            try:
-                return self.fit(run)
-            except Killed:
-                if len(killed) == before:
-                    raise
+        return killed_in_every_stage(lambda: KilledRun(*self._arguments("killed"), checkpoint_seconds=0.0), self.fit)
 
-
-def _configured(method: Any, settings: Mapping[str, Any], tell: Tell) -> BaseModel | None:
-    """The small config to check with; None where there can be none."""
-    name = getattr(method, "name", None)
-    if not isinstance(name, str) or not name or name != name.strip():
-        tell("has no `name` (a string)")
-    if not callable(getattr(method, "fit", None)):
-        tell("has no `fit(clips, run)`")
-        return None
-    config = getattr(method, "Config", None)
-    if not (isinstance(config, type) and issubclass(config, BaseModel)):
-        tell("Config is not a pydantic model (class MyConfig(BaseModel): ...)")
-        return None
-    values: dict[str, Any] = {}
-    for preset in getattr(config, "presets", PRESETS):
-        try:
-            made = config.preset(preset, "ntu60") if hasattr(config, "preset") else config()
-            again = config.model_validate(made.model_dump(mode="json"))
-        except Exception as error:
-            tell(f"preset {preset!r} cannot be made ({one_line(error)})")
-            return None
-        if again != made:
-            tell(f"preset {preset!r} does not survive JSON, in which records keep it")
-        values = made.model_dump()
-    if unknown := set(settings) - set(config.model_fields):
-        tell(f"settings: there is no {sorted(unknown)[0]!r}; Config has {', '.join(config.model_fields)}")
-        return None
-    values |= {key: value for key, value in SMALL.items() if key in values and not isinstance(values[key], str)}
-    try:
-        return config.model_validate(values | dict(settings))
-    except ValidationError as error:
-        tell(f"{of_validation(error, 'settings')}: give check_method small settings that fit")
-        return None
+    def _arguments(self, folder: str) -> tuple[BaseModel, int, torch.device, Path, dict[str, object]]:
+        return self.config, 0, torch.device("cpu"), self.folder / folder, {}
 
 
 def _check_fit(subject: _Subject, tell: Tell) -> None:

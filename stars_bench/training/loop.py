@@ -155,6 +155,8 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
         loss = _one_step(stage, rows, division)
         loss_sum += loss
         at.step += 1
+        if stage.after_step:
+            stage.after_step(at.step)
         watch.note(loss, at.step)
         now = time.monotonic()
         at.seconds = before + now - started

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -19,16 +18,25 @@ class Stage:
     """What is trained, by what step, for how long.
 
     Args:
-        name: names the stage's files. config: everything that decides the outcome (hashed into the stage's key).
-        module: all that is trained or updated, queues and statistics included. step: from row numbers (B,) int64 on
-        the device to the loss; a `SplitStep` can be divided among processes and into micro-batches. samples: training
-        clips. batch_size: of all processes together. lr_factor: factor on the learning rates by fractional epoch.
-        gradient_scale: what the loss is multiplied with before back-propagation. clip_each: largest gradient norm of
-        each parameter. after_epoch: called with the number of epochs done, before the checkpoint.
+        name: names the stage's files.
+        config: everything that decides the outcome; it is part of the stage's key.
+        module: all that is trained or updated, queues, teachers and statistics included: what checkpoints hold.
+        optimizer: of the parameters that learn.
+        step: from row numbers (B,) int64 on the device to the loss. A `SplitStep` can be divided among processes and
+            into micro-batches.
+        samples: number of training clips.
+        epochs: passes over the training clips.
+        batch_size: clips in a step, of all processes together.
+        lr_factor: factor on the learning rates by fractional epoch; None: 1.
+        gradient_scale: what the loss is multiplied with before back-propagation.
+        clip_each: largest gradient norm of each parameter; None: no limit.
+        after_step: called with the number of steps done, once after each update of the parameters, on every process,
+            whatever the batch was divided into. What it changes must lie in `module`.
+        after_epoch: called with the number of epochs done, before the checkpoint.
     """
 
     name: str
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
     module: nn.Module
     optimizer: torch.optim.Optimizer
     step: Step
@@ -38,6 +46,7 @@ class Stage:
     lr_factor: Schedule | None = None
     gradient_scale: float = 1.0
     clip_each: float | None = None
+    after_step: Callable[[int], None] | None = None
     after_epoch: Callable[[int], None] | None = None
 
     @property
@@ -47,9 +56,11 @@ class Stage:
 
     @property
     def sources(self) -> list[str]:
-        """`module:function` of the code that computes the step."""
-        parts: tuple[Any, ...] = self.step.parts if isinstance(self.step, SplitStep) else (self.step,)
-        return [f"{part.__module__}:{part.__qualname__}" for part in parts]
+        """`module:function` of the code that computes a step and of the hooks."""
+        parts: tuple[Callable[..., object], ...] = self.step.parts if isinstance(self.step, SplitStep) else (self.step,)
+        hooks = [hook for hook in (self.after_step, self.after_epoch) if hook is not None]
+        named = [part if hasattr(part, "__qualname__") else type(part) for part in (*parts, *hooks)]
+        return [f"{part.__module__}:{part.__qualname__}" for part in named]
 
 
 def settings_named(stage: Stage, ending: str) -> str:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import nn
 
+from stars_bench.api import ConfigT_co
 from stars_bench.io.files import digest_file, digest_json, digest_package, digest_source, write_text
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.training import checkpoint, distributed
@@ -28,7 +29,7 @@ def code_digest(module: str) -> str:
     return ours if module.partition(".")[0] == "stars_bench" else digest_json([ours, digest_package(module)])
 
 
-class StageRun:
+class StageRun(Generic[ConfigT_co]):
     """Runs stages in order; implements `stars_bench.api.Run`.
 
     Args:
@@ -51,7 +52,7 @@ class StageRun:
 
     def __init__(
         self,
-        config: Any,
+        config: ConfigT_co,
         seed: int,
         device: torch.device,
         folder: Path,

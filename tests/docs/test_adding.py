@@ -68,6 +68,48 @@ def test_a_model_that_is_there_comes_into_the_table_in_under_30_lines(follow, tm
     assert "adapted" in follow("stars-bench run adapted:Adapted --protocol xsub --eval knn", tmp_path)
 
 
+def test_byol_with_a_momentum_teacher_conforms_in_under_60_lines(follow, tmp_path: Path) -> None:
+    for name in ("byol.py", "try_byol.py"):
+        (tmp_path / name).write_text(FILES[name])
+    assert sum(bool(line.strip()) for line in FILES["byol.py"].splitlines()) < 60
+    follow("python try_byol.py", tmp_path)
+
+
+def test_plug_ins_of_the_page_are_built_from_the_public_contract_alone() -> None:
+    for text in (*FILES.values(), *re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)):
+        modules = set(re.findall(r"from (stars_bench[\w.]*) import", text))
+        assert modules <= {"stars_bench.api", "stars_bench.testing", "stars_bench.datasets.skeletons.layouts"}
+
+
+def test_a_method_runs_from_its_folder_below_the_tutorials(small_data: Path, tmp_path: Path) -> None:
+    """Without any option: its data and runs are those of the folder above."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("STARS_BENCH_")}
+    (tmp_path / "data").symlink_to(small_data)
+    (tmp_path / "runs").mkdir()
+
+    def command(line: str, cwd: Path) -> str:
+        words = [sys.executable, "-m", "stars_bench", *shlex.split(line)]
+        options = {"env": environment | {"PYTHONPATH": str(ROOT)}, "capture_output": True, "text": True}
+        done = subprocess.run(words, cwd=cwd, check=False, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stderr
+
+    command("run untrained --protocol xsub --preset quick --eval knn", tmp_path)
+    command("new-method my-idea", tmp_path)
+    here = tmp_path / "my-idea"
+    said = command("run my_idea.method:MyIdea --protocol xsub --preset quick --eval knn --set epochs=1", here)
+    assert "data: ../data (from the folder above; --data-dir names another)" in said
+    assert "runs: ../runs (from the folder above; --runs-dir names another)" in said
+    assert not (here / "runs").exists()
+    assert len(list((tmp_path / "runs").rglob("knn*.json"))) >= 2
+
+
+def test_an_evaluation_of_the_page_conforms(follow, tmp_path: Path) -> None:
+    for name in ("nearest_mean.py", "try_nearest_mean.py"):
+        (tmp_path / name).write_text(FILES[name])
+    follow("python try_nearest_mean.py", tmp_path)
+
+
 def test_an_evaluation_of_the_page_gives_a_row(follow, tmp_path: Path) -> None:
     (tmp_path / "nearest_mean.py").write_text(FILES["nearest_mean.py"])
     (line,) = re.findall(r"`(stars-bench run untrained [^`]*nearest_mean:NearestMean)`", PAGE)

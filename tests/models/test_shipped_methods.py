@@ -13,7 +13,7 @@ import torch
 from stars_bench import registry
 from stars_bench.experiments.plan import DEFAULT_PRESETS
 from stars_bench.models.mamp import EncoderConfig
-from stars_bench.testing.method import SMALL
+from stars_bench.testing.small_config import SMALL
 from stars_bench.training import loop
 from stars_bench.training.loop import Stage
 from stars_bench.training.stages import StageRun

@@ -80,7 +80,7 @@ def moco(batch: int) -> Stage:
     model.begin("half", 1)
     made = stage("moco", model, model.step_of(FrozenHalf(model.encoder, data, model.frozen)), batch)
     made.optimizer = tuning_optimizer(model, 1e-2, 0.5, 0.01)
-    made.optimizer.register_step_post_hook(lambda *_: model.after_step())
+    made.after_step = model.after_step
     return made
 
 
@@ -97,7 +97,7 @@ def skeletonclr(batch: int) -> Stage:
 
     made = stage("skeletonclr", model, SplitStep(encode, lambda features, _: model.loss(features)), batch)
     made.optimizer = torch.optim.SGD([one for one in model.parameters() if one.requires_grad], 0.01, 0.9)
-    made.optimizer.register_step_post_hook(lambda *_: model.after_step())
+    made.after_step = model.after_step
     return made
 
 

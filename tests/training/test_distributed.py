@@ -45,9 +45,11 @@ def test_the_queue_has_the_whole_batchs_keys_in_its_order_on_every_process(kind:
     for batch in (8, 7):
         before = alone["steps"][kind, batch, 1]
         steps = 2 * (16 // batch)
-        assert int(before["module.queue_ptr"]) == steps * batch % 17
+        assert int(before["module.queue.pointer"]) == steps * batch % 17
         for rank in ranks:
-            torch.testing.assert_close(rank["steps"][kind, batch, 1]["module.queue"], before["module.queue"])
+            torch.testing.assert_close(
+                rank["steps"][kind, batch, 1]["module.queue.vectors"], before["module.queue.vectors"]
+            )
 
 
 def test_a_step_that_is_not_divided_is_the_same_to_the_bit(ranks, alone) -> None:

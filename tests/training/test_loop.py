@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,32 @@ def test_a_killed_stage_goes_on_to_the_same_weights(tmp_path: Path, stop_at: int
     assert resumed.log == log
 
 
-@pytest.mark.parametrize("kind", ["stage1", "stage2", "finetune", "undivided"])
+def test_after_step_is_called_once_after_each_update_and_goes_on_after_a_kill(tmp_path: Path) -> None:
+    def hooked(stop_at: int | None = None) -> tuple[Stage, list[int], list[Tensor]]:
+        stage, steps, weights = small_stage(stop_at), [], []
+
+        def after_step(step: int) -> None:
+            steps.append(step)
+            weights.append(stage.module[0].weight.detach().clone())
+
+        stage.after_step = after_step
+        return stage, steps, weights
+
+    stage, steps, weights = hooked()
+    train(stage, seed=7, device=CPU)
+    assert steps == list(range(1, 16))
+    assert all(not torch.equal(one, other) for one, other in pairwise(weights))
+    assert torch.equal(weights[-1], stage.module[0].weight)
+    killed, before, _ = hooked(stop_at=7)
+    how = {"seed": 7, "device": CPU, "resume_file": tmp_path / "s.resume.pt", "checkpoint_seconds": 0}
+    with pytest.raises(Stopped):
+        train(killed, **how)
+    again, after, _ = hooked()
+    train(again, **how)
+    assert before + after == steps
+
+
+@pytest.mark.parametrize("kind", ["stage1", "stage2", "moco", "finetune", "undivided"])
 @pytest.mark.parametrize("micro_batches", [1, 2])
 def test_a_killed_stage_goes_on_to_the_same_bits_and_says_from_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, micro_batches: int

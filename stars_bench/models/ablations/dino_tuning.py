@@ -13,9 +13,8 @@ teacher's momentum there stops a quarter of its way up to 1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -24,8 +23,9 @@ from torch import Tensor, nn
 
 from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.layers.momentum_teacher import TeacherTuned
+from stars_bench.models.layers.momentum_teacher import cosine_momentum
 from stars_bench.models.layers.nnclr import stage2_preset
+from stars_bench.models.layers.teacher_tuning import TeacherTuned
 from stars_bench.models.layers.tuning import HeadsFirst, Part, TuningSettings, tune_stages
 from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
@@ -88,31 +88,18 @@ class SelfDistillation(TeacherTuned):
     """Encoder, head (one Linear), their teacher, and the loss."""
 
     head: nn.Linear
-    done: Tensor
 
     def __init__(self, encoder: SkeletonEncoder, settings: DinoSettings) -> None:
         head = nn.Linear(encoder.dim, settings.out_dim)
         nn.init.normal_(head.weight, std=0.02)
         nn.init.zeros_(head.bias)
-        super().__init__(encoder, head)
-        self.settings, self.steps = settings, 1
-        self.register_buffer("done", torch.zeros((), dtype=torch.float64))
+        super().__init__(encoder, head, settings.momentum)
+        self.settings = settings
 
     def begin(self, part: Part, steps: int) -> None:
         """Starts a stage of so many steps, over which the teacher's momentum rises to 1."""
         super().begin(part, steps)
-        self.steps = steps
-        self.done.zero_()
-
-    def momentum(self) -> Tensor:
-        """Half a cosine from the first momentum to 1 over the stage."""
-        rise = (1 + (math.pi * self.done / self.steps).cos()) / 2
-        return 1 + (self.settings.momentum - 1) * rise
-
-    def after_step(self) -> None:
-        """Counts the step; the teacher follows with the momentum of the next."""
-        self.done += 1
-        super().after_step()
+        self.teacher.momentum = cosine_momentum(self.settings.momentum, steps)
 
     def loss(self, features: Tensor) -> Tensor:
         """Cross entropy of assignments and KoLeo, of a whole batch's (B, 2, D)."""
@@ -120,7 +107,9 @@ class SelfDistillation(TeacherTuned):
         with torch.autocast(features.device.type, enabled=False):
             out = F.normalize(self.head(student), dim=1)
             with torch.no_grad():
-                target = sinkhorn(F.normalize(self.teacher_head(teacher), dim=1) / self.settings.teacher_temperature)
+                target = sinkhorn(
+                    F.normalize(self.of_teacher("head")(teacher), dim=1) / self.settings.teacher_temperature
+                )
             log_student = (out / self.settings.student_temperature).log_softmax(1)
             assigned = -(target * log_student).sum(1).mean()
             return assigned + self.settings.koleo_weight * koleo(out)
@@ -143,13 +132,13 @@ class DinoTuning:
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[DinoTuningConfig]) -> SkeletonEncoder:
         """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
 
         Raises:
             UsageError: the encoder to start from is not of the size that the config says.
         """
-        config = cast(DinoTuningConfig, run.config)
+        config = run.config
         model = SelfDistillation(first_stage(self, clips, run), config).to(run.device)
         return tune_stages(clips, run, model, model.step_of, config, DinoSettings, config.head_epochs)
 

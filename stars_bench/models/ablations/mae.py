@@ -7,7 +7,7 @@ holds it beside its own (`model_mae`, `pretrain_mae_*.yaml`) under the same sett
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
@@ -46,9 +46,9 @@ class Mae:
         "quick": Cost("As mamp: the same networks on as many tokens."),
     }
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[MaeConfig]) -> SkeletonEncoder:
         """Pre-trains on the training part without labels."""
-        config = cast(MaeConfig, run.config)
+        config = run.config
         encoder = self.build(config, clips.num_joints)
         model = MaskedPrediction(encoder, config.decoder_depth, config.mask_ratio, target="joints")
         return train_masked(clips, run, model, config, MaeConfig)

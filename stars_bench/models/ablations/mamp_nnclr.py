@@ -9,7 +9,7 @@ optimiser, schedule and epochs are MAMP's, queue, temperature and head STARS's, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import BaseModel, Field
@@ -91,9 +91,9 @@ class MampNnclr:
         "quick": Cost("Some ten minutes on two CPU cores for some 300 clips."),
     }
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[MampNnclrConfig]) -> SkeletonEncoder:
         """Pre-trains on the training part without labels."""
-        config = cast(MampNnclrConfig, run.config)
+        config = run.config
         encoder = self.build(config, clips.num_joints)
         model = Joint(encoder, config).to(run.device)
 

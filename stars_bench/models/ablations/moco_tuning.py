@@ -11,17 +11,18 @@ queue's pointer twice a step and so leaves gaps of old vectors; here the queue i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
 from stars_bench.api import Citation, Cost, Run, TrainingClips
-from stars_bench.models.layers.contrast import enqueue, momentum_logits, new_queue, own_key_loss
+from stars_bench.models.layers.contrast import momentum_logits, own_key_loss
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.layers.momentum_teacher import TeacherTuned
+from stars_bench.models.layers.feature_queue import FeatureQueue
 from stars_bench.models.layers.nnclr import ContrastiveHead, TuningConfig, stage2_preset
+from stars_bench.models.layers.teacher_tuning import TeacherTuned
 from stars_bench.models.layers.tuning import HeadsFirst, tune_stages
 from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
@@ -56,9 +57,6 @@ class MocoTuningConfig(MampConfig, MocoSettings):
 class MomentumTuning(TeacherTuned):
     """Encoder, head, their copies that follow, queue and loss."""
 
-    queue: Tensor
-    queue_ptr: Tensor
-
     def __init__(
         self,
         encoder: SkeletonEncoder,
@@ -67,24 +65,19 @@ class MomentumTuning(TeacherTuned):
         predictor_hidden: int = 4096,
         momentum: float = 0.999,
     ) -> None:
-        super().__init__(encoder, ContrastiveHead(encoder.dim, predictor_hidden))
-        self.temperature, self.keep = temperature, momentum
-        self.register_buffer("queue", new_queue(encoder.dim, queue_size))
-        self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
-
-    def momentum(self) -> float:
-        """The same in every step."""
-        return self.keep
+        super().__init__(encoder, ContrastiveHead(encoder.dim, predictor_hidden), momentum)
+        self.temperature = temperature
+        self.queue = FeatureQueue(encoder.dim, queue_size)
 
     def loss(self, features: Tensor) -> Tensor:
         """InfoNCE of a whole batch's (B, 2, D); the keys are then enqueued."""
-        student, teacher = features.to(self.queue.dtype).unbind(1)
+        student, teacher = features.to(self.queue.vectors.dtype).unbind(1)
         with torch.autocast(features.device.type, enabled=False):
             _, query = self.head(student)
             with torch.no_grad():
-                _, key = self.teacher_head(teacher)
-            loss = own_key_loss(momentum_logits(query, key, self.queue.clone(), self.temperature))
-            enqueue(self.queue, self.queue_ptr, key)
+                _, key = self.of_teacher("head")(teacher)
+            loss = own_key_loss(momentum_logits(query, key, self.queue.vectors.clone(), self.temperature))
+            self.queue.enqueue(key)
         return loss
 
 
@@ -105,13 +98,13 @@ class MocoTuning:
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[MocoTuningConfig]) -> SkeletonEncoder:
         """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
 
         Raises:
             UsageError: the encoder to start from is not of the size that the config says.
         """
-        config = cast(MocoTuningConfig, run.config)
+        config = run.config
         encoder = first_stage(self, clips, run)
         model = MomentumTuning(
             encoder, config.queue_size, config.temperature, config.predictor_hidden, config.momentum

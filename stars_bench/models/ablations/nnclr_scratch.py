@@ -7,7 +7,7 @@ published for it: the whole encoder learns, at one rate, for as many epochs as s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, Field
 
@@ -48,9 +48,9 @@ class NnclrScratch:
         "quick": Cost("Some ten minutes on two CPU cores for some 300 clips."),
     }
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[NnclrScratchConfig]) -> SkeletonEncoder:
         """Trains on the training part without labels."""
-        config = cast(NnclrScratchConfig, run.config)
+        config = run.config
         encoder = self.build(config, clips.num_joints)
         model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden, part="all")
         return tune_by_neighbours(clips, run, model.to(run.device), config)

@@ -9,7 +9,7 @@ decay is never passed on, so AdamW's 0.01 holds in both.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, Field
 
@@ -49,13 +49,13 @@ class Stars3Stage:
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp", "stars")
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[Stars3StageConfig]) -> SkeletonEncoder:
         """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
 
         Raises:
             UsageError: the encoder to start from is not of the size that the config says.
         """
-        config = cast(Stars3StageConfig, run.config)
+        config = run.config
         return tune(clips, run, first_stage(self, clips, run), config, config.head_epochs, config.tune_share)
 
     def build(self, config: Stars3StageConfig, num_joints: int) -> SkeletonEncoder:

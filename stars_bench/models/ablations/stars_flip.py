@@ -9,7 +9,7 @@ in the official program the second view's prediction carries no gradient.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from pydantic import BaseModel
@@ -63,14 +63,14 @@ class FlipTuning(NeighbourTuning):
 
         Its gradient is that of the first loss: half of it must be back-propagated, as in stage 2 (the mean's gradient).
         """
-        first, second = features.to(self.queue.dtype).unbind(1)
+        first, second = features.to(self.queue.vectors.dtype).unbind(1)
         with torch.autocast(features.device.type, enabled=False):
             z_first, p_first = self.head(first)
             with torch.no_grad():
                 z_second, p_second = self.head(second)
-            first_loss = self.neighbour_loss(self.neighbours(z_second, ids), p_first)
-            second_loss = self.neighbour_loss(self.neighbours(z_first.detach(), ids), p_second)
-            self.enqueue(z_first.detach(), ids)
+            first_loss = self.neighbour_loss(self.queue.nearest(z_second, ids), p_first)
+            second_loss = self.neighbour_loss(self.queue.nearest(z_first.detach(), ids), p_second)
+            self.queue.enqueue(z_first.detach(), ids)
         return first_loss + (second_loss - first_loss).detach() / 2
 
 
@@ -97,13 +97,13 @@ class StarsFlip(Stars):
     }
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
 
-    def fit(self, clips: TrainingClips, run: Run) -> SkeletonEncoder:
+    def fit(self, clips: TrainingClips, run: Run[StarsConfig]) -> SkeletonEncoder:
         """As `Stars.fit`.
 
         Raises:
             UsageError: the dataset's joints are not named in pairs of left and right.
         """
-        config = cast(StarsConfig, run.config)
+        config = run.config
         mirrored = mirrored_joints(clips.skeleton)
         model = FlipTuning(first_stage(self, clips, run), mirrored, config, config.tune_share).to(run.device)
 

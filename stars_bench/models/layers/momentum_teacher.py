@@ -1,69 +1,62 @@
-"""A tuned encoder with a teacher: a copy of what learns that follows by momentum (MoCo's key encoder, DINO's teacher).
+"""A momentum teacher: a copy of a module that follows it by an exponential moving average.
 
-What does not learn is the same in both, so it is computed once and has no copy.
+The mean teacher of arXiv:1703.01780, MoCo's key encoder (arXiv:1911.05722), BYOL's target network (arXiv:2006.07733)
+and DINO's teacher (arXiv:2104.14294).
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from stars_bench.models.layers.contrast import follow
-from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.layers.frozen_features import FrozenHalf
-from stars_bench.models.layers.tuning import Tuned
-from stars_bench.training.step import SplitStep
 
+class MomentumTeacher(nn.Module):
+    """A copy of a module, its student, that has no gradient and follows it: teacher <- m * teacher + (1 - m) * student.
 
-class TeacherTuned(Tuned, ABC):
-    """Encoder and head (the student), and a teacher's upper half and head.
+    It belongs into `Stage.module` (then checkpoints hold it) and is updated by `Stage.after_step`:
+    `after_step=lambda step: teacher.update(student, step)`.
 
     Args:
-        encoder: pre-trained. head: the student's; the teacher starts as a copy.
+        student: the module to copy. The teacher starts equal to it.
+        momentum: m, from 0 to 1, or a function from the number of steps done to m, such as `cosine_momentum`.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, head: nn.Module) -> None:
-        super().__init__(encoder)
-        self.head = head
-        self.teacher_blocks = deepcopy(encoder.blocks[self.first_tuned :]).requires_grad_(False)
-        self.teacher_norm = deepcopy(encoder.norm).requires_grad_(False)
-        self.teacher_head = deepcopy(head).requires_grad_(False)
+    def __init__(self, student: nn.Module, momentum: float | Callable[[int], float] = 0.996) -> None:
+        super().__init__()
+        self.module = deepcopy(student).requires_grad_(False)
+        self.momentum = momentum
 
+    @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """The loss of clips (B, 3, T, V, M)."""
-        return self.loss(self.features_of_both(*self.encoder.lower(x, self.frozen)))
+        """Give what the copy gives for `x`, without gradient."""
+        out: Tensor = self.module(x)
+        return out
 
-    @abstractmethod
-    def loss(self, features: Tensor) -> Tensor:
-        """The loss of the student's and the teacher's features (B, 2, D) of a whole batch."""
+    @torch.no_grad()
+    def update(self, student: nn.Module, step: int) -> None:
+        """Move the parameters towards the student's. Buffers, such as BatchNorm's statistics, stay the teacher's own.
 
-    def features_of_both(self, tokens: Tensor, which: Tensor) -> Tensor:
-        """Features (B, 2, D) of `FrozenHalf.tokens`: under the student and, without gradient, under the teacher."""
-        student = self.encoder.features_from(tokens, which, self.frozen)
-        if self.frozen == len(self.encoder.blocks):  # of the encoder nothing learns: the teacher's is the same
-            return torch.stack([student, student.detach()], 1)
-        with torch.no_grad():
-            for block in self.teacher_blocks:
-                tokens = block(tokens)
-            teacher = self.teacher_norm(tokens).mean(1)[which].mean(1)
-        return torch.stack([student, teacher], 1)
+        Args:
+            student: of the same parameters as the module that was copied.
+            step: number of steps done, which a scheduled momentum depends on.
+        """
+        weight = 1 - (self.momentum(step) if callable(self.momentum) else self.momentum)
+        for own, other in zip(self.module.parameters(), student.parameters(), strict=True):
+            own.lerp_(other, weight)
 
-    @abstractmethod
-    def momentum(self) -> float | Tensor:
-        """How much of the teacher stays in the coming step."""
 
-    def after_step(self) -> None:
-        """Moves the teacher towards the student, once for the coming step."""
-        momentum, upper = self.momentum(), self.encoder.blocks[self.first_tuned :]
-        pairs = ((self.teacher_blocks, upper), (self.teacher_norm, self.encoder.norm), (self.teacher_head, self.head))
-        for copy, original in pairs:
-            follow(copy, original, momentum)
+def cosine_momentum(start: float, steps: int) -> Callable[[int], float]:
+    """Let the momentum rise to 1 along half a cosine, as in BYOL and DINO.
 
-    def step_of(self, half: FrozenHalf) -> SplitStep:
-        """The step of a stage."""
-        return SplitStep(
-            lambda rows: self.features_of_both(*half.tokens(rows)), lambda features, _: self.loss(features)
-        )
+    Args:
+        start: the momentum before the first step.
+        steps: the step at which it reaches 1: those of the whole stage.
+
+    Returns:
+        A function from the number of steps done to the momentum.
+    """
+    return lambda step: 1 + (start - 1) * (1 + math.cos(math.pi * min(step / steps, 1))) / 2

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from stars_bench.api import Citation, Run, TrainingClips
-from stars_bench.models.layers.contrast import enqueue, new_queue
 from stars_bench.models.layers.encoder import SkeletonEncoder
+from stars_bench.models.layers.feature_queue import FeatureQueue
 from stars_bench.models.layers.frozen_features import FrozenHalf
 from stars_bench.models.layers.tuning import Part, Tuned, TuningSettings, tune_stages
 from stars_bench.training.step import SplitStep
@@ -100,10 +100,6 @@ class NeighbourTuning(Tuned):
         of the encoder learns, where it is not the upper half.
     """
 
-    queue: Tensor
-    queue_id: Tensor
-    queue_ptr: Tensor
-
     def __init__(
         self,
         encoder: SkeletonEncoder,
@@ -116,10 +112,7 @@ class NeighbourTuning(Tuned):
         super().__init__(encoder, part, share)
         self.head = ContrastiveHead(encoder.dim, predictor_hidden)
         self.temperature = temperature
-        # Stored (D, K) and with these names, as in official checkpoints.
-        self.register_buffer("queue", new_queue(encoder.dim, queue_size))
-        self.register_buffer("queue_id", torch.full((queue_size,), -1, dtype=torch.long))
-        self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
+        self.queue = FeatureQueue(encoder.dim, queue_size)
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
         """The loss of clips (B, 3, T, V, M) with dataset indices (B,); in training z is then enqueued."""
@@ -127,12 +120,12 @@ class NeighbourTuning(Tuned):
 
     def loss(self, features: Tensor, ids: Tensor) -> Tensor:
         """The loss of the representations (B, D) of a whole batch; in training z is then enqueued."""
-        features = features.to(self.queue.dtype)
+        features = features.to(self.queue.vectors.dtype)
         # bf16 is for the encoder: here it would change neighbours.
         with torch.autocast(features.device.type, enabled=False):
             z, p = self.head(features)
-            loss = self.neighbour_loss(self.neighbours(z.detach(), ids), p)
-            self.enqueue(z.detach(), ids)
+            loss = self.neighbour_loss(self.queue.nearest(z.detach(), ids), p)
+            self.queue.enqueue(z.detach(), ids)
         return loss
 
     def neighbour_loss(self, neighbours: Tensor, p: Tensor) -> Tensor:
@@ -140,23 +133,10 @@ class NeighbourTuning(Tuned):
         logits = neighbours @ p.T / self.temperature
         return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
-    @torch.no_grad()
-    def neighbours(self, z: Tensor, ids: Tensor) -> Tensor:
-        """For each z (B, D) the queue entry of largest cosine that is not the clip's own: (B, D)."""
-        similarity = z @ self.queue
-        similarity.masked_fill_(ids[:, None] == self.queue_id[None, :], -torch.inf)
-        return self.queue.T[similarity.argmax(1)]
-
-    @torch.no_grad()
-    def enqueue(self, z: Tensor, ids: Tensor) -> None:
-        """Overwrites the oldest entries with z (B, D); the batch need not divide the queue."""
-        where = enqueue(self.queue, self.queue_ptr, z)
-        self.queue_id[where] = ids[-len(where) :]
-
 
 def tune(
     clips: TrainingClips,
-    run: Run,
+    run: Run[BaseModel],
     encoder: SkeletonEncoder,
     config: TuningConfig,
     head_epochs: int = 0,
@@ -173,7 +153,7 @@ def tune(
 
 
 def tune_by_neighbours(
-    clips: TrainingClips, run: Run, model: NeighbourTuning, config: TuningConfig, head_epochs: int = 0
+    clips: TrainingClips, run: Run[BaseModel], model: NeighbourTuning, config: TuningConfig, head_epochs: int = 0
 ) -> SkeletonEncoder:
     """The stages of `tune` on a model that is already there."""
 

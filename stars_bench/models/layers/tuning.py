@@ -72,8 +72,8 @@ class Tuned(nn.Module):
         """Starts a stage of so many steps in which `part` learns."""
         self.train_only(part)
 
-    def after_step(self) -> None:
-        """Called after every step of the optimiser: for what follows the parameters."""
+    def after_step(self, step: int) -> None:
+        """Called after every step of the optimiser (`Stage.after_step`): for what follows the parameters."""
 
     @property
     def frozen(self) -> int:
@@ -114,7 +114,7 @@ def tuning_optimizer(model: Tuned, lr: float, layer_decay: float, weight_decay: 
 
 def tune_stages(
     clips: TrainingClips,
-    run: Run,
+    run: Run[BaseModel],
     model: Tuned,
     step_of: Callable[[FrozenHalf], SplitStep],
     config: TuningSettings,
@@ -134,7 +134,6 @@ def tune_stages(
     for name, learns, epochs in (*plan, ("stage2", part, config.tune_epochs)):
         model.begin(learns, epochs * (len(clips) // config.tune_batch_size))
         optimizer = tuning_optimizer(model, config.tune_lr, config.tune_layer_decay, config.tune_weight_decay)
-        optimizer.register_step_post_hook(lambda *_: model.after_step())
         run.train(
             Stage(
                 name=name,
@@ -147,6 +146,7 @@ def tune_stages(
                 batch_size=config.tune_batch_size,
                 gradient_scale=gradient_scale,
                 clip_each=config.tune_clip,
+                after_step=model.after_step,
             )
         )
     return model.encoder.requires_grad_(True)

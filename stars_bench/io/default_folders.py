@@ -1,0 +1,25 @@
+"""Where data and runs lie by default: here, or in the nearest folder above that has some, as git finds .git."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def default_folder(name: str, content: str) -> Path:
+    """Find the folder that a command works on when it is given none.
+
+    Args:
+        name: "data" or "runs".
+        content: a pattern of files below it, which show that a folder above is one of ours.
+
+    Returns:
+        The folder of this name in the current folder, or, where that does not exist, in the nearest folder above that
+        holds such files (the file system's root is left out), as a path from here. Where there is none: `name`.
+    """
+    here = Path.cwd()
+    if not Path(name).exists():
+        for above in here.parents[:-1]:
+            if next((above / name).glob(content), None) is not None:
+                return Path(os.path.relpath(above / name, here))
+    return Path(name)
