@@ -9,4 +9,5 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 GOLDEN = Path(os.environ.get("STARS_BENCH_GOLDEN") or TESTS / "golden")
 GOLDEN_RAW = TESTS / "golden" / "raw"
+STATISTICS = TESTS / "golden" / "statistics.json"
 HISTORIC = TESTS / "historic"
