@@ -10,7 +10,10 @@ The command line is `stars-bench` (see `stars-bench --help`). From Python:
     dataset.clip("S001C001P001R001A001")  # (M, F, V, 3) float32, metres
     stars_bench.verify(dataset).ok
     stars_bench.load("ntu60", "xsub")     # .train and .test: PyTorch Datasets of clips (C, T, V, M)
+    runs = stars_bench.run("stars", dataset="ntu60", protocol="xsub")  # train and evaluate
+    stars_bench.evaluate(my_encoder, dataset="ntu60", protocol="xsub", name="mine", frames=64)
     stars_bench.load_encoder("runs/ntu60/xsub/stars/KEY")  # an nn.Module for your own work
+    stars_bench.leaderboard("runs")       # a table; .to_latex(), .to_html(), .to_markdown(), .to_frame()
     stars_bench.results("runs")           # pandas: one row a measured number
 
 Importing this package imports nothing heavy: what a name needs is loaded when it is used.
@@ -18,7 +21,6 @@ Importing this package imports nothing heavy: what a name needs is loaded when i
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
@@ -30,34 +32,41 @@ from stars_bench.io import moved_modules
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
-    from torch import nn
 
     from stars_bench.api import DatasetSpec
     from stars_bench.data import transforms
     from stars_bench.data.torch_dataset import ClipDataset, Parts
     from stars_bench.data.transforms import StreamName, Transform
     from stars_bench.errors import StarsBenchError, UsageError
+    from stars_bench.experiments.public.load_encoder import load_encoder
+    from stars_bench.experiments.public.results import RunResults
+    from stars_bench.experiments.public.run import evaluate, run
     from stars_bench.preparation.prepare import PrepareReport
     from stars_bench.preparation.verify import VerifyReport
+    from stars_bench.report.leaderboard import Leaderboard, leaderboard
     from stars_bench.storage.shards import PreparedDataset
 
 
 __all__ = [
     "ClipDataset",
     "DatasetSpec",
+    "Leaderboard",
     "Parts",
     "PrepareReport",
     "PreparedDataset",
+    "RunResults",
     "StarsBenchError",
     "UsageError",
     "VerifyReport",
     "__version__",
+    "evaluate",
+    "leaderboard",
     "load",
     "load_encoder",
     "open_dataset",
     "prepare",
     "results",
+    "run",
     "transforms",
     "verify",
 ]
@@ -65,12 +74,18 @@ __all__ = [
 _LAZY = {
     "ClipDataset": "stars_bench.data.torch_dataset",
     "DatasetSpec": "stars_bench.api",
+    "Leaderboard": "stars_bench.report.leaderboard",
     "Parts": "stars_bench.data.torch_dataset",
     "PrepareReport": "stars_bench.preparation.prepare",
     "PreparedDataset": "stars_bench.storage.shards",
+    "RunResults": "stars_bench.experiments.public.results",
     "StarsBenchError": "stars_bench.api",
     "UsageError": "stars_bench.api",
     "VerifyReport": "stars_bench.preparation.verify",
+    "evaluate": "stars_bench.experiments.public.run",
+    "leaderboard": "stars_bench.report.leaderboard",
+    "load_encoder": "stars_bench.experiments.public.load_encoder",
+    "run": "stars_bench.experiments.public.run",
 }
 
 
@@ -212,45 +227,6 @@ def load(
     return parts
 
 
-def load_encoder(
-    run_or_checkpoint: str | Path,
-    *,
-    seed: int = 0,
-    device: torch.device | str | None = "cpu",
-    frames: int | None = None,
-    heads: int | None = None,
-) -> nn.Module:
-    """Load a trained encoder for your own work: an nn.Module in evaluation mode that maps clips to features.
-
-        encoder = stars_bench.load_encoder("runs/ntu60/xsub/stars/KEY")
-        parts = stars_bench.load("ntu60", "xsub", frames=encoder.frames)
-        clips, labels, names = next(iter(DataLoader(parts.test, batch_size=32)))  # (32, 3, T, V, M)
-        with torch.no_grad():
-            features = encoder(clips)  # (32, encoder.dim)
-
-    It can be trained further as any module: `encoder.train()`, then an optimizer over `encoder.parameters()`.
-    `examples/nearest_clips.py` is a whole program.
-
-    Args:
-        run_or_checkpoint: a run's folder (METHOD, KEY or seedN), its encoder.pt, or a checkpoint of MAMP or STARS.
-        seed: which of a run's seeds. Default: 0, or the only one there is.
-        device: where the module lies: "cpu", "cuda", "cuda:1". None: a GPU if there is one. Default: "cpu".
-        frames: T of the clips that it is to take, by interpolation of its temporal table. Default: as it was trained.
-        heads: attention heads of a checkpoint of MAMP or STARS, which does not say. Default: 8 for a width of 256.
-
-    Returns:
-        The module, with `dim` (width of the features) and `frames` (T of its clips).
-
-    Raises:
-        UsageError: there is no such run, no such seed, or its method cannot be built without training.
-        StarsBenchError: the file is no checkpoint, or is damaged.
-    """
-    encoder: nn.Module = import_module("stars_bench.experiments.load_encoder").load_encoder(
-        Path(run_or_checkpoint), seed=seed, device=device, frames=frames, heads=heads
-    )
-    return encoder
-
-
 def verify(
     dataset: str | PreparedDataset,
     data_dir: str | Path | None = None,
@@ -288,7 +264,7 @@ def results(runs_dir: str | Path | None = None) -> pd.DataFrame:
         The frame: `value` in `unit`, `low` and `high` (95 %), `clips`, and where the number comes from.
     """
     store = import_module("stars_bench.records.store")
-    stored = store.read_records(_folder("runs", runs_dir, "*/*/*/*/seed*"))
+    stored = store.read_records(import_module("stars_bench.io.default_folders").runs_folder(runs_dir))
     for warning in stored.warnings:
         warnings.warn(warning, stacklevel=2)
     frame: pd.DataFrame = store.to_frame(stored.records)
@@ -300,14 +276,8 @@ def _paths(raw: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _data_dir(data_dir: str | Path | None) -> Path:
-    return _folder("data", data_dir, "*/*/index.json")
-
-
-def _folder(name: str, given: str | Path | None, content: str) -> Path:
-    if chosen := given or os.environ.get(f"STARS_BENCH_{name.upper()}"):
-        return Path(chosen)
-    found: Path = import_module("stars_bench.io.default_folders").default_folder(name, content)
-    return found
+    folder: Path = import_module("stars_bench.io.default_folders").data_folder(data_dir)
+    return folder
 
 
 if not TYPE_CHECKING:  # a type checker must see which names there are, and no others

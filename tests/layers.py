@@ -48,10 +48,13 @@ UPWARD: dict[str, set[str]] = {
     "__init__.py": {
         "data/torch_dataset.py",
         "data/transforms.py",
-        "experiments/load_encoder.py",
+        "experiments/public/load_encoder.py",
+        "experiments/public/results.py",
+        "experiments/public/run.py",
         "preparation/prepare.py",
         "preparation/verify.py",
         "records/store.py",
+        "report/leaderboard.py",
         "storage/shards.py",
     },
 }

@@ -13,10 +13,13 @@ import pytest
 
 import stars_bench
 from stars_bench import api
+from stars_bench.data import transforms
 from stars_bench.data.torch_dataset import ClipDataset, Parts
 from stars_bench.datasets.ntu import NTU60
+from stars_bench.experiments.public.results import RunResults
 from stars_bench.preparation.prepare import PrepareReport
 from stars_bench.preparation.verify import VerifyReport
+from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.storage.shards import PreparedDataset
 from tests.datasets.raw_writers import write_ntu
 from tests.paths import HISTORIC
@@ -35,21 +38,27 @@ def test_the_public_names_are_these() -> None:
     assert stars_bench.__all__ == [
         "ClipDataset",
         "DatasetSpec",
+        "Leaderboard",
         "Parts",
         "PrepareReport",
         "PreparedDataset",
+        "RunResults",
         "StarsBenchError",
         "UsageError",
         "VerifyReport",
         "__version__",
+        "evaluate",
+        "leaderboard",
         "load",
         "load_encoder",
         "open_dataset",
         "prepare",
         "results",
+        "run",
         "transforms",
         "verify",
     ]
+    assert stars_bench.__all__ == sorted(stars_bench.__all__)
     assert dir(stars_bench) == stars_bench.__all__
 
 
@@ -124,8 +133,13 @@ def test_every_public_name_is_there_and_is_what_it_says() -> None:
     assert stars_bench.PrepareReport is PrepareReport
     assert (stars_bench.ClipDataset, stars_bench.Parts) == (ClipDataset, Parts)
     assert stars_bench.VerifyReport is VerifyReport
+    assert stars_bench.Leaderboard is Leaderboard
+    assert stars_bench.RunResults is RunResults
+    assert stars_bench.transforms is transforms
     assert all(
-        callable(getattr(stars_bench, name)) for name in ("load", "open_dataset", "prepare", "results", "verify")
+        callable(getattr(stars_bench, name))
+        for name in stars_bench.__all__
+        if name[0].islower() and name != "transforms"
     )
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         stars_bench.nothing  # type: ignore[attr-defined]  # noqa: B018

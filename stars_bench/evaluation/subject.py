@@ -18,6 +18,7 @@ from stars_bench.data.clip_store import ClipPart
 from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.io.files import digest_json
+from stars_bench.io.source_code import qualified_name
 from stars_bench.protocols.episodes import Episodes
 from stars_bench.records.outcome import Outcome as Outcome  # a public path of before
 from stars_bench.training import distributed, memory
@@ -84,7 +85,7 @@ class Subject(Generic[ConfigT_co]):
         run, clips, names = self.run, self.train if part == "train" else self.test, self.names[part]
         depends_on = {
             "encoder": self.key,
-            "code": code_digest(type(self.encoder).__module__),  # an older encoder may be loaded by newer code
+            "code": code_digest(qualified_name(type(self.encoder))),  # an older encoder may be loaded by newer code
             "data": dict(self.data),
             "keep": keep,
             "precision": run.precision,

@@ -14,6 +14,7 @@ from stars_bench.experiments import pretrained
 from stars_bench.experiments.plan import Plan
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
+from stars_bench.io.source_code import qualified_name
 from stars_bench.training import distributed
 from stars_bench.training.stages import code_digest
 
@@ -52,7 +53,7 @@ def trained(run: SeedRun) -> TrainedEncoder:
     distributed.take_weights_of_first(encoder)
     encoder = encoder.to(plan.device).requires_grad_(True)
     config = plan.config.model_dump(mode="json")
-    code = sorted({code_digest(type(part).__module__) for part in (method, encoder)})
+    code = sorted({code_digest(qualified_name(type(part))) for part in (method, encoder)})
     key = digest_json({"stages": fit.key, "method": plan.target, "config": config, "code": code})
     facts = {
         "method": plan.target,

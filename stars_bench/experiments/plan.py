@@ -100,9 +100,21 @@ class Plan:
         return any(start.target == self.target for start in self.starts.values())
 
 
-def resolve(request: Request) -> Plan:
-    """Names to objects, key=value to configs; nothing is trained before all of it is right."""
-    method = registry.load("methods", request.method)
+def resolve(request: Request, method: type[Method[BaseModel]] | None = None, start: Pretrained | None = None) -> Plan:
+    """Turn names into objects and key=value into configs; nothing is trained before all of it is right.
+
+    Args:
+        request: what is asked for.
+        method: the method itself, which then need not be found by its name. Default: None.
+        start: an encoder to start from, for every seed. Default: None, what `request.init` names.
+
+    Returns:
+        What will be run.
+
+    Raises:
+        UsageError: a name, a setting or a combination that does not fit.
+    """
+    method = method or registry.load("methods", request.method)
     protocol = registry.load("protocols", request.protocol)
     names = _evaluations(request, protocol, getattr(method, "evaluations", ()))
     targets = [registry.load("evaluations", name) for name in names]
@@ -110,7 +122,12 @@ def resolve(request: Request) -> Plan:
     _check_options(request, list(evaluations))
     dataset = find_dataset(request, protocol)
     device = choose_device(request.training.device)
-    starts = {seed: _start(request, method, dataset.name, request.init, seed) for seed in request.seeds if request.init}
+    if start is None:
+        starts = {
+            seed: _start(request, method, dataset.name, request.init, seed) for seed in request.seeds if request.init
+        }
+    else:
+        starts = dict.fromkeys(request.seeds, start)
     protocol_config = _protocol_config(request, protocol)
     plan = Plan(
         request=request,
@@ -162,6 +179,13 @@ def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | No
             raise UsageError(f"--set protocol.{own[0]}: {protocol.name} has no settings")
         return None
     return build_config(protocol.Config, "paper", "", own, protocol.name)
+
+
+def _starts(request: Request, method: type[Method[BaseModel]], dataset: str) -> dict[int, Pretrained]:
+    """The encoders that --init names, by seed."""
+    if request.init is None:
+        return {}
+    return {seed: _start(request, method, dataset, request.init, seed) for seed in request.seeds}
 
 
 def _start(request: Request, method: type[Method[BaseModel]], dataset: str, init: Path, seed: int) -> Pretrained:

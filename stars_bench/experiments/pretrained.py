@@ -45,7 +45,7 @@ class Pretrained:
     Args:
         target: its method as `module:Class`. run: the key of the run's folder; of an official file its SHA-256. key:
         names the encoder itself. train: names of the clips, classes: names of the classes that it was trained on.
-        notes: what a user must know of how it was read.
+        notes: what a user must know of how it was read. named: its name, where it is of no registered method.
     """
 
     path: Path
@@ -62,6 +62,7 @@ class Pretrained:
     classes: frozenset[str] | None
     state: Mapping[str, Tensor]
     notes: tuple[str, ...] = ()
+    named: str | None = None
 
     @property
     def method(self) -> str:
@@ -70,7 +71,7 @@ class Pretrained:
         Raises:
             UsageError: the method is not to be found here.
         """
-        return str(registry.load("methods", self.target).name)
+        return self.named or str(registry.load("methods", self.target).name)
 
     @property
     def is_official(self) -> bool:
@@ -206,7 +207,7 @@ def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:
         itself what it was trained on.
     """
     where = f"--trained-on {statement}"
-    if not start.is_official:
+    if start.dataset is not None:
         raise UsageError(f"{where}: {start.path} says itself what it was trained on: {start.dataset} {start.protocol}")
     name, colon, protocol = statement.partition(":")
     if not colon:

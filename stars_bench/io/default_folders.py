@@ -23,3 +23,13 @@ def default_folder(name: str, content: str) -> Path:
             if next((above / name).glob(content), None) is not None:
                 return Path(os.path.relpath(above / name, here))
     return Path(name)
+
+
+def data_folder(given: str | Path | None) -> Path:
+    """Choose the folder of prepared datasets: the one given, else $STARS_BENCH_DATA, else `default_folder`."""
+    return Path(given or os.environ.get("STARS_BENCH_DATA") or default_folder("data", "*/*/index.json"))
+
+
+def runs_folder(given: str | Path | None) -> Path:
+    """Choose the folder of runs: the one given, else $STARS_BENCH_RUNS, else `default_folder`."""
+    return Path(given or os.environ.get("STARS_BENCH_RUNS") or default_folder("runs", "*/*/*/*/seed*"))

@@ -36,6 +36,11 @@ class StoredRecord:
         """The folder of its seed."""
         return None if self.path is None else RunFolder.of_record(self.path)
 
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The record's numbers."""
+        return self.record.metrics
+
 
 class StoredRecords(NamedTuple):
     """All records below a runs folder.

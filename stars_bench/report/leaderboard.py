@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 from stars_bench.display.console import CarefulConsole
 from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io.default_folders import runs_folder
 from stars_bench.io.files import write_text
 from stars_bench.records.name_patterns import by_patterns
 from stars_bench.records.record import Record
@@ -149,12 +150,13 @@ class Leaderboard:
 
 
 def leaderboard(
-    runs_dir: str | Path, *, by: By = "dataset", methods: str | None = None, published: str = OWN
+    runs_dir: str | Path | None = None, *, by: By = "dataset", methods: str | None = None, published: str = OWN
 ) -> Leaderboard:
     """Rank everything that was measured below a folder of runs, as `stars-bench report` does.
 
     Args:
-        runs_dir: the folder. A record that cannot be read is warned of and left out.
+        runs_dir: the folder; None for $STARS_BENCH_RUNS, else "runs". A record that cannot be read is warned of and
+            left out.
         by: what the tables are: "dataset" (and protocol), "evaluation" or "method".
         methods: patterns of the measured methods to keep, as "stars,*clr"; None: all.
         published: published numbers of the methods measured ("own"), of "all" methods, of "none", or of patterns of
@@ -166,13 +168,12 @@ def leaderboard(
     """
     if by not in get_args(By):
         raise UsageError(f"by={by!r}: choose one of {', '.join(get_args(By))}")
-    found = read_records(Path(runs_dir))
+    folder = runs_folder(runs_dir)
+    found = read_records(folder)
     for warning in found.warnings:
         warnings.warn(warning, stacklevel=2)
     if not found.stored:
-        raise StarsBenchError(
-            f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)"
-        )
+        raise StarsBenchError(f"no records under {folder}: run a method first (stars-bench run stars --protocol xsub)")
     return Leaderboard.of(found.stored, by=by, methods=methods, published=published)
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from stars_bench.api import ConfigT_co
 from stars_bench.io.files import digest_file, digest_json, digest_package, digest_source, write_text
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
+from stars_bench.io.source_code import is_typed, typed_source
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
 from stars_bench.training.stage_result import StageResult
@@ -23,10 +24,16 @@ CODE_PARTS = ("data", "models", "training", "evaluation")
 """The parts of the package whose source decides what a stage computes."""
 
 
-def code_digest(module: str) -> str:
-    """Digest of all code that decides what something defined in `module` computes: ours, and a plug-in's package."""
+def code_digest(name: str) -> str:
+    """Digest of all code that decides what `module:name` computes: ours, and a plug-in's package.
+
+    Of code that was typed into a notebook, the definition and what it uses count.
+    """
+    module, _, qualname = name.partition(":")
     ours = digest_source(*CODE_PARTS)
-    return ours if module.partition(".")[0] == "stars_bench" else digest_json([ours, digest_package(module)])
+    if module.partition(".")[0] == "stars_bench":
+        return ours
+    return digest_json([ours, typed_source(module, qualname) if is_typed(module) else digest_package(module)])
 
 
 class StageRun(Generic[ConfigT_co]):
@@ -119,7 +126,7 @@ class StageRun(Generic[ConfigT_co]):
                 "loop": [stage.samples, stage.epochs, stage.batch_size, stage.gradient_scale, stage.clip_each],
                 "optimizer": [type(stage.optimizer).__name__, groups],
                 "step": stage.sources,
-                "code": [code_digest(source.partition(":")[0]) for source in stage.sources],
+                "code": [code_digest(source) for source in stage.sources],
             }
         )
 

@@ -47,7 +47,7 @@ def test_every_way_to_name_a_run_gives_its_encoder(run: Path) -> None:
     assert not encoder.training
     assert (encoder.dim, encoder.frames) == (16, 8)
     saved = torch.load(run / "seed0" / "encoder.pt")["encoder"]
-    for path in (run, run / "seed0", run / "seed0" / "encoder.pt"):
+    for path in (run, run.parent, run / "seed0", run / "seed0" / "encoder.pt"):
         found = stars_bench.load_encoder(path).state_dict()
         assert all(torch.equal(value, saved[name]) for name, value in found.items())
     other = stars_bench.load_encoder(run, seed=3).state_dict()

@@ -16,14 +16,39 @@ from stars_bench.experiments.pretrained import Pretrained
 
 
 def load_encoder(
-    path: Path,
+    run_or_checkpoint: str | Path,
     *,
     seed: int = 0,
     device: torch.device | str | None = "cpu",
     frames: int | None = None,
     heads: int | None = None,
 ) -> nn.Module:
-    """See `stars_bench.load_encoder`."""
+    """Load a trained encoder for your own work: an nn.Module in evaluation mode that maps clips to features.
+
+        encoder = stars_bench.load_encoder("runs/ntu60/xsub/stars/KEY")
+        parts = stars_bench.load("ntu60", "xsub", frames=encoder.frames)
+        clips, labels, names = next(iter(DataLoader(parts.test, batch_size=32)))  # (32, 3, T, V, M)
+        with torch.no_grad():
+            features = encoder(clips)  # (32, encoder.dim)
+
+    It can be trained further as any module: `encoder.train()`, then an optimizer over `encoder.parameters()`.
+    `examples/nearest_clips.py` is a whole program.
+
+    Args:
+        run_or_checkpoint: a run's folder (METHOD, KEY or seedN), its encoder.pt, or a checkpoint of MAMP or STARS.
+        seed: which of a run's seeds. Default: 0, or the only one there is.
+        device: where the module lies: "cpu", "cuda", "cuda:1". None: a GPU if there is one. Default: "cpu".
+        frames: T of the clips that it is to take, by interpolation of its temporal table. Default: as it was trained.
+        heads: attention heads of a checkpoint of MAMP or STARS, which does not say. Default: 8 for a width of 256.
+
+    Returns:
+        The module, with `dim` (width of the features) and `frames` (T of its clips).
+
+    Raises:
+        UsageError: there is no such run, no such seed, or its method cannot be built without training.
+        StarsBenchError: the file is no checkpoint, or is damaged.
+    """
+    path = Path(run_or_checkpoint)
     if not path.exists():
         raise UsageError(f"{path}: there is no such folder or file: give runs/DATASET/PROTOCOL/METHOD/KEY")
     place = choose_device(None if device is None else str(device))

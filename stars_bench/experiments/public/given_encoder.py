@@ -1,0 +1,258 @@
+"""An encoder that a program hands over: what identifies it, whether it gives features, and how it stands in a plan."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from stars_bench.api import Encoder, Method
+from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.experiments.seed_run import SeedRun, TrainedEncoder
+from stars_bench.io.files import digest_json
+from stars_bench.io.source_code import Definition, is_plain, qualified_name, source_closure
+from stars_bench.storage.shards import PreparedDataset
+from stars_bench.training import checkpoint
+
+PROBED = 2
+"""Clips of the training part that an encoder is tried on before anything is written."""
+UNTOLD = {"training", "T_destination"}
+"""Attributes of modules that say nothing of what they compute in evaluation mode."""
+
+
+class CallableEncoder(nn.Module):
+    """A function from clips (B, 3, T, V, M) to features (B, D), as a module without parameters."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+class GivenConfig(BaseModel):
+    """What tells one given encoder from another: T of its clips, digests of its weights and of its code."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frames: int
+    weights: str
+    code: str
+
+
+@dataclass(frozen=True)
+class GivenEncoder:
+    """An encoder that a program hands over.
+
+    Args:
+        module: a copy, in evaluation mode, with `frames`; `probe` adds `dim`.
+        name: how its rows are called.
+        target: `module:Class` of what was handed over.
+        config: what tells it from others.
+    """
+
+    module: nn.Module
+    name: str
+    target: str
+    config: GivenConfig
+
+    @property
+    def key(self) -> str:
+        """Digest of weights, code and clip length."""
+        return digest_json(self.config.model_dump())
+
+    @property
+    def method(self) -> type[Method[BaseModel]]:
+        """A method of this name whose settings are the encoder's identity; it trains nothing."""
+        module, _, qualname = self.target.partition(":")
+        members = {"name": self.name, "Config": GivenConfig, "fit": _no_fit, "__module__": module}
+        return type(qualname, (), {**members, "__qualname__": qualname})
+
+    def start(self, preset: str) -> Pretrained:
+        """The encoder as a plan has one that is already trained, on data that nobody has said anything of."""
+        return Pretrained(
+            path=Path(self.target),
+            target=self.target,
+            config=self.config.model_dump(),
+            preset=preset,
+            run=self.key,
+            key=self.key,
+            seed=None,
+            dataset=None,
+            protocol=None,
+            stream=None,
+            train=None,
+            classes=None,
+            state={},
+            named=self.name,
+        )
+
+    def source(self, run: SeedRun) -> TrainedEncoder:
+        """Give a copy to a seed: an `EncoderSource`."""
+        return TrainedEncoder(copy.deepcopy(self.module).to(run.plan.device), self.key)
+
+    def probe(self, dataset: PreparedDataset, rows: np.ndarray, stream: str, device: torch.device) -> None:
+        """Extract features of a few training clips, and keep their width in the module's `dim`.
+
+        Args:
+            dataset: where the clips are from.
+            rows: (N,) numbers of training clips in its table.
+            stream: joint, bone or motion.
+            device: where the encoder is tried.
+
+        Raises:
+            StarsBenchError: it fails, or returns no finite features (B, D).
+        """
+        x = _clips(dataset, rows[:PROBED], self.config.frames, stream)
+        encoder, told = self.module.to(device), f"encoder {self.target}"
+        try:
+            with torch.no_grad():
+                features = encoder(x.to(device))
+        except Exception as error:  # a module's own code can fail in any way
+            reason = (str(error).splitlines() or [""])[0]
+            raise StarsBenchError(
+                f"{told}: fails on clips of shape {tuple(x.shape)} ({type(error).__name__}: {reason})"
+            ) from error
+        if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(x):
+            got = f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else f"a {type(features).__name__}"
+            raise StarsBenchError(f"{told}: must map clips {tuple(x.shape)} to features ({len(x)}, D), not to {got}")
+        if not features.is_floating_point() or not bool(features.isfinite().all()):
+            raise StarsBenchError(f"{told}: its features of clips of {dataset.name} are not finite numbers")
+        if int(getattr(encoder, "dim", features.shape[1])) != features.shape[1]:
+            raise StarsBenchError(f"{told}: says dim={encoder.dim}, but its features have {features.shape[1]} numbers")
+        setattr(encoder, "dim", features.shape[1])  # noqa: B010 - a module's attributes are tensors to a type checker
+
+
+def given(encoder: nn.Module | Encoder | Callable[[Tensor], Tensor], name: str, frames: int | None) -> GivenEncoder:
+    """Take an encoder over from a program.
+
+    Args:
+        encoder: from clips (B, 3, T, V, M) to features (B, D).
+        name: how its rows are called.
+        frames: T. None: the encoder's own attribute.
+
+    Raises:
+        UsageError: no encoder, no `frames`, or what it depends on cannot be identified.
+    """
+    if isinstance(encoder, type) or not callable(encoder):
+        raise UsageError(f"encoder: an nn.Module or a function from clips to features, not {encoder!r:.80}")
+    length = getattr(encoder, "frames", None) if frames is None else frames
+    if not isinstance(length, int) or length < 1:
+        raise UsageError(f"encoder: needs the number of frames T of its clips: frames=N (got {length!r})")
+    function = encoder.__func__ if isinstance(encoder, MethodType) else encoder
+    kind = function if isinstance(function, FunctionType) else type(encoder)
+    target = qualified_name(kind)
+    weights, definitions = _identity(encoder, target)
+    code = digest_json([source_closure(definitions), sorted(map(qualified_name, definitions))])
+    module = _copied(encoder, target) if isinstance(encoder, nn.Module) else CallableEncoder(encoder)
+    if not isinstance(encoder, nn.Module) and hasattr(encoder, "dim"):
+        setattr(module, "dim", encoder.dim)  # noqa: B010 - a module's attributes are tensors to a type checker
+    setattr(module, "frames", length)  # noqa: B010 - a module's attributes are tensors to a type checker
+    return GivenEncoder(module.eval(), name, target, GivenConfig(frames=length, weights=weights[:16], code=code[:16]))
+
+
+def _no_fit(self: object, clips: object, run: object) -> None:  # noqa: ARG001 - what the contract asks for
+    raise StarsBenchError("an encoder that a program has handed over cannot be trained again: call evaluate again")
+
+
+def _copied(encoder: nn.Module, target: str) -> nn.Module:
+    try:
+        return copy.deepcopy(encoder)
+    except Exception as error:  # a module's own code can fail in any way
+        reason = (str(error).splitlines() or [""])[0]
+        raise UsageError(f"encoder {target}: cannot be copied ({type(error).__name__}: {reason})") from error
+
+
+# ------------------------------------------------------------------------------------------------ identity
+
+
+def _identity(encoder: Any, target: str) -> tuple[str, list[Definition]]:
+    """A digest of all values that an encoder holds, and the classes and functions that it consists of."""
+    hasher, definitions = hashlib.sha256(), {}
+    for place, value in _held(encoder, target):
+        if isinstance(value, (type, FunctionType)):
+            definitions[qualified_name(value), id(value)] = value
+        elif isinstance(value, Tensor):
+            hasher.update(f"{place} {checkpoint.digest_tensors({'': value})}\n".encode())
+        else:
+            hasher.update(f"{place} {value!r}\n".encode())
+    return hasher.hexdigest(), list(definitions.values())
+
+
+def _held(thing: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """All that a thing computes with: tensors, plain values, classes and functions, each with its place."""
+    if isinstance(thing, (Tensor, type)) or is_plain(thing):
+        yield place, thing
+    elif isinstance(thing, np.ndarray):
+        yield place, torch.from_numpy(np.ascontiguousarray(thing))
+    elif isinstance(thing, nn.Module):
+        yield from _held_by_module(thing, place)
+    elif isinstance(thing, MethodType):
+        yield from _held(thing.__func__, place)
+        yield from _held(thing.__self__, f"{place}.__self__")
+    elif isinstance(thing, partial):
+        yield from _held([thing.func, *thing.args, thing.keywords], place)
+    elif isinstance(thing, FunctionType):
+        yield place, thing
+        names, cells = thing.__code__.co_freevars, thing.__closure__ or ()
+        yield from _held({name: cell.cell_contents for name, cell in zip(names, cells, strict=True)}, place)
+        yield from _held({k: v for k, v in vars(thing).items() if k != "__wrapped__"}, place)
+    elif isinstance(thing, (BuiltinFunctionType, MethodDescriptorType)):
+        yield place, thing.__qualname__
+    elif isinstance(thing, Mapping):
+        for key, value in thing.items():
+            yield from _held(value, f"{place}.{key}")
+    elif isinstance(thing, (list, tuple)):
+        for number, value in enumerate(thing):
+            yield from _held(value, f"{place}.{number}")
+    elif callable(thing) and hasattr(thing, "__dict__"):
+        yield place, type(thing)
+        yield from _held(vars(thing), place)
+    else:
+        raise UsageError(
+            f"{place}: a {type(thing).__name__}, which cannot be identified: an encoder that is no nn.Module may hold "
+            "modules, tensors, arrays, functions and plain values"
+        )
+
+
+def _held_by_module(module: nn.Module, place: str) -> Iterator[tuple[str, Any]]:
+    """Weights, buffers and plain attributes (a number of heads, a dropout rate) of a module and those in it."""
+    for name, part in module.named_modules(prefix=place):
+        yield name, type(part)
+        if isinstance(part, torch.jit.ScriptModule):
+            yield name, part.code
+        own = vars(part)
+        values = {**part._parameters, **part._buffers}
+        values |= {key: value for key, value in own.items() if key not in UNTOLD and not key.startswith("_")}
+        for key, value in values.items():
+            if isinstance(value, (Tensor, np.ndarray, FunctionType, MethodType)) or is_plain(value):
+                yield from _held(value, f"{name}.{key}")
+
+
+def _clips(dataset: PreparedDataset, rows: np.ndarray, frames: int, stream: str) -> Tensor:
+    """A few clips as evaluations get them, read alone: (B, 3, T, V, M)."""
+    bodies = [dataset.clip(int(row)) for row in rows]
+    lengths = np.array([len(clip) * clip.shape[1] for clip in bodies])
+    store = ClipStore(
+        np.concatenate([clip.reshape(-1, *clip.shape[2:]) for clip in bodies]),
+        np.cumsum(lengths) - lengths,
+        np.array([clip.shape[1] for clip in bodies]),
+        np.array([len(clip) for clip in bodies]),
+        dataset.absent_body,
+        stream=stream,
+        skeleton=dataset.spec.skeleton,
+    )
+    return ClipPart(store, np.arange(len(rows))).whole(torch.arange(len(rows)), frames, keep=0.95)

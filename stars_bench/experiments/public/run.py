@@ -1,0 +1,301 @@
+"""`stars_bench.run` and `stars_bench.evaluate`: the commands of the same names as functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from stars_bench import registry
+from stars_bench.api import Encoder, Method
+from stars_bench.data.transforms import StreamName
+from stars_bench.display.console import CarefulConsole
+from stars_bench.display.training_panel import RunPanel
+from stars_bench.errors import UsageError
+from stars_bench.experiments import pretrained
+from stars_bench.experiments.encoder_source import source_of
+from stars_bench.experiments.plan import Plan, resolve
+from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.experiments.public.given_encoder import given
+from stars_bench.experiments.public.results import RunResults
+from stars_bench.experiments.request import Request, TrainingOptions
+from stars_bench.experiments.runner import run_plan
+from stars_bench.experiments.seed_run import EncoderSource
+from stars_bench.io.default_folders import data_folder, runs_folder
+from stars_bench.io.run_folder import RunFolder
+from stars_bench.io.source_code import qualified_name
+from stars_bench.records.store import StoredRecord
+from stars_bench.training import distributed, memory
+from stars_bench.training.loop import Progress, Tell
+
+
+def run(
+    method: str | type[Method[BaseModel]],
+    *,
+    protocol: str,
+    dataset: str | None = None,
+    profile: str | None = None,
+    preset: str = "paper",
+    settings: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] = (0,),
+    evaluations: str | Sequence[str] | None = None,
+    stream: StreamName = "joint",
+    validation: str | None = None,
+    init: str | Path | None = None,
+    trained_on: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    data_dir: str | Path | None = None,
+    runs_dir: str | Path | None = None,
+    progress: bool | Progress = True,
+    **training: Any,
+) -> RunResults:
+    """Train and evaluate a method under a protocol, as `stars-bench run` does.
+
+    The same call again resumes where the last one stopped, and takes what is finished from the records.
+
+        runs = stars_bench.run("stars", dataset="ntu60", protocol="xsub", settings={"lr": 1e-3, "linear.epochs": 5})
+        runs.to_frame()
+
+    Args:
+        method: a registered name, "module:Class", or a class with `name`, `Config` and `fit`.
+        protocol: a registered name: xsub, xview, xset, unseen, oneshot, fewshot.
+        dataset: a prepared dataset. Default: the only one that has the protocol.
+        profile: how its clips were cleaned. Default: the dataset's default, or the only one there is.
+        preset: settings to begin with. "paper": the published ones. "quick": small and short, for a CPU.
+        settings: changes of the preset: "key" of the method, "EVALUATION.key", "protocol.key".
+        seeds: one run each. Default: 0.
+        evaluations: names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
+            them, and the method's own.
+        stream: input of the encoder: joint, bone or motion. Default: joint.
+        validation: "subjects": measure on a part of the training subjects, drawn by the seed, that does not train.
+            Default: None, the test part.
+        init: a run's folder or a checkpoint of MAMP or STARS to start from. Default: None.
+        trained_on: what such a checkpoint was trained on, "DATASET:PROTOCOL". Default: None, unknown.
+        device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
+        precision: "float32", "tf32" or "bf16". Default: tf32 on a GPU that has it, else float32.
+        data_dir: where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
+        runs_dir: where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
+        progress: whether to show progress; or a function that is called with task, done, total and a note.
+        **training: grad_accum, fit_batch, deterministic, compile, tensorboard, checkpoint_seconds, as the options of
+            the command of these names.
+
+    Returns:
+        The records, in the order of seeds and evaluations.
+
+    Raises:
+        UsageError: a name, setting or option that does not fit, or data that are not prepared; nothing is written.
+        StarsBenchError: training or an evaluation failed.
+    """
+    request = Request(
+        method=method if isinstance(method, str) else qualified_name(method),
+        protocol=protocol,
+        data_dir=data_folder(data_dir),
+        runs_dir=runs_folder(runs_dir),
+        dataset=dataset,
+        profile=profile,
+        evaluations=_listed(evaluations),
+        preset=preset,
+        overrides=_overrides(settings),
+        seeds=_seeds(seeds),
+        validation=validation,
+        init=None if init is None else Path(init),
+        trained_on=trained_on,
+        stream=stream,
+        training=_training(device=device, precision=precision, **training),
+        command=_command("run", method, protocol, dataset),
+    )
+    plan = _resolved(request, None if isinstance(method, str) else method)
+    return _run(plan, source_of(plan), progress)
+
+
+def evaluate(
+    encoder: str | Path | nn.Module | Encoder | Callable[[Tensor], Tensor],
+    *,
+    protocol: str,
+    dataset: str | None = None,
+    name: str | None = None,
+    frames: int | None = None,
+    profile: str | None = None,
+    preset: str = "paper",
+    settings: Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    evaluations: str | Sequence[str] | None = None,
+    stream: StreamName | None = None,
+    validation: str | None = None,
+    trained_on: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    data_dir: str | Path | None = None,
+    runs_dir: str | Path | None = None,
+    progress: bool | Progress = True,
+    **training: Any,
+) -> RunResults:
+    """Evaluate an encoder that is trained already: your own, or as `stars-bench evaluate` does, that of a run.
+
+    Results are kept under the digest of the encoder's weights and code: the same call again takes them from the
+    records, and other weights are another result and another row of the table. An encoder of your own is copied, and
+    not changed.
+
+        runs = stars_bench.evaluate(my_encoder, dataset="ntu60", protocol="xsub", name="mine", frames=64)
+
+    Args:
+        encoder: an nn.Module, or a function with `dim` and `frames`, that maps clips (B, 3, T, V, M) float32 in metres
+            to features (B, D). Or a run's folder, its encoder.pt, or a checkpoint of MAMP or STARS.
+        protocol: a registered name: xsub, xview, xset, unseen, oneshot, fewshot.
+        dataset: a prepared dataset. Default: the only one that has the protocol.
+        name: how the rows of an encoder of your own are called.
+        frames: T of the encoder's clips. Default: the encoder's attribute `frames`.
+        profile: how the clips were cleaned. Default: the dataset's default, or the only one there is.
+        preset: settings of the evaluations to begin with. Default: "paper", the published ones.
+        settings: changes of the preset: "EVALUATION.key", "protocol.key".
+        seeds: of the evaluations, one result each. Default: 0; of a run, all the seeds that it has.
+        evaluations: names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
+            them.
+        stream: input of an encoder of your own: joint, bone or motion. Default: joint; of a run, its own.
+        validation: "subjects": measure on a part of the training subjects, drawn by the seed. Default: None, the test
+            part.
+        trained_on: what the encoder was trained on, "DATASET:PROTOCOL". Default: None, unknown, which the table says.
+        device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
+        precision: "float32", "tf32" or "bf16". Default: tf32 on a GPU that has it, else float32.
+        data_dir: where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
+        runs_dir: where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
+        progress: whether to show progress; or a function that is called with task, done, total and a note.
+        **training: grad_accum, fit_batch, deterministic, compile, tensorboard, checkpoint_seconds, as the options of
+            the command of these names.
+
+    Returns:
+        The records, in the order of seeds and evaluations.
+
+    Raises:
+        UsageError: a name, setting or option that does not fit, data that are not prepared, or an encoder whose code
+            cannot be read; nothing is written.
+        StarsBenchError: the encoder fails, or does not return finite features (B, D); nothing is written.
+    """
+    request = Request(
+        method="",
+        protocol=protocol,
+        data_dir=data_folder(data_dir),
+        runs_dir=runs_folder(runs_dir),
+        dataset=dataset,
+        profile=profile,
+        evaluations=_listed(evaluations),
+        preset=preset,
+        overrides=_overrides(settings),
+        seeds=_seeds(seeds),
+        validation=validation,
+        stream=stream or "joint",
+        training=_training(device=device, precision=precision, **training),
+        command=_command("evaluate", encoder, protocol, dataset),
+    )
+    if not isinstance(encoder, (str, Path)):
+        return _evaluate_given(encoder, name, frames, trained_on, request, progress)
+    if name is not None or stream is not None:
+        raise UsageError(f"{encoder}: has a name and a stream of its own; leave name= and stream= out")
+    length = () if frames is None else (f"frames={frames}",)
+    request = replace(request, trained_on=trained_on, overrides=(*request.overrides, *length))
+    return _evaluate_kept(Path(encoder), seeds is None, request, progress)
+
+
+def _evaluate_given(
+    encoder: nn.Module | Encoder | Callable[[Tensor], Tensor],
+    name: str | None,
+    frames: int | None,
+    trained_on: str | None,
+    request: Request,
+    progress: bool | Progress,
+) -> RunResults:
+    if not name:
+        raise UsageError('an encoder of your own needs a name for its rows: name="mine"')
+    if name in registry.names("methods"):
+        raise UsageError(f"name={name!r}: is a method of stars-bench; give your encoder a name of its own")
+    mine = given(encoder, name, frames)
+    start = mine.start(request.preset)
+    if trained_on is not None:
+        start = pretrained.trained_on(start, trained_on, request.data_dir)
+    plan = _resolved(replace(request, method=mine.target), mine.method, start)
+    plan = replace(plan, starts={seed: replace(start, preset=plan.preset_name) for seed in request.seeds})
+    mine.probe(plan.dataset, plan.split(request.seeds[0]).train, request.stream, plan.device)
+    return _run(plan, mine.source, progress)
+
+
+def _evaluate_kept(path: Path, every_seed: bool, request: Request, progress: bool | Progress) -> RunResults:
+    """Evaluate the encoder of a run or of an official checkpoint."""
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such folder or file: give runs/DATASET/PROTOCOL/METHOD/KEY")
+    seeds = tuple(pretrained.seeds(path)) if every_seed else request.seeds
+    start = pretrained.find(path, seeds[0])
+    plan = _resolved(replace(request, method=start.target, seeds=seeds, init=path, stream=start.stream or "joint"))
+    return _run(plan, source_of(plan), progress)
+
+
+def _resolved(request: Request, method: type[Method[BaseModel]] | None = None, start: Pretrained | None = None) -> Plan:
+    registry.look_in(request.data_dir)
+    distributed.start()
+    return resolve(request, method, start)
+
+
+def _run(plan: Plan, source: EncoderSource, progress: bool | Progress) -> RunResults:
+    with _shown(plan, progress) as (callback, tell):
+        records = run_plan(plan, source, callback, tell)
+    names = plan.request.runs_dir, plan.dataset.name, plan.protocol.name, plan.method.name, plan.key
+    return RunResults(
+        StoredRecord(record, RunFolder.of(*names, record.seed).records / record.file_name) for record in records
+    )
+
+
+@contextmanager
+def _shown(plan: Plan, progress: bool | Progress) -> Iterator[tuple[Progress | None, Tell | None]]:
+    """The callbacks of a run: a panel in a terminal, a line now and then in a notebook, the caller's own, or none."""
+    if not isinstance(progress, bool):
+        yield progress, None
+    elif not progress:
+        yield None, None
+    else:
+        console = CarefulConsole(highlight=False)
+        title = f"{plan.method.name} · {plan.dataset.name} {plan.protocol.name}"
+        with RunPanel(console, title, memory.peak) as panel:
+            yield panel, lambda line: console.print(line, markup=False, soft_wrap=True)
+
+
+def _seeds(seeds: int | Sequence[int] | None) -> tuple[int, ...]:
+    numbers = (0,) if seeds is None else (seeds,) if isinstance(seeds, int) else tuple(seeds)
+    if not numbers or any(number < 0 for number in numbers):
+        raise UsageError(f"seeds={seeds}: one or more whole numbers, at least 0")
+    return numbers
+
+
+def _listed(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    return () if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+def _training(**options: Any) -> TrainingOptions:
+    known = {field.name for field in fields(TrainingOptions)}
+    if strange := options.keys() - known:
+        raise UsageError(f"{', '.join(sorted(strange))}: no such option; there are {', '.join(sorted(known))}")
+    return TrainingOptions(**options)
+
+
+def _overrides(settings: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """`key=value` of each setting, as the command line has them."""
+    return tuple(f"{key}={_literal(key, value)}" for key, value in (settings or {}).items())
+
+
+def _literal(key: str, value: Any) -> str:
+    try:
+        return json.dumps(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"settings: {key} is a {type(value).__name__}; give numbers, texts, lists or None") from error
+
+
+def _command(function: str, subject: object, protocol: str, dataset: str | None) -> str:
+    """The call as records show it; settings, seeds and all else stand in the records themselves."""
+    what = repr(str(subject)) if isinstance(subject, (str, Path)) else getattr(subject, "__qualname__", None)
+    arguments = f"{what or type(subject).__qualname__}, dataset={dataset!r}, protocol={protocol!r}"
+    return f"import stars_bench; stars_bench.{function}({arguments})"
