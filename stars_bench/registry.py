@@ -1,7 +1,8 @@
 """Names to objects: built-in ones, installed plug-ins (entry points), and `package.module:Name` on the command line.
 
-Nothing is imported before it is asked for by name, so listing names stays instant. What the user has neither installed
-nor named is not imported because a file (a record, a checkpoint, prepared data) names it: `check_from_file`.
+The functions of this module ask one `Registry`, the process's own. Nothing is imported before it is asked for by name,
+so listing names stays instant. What the user has neither installed nor named is not imported because a file (a record,
+a checkpoint, prepared data) names it: `check_from_file`.
 """
 
 from __future__ import annotations
@@ -66,107 +67,176 @@ BUILT_IN: dict[str, dict[str, str]] = {
 }
 
 
-DESCRIBED = ".toml"
+FROM_FILES = {"datasets": {".toml": "stars_bench.datasets.custom.load:describe"}}
+"""Objects that a file describes: by kind and suffix, the function that makes one of the file's path."""
 DESCRIPTION = "dataset.toml"
 """Beside prepared data (DATA_DIR/NAME) of a dataset that a TOML file describes: that file."""
 
-_data_folders: dict[Path, None] = {}
-_brought: dict[str, ModuleType] = {}
-"""Modules of the user's own that are not installed, by name."""
-_named: set[str] = set()
-"""Top-level packages of what the user has named as `module:attribute`."""
 
+class Registry:
+    """What names stand for: what ships, what is installed, and what the user of this process has added."""
 
-def bring(module_name: str) -> None:
-    """Imports a module of the user's own, also from the current folder; what is in it is known by its name from now on.
+    def __init__(self) -> None:
+        self._data_dirs: list[Path] = []
+        self._modules: dict[str, ModuleType] = {}
+        """What `import_module` has imported, by name."""
+        self._packages: set[str] = set()
+        """Top-level packages of what has been loaded as `module:attribute`."""
 
-    Raises:
-        UsageError: it cannot be imported.
-    """
-    _brought[module_name] = _imported(module_name, f"--import {module_name}", here=True)
+    def import_module(self, name: str) -> None:
+        """Import a module of the user's own, also from the current folder, and know what is in it by its name.
 
+        Args:
+            name: the module, as `package.module`.
 
-def look_in(data_dir: Path) -> None:
-    """From now on the described datasets that were prepared below this data folder are known by name, too."""
-    _data_folders.pop(data_dir.absolute(), None)
-    _data_folders[data_dir.absolute()] = None  # the last one goes before the others
+        Raises:
+            UsageError: it cannot be imported.
+        """
+        self._modules[name] = _imported(name, f"--import {name}", here=True)
 
+    def add_data_dir(self, data_dir: Path) -> None:
+        """Know the described datasets that are prepared in a folder by name.
 
-def names(kind: str) -> list[str]:
-    """All registered names of a kind ("datasets", "protocols", "methods", "evaluations"), built-in ones first."""
-    return list(_targets(kind))
+        Args:
+            data_dir: where prepared datasets lie. Where two folders have a name, the one added last counts.
+        """
+        folder = data_dir.absolute()
+        self._data_dirs = [*(one for one in self._data_dirs if one != folder), folder]
 
+    def names(self, kind: str) -> list[str]:
+        """List all registered names of a kind, built-in ones first.
 
-def load(kind: str, name: str) -> Any:
-    """The object behind a name. `module:attribute` is imported as it stands, also from the current folder.
+        Args:
+            kind: "datasets", "protocols", "methods" or "evaluations".
+        """
+        return list(self._targets(kind))
 
-    A dataset may be a .toml file that describes it.
+    def load(self, kind: str, name: str) -> Any:
+        """Give the object behind a name.
 
-    Raises:
-        UsageError: unknown name (the nearest one is given), an import that fails, a description that is wrong.
-    """
-    described = kind == "datasets" and name.endswith(DESCRIBED)
-    target = name if ":" in name or described else _targets(kind).get(name)
-    if target is None and (brought := _of_brought(kind, name)) is not None:
-        return brought
-    if target is None:
-        close = get_close_matches(name, names(kind), n=1)
+        Args:
+            kind: "datasets", "protocols", "methods" or "evaluations".
+            name: a registered name; `module:attribute`, which is imported as it stands, also from the current folder;
+                or a file that describes a dataset (.toml).
+
+        Raises:
+            UsageError: unknown name (the nearest one is given), an import that fails, a description that is wrong.
+        """
+        is_target = ":" in name or _maker(kind, name) is not None
+        target = name if is_target else self._targets(kind).get(name)
+        if target is None:
+            return self._from_modules(kind, name)
+        if (maker := _maker(kind, target)) is not None:
+            return _described(kind, Path(target), maker)
+        module_name, _, attribute = current(target).partition(":")
+        found = _attribute(module_name, attribute, f"{kind[:-1]} {name!r}", here=is_target)
+        self._packages.add(module_name.partition(".")[0])
+        return found
+
+    def check_from_file(self, kind: str, name: str, file: Path) -> None:
+        """Check that a name out of a file may be given to `load`: registered, or code that the user installed or named.
+
+        A file may come from anybody, and to import a module is to run it.
+
+        Args:
+            kind: "datasets", "protocols", "methods" or "evaluations".
+            name: what the file says.
+            file: the file, for the message.
+
+        Raises:
+            UsageError: it is other code, or a path.
+        """
+        module, colon, _ = name.partition(":")
+        where = f"{file}: names the {kind[:-1]} {printable(name)!r}"
+        if any(_maker(one, name) for one in FROM_FILES):
+            raise UsageError(f"{where}: a path, which is not followed because a file says so")
+        if not colon:
+            return
+        plugins = (point.value for one in BUILT_IN for point in entry_points(group=f"stars_bench.{one}"))
+        known = {one.partition(":")[0].partition(".")[0] for one in ("stars_bench", *plugins, *self._modules)}
+        if module.partition(".")[0] not in known | self._packages:
+            raise UsageError(
+                f"{where}: code that is not installed, and that is not run because a file says so. If it is yours: "
+                f"stars-bench --import {printable(module)} ..."
+            )
+
+    def summary(self, kind: str, name: str) -> str:
+        """Read the first line of a registered class's docstring from its source: nothing is imported.
+
+        Returns:
+            The line; empty where the name does not stand for a class.
+        """
+        return class_source.summary(self._targets(kind)[name])
+
+    def fact(self, kind: str, name: str, attribute: str) -> Any:
+        """Read an attribute of a registered class from its source, where it is a literal.
+
+        Returns:
+            The value; None where the class does not write it as a literal.
+        """
+        return class_source.fact(self._targets(kind)[name], attribute)
+
+    def _targets(self, kind: str) -> dict[str, str]:
+        """Names, and what they stand for as `module:attribute` or as the path of a description."""
+        return (self._descriptions() if kind == "datasets" else {}) | installed(kind)
+
+    def _descriptions(self) -> dict[str, str]:
+        """Names of the described datasets in the data folders, and their files."""
+        usual = Path(os.environ.get("STARS_BENCH_DATA") or "data").absolute()
+        folders = (usual, *self._data_dirs)
+        found = [path for folder in folders for path in sorted(folder.glob(f"*/{DESCRIPTION}"))]
+        return {path.parent.name: str(path) for path in found}
+
+    def _from_modules(self, kind: str, name: str) -> Any:
+        """What has a name in the modules that the user has imported."""
+        for module in self._modules.values():
+            for value in vars(module).values():
+                if getattr(value, "name", None) == name and _is_a(kind, value):
+                    return value
+        close = get_close_matches(name, self.names(kind), n=1)
         hint = f"did you mean {close[0]!r}? There" if close else "there"
-        raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint} are {', '.join(names(kind))}")
-    if described or target.endswith(DESCRIBED):
-        return importlib.import_module("stars_bench.datasets.custom.load").describe(Path(target))
-    module_name, _, attribute = current(target).partition(":")
-    module = _imported(module_name, f"{kind[:-1]} {name!r}", here=":" in name)
+        raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint} are {', '.join(self.names(kind))}")
+
+
+def installed(kind: str) -> dict[str, str]:
+    """Give what ships and what is installed: names and where they are defined."""
+    plugins = {point.name: point.value for point in entry_points(group=f"stars_bench.{kind}")}
+    return BUILT_IN[kind] | {name: value for name, value in plugins.items() if name not in BUILT_IN[kind]}
+
+
+def _maker(kind: str, target: str) -> str | None:
+    """What makes an object of a path with a known suffix; None: it is no such path."""
+    return next((maker for suffix, maker in FROM_FILES.get(kind, {}).items() if target.endswith(suffix)), None)
+
+
+def _described(kind: str, path: Path, maker: str) -> Any:
+    """The object that a file describes, under a name that is not taken."""
+    module_name, _, attribute = maker.partition(":")
+    made = _attribute(module_name, attribute, str(path), here=False)(path)
+    if made.name in installed(kind):
+        raise UsageError(f"{path}: name: {made.name!r} is another {kind[:-1]}'s name")
+    return made
+
+
+def _attribute(module_name: str, attribute: str, where: str, *, here: bool) -> Any:
+    module = _imported(module_name, where, here=here)
     if not hasattr(module, attribute):
-        raise UsageError(f"{kind[:-1]} {name!r}: module {module_name!r} has no {attribute!r}")
-    _named.add(module_name.partition(".")[0])
+        raise UsageError(f"{where}: module {module_name!r} has no {attribute!r}")
     return getattr(module, attribute)
 
 
-def check_from_file(kind: str, name: str, file: Path) -> None:
-    """That a name from a file may be given to `load`: a registered name, or code that the user has installed or named.
-
-    A file may come from anybody, and to import a module is to run it.
-
-    Raises:
-        UsageError: it is other code, or a path.
-    """
-    module, colon, _ = name.partition(":")
-    told = f"{file}: names the {kind[:-1]} {printable(name)!r}"
-    if name.endswith(DESCRIBED):
-        raise UsageError(f"{told}: a path, which is not followed because a file says so")
-    if not colon:
-        return
-    plugins = (point.value for one in BUILT_IN for point in entry_points(group=f"stars_bench.{one}"))
-    mine = {one.partition(":")[0].partition(".")[0] for one in ("stars_bench", *plugins, *_brought)}
-    if module.partition(".")[0] not in mine | _named:
-        raise UsageError(
-            f"{told}: code that is not installed, and that is not run because a file says so. If it is yours: "
-            f"stars-bench --import {printable(module)} ..."
-        )
-
-
-def _imported(module_name: str, told: str, *, here: bool) -> ModuleType:
+def _imported(module_name: str, where: str, *, here: bool) -> ModuleType:
     """A module, looked for in the current folder, too, if `here`."""
     if not all(part.isidentifier() for part in module_name.split(".")):
-        raise UsageError(f"{told}: {module_name!r} is not the name of a module, such as package.module")
+        raise UsageError(f"{where}: {module_name!r} is not the name of a module, such as package.module")
     if here and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{told}: there is no module {error.name!r}") from error
+        raise UsageError(f"{where}: there is no module {error.name!r}") from error
     except Exception as error:  # a module's own code can fail in any way
-        raise UsageError(f"{told}: {module_name!r} cannot be imported ({one_line(error)})") from error
-
-
-def _of_brought(kind: str, name: str) -> Any:
-    """What is called `name` in the modules that were brought; None: nothing is."""
-    for module in _brought.values():
-        for value in vars(module).values():
-            if getattr(value, "name", None) == name and _is_a(kind, value):
-                return value
-    return None
+        raise UsageError(f"{where}: {module_name!r} cannot be imported ({one_line(error)})") from error
 
 
 def _is_a(kind: str, value: Any) -> bool:
@@ -175,28 +245,7 @@ def _is_a(kind: str, value: Any) -> bool:
     return isinstance(value, type) and hasattr(value, "fit" if kind == "methods" else "run")
 
 
-def summary(kind: str, name: str) -> str:
-    """The first line of the docstring of a registered class, read from its source: nothing is imported."""
-    return class_source.summary(_targets(kind)[name])
-
-
-def fact(kind: str, name: str, attribute: str) -> Any:
-    """An attribute that a registered class writes as a literal, read from its source; None: it writes none."""
-    return class_source.fact(_targets(kind)[name], attribute)
-
-
-def installed(kind: str) -> dict[str, str]:
-    """What ships and what is installed: names and where they are defined."""
-    plugins = {point.name: point.value for point in entry_points(group=f"stars_bench.{kind}")}
-    return BUILT_IN[kind] | {name: value for name, value in plugins.items() if name not in BUILT_IN[kind]}
-
-
-def _targets(kind: str) -> dict[str, str]:
-    return (_described() if kind == "datasets" else {}) | installed(kind)
-
-
-def _described() -> dict[str, str]:
-    """The descriptions below the data folders: names of the datasets and their files."""
-    usual = Path(os.environ.get("STARS_BENCH_DATA") or "data").absolute()
-    found = [path for folder in (usual, *_data_folders) for path in sorted(folder.glob(f"*/{DESCRIPTION}"))]
-    return {path.parent.name: str(path) for path in found}
+default = Registry()
+"""What the commands and the functions below ask; a test makes a registry of its own."""
+names, load, summary, fact = default.names, default.load, default.summary, default.fact
+import_module, add_data_dir, check_from_file = default.import_module, default.add_data_dir, default.check_from_file

@@ -80,7 +80,7 @@ def root(
     """Options of every command."""
     del debug, version  # acted on in `main` and `_version`
     for module in modules or ():
-        registry.bring(module)
+        registry.import_module(module)
 
 
 def main() -> None:

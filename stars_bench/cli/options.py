@@ -22,7 +22,7 @@ errors = CarefulConsole(stderr=True, highlight=False)
 def _data(context: typer.Context, data_dir: Path) -> Path:
     """The data folder, after which the datasets described in it have names."""
     data_dir = _found(context, "data_dir", data_dir, "*/*/index.json")
-    registry.look_in(data_dir)
+    registry.add_data_dir(data_dir)
     return data_dir
 
 

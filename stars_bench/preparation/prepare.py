@@ -304,7 +304,7 @@ def _keep_description(spec: DatasetSpec, folder: Path) -> None:
     """Puts the description of a described dataset beside its profiles, so that its name is known there."""
     if spec.description is not None:
         provenance.write_text(folder.parent / registry.DESCRIPTION, spec.description)
-        registry.look_in(folder.parent.parent)
+        registry.add_data_dir(folder.parent.parent)
 
 
 def _profile(spec: DatasetSpec, name: str | None, parameters: Mapping[str, Any]) -> Profile:

@@ -376,7 +376,7 @@ def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> Prepa
     Raises:
         UsageError: absent, unfinished, or an unknown name; says what to run.
     """
-    registry.look_in(data_dir)
+    registry.add_data_dir(data_dir)
     spec = _load_spec(name)
     profile = _choose_profile(data_dir, spec, profile)
     folder = data_dir / spec.name / profile
@@ -406,7 +406,7 @@ def _choose_profile(data_dir: Path, spec: DatasetSpec, profile: str | None) -> s
 
 def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
     """All finished datasets below a data folder, by name and profile. Folders that cannot be read are left out."""
-    registry.look_in(data_dir)
+    registry.add_data_dir(data_dir)
     datasets = []
     for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
         try:

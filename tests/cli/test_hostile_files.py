@@ -218,7 +218,7 @@ def test_code_that_the_user_names_is_run(tmp_path: Path, monkeypatch: pytest.Mon
         registry.check_from_file("protocols", "my_own_rule:MINE", tmp_path)
     with pytest.raises(UsageError, match="no protocol is called 'mine'"):
         registry.load("protocols", "mine")
-    registry.bring("my_own_rule")
+    registry.import_module("my_own_rule")
     registry.check_from_file("protocols", "my_own_rule:MINE", tmp_path)
     assert registry.load("protocols", "mine") is registry.load("protocols", "my_own_rule:MINE")
     with pytest.raises(UsageError, match="no dataset is called 'mine'"):

@@ -1,7 +1,7 @@
 """Datasets without Python: a TOML file describes a folder of CSV, npz or JSON files (docs/adding.md).
 
 `describe` makes a spec of such a file. Prepared, its description lies beside the data (DATA_DIR/NAME/dataset.toml), so
-that its name is known there (`registry.look_in`).
+that its name is known there (`registry.add_data_dir`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile
 from stars_bench.datasets.custom import files
 from stars_bench.datasets.custom.model import Description
@@ -35,8 +34,6 @@ def describe(path: Path) -> DatasetSpec:
         raise UsageError(of_validation(error, str(path))) from error
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: cannot be read as a description ({one_line(error)})") from error
-    if description.name in registry.installed("datasets"):
-        raise UsageError(f"{path}: name: {description.name!r} is another dataset's name")
     folder = Path(description.folder or path.resolve().parent)
     profiles = [
         _profile("plain", "coordinates as they are", description, centre=False),

@@ -236,7 +236,7 @@ def _evaluate_kept(path: Path, every_seed: bool, request: Request, progress: boo
 
 
 def _resolved(request: Request, method: type[Method[BaseModel]] | None = None, start: Pretrained | None = None) -> Plan:
-    registry.look_in(request.data_dir)
+    registry.add_data_dir(request.data_dir)
     distributed.start()
     return resolve(request, method, start)
 
