@@ -48,16 +48,31 @@ def one_line(error: BaseException) -> str:
     """
     if isinstance(error, StarsBenchError):
         return " ".join(str(error).splitlines())  # the name of a file may contain line breaks
-    if isinstance(error, OSError) or is_disk_full(error):
-        full = "the disk (or a quota) is full; make room and run the same again, it goes on from what is there"
-        cause = full if is_disk_full(error) else getattr(error, "strerror", None)
-        if cause:
-            return ": ".join(str(part) for part in (getattr(error, "filename", None), cause) if part is not None)
+    if cause := _cause_on_disk(error):
+        return ": ".join(str(part) for part in (getattr(error, "filename", None), cause) if part is not None)
     kind = type(error).__name__
     if isinstance(error, SyntaxError):
         return f"{kind}: {error.msg} in {error.filename}:{error.lineno}"
     first = printable(str(error).strip().partition("\n")[0], 400)
     return f"{kind}: {first}" if first else kind
+
+
+def cause(error: BaseException) -> str:
+    """Describe any exception in one line, without the file that it names.
+
+    Args:
+        error: the exception.
+
+    Returns:
+        The cause of an error of the file system, for a message that names the file itself; else as `one_line`.
+    """
+    return _cause_on_disk(error) or one_line(error)
+
+
+def _cause_on_disk(error: BaseException) -> str | None:
+    if is_disk_full(error):
+        return "the disk (or a quota) is full; make room and run the same command again, which resumes"
+    return error.strerror if isinstance(error, OSError) else None
 
 
 def of_validation(error: ValidationError, where: str) -> str:

@@ -77,7 +77,13 @@ LAYOUTS = {
             "mask token": r"encoder_student\.masked_embed",
             "queue": r"queue(_ptr|_id)?",
         },
-        ours={"encoder.": "encoder_student.", "head.": "encoder_student.head.", "queue": "queue"},
+        ours={
+            "encoder.": "encoder_student.",
+            "head.": "encoder_student.head.",
+            "queue.vectors": "queue",
+            "queue.ids": "queue_id",
+            "queue.pointer": "queue_ptr",
+        },
     ),
 }
 

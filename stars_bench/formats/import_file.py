@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile, ProtocolSpec
-from stars_bench.errors import StarsBenchError, UsageError, one_line
+from stars_bench.errors import StarsBenchError, UsageError, cause
 from stars_bench.formats.base import Format, Incoming
 from stars_bench.formats.catalog import format_of, recognise
 from stars_bench.formats.clip_order import GROUPED_BY
@@ -73,7 +73,7 @@ def import_file(
             try:
                 intake = _convert(spec, path, profile, folder, plan, incoming, progress)
             except OSError as error:
-                raise StarsBenchError(f"{folder}: cannot be written ({one_line(error)})") from error
+                raise StarsBenchError(f"{folder}: cannot be written ({cause(error)})") from error
             notes, warnings = (*notes, *intake.notes), tuple(intake.warnings)
         written = shards.read_index(folder)
     assert written is not None

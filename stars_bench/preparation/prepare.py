@@ -25,7 +25,7 @@ from stars_bench.datasets.parsing import choose_scanner
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.sources import Place, UnreadableSource
-from stars_bench.errors import StarsBenchError, UsageError, is_disk_full, one_line
+from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full
 from stars_bench.io import files as provenance
 from stars_bench.io import process_pool
 from stars_bench.preparation.shard_plan import Conversion, ShardPlan, make_plans
@@ -147,7 +147,7 @@ def prepare(
         except (OSError, RuntimeError) as error:
             if not isinstance(error, OSError) and not is_disk_full(error):
                 raise
-            raise StarsBenchError(f"{folder}: cannot be written ({one_line(error)})") from error
+            raise StarsBenchError(f"{folder}: cannot be written ({cause(error)})") from error
         digest = shards.dataset_digest(list(facts.values()))
         seconds = time.perf_counter() - started
         return PrepareReport(folder, quality, digest, len(plans), reused, quality.faults, seconds, unchanged=False)

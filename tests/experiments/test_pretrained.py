@@ -67,7 +67,7 @@ def test_what_the_encoder_has_seen_of_the_test_part_is_counted_by_clip_name(
     runner.run(first)
     (record,) = runner.run(request_for("untrained", init=run_folder(first), overrides=("knn.k=[1]",)))
     table = open_dataset(small_data, "synthetic").table
-    split = resolve(request_for("untrained")).split
+    split = resolve(request_for("untrained")).split(0)
     seen = table.iloc[split.test]["camera"].isin([2, 3]).sum()
     assert record.init is not None
     assert record.init.test_clips_seen == seen > 0
@@ -186,7 +186,7 @@ def test_an_exported_mamp_run_gives_the_same_and_says_that_nobody_knows_what_it_
     assert "decoder" in told[0]
     (known,) = runner.run(replace(official, trained_on="synthetic:xview"))
     table = open_dataset(small_data, "synthetic").table
-    seen = table.iloc[resolve(official).split.test]["camera"].isin([2, 3]).sum()
+    seen = table.iloc[resolve(official).split(0).test]["camera"].isin([2, 3]).sum()
     assert known.init is not None
     assert known.origin == "from synthetic xview"
     assert known.init.train_clips == table["camera"].isin([2, 3]).sum()

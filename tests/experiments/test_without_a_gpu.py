@@ -198,7 +198,7 @@ def test_gpus_are_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "mem_get_info", full)
         *_, last = machine._torch()
     assert texts[-1] == "stand-in, 32.0 of 32.0 GiB free, bf16"
-    assert (last.state, last.text) == ("fault", "stand-in cannot be used (CUDA error: out of memory)")
+    assert (last.state, last.text) == ("fault", "stand-in cannot be used (RuntimeError: CUDA error: out of memory)")
 
 
 def test_a_batch_norm_of_several_processes_asks_the_gpu_nothing() -> None:

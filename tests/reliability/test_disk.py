@@ -18,7 +18,7 @@ from tests.reliability.source import finish
 
 pytestmark = pytest.mark.skipif(not process_pool.CAN_FORK, reason="needs Linux")
 OTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-FULL = "the disk (or a quota) is full; make room and run the same again, it goes on from what is there\n"
+FULL = "the disk (or a quota) is full; make room and run the same command again, which resumes\n"
 
 
 def small_files(blocks: int) -> Sequence[str]:
