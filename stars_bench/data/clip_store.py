@@ -31,7 +31,8 @@ class ClipStore:
 
     Args:
         joints: (rows, V, 3) float32, metres; per clip all frames of body 1, then those of body 2.
-        offset, frames, bodies: (N,) first row, frames and bodies of each clip. absent: what stands for a missing body.
+        offset, frames, bodies: (N,) first row, frames and bodies of each clip.
+        absent: what stands for a missing body.
         stream: what batches hold: joint, bone (a joint minus its parent) or motion (the next frame minus this one).
         skeleton: the joint layout, which bones need, and methods that work on the skeleton's graph.
     """
@@ -78,7 +79,9 @@ class ClipStore:
         """Rows start .. start + length of each clip, linearly resized (two taps): (B, 3, frames, V, 2).
 
         Args:
-            ids: (B,) clip numbers. start, length: (B,) int64, in frames. host_ids: ids on the CPU, where known.
+            ids: (B,) clip numbers.
+            start, length: (B,) int64, in frames.
+            host_ids: ids on the CPU, where known.
         """
         joints, offset = self.coordinates.of(ids, host_ids)
         body = torch.arange(BODIES, device=self.device)
@@ -94,7 +97,8 @@ class ClipPart:
     """A part of a store (training or test), implements `stars_bench.api.TrainingClips`.
 
     Args:
-        ids: (N,) int64 clip numbers in the store. labels: (N,) classes, or None where they must not be seen.
+        ids: (N,) int64 clip numbers in the store.
+        labels: (N,) classes, or None where they must not be seen.
         num_classes: of the dataset.
     """
 

@@ -74,8 +74,8 @@ class RandomCrop:
         min_share: smallest share of the clip's frames. Default: 0.5.
         max_share: largest share of the clip's frames. Default: 1.
         min_frames: no crop is shorter, where the clip has so many frames. Default: 64.
-        generator: where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds
-            in each of its workers.
+        generator: where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds in
+            each of its workers.
 
     Raises:
         UsageError: a number that is out of its range.
@@ -135,8 +135,8 @@ class RandomRotation:
 
     Args:
         max_angle: largest angle about each axis, in radians. Default: 0.3, as in stage 1 of MAMP and STARS.
-        generator: where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds
-            in each of its workers.
+        generator: where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds in
+            each of its workers.
 
     Raises:
         UsageError: a negative angle.

@@ -32,8 +32,9 @@ class RunPanel:
     A task that has ended leaves one line. Use as a context manager.
 
     Args:
-        title: of the panel. memory: asked whenever something is shown. line_seconds: time between two lines where the
-        console is no terminal; 0 for a line at every call.
+        title: of the panel.
+        memory: asked whenever something is shown.
+        line_seconds: time between two lines where the console is no terminal; 0 for a line at every call.
     """
 
     def __init__(

@@ -28,8 +28,10 @@ class ClustersConfig(BaseModel):
     """Settings of the cluster evaluation.
 
     Args:
-        restarts: of k-means; the best is kept. neighbours: of each clip whose classes are compared. sample: clips
-        that the silhouette is computed over. seed: of k-means and of the sample.
+        restarts: of k-means; the best is kept.
+        neighbours: of each clip whose classes are compared.
+        sample: clips that the silhouette is computed over.
+        seed: of k-means and of the sample.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -30,8 +30,10 @@ class FewShotConfig(BaseModel):
     """Settings of the episodes.
 
     Args:
-        ways: classes of an episode. shots: labelled clips of each. queries: test clips of each. seed: of the draw, the
-        same for all encoders, so that methods meet the same episodes.
+        ways: classes of an episode.
+        shots: labelled clips of each.
+        queries: test clips of each.
+        seed: of the draw, the same for all encoders, so that methods meet the same episodes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -31,7 +31,8 @@ class FinetuneConfig(SupervisionConfig):
     """Settings of fine-tuning. The defaults are the official ones, on every dataset.
 
     Args:
-        crop: of test clips. test_every: the test part is predicted after every so many epochs, and after the last.
+        crop: of test clips.
+        test_every: the test part is predicted after every so many epochs, and after the last.
     """
 
     crop: float = Field(0.95, gt=0, le=1)
@@ -104,7 +105,8 @@ def fine_tune(
     """Trains a copy of the subject's encoder on labelled clips, looking at the test part (no label) as set.
 
     Args:
-        name: of the stage. depends_on: what beside settings and the run's context decides the outcome.
+        name: of the stage.
+        depends_on: what beside settings and the run's context decides the outcome.
     """
     seed_step(run.seed, name, "head")  # the new head depends on the seed and the stage, not on what ran before
     model = TunedEncoder(subject.encoder, settings, clips.num_joints, subject.num_classes, len(subject.test))

@@ -195,8 +195,8 @@ def refine(
     """Orders candidates (B, C) by cosine, and by row where equal, into rows (B, count).
 
     Args:
-        limits: (B, C) no candidate from here on, and no other clip, has a larger cosine. proven: set where that settles
-        the answer.
+        limits: (B, C) no candidate from here on, and no other clip, has a larger cosine.
+        proven: set where that settles the answer.
     """
     count = rows.shape[1]
     keys = np.empty(count, np.int64)

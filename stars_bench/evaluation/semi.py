@@ -24,8 +24,10 @@ class SemiConfig(FinetuneConfig):
     """Settings of fine-tuning, and which lists it uses.
 
     Args:
-        percents: of the training clips. lists: how many lists of each. drawing: balanced over classes, or at random as
-        published. test_every: as in fine-tuning, but rarer: here the test part is much larger than what is trained on.
+        percents: of the training clips.
+        lists: how many lists of each.
+        drawing: balanced over classes, or at random as published.
+        test_every: as in fine-tuning, but rarer: here the test part is much larger than what is trained on.
     """
 
     shrinks_batch: ClassVar[bool] = True

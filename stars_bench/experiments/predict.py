@@ -68,11 +68,14 @@ def predict(
     """Classifies clips by a run, one `Prediction` each, in their order.
 
     Args:
-        run: its folder, a seedN folder or its encoder.pt. clips: `.skeleton` files (of NTU's format, under any name),
-        or names of clips of the run's dataset as prepared in `data_dir`. top: how many actions to name.
+        run: its folder, a seedN folder or its encoder.pt.
+        clips: `.skeleton` files (of NTU's format, under any name), or names of clips of the run's dataset as prepared
+            in `data_dir`.
+        top: how many actions to name.
 
     Raises:
-        UsageError: nothing there can classify, or there is no such clip. StarsBenchError: a damaged file.
+        UsageError: nothing there can classify, or there is no such clip.
+        StarsBenchError: a damaged file.
     """
     start = pretrained.find(run, seed)
     if start.dataset is None:

@@ -50,7 +50,8 @@ def rerun(
     """Trains and evaluates again, in an empty folder, what the records below `run` say, and compares.
 
     Raises:
-        UsageError: no records, or `scratch` holds something else. StarsBenchError: files of a record are gone.
+        UsageError: no records, or `scratch` holds something else.
+        StarsBenchError: files of a record are gone.
     """
     _claim(scratch, run)
     result = Repetition()

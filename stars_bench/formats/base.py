@@ -59,8 +59,9 @@ class Format:
     """A format of other programs.
 
     Args:
-        files: what `write` makes, given --out. one_protocol: a file holds one protocol. theirs: the profile whose clips
-        their own files hold.
+        files: what `write` makes, given --out.
+        one_protocol: a file holds one protocol.
+        theirs: the profile whose clips their own files hold.
     """
 
     name: str

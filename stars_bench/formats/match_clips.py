@@ -32,7 +32,9 @@ class Intake:
     """Takes the clips of one file, once.
 
     Args:
-        spec: the dataset that they should be of. path: the file, for messages. incoming: what its reader found.
+        spec: the dataset that they should be of.
+        path: the file, for messages.
+        incoming: what its reader found.
     """
 
     def __init__(self, spec: DatasetSpec, path: Path, incoming: Incoming) -> None:

@@ -56,9 +56,13 @@ class BodyFacts:
     """One body: frames in which it is seen, and numbers over all of them.
 
     Args:
-        first, last: frames of the file, counted from 1. states: frames by Kinect's tracking state (NTU). low, high:
-        the range of x, y, z (metres). motion: variance of x, y and z summed (m^2). wide: share of frames in which it
-        is wider than a person. repeated: frames that repeat the one before exactly. not_finite: frames.
+        first, last: frames of the file, counted from 1.
+        states: frames by Kinect's tracking state (NTU).
+        low, high: the range of x, y, z (metres).
+        motion: variance of x, y and z summed (m^2).
+        wide: share of frames in which it is wider than a person.
+        repeated: frames that repeat the one before exactly.
+        not_finite: frames.
     """
 
     name: str

@@ -29,7 +29,8 @@ def inspect_run(path: Path) -> Inspection:
     """Looks at a run.
 
     Raises:
-        UsageError: the folder is none. StarsBenchError: its settings cannot be read.
+        UsageError: the folder is none.
+        StarsBenchError: its settings cannot be read.
     """
     folders = seeds_of(path)
     if not folders:

@@ -37,10 +37,12 @@ def scan(data: Any, start: int = 0) -> int:
     """Reads the opcodes of one pickle without acting on them; where it ends.
 
     Args:
-        data: bytes, or a file mapped into memory. start: where in it the pickle begins.
+        data: bytes, or a file mapped into memory.
+        start: where in it the pickle begins.
 
     Raises:
-        Refused: it holds what only an attack needs. Exception: it is damaged, in any way.
+        Refused: it holds what only an attack needs.
+        Exception: it is damaged, in any way.
     """
     stack = _Stack()
     file = _From(data, start)

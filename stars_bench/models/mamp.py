@@ -126,7 +126,8 @@ def motion_aware_scores(patches: Tensor, uniform: Tensor, tau: float) -> Tensor:
     """Scores (B, S * V) of the motion-aware mask, which hides tokens that move much more often: high ones are hidden.
 
     Args:
-        patches: (B, S, V, 12), the joints. uniform: (B, S * V), draws from [0, 1).
+        patches: (B, S, V, 12), the joints.
+        uniform: (B, S * V), draws from [0, 1).
     """
     change = (patches[:, 1:] - patches[:, :-1]).abs().mean(-1)
     intensity = torch.cat([change[:, :1], change], dim=1).flatten(1)
@@ -158,8 +159,9 @@ class MaskedPrediction(nn.Module):
     """Encoder, decoder and the loss of stage 1.
 
     Args:
-        mask_tau: temperature of the motion-aware mask. target: "motion" (MAMP) or "joints" (MAE, with a plain random
-        mask, which has no temperature). skip_absent: leaves bodies that are not there out of the loss.
+        mask_tau: temperature of the motion-aware mask.
+        target: "motion" (MAMP) or "joints" (MAE, with a plain random mask, which has no temperature).
+        skip_absent: leaves bodies that are not there out of the loss.
     """
 
     def __init__(

@@ -21,7 +21,8 @@ def write_plugin(kind: str, name: str, parent: Path) -> tuple[Path, str]:
     """Writes the package of a plug-in to a new folder PARENT/NAME.
 
     Args:
-        kind: one of KINDS. name: what the plug-in is called; its package with _ for -.
+        kind: one of KINDS.
+        name: what the plug-in is called; its package with _ for -.
 
     Returns:
         The folder, and what names the plug-in on the command line, `package.module:Object`.

@@ -40,7 +40,8 @@ def check_shard(folder: Path, entry: Mapping[str, Any], index: Mapping[str, Any]
     """All that can be wrong with one shard: one line a kind of fault, however many clips have it.
 
     Args:
-        entry: the shard's entry in the index. classes: labels are below this.
+        entry: the shard's entry in the index.
+        classes: labels are below this.
     """
     path = folder / entry["file"]
     try:

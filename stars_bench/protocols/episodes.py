@@ -22,8 +22,9 @@ class Episodes:
     """E episodes of N classes with K labelled clips and Q test clips each.
 
     Args:
-        classes: (E, N). support: (E, N, K) rows of the bank, of class n each. query: (E, N * Q) rows of the test part,
-        ascending, so that their order tells nothing of their classes.
+        classes: (E, N).
+        support: (E, N, K) rows of the bank, of class n each.
+        query: (E, N * Q) rows of the test part, ascending, so that their order tells nothing of their classes.
     """
 
     classes: NDArray[np.int64]

@@ -62,7 +62,8 @@ class FewShotConfig(BaseModel):
 
     Args:
         novel_classes: 1-based numbers, as printed in names and lists; empty: classes 61-120 where the clips have some
-        and others too, else a share. novel_share: of the classes that there are, drawn by `seed`.
+            and others too, else a share.
+        novel_share: of the classes that there are, drawn by `seed`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

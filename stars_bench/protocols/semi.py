@@ -31,7 +31,10 @@ def semi_rows(
     program counts. Lists of one number are nested: the clips of 1 % are among those of 10 %.
 
     Args:
-        labels: (N,) classes. names: (N,) names, each once. percent: in (0, 100]. list_number: 0, 1, ...
+        labels: (N,) classes.
+        names: (N,) names, each once.
+        percent: in (0, 100].
+        list_number: 0, 1, ...
 
     Raises:
         UsageError: fewer than two clips, or a percentage that is none.

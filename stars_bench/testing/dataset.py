@@ -28,7 +28,8 @@ def check_dataset(dataset: DatasetSpec | str, raw: Path | Sequence[Path]) -> Non
     """Checks a dataset: joint layout, profiles, and that its raw files are found and converted the same every time.
 
     Args:
-        dataset: the spec, a registered name, "module:SPEC" or a .toml file. raw: folders with a few raw files of it.
+        dataset: the spec, a registered name, "module:SPEC" or a .toml file.
+        raw: folders with a few raw files of it.
 
     Raises:
         NotConforming: its `faults` are one line each.

@@ -24,9 +24,10 @@ def check_protocol(protocol: ProtocolSpec | str, tables: Mapping[str, pd.DataFra
     """Checks a protocol: valid row numbers, parts that do not meet, the same split in any order and of any part.
 
     Args:
-        protocol: the spec, a registered name or "module:SPEC". tables: {dataset: clip table} of complete datasets,
-        whose `expected` counts must come out (`PreparedDataset.table`, or columns name, label, subject, camera, setup,
-        replication). Without: the names of NTU RGB+D 60 and 120, where the protocol is for them, else made-up ones.
+        protocol: the spec, a registered name or "module:SPEC".
+        tables: {dataset: clip table} of complete datasets, whose `expected` counts must come out
+            (`PreparedDataset.table`, or columns name, label, subject, camera, setup, replication). Without: the names
+            of NTU RGB+D 60 and 120, where the protocol is for them, else made-up ones.
 
     Raises:
         NotConforming: its `faults` are one line each.

@@ -32,7 +32,8 @@ class Watch:
     """Looks for the first loss that is not finite, and at what a checkpoint would hold.
 
     Args:
-        precision: of the arithmetic, for the advice. resume_file: where the stage keeps its checkpoint.
+        precision: of the arithmetic, for the advice.
+        resume_file: where the stage keeps its checkpoint.
     """
 
     def __init__(self, stage: Stage, device: torch.device, precision: str, resume_file: Path | None) -> None:

@@ -30,10 +30,10 @@ class SplitStep:
 
     Args:
         encode: from row numbers (b,) of some clips of the batch to (b, ...), every clip on its own, whatever its
-        neighbours; BatchNorm layers are the exception (they see the clips of all processes). Without side effects.
-        Random numbers come from `stars_bench.data.random` or nn.Dropout. loss: from the (B, ...) of the whole batch and
-        its row numbers (B,) to the loss, computed alike by every process; it may have side effects, as a queue. None:
-        the mean of what `encode` gives.
+            neighbours; BatchNorm layers are the exception (they see the clips of all processes). Without side effects.
+            Random numbers come from `stars_bench.data.random` or nn.Dropout.
+        loss: from the (B, ...) of the whole batch and its row numbers (B,) to the loss, computed alike by every
+            process; it may have side effects, as a queue. None: the mean of what `encode` gives.
     """
 
     encode: Callable[[Tensor], Tensor]
@@ -54,7 +54,8 @@ class Division:
     """How a step is computed: into how many micro-batches each process divides its share, how numbers are prepared.
 
     Args:
-        seed: seeds torch's generators for this step. autocast: gives the context in which the network runs.
+        seed: seeds torch's generators for this step.
+        autocast: gives the context in which the network runs.
     """
 
     seed: Callable[[], None]

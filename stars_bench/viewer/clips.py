@@ -33,9 +33,12 @@ class Wanted:
     """What is asked for beside the place.
 
     Args:
-        clip: a name, or a number from 0. random: so many clips, drawn under `seed`. action: only of this class, by its
-        number from 1 or a part of its name. profile: of a prepared dataset or of a raw file's cleaning. raw: folders
-        and archives with the raw files of a prepared NTU dataset. dataset, protocol: whose clips an export holds.
+        clip: a name, or a number from 0.
+        random: so many clips, drawn under `seed`.
+        action: only of this class, by its number from 1 or a part of its name.
+        profile: of a prepared dataset or of a raw file's cleaning.
+        raw: folders and archives with the raw files of a prepared NTU dataset.
+        dataset, protocol: whose clips an export holds.
     """
 
     clip: str | None = None
@@ -52,7 +55,8 @@ def scenes(what: str, wanted: Wanted, data_dir: Path) -> list[Scene]:
     """The clips that are meant: one, or `wanted.random` of them.
 
     Raises:
-        UsageError: no such place or clip, or words that do not fit. StarsBenchError: it cannot be read.
+        UsageError: no such place or clip, or words that do not fit.
+        StarsBenchError: it cannot be read.
     """
     if wanted.clip is not None and wanted.random is not None:
         raise UsageError("name a clip or ask for --random clips, not both")

@@ -20,7 +20,8 @@ def scenes(path: Path, dataset: str | None, protocol: str | None, choose: Choice
     """The chosen clips of an export. The file is read twice, clip by clip: for names and labels, then for bodies.
 
     Raises:
-        UsageError: it is not said whose clips these are, or the choice fits none. StarsBenchError: damaged or refused.
+        UsageError: it is not said whose clips these are, or the choice fits none.
+        StarsBenchError: damaged or refused.
     """
     if dataset is None:
         raise UsageError(f"{path}: whose clips are these? Say --dataset, as in --dataset ntu60")

@@ -16,7 +16,8 @@ def target(out: Path | None, form: str | None, name: str, default: str) -> tuple
     """The file to write and its format: of two, the suffix of `out` and `form`, one is enough.
 
     Args:
-        name: of the file without suffix, where none is given. default: format where nothing says one.
+        name: of the file without suffix, where none is given.
+        default: format where nothing says one.
 
     Raises:
         UsageError: an unknown format, or one that is not the file's.

@@ -27,7 +27,8 @@ def raw_scene(source: Source, profile: str | None = None) -> Scene:
     """What a raw file holds, beside what the profile (default: mamp) makes of it.
 
     Raises:
-        UsageError: no such profile, or a file without skeletons. StarsBenchError: the file is not what it should be.
+        UsageError: no such profile, or a file without skeletons.
+        StarsBenchError: the file is not what it should be.
     """
     data = sources.read(source)
     kind = kind_of(source, data)

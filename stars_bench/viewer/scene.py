@@ -30,7 +30,8 @@ class Take:
     """One state of a clip.
 
     Args:
-        bodies: (M, F, V, 3), metres; NaN where a body is not seen. numbers: the frames' numbers in their file, from 1.
+        bodies: (M, F, V, 3), metres; NaN where a body is not seen.
+        numbers: the frames' numbers in their file, from 1.
     """
 
     title: str
@@ -47,8 +48,10 @@ class Scene:
     """A clip to look at.
 
     Args:
-        facts: lines that say what it is, its class first. takes: to be seen side by side. licence: of its dataset,
-            where that is known. rate: frames a second.
+        facts: lines that say what it is, its class first.
+        takes: to be seen side by side.
+        licence: of its dataset, where that is known.
+        rate: frames a second.
     """
 
     name: str
@@ -130,7 +133,9 @@ def packed(
     with 16 bits, half a percent with 8); the lowest number means that the body is not seen.
 
     Args:
-        bits: 16 or 8. most_frames: of a longer clip, evenly spaced ones. rate: frames a second of the clip.
+        bits: 16 or 8.
+        most_frames: of a longer clip, evenly spaced ones.
+        rate: frames a second of the clip.
     """
     frames = bodies.shape[1]
     if most_frames is not None and frames > most_frames:

@@ -33,7 +33,8 @@ def small_skeletons(dataset: PreparedDataset, names: Sequence[str]) -> KeptSkele
     """The clips of these names.
 
     Raises:
-        UsageError: one is not there. StarsBenchError: a shard is damaged.
+        UsageError: one is not there.
+        StarsBenchError: a shard is damaged.
     """
     rows = np.array(sorted({dataset.row_of(name) for name in names}), np.int64)
     own = dataset.table["name"].to_numpy()[rows].astype(str).tolist()

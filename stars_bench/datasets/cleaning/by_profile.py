@@ -26,7 +26,8 @@ def clean_by(
         frames: gives what each frame lists, in order; asked for by the profile `raw` alone.
 
     Raises:
-        NothingLeft: no actor is left to be seen. UsageError: the profile's parameter `cleaning` names no cleaning.
+        NothingLeft: no actor is left to be seen.
+        UsageError: the profile's parameter `cleaning` names no cleaning.
     """
     parameters = profile.parameters
     match parameters.get("cleaning"):

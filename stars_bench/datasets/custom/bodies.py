@@ -28,7 +28,8 @@ def finished(
     """The bodies (M, F, V, 3) float32, metres, of what was stored, (M, F, V, A); and what was done, counted.
 
     Raises:
-        NothingLeft: no body is seen in any frame. ValueError: infinite numbers, or joints missing that may not be.
+        NothingLeft: no body is seen in any frame.
+        ValueError: infinite numbers, or joints missing that may not be.
     """
     log: Counter[str] = Counter()
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused below

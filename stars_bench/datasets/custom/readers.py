@@ -29,7 +29,8 @@ def read(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
     """The coordinates in a file's bytes: (M, T, V, A) float64.
 
     Raises:
-        ParseError: with the line. ValueError: the reason.
+        ParseError: with the line.
+        ValueError: the reason.
     """
     if how.format == "csv":
         return _from_csv(data, how, joints)
@@ -81,7 +82,8 @@ def csv_lines(data: bytes, delimiter: str = ",") -> list[int]:
     pandas fills up a row that is too short, as the last one of a file that was cut is, and shifts one that is too long.
 
     Raises:
-        ParseError: a row has not as many cells as the first. ValueError: this is no CSV.
+        ParseError: a row has not as many cells as the first.
+        ValueError: this is no CSV.
     """
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     rows = csv.reader(text, delimiter=delimiter, skipinitialspace=True)

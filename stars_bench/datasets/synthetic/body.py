@@ -53,9 +53,9 @@ def joints(pose: Any, body: Physique, elbow: Vector, stance: float) -> NDArray[n
 
     Args:
         pose: (8, 3, F), the channels PLACE (x, z in metres, heading in radians), PELVIS (left, up, forward from
-            standing, units of leg length), TRUNK and HEAD (pitch forward, roll, twist; radians), HAND of both
-            sides (out, up, forward from the shoulder in the frame of the chest, units of arm length) and FOOT of
-            both sides (out, up, forward from standing, units of leg length).
+            standing, units of leg length), TRUNK and HEAD (pitch forward, roll, twist; radians), HAND of both sides
+            (out, up, forward from the shoulder in the frame of the chest, units of arm length) and FOOT of both sides
+            (out, up, forward from standing, units of leg length).
         body: lengths.
         elbow: where elbows point (out, up, forward).
         stance: half the distance between the feet, units of leg length.

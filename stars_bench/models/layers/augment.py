@@ -36,8 +36,8 @@ def rotation_matrices(main: Tensor, draws: Tensor, large: float = 30.0, small: f
     """AimCLR's rotations (B, 3, 3): about x, then y, then z, left-handed as in its program.
 
     Args:
-        main: (B,) int64, the axis with angles of up to `large` degrees; about the others up to `small`. draws: (B, 3)
-        from [0, 1).
+        main: (B,) int64, the axis with angles of up to `large` degrees; about the others up to `small`.
+        draws: (B, 3) from [0, 1).
     """
     limit = torch.full_like(draws, small).scatter_(1, main[:, None], large)
     angles = torch.deg2rad(draws * limit)

@@ -119,7 +119,11 @@ class SkeletonEncoder(nn.Module):
     """The encoder of both stages and of every evaluation.
 
     Args:
-        frames: T, a multiple of 4. joints: V. dim: D. depth: number of blocks. heads: attention heads.
+        frames: T, a multiple of 4.
+        joints: V.
+        dim: D.
+        depth: number of blocks.
+        heads: attention heads.
         mlp_ratio: hidden width of the blocks' MLPs as a multiple of D.
     """
 

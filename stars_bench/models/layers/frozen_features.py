@@ -28,7 +28,8 @@ class FrozenHalf:
     """Features of whole clips by an encoder of which embeddings and the first `frozen` blocks no longer change.
 
     Args:
-        clips: the training part; row numbers are its. limit: bytes that may be kept; None: a share of the memory.
+        clips: the training part; row numbers are its.
+        limit: bytes that may be kept; None: a share of the memory.
     """
 
     def __init__(self, encoder: SkeletonEncoder, clips: TrainingClips, frozen: int, limit: int | None = None) -> None:

@@ -96,8 +96,9 @@ class NeighbourTuning(Tuned):
     """Encoder, head, queue and the loss of stage 2. Only the upper half of the encoder (and its norm) is trained.
 
     Args:
-        encoder: pre-trained; everything below block depth / 2 is frozen. queue_size: vectors in the queue. part: what
-        of the encoder learns, where it is not the upper half.
+        encoder: pre-trained; everything below block depth / 2 is frozen.
+        queue_size: vectors in the queue.
+        part: what of the encoder learns, where it is not the upper half.
     """
 
     def __init__(
@@ -145,8 +146,8 @@ def tune(
     """Stage 2 on the training part, from a pre-trained encoder; returns it after the last epoch.
 
     Args:
-        head_epochs: epochs of the heads alone before it, whose heads and queue it then starts from. share: of the
-        blocks, from the last, that is tuned.
+        head_epochs: epochs of the heads alone before it, whose heads and queue it then starts from.
+        share: of the blocks, from the last, that is tuned.
     """
     model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden, share=share)
     return tune_by_neighbours(clips, run, model.to(run.device), config, head_epochs)

@@ -62,9 +62,12 @@ class STGCN(nn.Module):
     """The network without its last layer, an encoder.
 
     Args:
-        frames: T that it is given. partitions: (3, V, V), `skeleton_graph.spatial_partitions`. channels: C. dim: D.
+        frames: T that it is given.
+        partitions: (3, V, V), `skeleton_graph.spatial_partitions`.
+        channels: C.
+        dim: D.
         root: joint that each body is placed at, in every frame, as in the data of CrosSCLR; None: coordinates as they
-        are.
+            are.
     """
 
     adjacency: Tensor

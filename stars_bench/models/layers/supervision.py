@@ -96,9 +96,11 @@ def supervised_stage(
 
     Args:
         logits: from row numbers (B,) to (B, K), augmentation included, every clip on its own (`SplitStep.encode`); with
-        a head to what that takes. labels: (N,) int64. config: everything that decides the outcome, for the stage's key.
-        layer_of: from a parameter's name to its layer; None: one rate. head: from (B, W) of a whole batch to (B, K),
-        where what follows must see the batch together.
+            a head to what that takes.
+        labels: (N,) int64.
+        config: everything that decides the outcome, for the stage's key.
+        layer_of: from a parameter's name to its layer; None: one rate.
+        head: from (B, W) of a whole batch to (B, K), where what follows must see the batch together.
     """
 
     def loss(encoded: Tensor, rows: Tensor) -> Tensor:
