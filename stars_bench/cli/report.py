@@ -88,6 +88,10 @@ def report(
     found = store.read_records(runs_dir)
     for warning in found.warnings:
         errors.print(f"[yellow]left out:[/] {warning}")
+    for line in found.edited:
+        errors.print(
+            f"warning: {line}; stars-bench verify says what differs", style="yellow", markup=False, soft_wrap=True
+        )
     if not found.stored:
         raise StarsBenchError(
             f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)"

@@ -58,7 +58,7 @@ def trained(run: SeedRun) -> TrainedEncoder:
     facts = {
         "method": plan.target,
         "config": config,
-        "preset": plan.preset_name,
+        "preset": plan.preset_name(),
         "run": plan.key,
         "key": key,
         "seed": run.seed,
@@ -73,6 +73,6 @@ def trained(run: SeedRun) -> TrainedEncoder:
     return TrainedEncoder(encoder, key, fit.stages)
 
 
-def _together(own: set[str], before: Set[str] | None) -> set[str] | None:
+def _together(own: Set[str], before: Set[str] | None) -> Set[str] | None:
     """What an encoder was trained on in all; None: unknown."""
     return None if before is None else own | before

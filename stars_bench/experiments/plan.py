@@ -82,13 +82,17 @@ class Plan:
         """What the user must know of the encoders that are started from."""
         return list(dict.fromkeys(f"{start.path}: {note}" for start in self.starts.values() for note in start.notes))
 
-    @property
-    def preset_name(self) -> str:
-        """The preset as the record names it: changed as soon as one setting is."""
-        configs = (self.method.Config, *(config for _, config in self.evaluations.values()))
-        preset = self.request.preset if any(hasattr(config, "preset") for config in configs) else "default"
-        changed = any(not item.startswith("protocol.") for item in self.request.overrides)
-        return f"changed {preset}" if changed else preset
+    def preset_name(self, evaluation: str | None = None) -> str:
+        """Name the preset as a record does: changed as soon as one setting of the method or the evaluation is.
+
+        Args:
+            evaluation: the name of the record's evaluation; None for the method alone.
+        """
+        of_evaluation = [] if evaluation is None else [self.evaluations[evaluation]]
+        settings: list[tuple[type[BaseModel], BaseModel | None]]
+        settings = [(self.method.Config, None if self.is_trained else self.config)]
+        settings += [(target.Config, config) for target, config in of_evaluation]
+        return preset_label(self.request.preset, self.dataset.name, settings)
 
     def split(self, seed: int) -> Split:
         """The clips that train and that are tested; held-out subjects depend on the seed."""
@@ -280,6 +284,24 @@ def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: 
         return config.model_validate(values)
     except ValidationError as error:
         raise UsageError(of_validation(error, owner)) from error
+
+
+def preset_label(preset: str, dataset: str, settings: Sequence[tuple[type[BaseModel], BaseModel | None]]) -> str:
+    """Name a preset as records do: `default` where nothing has presets, `changed NAME` where a setting is another.
+
+    Args:
+        preset: the name that was asked for.
+        dataset: what the presets are for.
+        settings: each Config with the settings that were used; None: they were not chosen by a preset.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    name = preset if any(hasattr(config, "preset") for config, _ in settings) else "default"
+    used = DEFAULT_PRESETS[0] if name == "default" else preset
+    chosen = ((config, values) for config, values in settings if values is not None)
+    changed = any(values != build_config(config, used, dataset, (), "") for config, values in chosen)
+    return f"changed {name}" if changed else name
 
 
 def _literal(text: str) -> Any:

@@ -43,9 +43,10 @@ class Pretrained:
     """A trained encoder, as a run or an official program has kept it. None: unknown.
 
     Args:
-        target: its method as `module:Class`. run: the key of the run's folder; of an official file its SHA-256. key:
-        names the encoder itself. train: names of the clips, classes: names of the classes that it was trained on.
-        notes: what a user must know of how it was read. named: its name, where it is of no registered method.
+        target: its method as `module:Class`. preset: empty where it had none. run: the key of the run's folder; of an
+        official file its SHA-256. key: names the encoder itself. train: names of the clips, classes: names of the
+        classes that it was trained on. notes: what a user must know of how it was read. named: its name, where it is of
+        no registered method.
     """
 
     path: Path

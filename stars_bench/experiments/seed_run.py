@@ -6,7 +6,7 @@ it. Everything after that is the same for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,10 +19,17 @@ from torch import nn
 
 from stars_bench.api import Split
 from stars_bench.data.clip_store import ClipPart, ClipStore
-from stars_bench.evaluation.flops import multiply_adds
 from stars_bench.evaluation.subject import Subject
 from stars_bench.experiments.plan import Plan, device_name, to_toml
 from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.experiments.record_parts import (
+    class_names_of,
+    dataset_part,
+    encoder_costs,
+    init_part,
+    names_of,
+    protocol_part,
+)
 from stars_bench.io.files import (
     alone_in,
     code_state,
@@ -36,21 +43,17 @@ from stars_bench.io.files import (
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
-from stars_bench.protocols.splits import clips_in_no_part
 from stars_bench.records import store
 from stars_bench.records.metrics import measure, per_class
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import save_predictions
 from stars_bench.records.record import (
     CodePart,
-    DatasetPart,
     EnvironmentPart,
     EvaluationPart,
-    InitPart,
     MethodPart,
     Metric,
     PredictionsPart,
-    ProtocolPart,
     Record,
     StagePart,
 )
@@ -124,11 +127,11 @@ class SeedRun:
         has_blocks = any(isinstance(module, Block) for module in encoder.module.modules())
         if self.tell and self.plan.request.training.compile and not has_blocks:
             self.tell(f"--compile changes nothing: {self.plan.method.name} has no transformer blocks")
-        method = self._method_part(encoder.module)
+        costs = encoder_costs(encoder.module, self.store.num_joints, self.plan.device)
         weights = checkpoint.digest_tensors(encoder.module.state_dict())
         records = []
         for name, (evaluation, config) in self.plan.evaluations.items():
-            subject = self._subject(encoder, config)
+            subject, method = self._subject(encoder, config), self._method_part(name, costs)
             for outcome in evaluation().run(subject):
                 keep = partial(self._keep, outcome, name, config, method, encoder.stages, weights)
                 records.append(distributed.from_first(keep))
@@ -141,17 +144,16 @@ class SeedRun:
 
     def names(self, ids: np.ndarray) -> np.ndarray:
         """Names of clips, by their numbers."""
-        names: np.ndarray = self.plan.dataset.table["name"].to_numpy(dtype=str)[ids]
-        return names
+        return names_of(self.plan.dataset, ids)
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
         """Classes of clips, by their numbers."""
         labels: np.ndarray = self.plan.dataset.table["label"].to_numpy(dtype=np.int64)[ids]
         return labels
 
-    def class_names(self, ids: np.ndarray) -> set[str]:
+    def class_names(self, ids: np.ndarray) -> Set[str]:
         """Names of the classes that clips are of."""
-        return {self.plan.dataset.spec.classes[label] for label in np.unique(self.labels(ids))}
+        return class_names_of(self.plan.dataset, ids)
 
     def part(self, ids: np.ndarray, labelled: bool) -> ClipPart:
         """Clips as methods and evaluations get them."""
@@ -221,35 +223,37 @@ class SeedRun:
             settings=dict(outcome.settings) | self._transfer(),
             checkpoint_rule=outcome.checkpoint_rule,
         )
-        labels = self.labels(self.split.test)
+        plan, labels = self.plan, self.labels(self.split.test)
         settings = "".join(f"-{key}{value}" for key, value in evaluation.settings.items())
         file = self.folder.predictions / f"{path_part(evaluation.name + settings)}-{evaluation.digest[:8]}.npz"
         save_predictions(file, outcome, self.names(self.split.test), labels)
         record = Record(
             method=method,
-            dataset=self._dataset_part(),
-            protocol=self._protocol_part(),
+            dataset=dataset_part(plan.dataset, plan.request.stream),
+            protocol=protocol_part(
+                plan.dataset, plan.protocol, plan.protocol_config, plan.request.validation, self.split
+            ),
             evaluation=evaluation,
             seed=self.seed,
-            **measured(outcome, labels, len(self.plan.dataset.spec.classes)),
+            **measured(outcome, labels, len(plan.dataset.spec.classes)),
             stages=tuple(StagePart(**asdict(stage)) for stage in (*stages, *outcome.stages)),
             code=CodePart(**code_state()),
             environment=self._environment_part(),
-            command=self.plan.request.command,
+            command=plan.request.command,
             started=self.started,
             finished=utc_now(),
             predictions=PredictionsPart(file=file.relative_to(self.folder.path).as_posix(), digest=digest_file(file)),
-            init=self._init_part(),
+            init=None if self.start is None else init_part(self.start, plan.dataset, self.split),
             weights=weights,
         )
         path = self.folder.records / record.file_name
         if path.exists():
             old = store.read_record(path)
             unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init", "weights")
-            if all(getattr(old, part) == getattr(record, part) for part in unchanged):
+            same = all(getattr(old, part) == getattr(record, part) for part in unchanged)
+            if same and not store.edited(path, old):
                 return old
-        store.write_record(self.folder, record)
-        return record
+        return store.read_record(store.write_record(self.folder, record))
 
     def _transfer(self) -> dict[str, str]:
         """The variant that an encoder from another dataset makes; where classes are novel it is the rule."""
@@ -258,52 +262,17 @@ class SeedRun:
             return {}
         return {"from": start.dataset}
 
-    def _method_part(self, encoder: nn.Module) -> MethodPart:
-        plan, start, preset = self.plan, self.start, self.plan.preset_name
-        if start is not None and start.preset != preset:
+    def _method_part(self, evaluation: str, costs: Mapping[str, int]) -> MethodPart:
+        plan, start, preset = self.plan, self.start, self.plan.preset_name(evaluation)
+        if start is not None and start.preset not in ("", preset):
             preset = f"{start.preset}, then {preset}"
         return MethodPart(
             name=plan.method.name,
             config=plan.config.model_dump(mode="json"),
             preset=preset,
-            parameters=sum(parameter.numel() for parameter in encoder.parameters()),
-            multiply_adds=multiply_adds(encoder, self.store.num_joints, plan.device),
             target=plan.target,
             citations=tuple(getattr(plan.method, "citations", ())),
-        )
-
-    def _init_part(self) -> InitPart | None:
-        start, split = self.start, self.split
-        if start is None:
-            return None
-        novel = set() if split.bank is None else self.class_names(split.bank)
-        return InitPart(
-            method=start.method,
-            dataset=start.dataset,
-            protocol=start.protocol,
-            seed=start.seed,
-            run=start.run,
-            key=start.key,
-            path=str(start.path),
-            train_clips=None if start.train is None else len(start.train),
-            test_clips_seen=None if start.train is None else len(start.train & set(self.names(split.test))),
-            novel_classes=len(novel),
-            novel_classes_seen=None if start.classes is None else len(novel & start.classes),
-            notes=start.notes,
-        )
-
-    def _dataset_part(self) -> DatasetPart:
-        dataset = self.plan.dataset
-        return DatasetPart(
-            name=dataset.name,
-            profile=dataset.profile.name,
-            digest=dataset.digest,
-            clips=dataset.num_clips,
-            expected_clips=dataset.expected_clips,
-            complete=dataset.complete,
-            absent_body=dataset.absent_body,
-            stream=self.plan.request.stream,
-            citation=dataset.spec.citation,
+            **costs,
         )
 
     def _environment_part(self) -> EnvironmentPart:
@@ -317,36 +286,6 @@ class SeedRun:
             deterministic=plan.request.training.deterministic,
             compiled=plan.request.training.compile,
         )
-
-    def _protocol_part(self) -> ProtocolPart:
-        plan, split = self.plan, self.split
-        standard = plan.request.validation is None and (
-            plan.protocol_config is None or plan.protocol_config == type(plan.protocol_config)()
-        )
-        train, test = plan.protocol.expected.get(plan.dataset.name, (None, None))
-        config = plan.protocol_config
-        return ProtocolPart(
-            name=plan.protocol.name,
-            validation=plan.request.validation,
-            train_digest=digest_lines(self.names(split.train)),
-            test_digest=digest_lines(self.names(split.test)),
-            train_clips=len(split.train),
-            test_clips=len(split.test),
-            expected_train=train if standard else None,
-            expected_test=test if standard else None,
-            bank_digest=None if split.bank is None else digest_lines(self.names(split.bank)),
-            bank_clips=None if split.bank is None else len(split.bank),
-            expected_bank=plan.protocol.expected_bank.get(plan.dataset.name) if standard else None,
-            config={} if config is None else config.model_dump(mode="json"),
-            notes=self._split_notes(),
-        )
-
-    def _split_notes(self) -> tuple[str, ...]:
-        """What a reader of the table must know of the split."""
-        unused = clips_in_no_part(self.split, self.plan.dataset.num_clips)
-        # Where classes are novel, clips of no part are the rule: the test subjects' base classes.
-        said = unused and self.split.bank is None and self.plan.request.validation is None
-        return (f"{unused:,} clips are in neither part of {self.plan.protocol.name}.",) if said else ()
 
 
 def measured(outcome: Outcome, labels: np.ndarray, num_classes: int) -> dict[str, Any]:

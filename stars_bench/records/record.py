@@ -8,6 +8,7 @@ tests/historic holds a file of every version.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Final, Literal
 
@@ -19,6 +20,8 @@ from stars_bench.io.files import digest_json, path_part
 from stars_bench.io.moved_modules import current
 
 SCHEMA_VERSION: Final = 6
+SEALED_SINCE: Final = 6
+"""The first schema whose records carry a digest of themselves."""
 LAST_EPOCH = "last epoch"
 UNMARKED_PRESETS = ("paper", "default")
 """`default` is for methods that have no presets: their Config as it stands."""
@@ -246,6 +249,9 @@ class Record(_Part):
     per_class: tuple[float | None, ...] | None = Field(
         default=None, description="top-1 accuracy in % of each class; None for classes without test clips"
     )
+    self_digest: str | None = Field(
+        default=None, description="SHA-256 of everything else in the record; None before schema 6"
+    )
 
     @model_validator(mode="after")
     def _has_each_metric_once(self) -> Record:
@@ -253,6 +259,12 @@ class Record(_Part):
         if len(set(names)) < len(names):
             raise ValueError(f"a metric appears twice: {', '.join(names)}")
         return self
+
+    def sealed(self) -> Record:
+        """Return the record with a digest of its own content; records of schemas before 6 have none."""
+        if self.schema_version < SEALED_SINCE:
+            return self
+        return self.model_copy(update={"self_digest": content_digest(self.model_dump(mode="json"))})
 
     @property
     def origin(self) -> str:
@@ -323,6 +335,15 @@ class Record(_Part):
             (protocol.bank_clips, protocol.expected_bank),
         )
         return all(expected in (None, clips) for clips, expected in counts)
+
+
+def content_digest(content: Mapping[str, Any]) -> str:
+    """Compute the digest that a record carries of itself: SHA-256 (hex) of its JSON content without that digest.
+
+    Args:
+        content: as it stands in the file, not as this version understands it: fields may be added later.
+    """
+    return digest_json({name: value for name, value in content.items() if name != "self_digest"})
 
 
 def parse(text: str, where: str) -> Record:

@@ -16,7 +16,7 @@ import pandas as pd
 from stars_bench.errors import StarsBenchError
 from stars_bench.io.files import write_json
 from stars_bench.io.run_folder import RunFolder, run_folders
-from stars_bench.records.record import Metric, Record, VariantOrder, parse
+from stars_bench.records.record import SEALED_SINCE, Metric, Record, VariantOrder, content_digest, parse
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,12 @@ class StoredRecords(NamedTuple):
     Attributes:
         stored: the records with their files, sorted.
         warnings: one line for each file that could not be read.
+        edited: one line for each record that was changed after it was written; it is among the others.
     """
 
     stored: list[StoredRecord]
     warnings: list[str]
+    edited: list[str]
 
     @property
     def records(self) -> list[Record]:
@@ -67,7 +69,7 @@ def with_path(records: Iterable[Record | StoredRecord]) -> list[StoredRecord]:
 def write_record(folder: RunFolder, record: Record) -> Path:
     """Write a record whole or not at all into the folder of its seed; return its path."""
     path = folder.records / record.file_name
-    write_json(path, record.model_dump(mode="json"))
+    write_json(path, record.sealed().model_dump(mode="json"))
     return path
 
 
@@ -77,11 +79,33 @@ def read_record(path: Path) -> Record:
     Raises:
         StarsBenchError: the file cannot be read or is no record; one line that names it.
     """
+    return parse(_text(path), str(path))
+
+
+def edited(path: Path, record: Record) -> str:
+    """Say in one line that a record was changed after it was written; empty where it was not.
+
+    Args:
+        path: the record's file.
+        record: what `read_record` gives for it.
+
+    Raises:
+        StarsBenchError: the file cannot be read.
+    """
+    if record.self_digest is None:
+        missing = record.schema_version >= SEALED_SINCE
+        return f"{path}: was edited after it was written (its own checksum is gone)" if missing else ""
+    if record.schema_version < SEALED_SINCE:
+        return f"{path}: was edited after it was written (schema {record.schema_version} has no checksum)"
+    same = content_digest(json.loads(_text(path))) == record.self_digest
+    return "" if same else f"{path}: was edited after it was written (its own checksum does not match)"
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StarsBenchError(f"{path}: cannot be read ({error})") from error
-    return parse(text, str(path))
 
 
 def read_records(folder: Path) -> StoredRecords:
@@ -89,10 +113,12 @@ def read_records(folder: Path) -> StoredRecords:
 
     A file that cannot be read becomes a warning. A folder that does not exist has no records.
     """
-    found = StoredRecords([], [])
+    found = StoredRecords([], [], [])
     for path in record_files(folder):
         try:
-            found.stored.append(StoredRecord(read_record(path), path))
+            record = read_record(path)
+            found.edited.extend(filter(None, [edited(path, record)]))
+            found.stored.append(StoredRecord(record, path))
         except StarsBenchError as error:
             found.warnings.append(str(error))
     found.stored.sort(key=lambda one: _order(one.record))

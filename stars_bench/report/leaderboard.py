@@ -155,8 +155,8 @@ def leaderboard(
     """Rank everything that was measured below a folder of runs, as `stars-bench report` does.
 
     Args:
-        runs_dir: the folder; None for $STARS_BENCH_RUNS, else "runs". A record that cannot be read is warned of and
-            left out.
+        runs_dir: the folder; None for $STARS_BENCH_RUNS, else "runs". A record that cannot be read is left out with a
+            warning; one that was edited is only warned of.
         by: what the tables are: "dataset" (and protocol), "evaluation" or "method".
         methods: patterns of the measured methods to keep, as "stars,*clr"; None: all.
         published: published numbers of the methods measured ("own"), of "all" methods, of "none", or of patterns of
@@ -170,7 +170,7 @@ def leaderboard(
         raise UsageError(f"by={by!r}: choose one of {', '.join(get_args(By))}")
     folder = runs_folder(runs_dir)
     found = read_records(folder)
-    for warning in found.warnings:
+    for warning in (*found.warnings, *found.edited):
         warnings.warn(warning, stacklevel=2)
     if not found.stored:
         raise StarsBenchError(f"no records under {folder}: run a method first (stars-bench run stars --protocol xsub)")

@@ -18,12 +18,12 @@ def test_records_come_back_sorted_as_people_count(tmp_path: Path, make_record: M
         folder = RunFolder.of(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", seed)
         for k in (10, 2, 1):
             write_record(folder, make_record(seed=seed, evaluation__settings={"k": k}))
-    stored, warnings = read_records(tmp_path)
+    stored, warnings, edited = read_records(tmp_path)
     records = [one.record for one in stored]
     assert [read_record(one.path) for one in stored] == records
     found = [(record.evaluation.settings["k"], record.seed) for record in records]
     assert found == [(1, 0), (1, 1), (2, 0), (2, 1), (10, 0), (10, 1)]
-    assert warnings == []
+    assert (warnings, edited) == ([], [])
 
 
 def test_a_second_writing_replaces_the_same_result(tmp_path: Path, make_record: MakeRecord) -> None:
@@ -38,14 +38,34 @@ def test_a_bad_file_is_a_warning_and_the_others_are_read(tmp_path: Path, make_re
     broken = good.with_name("broken.json")
     broken.write_text(good.read_text(encoding="utf-8")[:100], encoding="utf-8")
     good.with_name("latin.json").write_bytes(b"\xff\xfe")
-    stored, warnings = read_records(tmp_path)
+    stored, warnings, _ = read_records(tmp_path)
     assert [one.path for one in stored] == [good]
     assert len(warnings) == 2
     assert str(broken) in warnings[0]
 
 
+def test_a_record_carries_a_checksum_of_itself_and_an_edit_is_one_line(tmp_path: Path, make_record: MakeRecord) -> None:
+    path = write_record(RunFolder.of(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", 0), make_record())
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert read_records(tmp_path).edited == []
+    for change in ({"seed": 1}, {"self_digest": "0" * 64}, {"self_digest": None}, {"schema_version": 5}):
+        path.write_text(json.dumps(content | change), encoding="utf-8")
+        found = read_records(tmp_path)
+        assert len(found.stored) == 1
+        assert [line.partition(" (")[0] for line in found.edited] == [f"{path}: was edited after it was written"]
+    path.write_text(json.dumps(content, indent=4), encoding="utf-8")  # another layout of the same content
+    assert read_records(tmp_path).edited == []
+
+
+def test_an_older_record_has_no_checksum_and_gets_none(tmp_path: Path, make_record: MakeRecord) -> None:
+    older = make_record(schema_version=5)
+    path = write_record(RunFolder.of(tmp_path, "ntu60", "xsub", "stars", "0a1b2c", 0), older)
+    assert read_record(path).self_digest is None
+    assert read_records(tmp_path).edited == []
+
+
 def test_no_runs_folder_means_no_records(tmp_path: Path) -> None:
-    assert read_records(tmp_path / "nowhere") == ([], [])
+    assert read_records(tmp_path / "nowhere") == ([], [], [])
 
 
 def test_the_frame_has_one_row_per_record_and_metric(make_record: MakeRecord) -> None:

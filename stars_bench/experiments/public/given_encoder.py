@@ -81,13 +81,13 @@ class GivenEncoder:
         members = {"name": self.name, "Config": GivenConfig, "fit": _no_fit, "__module__": module}
         return type(qualname, (), {**members, "__qualname__": qualname})
 
-    def start(self, preset: str) -> Pretrained:
+    def start(self) -> Pretrained:
         """The encoder as a plan has one that is already trained, on data that nobody has said anything of."""
         return Pretrained(
             path=Path(self.target),
             target=self.target,
             config=self.config.model_dump(),
-            preset=preset,
+            preset="",
             run=self.key,
             key=self.key,
             seed=None,

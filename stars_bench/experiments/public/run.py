@@ -216,11 +216,10 @@ def _evaluate_given(
     if name in registry.names("methods"):
         raise UsageError(f"name={name!r}: is a method of stars-bench; give your encoder a name of its own")
     mine = given(encoder, name, frames)
-    start = mine.start(request.preset)
+    start = mine.start()
     if trained_on is not None:
         start = pretrained.trained_on(start, trained_on, request.data_dir)
     plan = _resolved(replace(request, method=mine.target), mine.method, start)
-    plan = replace(plan, starts={seed: replace(start, preset=plan.preset_name) for seed in request.seeds})
     mine.probe(plan.dataset, plan.split(request.seeds[0]).train, request.stream, plan.device)
     return _run(plan, mine.source, progress)
 
