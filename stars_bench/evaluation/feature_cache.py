@@ -7,12 +7,8 @@ stands in two files has the same features in both, up to rounding. A file is FOL
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -20,7 +16,9 @@ from numpy.typing import NDArray
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.io.files import atomic_path, digest_lines
+from stars_bench.io.npz import opened
 from stars_bench.io.run_folder import RunFolder
+from stars_bench.io.sealed import Damaged, keep_away, seal
 
 
 def read(file: Path) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
@@ -29,18 +27,11 @@ def read(file: Path) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
     Raises:
         StarsBenchError: it cannot be read.
     """
-    with _opened(file) as stored:
-        return stored["names"], stored["features"]
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
-    """The arrays of a file; members are read, and their CRC-32 compared, as they are asked for."""
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            yield stored
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-        raise StarsBenchError(f"{file}: damaged ({error}); delete it, and it is made again") from error
+        with opened(file) as stored:
+            return stored["names"], stored["features"]
+    except KeyError as error:
+        raise Damaged(f"{file}: damaged: no file of features ({error} is missing)") from error
 
 
 class FeatureFiles:
@@ -50,35 +41,48 @@ class FeatureFiles:
         folder: the run's own folder, which new files go into.
         key: file name up to the digest of names.
         reuse: whether files of other runs of the dataset under the same key count as well; default no.
+        tell: called with a line for each damaged file; default None.
     """
 
-    def __init__(self, folder: RunFolder, key: str, reuse: bool = False) -> None:
-        self.folder, self.key, self.reuse = folder, key, reuse
+    def __init__(
+        self, folder: RunFolder, key: str, reuse: bool = False, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self.folder, self.key, self.reuse, self.tell = folder, key, reuse, tell
 
     def find(self, names: NDArray[np.str_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Features (N, D) of clips by name, and which of them are there (N,); D is 0 where none is.
 
+        A damaged file is passed over, and set aside if it is this run's own.
+
         Raises:
-            StarsBenchError: a file that cannot be read.
+            OSError: a file cannot be read.
         """
         found, there = np.empty((len(names), 0), np.float32), np.zeros(len(names), bool)
         for file in self.folder.feature_files(self.key, everywhere=self.reuse):
             if there.all():
                 break
-            with _opened(file) as stored:
-                rows = pd.Index(stored["names"]).get_indexer(pd.Index(names))
-                new = (rows >= 0) & ~there
-                if new.any():
-                    features = stored["features"]
-                    if not found.shape[1]:
-                        found = np.zeros((len(names), features.shape[1]), np.float32)
-                    found[new] = features[rows[new]]
+            try:
+                with opened(file, sealed=True) as stored:
+                    rows = pd.Index(stored["names"]).get_indexer(pd.Index(names))
+                    new = (rows >= 0) & ~there
+                    if new.any():
+                        features = stored["features"]
+                        if not found.shape[1]:
+                            found = np.zeros((len(names), features.shape[1]), np.float32)
+                        found[new] = features[rows[new]]
+            except (StarsBenchError, KeyError) as error:
+                own = file.parent == self.folder.features
+                line = keep_away(file, own) if isinstance(error, (Damaged, KeyError)) else str(error)
+                if self.tell:
+                    self.tell(f"features: {line}")
+                continue
             there |= new
         return found, there
 
     def add(self, names: NDArray[np.str_], features: NDArray[np.float32]) -> Path:
         """Keeps features (N, D) of clips."""
         file = self.folder.features / f"{self.key}-{digest_lines(names)[:8]}.npz"
-        with atomic_path(file) as temporary, temporary.open("wb") as stream:
+        with atomic_path(file) as temporary, temporary.open("w+b") as stream:
             np.savez(stream, allow_pickle=False, names=names.astype(str), features=features)
+            seal(stream)
         return file

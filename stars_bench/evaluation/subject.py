@@ -91,7 +91,7 @@ class Subject(Generic[ConfigT_co]):
             "precision": run.precision,
             "device": run.device.type,
         }
-        files = FeatureFiles(run.folder, f"crop{keep:g}-{digest_json(depends_on)[:16]}", run.reuse)
+        files = FeatureFiles(run.folder, f"crop{keep:g}-{digest_json(depends_on)[:16]}", run.reuse, run.tell)
         found, there = distributed.from_first(lambda: files.find(names))
         if not there.all():
             batch = BATCH[clips.ids.device.type]

@@ -136,7 +136,7 @@ def _look_at_predictions(one: Saved, data: _Data, result: Audit) -> None:
 
 
 def _look_at_features(folder: RunFolder, result: Audit) -> None:
-    """Features carry no digest of their own: each member of the file has its CRC-32, its name the digest of clips."""
+    """Each file carries its own digest (`io.sealed`), and in its name that of its clips."""
     for file in sorted(folder.features.glob("*.npz")):
         result.looked_at["feature files"] += 1
         try:

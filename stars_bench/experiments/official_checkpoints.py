@@ -24,6 +24,7 @@ from torch import Tensor
 from stars_bench.errors import StarsBenchError, of_validation, one_line, printable
 from stars_bench.io import torch_files
 from stars_bench.io.files import atomic_path
+from stars_bench.io.sealed import is_io_error
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.mamp import EncoderConfig
 
@@ -123,6 +124,8 @@ def load(path: Path) -> Mapping[str, Any]:
             "torch.save({'model': weights}) of MAMP's, torch.save(weights) of STARS's"
         ) from error
     except Exception as error:  # a damaged file can fail in any way
+        if is_io_error(error) or isinstance(error, StarsBenchError):
+            raise
         raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({one_line(error)})") from error
     if not isinstance(content, Mapping):
         raise StarsBenchError(f"{path}: holds no checkpoint but a {type(content).__name__}")

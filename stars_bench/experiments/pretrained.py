@@ -24,6 +24,7 @@ from stars_bench.formats.clip_order import table_of
 from stars_bench.io.files import digest_file, digest_json
 from stars_bench.io.moved_modules import current
 from stars_bench.io.run_folder import RunFolder, seeds_of
+from stars_bench.io.sealed import is_sealed
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.splits import DatasetFacts, split_of
@@ -34,6 +35,7 @@ from stars_bench.training import checkpoint
 PLAIN = ("config", "preset", "run", "key", "seed", "dataset", "protocol", "stream")
 LISTS = ("train", "classes")
 OFFICIAL_PRESET = "official checkpoint"
+NO_DIGEST = "of an older version, without a digest: damage of the file would not be noticed"
 OPEN_SETTINGS = ("heads", "frames")
 """What may be said of an official encoder: its heads, which the file does not show, and the clip length to turn to."""
 
@@ -105,7 +107,8 @@ def find(path: Path, seed: int) -> Pretrained:
         lists = {name: None if state[name] is None else frozenset(state[name].split("\n")) - {""} for name in LISTS}
         target = current(state["method"])
         registry.check_from_file("methods", target, file)
-        return Pretrained(file, target=target, state=state["encoder"], **(plain | lists))
+        notes = () if is_sealed(file) else (NO_DIGEST,)
+        return Pretrained(file, target=target, state=state["encoder"], notes=notes, **(plain | lists))
     except KeyError as error:
         raise StarsBenchError(
             f"{file}: is no encoder.pt of this version of stars-bench ({error} is missing): "

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stars_bench.io.pickle_scan import scan
+from stars_bench.io.sealed import check, refuse_odd
 
 if TYPE_CHECKING:
     import torch
 
+LARGEST = 64 << 30
 PICKLES = 5
 """In a file of the older format, one behind the other: mark, version, machine, content, keys of its storages."""
 
@@ -25,10 +27,16 @@ def load(path: Path, device: torch.device | str = "cpu", classes: Sequence[type]
     """The content of a file of torch.save: tensors, plain containers, and plain objects of these classes.
 
     Raises:
-        pickle.UnpicklingError: it holds anything else. Exception: it is damaged, in any way.
+        Damaged: it carries a digest, which differs.
+        StarsBenchError: it is no regular file.
+        pickle.UnpicklingError: it holds anything else.
+        OSError: it cannot be read.
+        Exception: it is damaged, in any way.
     """
     import torch
 
+    refuse_odd(path, LARGEST)
+    check(path)
     _look_into(path)
     with torch.serialization.safe_globals(list(classes)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's doubts about old pickle protocols

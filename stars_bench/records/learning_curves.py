@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io.run_folder import RunFolder
+from stars_bench.io.sealed import read_json_lines
 
 POINTS_PER_CURVE = 400
 
@@ -34,10 +36,12 @@ def curve(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _log(file: Path) -> list[dict[str, Any]]:
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):
+        return read_json_lines(file)
+    except FileNotFoundError:
         return []
-    return [line for line in lines if isinstance(line, dict)]
+    except (OSError, StarsBenchError) as error:
+        logging.getLogger(__name__).warning("no learning curves: %s", one_line(error))
+        return []
 
 
 def _finite(value: object) -> float | None:

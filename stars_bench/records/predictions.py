@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io.files import atomic_path
+from stars_bench.io.npz import opened
+from stars_bench.io.sealed import Damaged, seal
 from stars_bench.records.outcome import Outcome
 
 OPTIONAL = ("scores", "by_epoch", "rows")
@@ -32,8 +33,9 @@ def save_predictions(file: Path, outcome: Outcome, names: np.ndarray, labels: np
     arrays |= {name: value for name in OPTIONAL if (value := getattr(outcome, name)) is not None}
     arrays |= {EXTRA + name: value for name, value in outcome.extra.items()}
     small = {name: as_small_as_fits(np.asarray(value)) for name, value in arrays.items()}
-    with atomic_path(file) as temporary, temporary.open("wb") as stream:
+    with atomic_path(file) as temporary, temporary.open("w+b") as stream:
         np.savez_compressed(stream, allow_pickle=False, about=np.array(json.dumps(about, sort_keys=True)), **small)
+        seal(stream)
 
 
 def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
@@ -43,8 +45,8 @@ def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
         StarsBenchError: not such a file, or a damaged one.
     """
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        with opened(file) as stored:
+            arrays = dict(stored.items())
         about = json.loads(str(arrays.get("about", "{}")))
         outcome = Outcome(
             predictions=arrays["predictions"],
@@ -59,8 +61,10 @@ def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
         return outcome, arrays["names"], arrays["labels"]
     except KeyError as error:
         raise StarsBenchError(f"{file}: no saved predictions of stars-bench ({error} is missing)") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise StarsBenchError(f"{file}: cannot be read ({error})") from error
+    except OSError as error:
+        raise StarsBenchError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, AttributeError) as error:  # `about` is no JSON object
+        raise Damaged(f"{file}: damaged ({one_line(error)})") from error
 
 
 def as_small_as_fits(values: np.ndarray) -> np.ndarray:

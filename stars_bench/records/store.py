@@ -16,7 +16,11 @@ import pandas as pd
 from stars_bench.errors import StarsBenchError
 from stars_bench.io.files import write_json
 from stars_bench.io.run_folder import RunFolder, run_folders
+from stars_bench.io.sealed import refuse_odd
 from stars_bench.records.record import SEALED_SINCE, Metric, Record, VariantOrder, content_digest, parse
+
+LARGEST_RECORD = 64 << 20
+"""Bytes: thousands of times what a record has."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def edited(path: Path, record: Record) -> str:
 
 def _text(path: Path) -> str:
     try:
+        refuse_odd(path, LARGEST_RECORD)
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StarsBenchError(f"{path}: cannot be read ({error})") from error

@@ -5,15 +5,17 @@ Read from what lies beside the records: log.jsonl, predictions/, maps/. What is 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import BaseModel
 
 from stars_bench import registry
+from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.io.npz import opened
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.records.learning_curves import curve, logged
 from stars_bench.records.record import Record
@@ -54,10 +56,13 @@ def confusion(result: Result) -> dict[str, Any] | None:
 def _predicted(file: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """True and predicted classes (N,) of saved predictions; None where they cannot be read."""
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with opened(file) as stored:
             labels, predictions = stored["labels"], stored["predictions"]
-            rows = stored["rows"] if "rows" in stored.files else None
-    except (OSError, KeyError, ValueError, EOFError, BadZipFile):
+            rows = stored.get("rows")
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, StarsBenchError) as error:
+        logging.getLogger(__name__).warning("no confusion matrix: %s", one_line(error))
         return None
     labels = labels if rows is None else labels[rows]
     return (

@@ -1,6 +1,7 @@
 """Checkpoints: written under another name and renamed, read with weights_only, never half there, never many.
 
-Schema 1, the only one so far. Of every kind of file `tests/historic` has one, which must stay readable.
+Schema 2 carries a digest of the whole file (`io.sealed`), which is compared whenever one is read; schema 1 has none. Of
+every kind of file `tests/historic` has one, which must stay readable.
 """
 
 from __future__ import annotations
@@ -14,21 +15,18 @@ from typing import Any, cast
 import torch
 
 from stars_bench.errors import StarsBenchError, one_line
-from stars_bench.io import torch_files
+from stars_bench.io import sealed, torch_files
 from stars_bench.io.disk import check_room, full_is_told
 from stars_bench.io.files import atomic_path
+from stars_bench.io.sealed import Damaged, is_io_error
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MARGIN = 1.1
 """Bytes asked for, as a multiple of the tensors' own."""
 UNFINISHED = ".resume.pt"
 """What the file of a stage that is not finished ends in."""
 KEPT = 3
 """Files of unfinished stages that a run's folder keeps: settings or code may have changed since they were written."""
-
-
-class Unreadable(StarsBenchError):
-    """A checkpoint's file is damaged."""
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -39,8 +37,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """
     check_room(path, int(MARGIN * num_bytes(state)))
     # A stream, not a path: torch writes a path's (temporary) name into the file.
-    with full_is_told(path), atomic_path(path) as temporary, temporary.open("wb") as stream:
+    with full_is_told(path), atomic_path(path) as temporary, temporary.open("w+b") as stream:
         torch.save(state | {"schema_version": SCHEMA_VERSION}, stream)
+        sealed.seal(stream)
         stream.flush()
         os.fsync(stream.fileno())  # or a machine that loses power may keep the new name and not what is in it
 
@@ -49,19 +48,24 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Reads a checkpoint; nothing but tensors and plain containers is ever unpickled.
 
     Raises:
-        Unreadable: the file is damaged, no checkpoint, or holds code. StarsBenchError: it is of another schema.
+        Damaged: the file's digest differs, or it is no checkpoint, or holds code.
+        StarsBenchError: it is of another schema.
+        OSError: the file cannot be read, which says nothing about what is in it.
     """
     try:
         state = torch_files.load(path, device)
     except Exception as error:  # a damaged file can fail in any way
-        why = one_line(error)
-        raise Unreadable(f"{path}: cannot be read as a checkpoint ({why}); delete it and run again") from error
+        if is_io_error(error) or isinstance(error, Damaged):
+            raise
+        raise Damaged(f"{path}: cannot be read as a checkpoint ({one_line(error)}); delete it and run again") from error
     version = state.get("schema_version") if isinstance(state, dict) else None
     if type(version) is int and version > SCHEMA_VERSION:
         raise StarsBenchError(
             f"{path}: checkpoint schema {version} is newer than this stars-bench reads ({SCHEMA_VERSION}): update it"
         )
-    if version != SCHEMA_VERSION:
+    if version == SCHEMA_VERSION and not sealed.is_sealed(path):
+        raise Damaged(f"{path}: damaged: the digest at its end is gone")
+    if type(version) is not int or version < 1:
         raise StarsBenchError(f"{path}: not a checkpoint of stars-bench (no schema_version); delete it and run again")
     return cast(dict[str, Any], state)
 
@@ -88,11 +92,6 @@ def digest_tensors(state: Mapping[str, torch.Tensor]) -> str:
 def unfinished(file: Path) -> Path:
     """Where the stage whose result will be `file` keeps its last checkpoint until then."""
     return file.with_suffix(UNFINISHED)
-
-
-def set_aside(path: Path) -> Path:
-    """Gives a damaged file another name, which it returns, beside its own."""
-    return path.rename(path.with_name(f"{path.name}.damaged"))
 
 
 def tidy(file: Path, keep: int = KEPT) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor
 from stars_bench.data import placement
 from stars_bench.errors import UsageError
 from stars_bench.io.disk import NoRoom
+from stars_bench.io.sealed import Damaged, set_aside
 from stars_bench.training import checkpoint, distributed, memory
 from stars_bench.training.nan_guard import Watch
 from stars_bench.training.optim import clip_each
@@ -262,9 +263,9 @@ def _unfinished(stage: str, path: Path | None, tell: Tell | None) -> dict[str, A
     """What a stage's last checkpoint holds; a damaged one holds nothing, and stops nobody."""
     try:
         return checkpoint.load(path) if path is not None and path.exists() else None
-    except checkpoint.Unreadable:
+    except Damaged:
         assert path is not None
-        aside = checkpoint.set_aside(path)
+        aside = set_aside(path)
         if tell:
             tell(f"{stage}: starts anew, for its checkpoint is damaged (kept as {aside})")
         return None

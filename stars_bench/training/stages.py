@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Generic
@@ -14,6 +13,7 @@ from torch import nn
 from stars_bench.api import ConfigT_co
 from stars_bench.io.files import digest_file, digest_json, digest_package, digest_source, write_text
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
+from stars_bench.io.sealed import Damaged, json_lines, keep_away, read_json_lines
 from stars_bench.io.source_code import is_typed, typed_source
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
@@ -132,12 +132,25 @@ class StageRun(Generic[ConfigT_co]):
 
     def _finished(self, stage: Stage, file: Path) -> tuple[Path, dict[str, Any]] | None:
         """A file of the stage, of this run or another, and what is in it."""
-        found = self.folder.find_stage(stage.name, self.key) if self.reuse or file.exists() else None
-        if found is None:
-            return None
-        # Still there if a kill came between the last two things of a stage.
-        checkpoint.unfinished(file).unlink(missing_ok=True)
-        return found, checkpoint.load(found)
+        for found in self._candidates(stage, file):
+            try:
+                state = checkpoint.load(found)
+            except Damaged:
+                line = keep_away(found, own=found == file)
+                if self.tell:
+                    self.tell(f"{stage.name}: {line}")
+                continue
+            # Still there if a kill came between the last two things of a stage.
+            checkpoint.unfinished(file).unlink(missing_ok=True)
+            return found, state
+        return None
+
+    def _candidates(self, stage: Stage, file: Path) -> Iterator[Path]:
+        """Files of a stage: this run's own; those of other runs are looked for when it is not there or not taken."""
+        if file.exists():
+            yield file
+        if self.reuse:
+            yield from (found for found in self.folder.stage_files(stage.name, self.key) if found != file)
 
     def _train(self, stage: Stage, file: Path, board: Board | None) -> Position:
         if distributed.is_first():
@@ -182,8 +195,17 @@ class StageRun(Generic[ConfigT_co]):
         if board is not None:
             board.write(lines)
         path = self.folder.log
-        old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         key = self.key[:DIGITS_OF_KEY]
-        kept = [line for line in old if line["key"] != key]
+        kept = [line for line in self._logged() if line.get("key") != key]
         new = [line | {"key": key} for line in lines]
-        write_text(path, "".join(json.dumps(line) + "\n" for line in kept + new))
+        write_text(path, json_lines(kept + new))
+
+    def _logged(self) -> list[dict[str, Any]]:
+        """The lines that are there; none where the log is damaged, which is kept under another name."""
+        try:
+            return read_json_lines(self.folder.log) if self.folder.log.exists() else []
+        except Damaged:
+            line = keep_away(self.folder.log)
+            if self.tell:
+                self.tell(f"{line} (the lines of stages that this command does not train are lost)")
+            return []

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stars_bench.errors import StarsBenchError
+from stars_bench.evaluation import feature_cache
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.evaluation.knn import KNNConfig
 from stars_bench.evaluation.subject import Subject
@@ -94,11 +95,15 @@ def test_runs_that_extract_at_once_do_no_harm(tmp_path: Path) -> None:
     assert len(list((tmp_path / "run" / "features").iterdir())) == 2
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_is_named_and_its_clips_are_missing(tmp_path: Path) -> None:
     file = FeatureFiles(RunFolder(tmp_path), "key").add(np.array(["a"]), np.ones((1, 2), np.float32))
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(StarsBenchError, match=r"key-\w+\.npz: damaged .*; delete it"):
-        FeatureFiles(RunFolder(tmp_path), "key").find(np.array(["a"]))
+    with pytest.raises(StarsBenchError, match=r"key-\w+\.npz: damaged"):
+        feature_cache.read(file)
+    lines: list[str] = []
+    _, there = FeatureFiles(RunFolder(tmp_path), "key", tell=lines.append).find(np.array(["a"]))
+    assert not there.any()
+    assert lines == [f"features: {file} is damaged: kept as {file.name}.damaged, and made again"]
 
 
 class Diverged(Reader):

@@ -102,7 +102,7 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:500])
     np.savez(tmp_path / "other.npz", names=NAMES)
     for name in ("text.npz", "cut.npz", "absent.npz"):
-        with pytest.raises(StarsBenchError, match=rf"{name}: cannot be read"):
+        with pytest.raises(StarsBenchError, match=rf"{name}: .*(damaged|cannot be read|No such file)"):
             load_predictions(tmp_path / name)
     with pytest.raises(StarsBenchError, match=r"other\.npz: no saved predictions .*'predictions'"):
         load_predictions(tmp_path / "other.npz")

@@ -197,6 +197,57 @@ def test_a_stage_is_not_taken_over_when_what_it_depends_on_differs(tmp_path: Pat
     assert not other.stages[-1].reused
 
 
+def turned(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    file.write_bytes(content)
+
+
+def test_a_damaged_finished_stage_is_set_aside_said_and_made_again(tmp_path: Path) -> None:
+    first = stage_run(tmp_path / "xsub/mamp/k/seed0")
+    stage = small_stage()
+    first.train(stage)
+    file = next((tmp_path / "xsub/mamp/k/seed0/stages").glob("*.pt"))
+    whole = file.read_bytes()
+    turned(file)
+    lines: list[str] = []
+    second, again = stage_run(tmp_path / "xsub/mamp/k/seed0"), small_stage()
+    second.tell = lines.append
+    second.train(again)
+    assert lines == [f"s: {file} is damaged: kept as {file.name}.damaged, and made again"]
+    assert not second.stages[0].reused
+    assert torch.equal(stage.module[0].weight, again.module[0].weight)
+    assert file.with_name(f"{file.name}.damaged").read_bytes() != whole
+    checkpoint.load(file)
+
+
+def test_a_damaged_finished_stage_of_another_run_is_passed_over_and_stays(tmp_path: Path) -> None:
+    stage_run(tmp_path / "xsub/mamp/k/seed0").train(small_stage())
+    file = next((tmp_path / "xsub/mamp/k/seed0/stages").glob("*.pt"))
+    turned(file)
+    lines: list[str] = []
+    second = stage_run(tmp_path / "xsub/stars/k/seed0")
+    second.tell = lines.append
+    second.train(small_stage())
+    assert lines == [f"s: {file} is damaged and passed over: its own run makes it again"]
+    assert not second.stages[0].reused
+    assert file.exists()
+
+
+def test_a_damaged_log_is_set_aside_and_begun_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "xsub/mamp/k/seed0"
+    stage_run(folder).train(small_stage())
+    whole = (folder / "log.jsonl").read_bytes()
+    turned(folder / "log.jsonl")
+    lines: list[str] = []
+    second = stage_run(folder)
+    second.tell = lines.append
+    second.train(small_stage())
+    assert [line for line in lines if "log.jsonl is damaged: kept as log.jsonl.damaged" in line]
+    assert (folder / "log.jsonl").read_bytes() == whole
+    assert (folder / "log.jsonl.damaged").exists()
+
+
 def test_checkpoints_hold_no_code(tmp_path: Path) -> None:
     class Attack:
         def __reduce__(self):
