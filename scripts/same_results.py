@@ -27,7 +27,8 @@ METHODS = (
     "untrained", "raw", "mamp", "mae", "stars", "stars-3stage", "stars+flip", "moco-tuning", "dino-tuning",
     "mamp+nnclr", "nnclr-scratch", "supervised", "stgcn", "skeletonclr", "aimclr",
 )  # fmt: skip
-WITHOUT_EPOCHS = ("untrained", "raw")
+EPOCHS = {"untrained": (), "raw": (), "nnclr-scratch": ("tune_epochs=1",)}
+"""Settings that make a method short, where these are not its epochs."""
 EVALUATIONS = ("knn", "linear", "clusters")
 
 
@@ -50,7 +51,7 @@ def everything(checkout: Path, folder: Path, real: Path | None) -> None:
     if real is not None:
         stars_bench(checkout, folder, "prepare", "pku1", "--raw", str(real / "pku1_subset.zip"))
     for method in METHODS:
-        chosen = [] if method in WITHOUT_EPOCHS else ["--set=epochs=1"]
+        chosen = [f"--set={item}" for item in EPOCHS.get(method, ("epochs=1",))]
         evaluations = [f"--eval={name}" for name in EVALUATIONS]
         place = ("--dataset", "synthetic", "--protocol", "xsub", "--preset", "quick", "--device", "cpu")
         stars_bench(checkout, folder, "run", method, *place, *chosen, "--set=linear.epochs=3", *evaluations)
