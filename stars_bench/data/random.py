@@ -6,7 +6,7 @@ long as the generators were seeded alike. Without a share these are torch's own 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +49,33 @@ def share(first: int, count: int, total: int) -> Iterator[None]:
         _current = before
 
 
+@dataclass(frozen=True)
+class _Replay:
+    """Numbers that stand in for drawn ones, in the order of the draws."""
+
+    uniform: Iterator[Tensor]
+    kept: Iterator[Tensor]
+
+
+_replay: _Replay | None = None
+
+
+@contextmanager
+def replayed(uniform: Iterable[Tensor] = (), kept: Iterable[Tensor] = ()) -> Iterator[None]:
+    """Inside, `rand` and `dropout` take known numbers, one tensor a call, in the order of the calls.
+
+    Args:
+        uniform: what `rand` gives; as many numbers as are asked for, of any shape.
+        kept: masks of what `dropout` keeps, True where it does, of its input's shape.
+    """
+    global _replay
+    before, _replay = _replay, _Replay(iter(uniform), iter(kept))
+    try:
+        yield
+    finally:
+        _replay = before
+
+
 def rand(
     *size: int,
     dim: int = 0,
@@ -57,6 +84,8 @@ def rand(
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """torch.rand of `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
+    if _replay is not None:
+        return next(_replay.uniform).view(size)
     return _drawn(partial(torch.rand, generator=generator), size, dim, dtype, device)
 
 
@@ -88,6 +117,8 @@ def _drawn(
 
 def dropout(x: Tensor, p: float) -> Tensor:
     """Dropout of x (B, ...), whose first dimension counts clips (or rows of clips, clip after clip)."""
+    if _replay is not None and p:
+        return x * next(_replay.kept) / (1 - p)
     part = _current
     if part is None or not p:
         return F.dropout(x, p)

@@ -6,6 +6,7 @@ the result; the best test accuracy over the epochs, which the official programs 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Self, cast
 
 import torch
@@ -72,6 +73,43 @@ class Probe(nn.Module):
         self.by_epoch[epoch - 1] = self.scores.argmax(1).to(torch.int16)
 
 
+def probe_stage(
+    probe: Probe,
+    encode: Callable[[Tensor], Tensor],
+    labels: Tensor,
+    config: LinearConfig,
+    encoder_key: str,
+    test_features: Tensor,
+) -> Stage:
+    """The stage that trains a probe, which looks at the test features after every epoch.
+
+    Args:
+        probe: what is trained.
+        encode: from row numbers (B,) to features (B, D), without gradient.
+        labels: (N,) int64.
+        config: of the evaluation.
+        encoder_key: names the encoder, for the stage's key.
+        test_features: (T, D).
+    """
+
+    def loss(features: Tensor, rows: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):  # as `look` has it
+            return F.cross_entropy(probe.head(features), labels[rows])
+
+    return Stage(
+        name="linear",
+        config=config.model_dump() | {"encoder": encoder_key},
+        module=probe,
+        optimizer=torch.optim.SGD(probe.parameters(), lr=config.lr, momentum=config.momentum),
+        step=SplitStep(encode, loss),
+        samples=len(labels),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        lr_factor=warmup_cosine(config.epochs, 0, 0),
+        after_epoch=lambda epoch: probe.look(test_features, epoch),
+    )
+
+
 class Linear:
     """A linear classifier on the frozen encoder's features."""
 
@@ -85,31 +123,13 @@ class Linear:
         frames, dim = subject.frames, subject.dim
         test_features = subject.features("test", config.crop)
         probe = Probe(dim, subject.num_classes, len(subject.test), config.epochs).to(run.device)
-        labels = subject.train.labels
         encoder.eval()
 
         @torch.no_grad()
         def encode(rows: Tensor) -> Tensor:
             return cast(Tensor, encoder(subject.train.cropped(rows, frames, config.max_angle)).float())
 
-        def loss(features: Tensor, rows: Tensor) -> Tensor:
-            with torch.autocast(features.device.type, enabled=False):  # as `look` has it
-                return F.cross_entropy(probe.head(features), labels[rows])
-
-        run.train(
-            Stage(
-                name="linear",
-                config=config.model_dump() | {"encoder": subject.key},
-                module=probe,
-                optimizer=torch.optim.SGD(probe.parameters(), lr=config.lr, momentum=config.momentum),
-                step=SplitStep(encode, loss),
-                samples=len(subject.train),
-                epochs=config.epochs,
-                batch_size=config.batch_size,
-                lr_factor=warmup_cosine(config.epochs, 0, 0),
-                after_epoch=lambda epoch: probe.look(test_features, epoch),
-            )
-        )
+        run.train(probe_stage(probe, encode, subject.train.labels, config, subject.key, test_features))
         scores = probe.scores.cpu().numpy()
         return [
             Outcome(

@@ -26,7 +26,8 @@ class SemiConfig(FinetuneConfig):
     Args:
         percents: of the training clips.
         lists: how many lists of each.
-        drawing: balanced over classes, or at random as published.
+        drawing: balanced over classes, or at random as published: by one process, as STARS shows it (with
+            `batch_size` 24), or by each of two, as MAMP's script does.
         test_every: as in fine-tuning, but rarer: here the test part is much larger than what is trained on.
     """
 

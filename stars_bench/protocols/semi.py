@@ -14,8 +14,9 @@ import numpy as np
 
 from stars_bench.errors import UsageError
 
-Drawing = Literal["balanced", "published"]
-"""balanced: the same number of clips from every class. published: clips at random, whatever their class."""
+Drawing = Literal["balanced", "published", "published-two-gpus"]
+"""balanced: the same number of clips from every class. published: clips at random, of any class. published-two-gpus:
+two such draws together, because each of MAMP's two processes draws on its own: nearly twice as many clips."""
 
 FEWEST = 2
 """Clips in the smallest list: a batch for BatchNorm."""
@@ -28,7 +29,8 @@ def semi_rows(
 
     balanced: K = round(percent % of N), but at least one clip of every class; classes have equally many clips (one more
     or less where K is no multiple), as long as they have them. published: K = int(percent % of N), as the official
-    program counts. Lists of one number are nested: the clips of 1 % are among those of 10 %.
+    program counts; published-two-gpus: two such draws, of which some clips are in both. Lists of one number are nested:
+    the clips of 1 % are among those of 10 %.
 
     Args:
         labels: (N,) classes.
@@ -42,8 +44,12 @@ def semi_rows(
     if not 0 < percent <= 100 or len(names) < FEWEST:
         raise UsageError(f"semi: {percent:g} % of {len(names)} training clips cannot be drawn")
     order = np.array([_rank(list_number, name) for name in names.tolist()]).argsort()
-    if drawing == "published":
-        return np.sort(order[: max(int(len(names) * percent / 100), FEWEST)])
+    if drawing != "balanced":
+        count = max(int(len(names) * percent / 100), FEWEST)
+        if drawing == "published":
+            return np.sort(order[:count])
+        second = np.array([_rank(list_number, f"second process {name}") for name in names.tolist()]).argsort()
+        return np.union1d(order[:count], second[:count])
     classes, counts = np.unique(labels, return_counts=True)
     total = max(round(len(names) * percent / 100), len(classes), FEWEST)
     shares = dict(zip(classes.tolist(), equal_shares(counts, total, list_number, classes), strict=True))

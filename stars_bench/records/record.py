@@ -25,6 +25,11 @@ SEALED_SINCE: Final = 6
 LAST_EPOCH = "last epoch"
 UNMARKED_PRESETS = ("paper", "default")
 """`default` is for methods that have no presets: their Config as it stands."""
+DRAWINGS = {
+    "published": "not class-balanced",
+    "published-two-gpus": "not class-balanced, two draws: nearly twice as many",
+}
+"""Marks of a semi-supervised evaluation's draws of training clips; balanced ones need none."""
 TITLES = {"knn": "k-NN"}
 """Evaluations whose names people write differently."""
 REPLICATES = ("list",)
@@ -296,8 +301,10 @@ class Record(_Part):
             marks.append(f"unexpected split ({self.protocol.train_clips:,} train, {self.protocol.test_clips:,} test)")
         if self.protocol.validation is not None:
             marks.append("validation part, not the test part")
-        if self.evaluation.settings.get("drawing") == "published":
-            marks.append("training clips drawn as published (not class-balanced)")
+        if gpus := self.method.config.get("released_gpus"):
+            marks.append(f"slips of the released program repeated, as on {gpus} GPU{'s' * (gpus > 1)}")
+        if drawing := DRAWINGS.get(str(self.evaluation.settings.get("drawing"))):
+            marks.append(f"training clips drawn as published ({drawing})")
         return [*marks, *self.advantages]
 
     @property

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stars_bench.models.ablations.dino_tuning import DinoSettings, SelfDistillation, koleo, sinkhorn
 from stars_bench.models.ablations.mamp_nnclr import Joint, MampNnclrConfig
-from stars_bench.models.ablations.moco_tuning import MomentumTuning
+from stars_bench.models.ablations.moco_tuning import MocoSettings, MomentumTuning
 from stars_bench.models.ablations.stars_flip import FlipTuning
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import NeighbourTuning, TuningConfig
@@ -35,7 +35,7 @@ def trained(model: torch.nn.Module) -> set[str]:
 
 
 def test_moco_tuning_is_info_nce_with_the_keys_of_a_copy_that_follows() -> None:
-    model, x = MomentumTuning(encoder(), queue_size=7, predictor_hidden=24, momentum=0.9), clips()
+    model, x = MomentumTuning(encoder(), MocoSettings(queue_size=7, predictor_hidden=24, momentum=0.9)), clips()
     with torch.no_grad():  # as after some steps: student and teacher differ
         for name, parameter in model.named_parameters():
             if name.startswith(UPPER):
@@ -61,7 +61,7 @@ def test_moco_tuning_is_info_nce_with_the_keys_of_a_copy_that_follows() -> None:
 def test_dino_tuning_is_self_distillation_of_balanced_assignments() -> None:
     settings = DinoSettings(out_dim=5, momentum=0.5)
     model, x = SelfDistillation(encoder(), settings), clips()
-    model.begin("half", steps=4)
+    model.begin("half", 1, 4)
     with torch.no_grad():
         model.head.weight += 0.3 * torch.randn_like(model.head.weight)
     loss = model(x)
@@ -91,13 +91,23 @@ def test_dino_tuning_is_self_distillation_of_balanced_assignments() -> None:
     assert all(name.startswith(UPPER) for name in ours)
 
 
-def test_after_a_step_the_teacher_follows_all_that_learns() -> None:
-    model = MomentumTuning(encoder(), queue_size=7, predictor_hidden=24, momentum=0.9)
+def test_before_every_step_of_a_stage_the_teacher_follows_all_that_learns() -> None:
+    model = MomentumTuning(encoder(), MocoSettings(queue_size=7, predictor_hidden=24, momentum=0.9))
     optimizer = tuning_optimizer(model, lr=0.1, layer_decay=0.5, weight_decay=0.0)
     model(clips()).backward()
     optimizer.step()
     before = {name: p.clone() for name, p in model.named_parameters()}
+    model.begin("half", 1, 2)
+    check_moved(model, before)
+    before = {name: p.clone() for name, p in model.named_parameters()}
     model.after_step(1)
+    check_moved(model, before)
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    model.after_step(2)  # no step is left that it could move for
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+def check_moved(model: MomentumTuning, before: dict[str, Tensor]) -> None:
     after, teachers = dict(model.named_parameters()), {name for name in before if name.startswith("teacher.")}
     student_of = {"blocks.0": "encoder.blocks.1", "norm": "encoder.norm", "head": "head"}
     assert len(teachers) == len(trained(model))
@@ -118,7 +128,7 @@ def test_sinkhorn_balances_the_batch() -> None:
 def test_the_teachers_momentum_rises_to_one_over_each_stage() -> None:
     model = SelfDistillation(encoder(), DinoSettings())
     for steps in (10, 4):
-        model.begin("half", steps)
+        model.begin("half", 2, steps // 2)
         assert [model.teacher.momentum(step) for step in (0, steps // 2, steps)] == pytest.approx([0.996, 0.998, 1.0])
 
 

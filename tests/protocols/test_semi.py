@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stars_bench.errors import UsageError
-from stars_bench.protocols.semi import semi_rows
+from stars_bench.protocols.semi import Drawing, semi_rows
 
 CLASS_SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=8).filter(lambda sizes: sum(sizes) >= 2)
 PERCENTS = st.one_of(st.sampled_from([1, 10, 100]), st.floats(0.1, 100))
+DRAWINGS = st.sampled_from(get_args(Drawing))
 
 
 def clips(sizes: list[int], shuffled_by: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +40,13 @@ def test_classes_are_as_equal_as_they_can_be(sizes: list[int], percent: float, n
 
 
 @settings(max_examples=60, deadline=None)
-@given(CLASS_SIZES, PERCENTS, st.integers(0, 4), st.integers(1, 100), st.sampled_from(["balanced", "published"]))
+@given(
+    CLASS_SIZES,
+    PERCENTS,
+    st.integers(0, 4),
+    st.integers(1, 100),
+    DRAWINGS,
+)
 def test_the_order_of_the_clips_does_not_matter(sizes, percent, number, shuffled_by, drawing) -> None:
     chosen = []
     for order in (0, shuffled_by):
@@ -47,7 +56,7 @@ def test_the_order_of_the_clips_does_not_matter(sizes, percent, number, shuffled
 
 
 @settings(max_examples=60, deadline=None)
-@given(CLASS_SIZES, PERCENTS, PERCENTS, st.sampled_from(["balanced", "published"]))
+@given(CLASS_SIZES, PERCENTS, PERCENTS, DRAWINGS)
 def test_lists_of_one_number_are_nested(sizes, first, second, drawing) -> None:
     labels, names = clips(sizes)
     small, large = (set(semi_rows(labels, names, percent, 3, drawing)) for percent in sorted((first, second)))
@@ -97,3 +106,11 @@ def test_a_percentage_that_is_none_is_told(percent: float) -> None:
 def test_one_clip_is_too_few() -> None:
     with pytest.raises(UsageError, match="1 training clips"):
         semi_rows(*clips([1]), 10, 0)
+
+
+def test_two_processes_draw_nearly_twice_the_clips() -> None:
+    labels, names = clips([150, 84])
+    rows, one = (semi_rows(labels, names, 10, 0, drawing) for drawing in ("published-two-gpus", "published"))
+    assert set(one) < set(rows)
+    assert 2 * 23 - 8 <= len(rows) <= 2 * 23
+    assert len(set(rows)) == len(rows)

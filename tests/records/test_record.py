@@ -98,6 +98,11 @@ def test_a_paper_run_on_complete_data_needs_no_mark(make_record: MakeRecord) -> 
             {"evaluation__checkpoint_rule": "best-on-test (as published)"},
             "checkpoint: best-on-test (as published)",
         ),
+        ({"method__config": {"released_gpus": 4}}, "slips of the released program repeated, as on 4 GPUs"),
+        (
+            {"evaluation__settings": {"drawing": "published-two-gpus"}},
+            "training clips drawn as published (not class-balanced, two draws: nearly twice as many)",
+        ),
     ],
 )
 def test_what_a_reader_must_know_is_a_mark(make_record: MakeRecord, changes: dict[str, object], mark: str) -> None:

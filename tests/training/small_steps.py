@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from stars_bench.api import Skeleton
 from stars_bench.data import random
 from stars_bench.data.clip_store import ClipPart, ClipStore
-from stars_bench.models.ablations.moco_tuning import MomentumTuning
+from stars_bench.models.ablations.moco_tuning import MocoSettings, MomentumTuning
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.frozen_features import FrozenHalf
 from stars_bench.models.layers.nnclr import NeighbourTuning
@@ -76,8 +76,8 @@ def tuning(data: ClipPart, model: NeighbourTuning, encode: Callable[[Tensor], Te
 
 def moco(batch: int) -> Stage:
     """A teacher that follows the student, and the queue of its keys."""
-    data, model = clips(), MomentumTuning(encoder(), queue_size=17, predictor_hidden=32, momentum=0.9)
-    model.begin("half", 1)
+    data, model = clips(), MomentumTuning(encoder(), MocoSettings(queue_size=17, predictor_hidden=32, momentum=0.9))
+    model.begin("half", 2, CLIPS // batch)
     made = stage("moco", model, model.step_of(FrozenHalf(model.encoder, data, model.frozen)), batch)
     made.optimizer = tuning_optimizer(model, 1e-2, 0.5, 0.01)
     made.after_step = model.after_step

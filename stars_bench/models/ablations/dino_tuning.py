@@ -6,9 +6,11 @@ Sinkhorn-Knopp (arXiv:2006.09882), and KoLeo (arXiv:1806.03198) keeps the studen
 
 Settings: the released `dinotuning_*_second.yaml` and `dinotuning_*_third.yaml` (NTU-60): 20 epochs of the head alone,
 20 of the upper half. Other datasets: not published; alpha and rate are STARS's. The official program's two views are
-the same clip, so one forward has the same loss and gradient. Its indices slip twice, which is not repeated here: KoLeo
-there is the sum over four parts of the views (here their mean over the batch, four times the weight), and the
-teacher's momentum there stops a quarter of its way up to 1.
+the same clip, so one forward has the same loss and gradient. By default the losses are those of the whole batch and the
+teacher starts as a copy. `released_gpus` repeats what the released program does otherwise: every GPU balances
+assignments over its own clips, KoLeo is the sum over four parts of a GPU's views (here their mean, at four times the
+weight), the teacher's momentum is planned for as many times the steps as there are GPUs and starts an epoch late, and
+the teacher's head is initialised on its own.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.momentum_teacher import cosine_momentum
 from stars_bench.models.layers.nnclr import stage2_preset
-from stars_bench.models.layers.teacher_tuning import TeacherTuned
-from stars_bench.models.layers.tuning import HeadsFirst, Part, TuningSettings, tune_stages
+from stars_bench.models.layers.teacher_tuning import TeacherSettings, TeacherTuned
+from stars_bench.models.layers.tuning import Part, tune_stages
 from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
 
@@ -43,10 +45,14 @@ DINO = Citation(
 )
 
 SINKHORN_ROUNDS = 3
+KOLEO_PARTS = 4
+"""Parts of a GPU's two views within which the released program computes KoLeo."""
 
 
-class DinoSettings(TuningSettings, HeadsFirst):
+class DinoSettings(TeacherSettings):
     """Settings of the head-only stage and the tuning."""
+
+    batch_unit: ClassVar[int] = KOLEO_PARTS
 
     out_dim: int = Field(128, ge=2, description="what the head gives: logits of the assignment")
     student_temperature: float = Field(0.1, gt=0)
@@ -90,29 +96,42 @@ class SelfDistillation(TeacherTuned):
     head: nn.Linear
 
     def __init__(self, encoder: SkeletonEncoder, settings: DinoSettings) -> None:
-        head = nn.Linear(encoder.dim, settings.out_dim)
-        nn.init.normal_(head.weight, std=0.02)
-        nn.init.zeros_(head.bias)
-        super().__init__(encoder, head, settings.momentum)
+        def new_head() -> nn.Linear:
+            head = nn.Linear(encoder.dim, settings.out_dim)
+            nn.init.normal_(head.weight, std=0.02)
+            nn.init.zeros_(head.bias)
+            return head
+
+        super().__init__(encoder, new_head, settings.momentum, independent=settings.released_gpus > 0)
         self.settings = settings
 
-    def begin(self, part: Part, steps: int) -> None:
-        """Starts a stage of so many steps, over which the teacher's momentum rises to 1."""
-        super().begin(part, steps)
-        self.teacher.momentum = cosine_momentum(self.settings.momentum, steps)
+    def begin(self, part: Part, epochs: int, steps_per_epoch: int) -> None:
+        """Starts a stage of so many epochs, over which the teacher's momentum rises to 1."""
+        gpus = self.settings.released_gpus
+        planned = cosine_momentum(self.settings.momentum, epochs * steps_per_epoch * max(gpus, 1))
+        self.teacher.momentum = (lambda step: planned(step + steps_per_epoch)) if gpus else planned
+        super().begin(part, epochs, steps_per_epoch)
 
     def loss(self, features: Tensor) -> Tensor:
         """Cross entropy of assignments and KoLeo, of a whole batch's (B, 2, D)."""
         student, teacher = features.to(self.head.weight.dtype).unbind(1)
         with torch.autocast(features.device.type, enabled=False):
-            out = F.normalize(self.head(student), dim=1)
+            own = F.normalize(self.head(student), dim=1)
             with torch.no_grad():
-                target = sinkhorn(
-                    F.normalize(self.of_teacher("head")(teacher), dim=1) / self.settings.teacher_temperature
-                )
-            log_student = (out / self.settings.student_temperature).log_softmax(1)
-            assigned = -(target * log_student).sum(1).mean()
-            return assigned + self.settings.koleo_weight * koleo(out)
+                taught = F.normalize(self.of_teacher("head")(teacher), dim=1)
+            gpus = max(self.settings.released_gpus, 1)
+            shares = zip(own.chunk(gpus), taught.chunk(gpus), strict=True)
+            return torch.stack([self.distillation(*share) + self.spread(share[0]) for share in shares]).mean()
+
+    def distillation(self, own: Tensor, taught: Tensor) -> Tensor:
+        """Cross entropy of the student's outputs (b, K) towards the balanced assignments of the teacher's (b, K)."""
+        target = sinkhorn(taught / self.settings.teacher_temperature)
+        return -(target * (own / self.settings.student_temperature).log_softmax(1)).sum(1).mean()
+
+    def spread(self, own: Tensor) -> Tensor:
+        """KoLeo of the student's outputs (b, K), weighted."""
+        parts = torch.cat([own, own]).chunk(KOLEO_PARTS) if self.settings.released_gpus else (own,)
+        return self.settings.koleo_weight * torch.stack([koleo(part) for part in parts]).mean()
 
 
 class DinoTuning:

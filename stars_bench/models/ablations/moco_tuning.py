@@ -4,13 +4,16 @@ A competitor in the paper's ablation (arXiv:2407.10935). A copy of encoder and h
 must match the copy's vector of the same clip, without augmentation, among those of earlier clips in a queue.
 
 Settings: the released `mocotuning_*_second.yaml` and `mocotuning_*_third.yaml` (NTU-60): 20 epochs of the head alone,
-then 10 of the upper half. Other datasets: not published; alpha and rate are STARS's. The official program advances the
-queue's pointer twice a step and so leaves gaps of old vectors; here the queue is MoCo's.
+then 10 of the upper half. Other datasets: not published; alpha and rate are STARS's. By default the queue is MoCo's and
+the teacher starts as a copy. `released_gpus` repeats two slips of the released program: it advances the queue's pointer
+a second time in each step, by the clips of one GPU, which leaves gaps of old vectors, and its teacher's head is
+initialised on its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -22,8 +25,8 @@ from stars_bench.models.layers.contrast import momentum_logits, own_key_loss
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.feature_queue import FeatureQueue
 from stars_bench.models.layers.nnclr import ContrastiveHead, TuningConfig, stage2_preset
-from stars_bench.models.layers.teacher_tuning import TeacherTuned
-from stars_bench.models.layers.tuning import HeadsFirst, tune_stages
+from stars_bench.models.layers.teacher_tuning import TeacherSettings, TeacherTuned
+from stars_bench.models.layers.tuning import tune_stages
 from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
 
@@ -37,7 +40,7 @@ MOCO = Citation(
 )
 
 
-class MocoSettings(TuningConfig, HeadsFirst):
+class MocoSettings(TuningConfig, TeacherSettings):
     """Settings of the head-only stage and the tuning."""
 
     tune_epochs: int = Field(10, ge=1)
@@ -55,19 +58,18 @@ class MocoTuningConfig(MampConfig, MocoSettings):
 
 
 class MomentumTuning(TeacherTuned):
-    """Encoder, head, their copies that follow, queue and loss."""
+    """Encoder, head, their copies that follow, queue and loss.
 
-    def __init__(
-        self,
-        encoder: SkeletonEncoder,
-        queue_size: int = 32_768,
-        temperature: float = 0.07,
-        predictor_hidden: int = 4096,
-        momentum: float = 0.999,
-    ) -> None:
-        super().__init__(encoder, ContrastiveHead(encoder.dim, predictor_hidden), momentum)
-        self.temperature = temperature
-        self.queue = FeatureQueue(encoder.dim, queue_size)
+    Args:
+        encoder: pre-trained.
+        settings: of the tuning.
+    """
+
+    def __init__(self, encoder: SkeletonEncoder, settings: MocoSettings) -> None:
+        new_head = partial(ContrastiveHead, encoder.dim, settings.predictor_hidden)
+        super().__init__(encoder, new_head, settings.momentum, independent=settings.released_gpus > 0)
+        self.settings = settings
+        self.queue = FeatureQueue(encoder.dim, settings.queue_size)
 
     def loss(self, features: Tensor) -> Tensor:
         """InfoNCE of a whole batch's (B, 2, D); the keys are then enqueued."""
@@ -76,8 +78,10 @@ class MomentumTuning(TeacherTuned):
             _, query = self.head(student)
             with torch.no_grad():
                 _, key = self.of_teacher("head")(teacher)
-            loss = own_key_loss(momentum_logits(query, key, self.queue.vectors.clone(), self.temperature))
+            loss = own_key_loss(momentum_logits(query, key, self.queue.vectors.clone(), self.settings.temperature))
             self.queue.enqueue(key)
+            if gpus := self.settings.released_gpus:
+                self.queue.pointer.add_(len(key) // gpus).remainder_(self.settings.queue_size)
         return loss
 
 
@@ -105,10 +109,7 @@ class MocoTuning:
             UsageError: the encoder to start from is not of the size that the config says.
         """
         config = run.config
-        encoder = first_stage(self, clips, run)
-        model = MomentumTuning(
-            encoder, config.queue_size, config.temperature, config.predictor_hidden, config.momentum
-        ).to(run.device)
+        model = MomentumTuning(first_stage(self, clips, run), config).to(run.device)
         return tune_stages(clips, run, model, model.step_of, config, MocoSettings, config.head_epochs)
 
     def build(self, config: MocoTuningConfig, num_joints: int) -> SkeletonEncoder:

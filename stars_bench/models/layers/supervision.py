@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from stars_bench.data import random
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import decay_matrices_only, layer_decay_groups, warmup_cosine
 from stars_bench.training.step import SplitStep
@@ -60,7 +61,7 @@ class ActionHead(nn.Module):
 
     def __init__(self, width: int, num_classes: int, hidden: int = 2048, dropout: float = 0.3) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.fc1 = nn.Linear(width, hidden)
         self.bn = nn.BatchNorm1d(hidden)
         self.fc2 = nn.Linear(hidden, num_classes)
@@ -73,7 +74,7 @@ class ActionHead(nn.Module):
 
     def pool(self, x: Tensor) -> Tensor:
         """Dropout and means: tokens (B, M, S, V, D) or features (B, D) -> (B, width), every clip on its own."""
-        x = self.dropout(x)
+        x = random.dropout(x, self.dropout) if self.training else x
         return x.mean((1, 2)).flatten(1) if x.ndim > 2 else x
 
     def classify(self, pooled: Tensor) -> Tensor:

@@ -1,22 +1,48 @@
 """A tuned encoder with a teacher: a copy of what learns that follows by momentum (MoCo's key encoder, DINO's teacher).
 
-What does not learn is the same in both, so it is computed once and has no copy.
+What does not learn is the same in both, so it is computed once and has no copy. The teacher moves before every forward
+pass, the first of a stage included, as in the official program of STARS (github TaatiTeam/STARS).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import ClassVar, Literal, Self, cast
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.frozen_features import FrozenHalf
 from stars_bench.models.layers.momentum_teacher import MomentumTeacher
-from stars_bench.models.layers.tuning import Tuned
+from stars_bench.models.layers.tuning import HeadsFirst, Part, Tuned, TuningSettings
 from stars_bench.training.step import SplitStep
+
+
+class TeacherSettings(TuningSettings, HeadsFirst):
+    """Settings of the head-only stage and of tuning with a teacher."""
+
+    batch_unit: ClassVar[int] = 1
+    """The clips of each GPU must be a multiple of this where `released_gpus` is set."""
+
+    released_gpus: int = Field(
+        0,
+        ge=0,
+        description="compute what the released program computes on so many GPUs, its slips included (published: 4); "
+        "0: what the papers describe",
+    )
+
+    @model_validator(mode="after")
+    def _gpus_share_the_batch(self) -> Self:
+        unit = self.batch_unit * self.released_gpus
+        if unit and self.tune_batch_size % unit:
+            raise ValueError(
+                f"released_gpus={self.released_gpus}: tune_batch_size ({self.tune_batch_size}) must be a multiple "
+                f"of {unit}"
+            )
+        return self
 
 
 class TeacherTuned(Tuned, ABC):
@@ -24,14 +50,31 @@ class TeacherTuned(Tuned, ABC):
 
     Args:
         encoder: pre-trained.
-        head: the student's; the teacher starts as a copy.
+        new_head: makes a freshly initialised head.
         momentum: of the teacher, as `MomentumTeacher` takes it.
+        independent: whether the teacher's head is initialised on its own, as in the released program; default no: it
+            starts as a copy of the student's. The teacher's blocks always start as copies.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, head: nn.Module, momentum: float | Callable[[int], float]) -> None:
+    def __init__(
+        self,
+        encoder: SkeletonEncoder,
+        new_head: Callable[[], nn.Module],
+        momentum: float | Callable[[int], float],
+        independent: bool = False,
+    ) -> None:
         super().__init__(encoder)
-        self.head = head
+        self.head = new_head()
         self.teacher = MomentumTeacher(self.student, momentum)
+        if independent:
+            cast(nn.ModuleDict, self.teacher.module)["head"] = new_head().requires_grad_(False)
+        self.steps = 0
+
+    def begin(self, part: Part, epochs: int, steps_per_epoch: int) -> None:
+        """Starts a stage of so many epochs in which `part` learns, and moves the teacher for its first step."""
+        super().begin(part, epochs, steps_per_epoch)
+        self.steps = epochs * steps_per_epoch
+        self.teacher.update(self.student, 0)
 
     @property
     def student(self) -> nn.ModuleDict:
@@ -63,8 +106,9 @@ class TeacherTuned(Tuned, ABC):
         return torch.stack([student, teacher], 1)
 
     def after_step(self, step: int) -> None:
-        """Moves the teacher towards the student."""
-        self.teacher.update(self.student, step)
+        """Moves the teacher towards the student for the coming step, if the stage has one."""
+        if step < self.steps:
+            self.teacher.update(self.student, step)
 
     def step_of(self, half: FrozenHalf) -> SplitStep:
         """The step of a stage."""

@@ -68,8 +68,8 @@ class Tuned(nn.Module):
         for name, parameter in self.encoder.named_parameters():
             parameter.requires_grad_(self.is_tuned(name))
 
-    def begin(self, part: Part, steps: int) -> None:  # noqa: ARG002 - for objectives with a schedule
-        """Starts a stage of so many steps in which `part` learns."""
+    def begin(self, part: Part, epochs: int, steps_per_epoch: int) -> None:  # noqa: ARG002 - for schedules
+        """Starts a stage of so many epochs in which `part` learns."""
         self.train_only(part)
 
     def after_step(self, step: int) -> None:
@@ -132,7 +132,7 @@ def tune_stages(
     part = model.part
     plan: list[tuple[str, Part, int]] = [("heads", "heads", head_epochs)] if head_epochs else []
     for name, learns, epochs in (*plan, ("stage2", part, config.tune_epochs)):
-        model.begin(learns, epochs * (len(clips) // config.tune_batch_size))
+        model.begin(learns, epochs, len(clips) // config.tune_batch_size)
         optimizer = tuning_optimizer(model, config.tune_lr, config.tune_layer_decay, config.tune_weight_decay)
         run.train(
             Stage(
