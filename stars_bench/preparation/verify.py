@@ -129,11 +129,12 @@ def _index(dataset: PreparedDataset, remedy: str) -> dict[str, Any]:
     try:
         if index is None:
             raise KeyError("the file is gone")
+        if fault := shards.fault_of_entries(index):
+            raise ValueError(fault)
         for entry in index["shards"]:
-            if not (isinstance(entry["file"], str) and isinstance(entry["sha256"], str)):
+            if not isinstance(entry["sha256"], str):
                 raise TypeError(f"shard {entry['file']!r}")
-            int(entry["clips"]), int(entry["rows"])
-        len(index["joint_names"]), dict(index["official_splits"]), dataset.quality
+        dict(index["official_splits"]), dataset.quality
     except (KeyError, TypeError, ValueError) as error:
         path = dataset.folder / shards.INDEX
         raise StarsBenchError(f"{path}: damaged ({one_line(error)}); {remedy}") from error
@@ -158,7 +159,9 @@ def _faults_of_index(
     """What the shards together must be."""
     listed = {entry["file"] for entry in index["shards"]}
     content = {key: value for key, value in index.items() if key != "checksum"}
-    if "checksum" in index and files.digest_json(content) != index["checksum"]:
+    if "checksum" not in index:
+        yield "it has no checksum: it was changed by hand, or is of an older version"
+    elif files.digest_json(content) != index["checksum"]:
         yield "its content has changed (checksum differs)"
     strays = sorted({path.name for path in dataset.folder.glob("shard-*.h5")} - listed)
     if strays:

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import Clip
-from stars_bench.errors import one_line
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io import files
+from stars_bench.io.sealed import refuse_odd
 from stars_bench.storage import compression as packing
-from stars_bench.storage import shards
+from stars_bench.storage import shard_file, shards
 
 Columns = Mapping[str, NDArray[Any]]
-Damaged = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError)
-"""What reading a damaged HDF5 file raises."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,23 @@ def check_shard(folder: Path, entry: Mapping[str, Any], index: Mapping[str, Any]
     """
     path = folder / entry["file"]
     try:
+        shard_file.refuse_outside(path)
+        refuse_odd(path, shard_file.LARGEST)
         size, digest = path.stat().st_size, files.digest_file(path)
+    except StarsBenchError as error:
+        return ShardFindings((one_line(error),))
     except OSError as error:
         return ShardFindings((f"{path}: cannot be read ({error.strerror})",))
     faults = [] if digest == entry["sha256"] else ["its bytes have changed: SHA-256 is not that of the index"]
     contents: dict[str, str] = {}
     items: frozenset[str] = frozenset()
     try:
-        with h5py.File(path, "r") as file:
+        with shard_file.opened(path) as file:
             faults += _faults_of_attributes(file, index)
-            columns = {name: file[name][()] for name in (*shards.NUMBERS, *shards.TEXTS)}
+            columns = shard_file.read_columns(file)
+            same = entry.get("columns") in (None, shard_file.digest_of_columns(columns, dict(file.attrs)))
+            if not same and not faults:
+                faults.append("its columns are not those of the index (digest differs)")
             broken = list(_faults_of_columns(columns, file["joints"].shape, entry, index, classes))
             faults += broken
             if not broken:
@@ -63,8 +69,8 @@ def check_shard(folder: Path, entry: Mapping[str, Any], index: Mapping[str, Any]
                 contents = _contents(columns, joints)
                 faults += _faults_of_clips(columns, joints, contents)
                 items = frozenset(item.decode() for item in columns["item"].tolist())
-    except Damaged as error:
-        faults.append(f"cannot be read as a shard ({one_line(error)})")
+    except (StarsBenchError, *shard_file.HDF5_ERRORS) as error:
+        faults.append(f"cannot be read as a shard ({one_line(error).removeprefix(f'{path}: ')})")
     return ShardFindings(tuple(f"{path}: {fault}" for fault in faults), contents, items, size)
 
 
@@ -88,20 +94,11 @@ def _faults_of_columns(
     columns: Columns, shape: tuple[int, ...], entry: Mapping[str, Any], index: Mapping[str, Any], classes: int
 ) -> Iterator[str]:
     """Counts, offsets and labels: what must hold before a clip can be looked at."""
-    clips, rows, joints = entry["clips"], entry["rows"], len(index["joint_names"])
-    lengths = {name: len(column) for name, column in columns.items() if len(column) != clips}
-    if lengths:
-        name, length = next(iter(lengths.items()))
-        yield f"column {name} has {length} entries, the index says {clips} clips"
+    broken = list(shard_file.faults_of_columns(columns, shape, entry, len(index["joint_names"])))
+    yield from broken
+    clips = entry["clips"]
+    if len(columns["label"]) != clips or shape[0] != entry["rows"]:
         return
-    if shape != (rows, joints, 3):
-        yield f"coordinates have shape {shape}, the index says {(rows, joints, 3)}"
-        return
-    counts = columns["num_bodies"] * columns["num_frames"]
-    if clips and not (columns["num_frames"].min() > 0 and set(columns["num_bodies"].tolist()) <= {1, 2}):
-        yield "a clip has no frame, or a number of bodies that is neither 1 nor 2"
-    elif not np.array_equal(columns["offset"], np.cumsum([0, *counts])[:-1]) or counts.sum() != rows:
-        yield "the offsets do not follow from the numbers of frames and bodies"
     if clips and not 0 <= columns["label"].min() <= columns["label"].max() < classes:
         yield f"a label is not in 0..{classes - 1}"
     if len(set(columns["name"].tolist())) != clips:
@@ -115,9 +112,9 @@ def _contents(columns: Columns, joints: NDArray[np.float32]) -> dict[str, str]:
 
 def _clips(columns: Columns, joints: NDArray[np.float32]) -> Iterator[Clip]:
     names = [name.decode() for name in columns["name"].tolist()]
-    numbers = zip(*(columns[name].tolist() for name in shards.NUMBERS), strict=True)
+    numbers = zip(*(columns[name].tolist() for name in shard_file.NUMBERS), strict=True)
     for name, values in zip(names, numbers, strict=True):
-        at = dict(zip(shards.NUMBERS, values, strict=True))
+        at = dict(zip(shard_file.NUMBERS, values, strict=True))
         offset, frames, bodies = at.pop("offset"), at.pop("num_frames"), at.pop("num_bodies")
         own = joints[offset : offset + frames * bodies].reshape(bodies, frames, *joints.shape[1:])
         yield Clip(name=name, bodies=own, source_digest="", **at)

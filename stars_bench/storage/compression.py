@@ -36,6 +36,7 @@ COMPRESSIONS: Mapping[str, str] = MappingProxyType(
 """What `--compression` can be, and what it means."""
 DEFAULT = "gzip"
 
+LARGEST_CHUNK = 1 << 16  # rows that a chunk of anybody may have
 CHUNK_ROWS = 2_048  # at most; 600 KB with 25 joints: larger chunks are hardly smaller when packed, and cost `clip` more
 LEVEL = 1
 WORTH_PACKING = (0, 3)  # of the four bytes of a number, the lowest being 0
@@ -83,30 +84,53 @@ def _portions(blocks: Sequence[NDArray[np.float32]], rows: int, joints: int) -> 
         yield portion
 
 
-def read_rows(dataset: h5py.Dataset, out: NDArray[np.float32], threads: int | None = None) -> None:
-    """Fills `out` (n, V, 3) with a dataset that `write_rows` wrote.
+def read_rows(dataset: h5py.Dataset, out: NDArray[np.float32], first: int = 0, threads: int | None = None) -> None:
+    """Fill `out` with rows of a dataset that `write_rows` wrote.
+
+    Args:
+        dataset: (rows, V, 3) float32.
+        out: (n, V, 3) float32, contiguous.
+        first: the row that `out` begins with; default 0.
+        threads: that unpack; default one a core, at most READERS.
 
     Raises:
         OSError, ValueError: damaged.
     """
+    if not len(out):
+        return
     if dataset.chunks is None:
-        if len(out):
-            dataset.read_direct(out)
+        dataset.read_direct(out, np.s_[first : first + len(out)])
         return
     chunk: int = dataset.chunks[0]
+    size = chunk * out[0].nbytes
 
-    def fill(first: int) -> None:
-        _, packed = dataset.id.read_direct_chunk((first, 0, 0))
-        block = out[first : first + chunk]
-        try:
-            planes = np.frombuffer(fast_zlib.decompress(packed, bufsize=chunk * block[0].nbytes), np.uint8)
-        except (zlib.error, fast_zlib.error) as error:
-            raise OSError(f"rows {first} and on cannot be unpacked: {error}") from error
-        unshuffle(planes.reshape(4, -1), block)
+    def fill(start: int) -> None:
+        begin, end = max(start, first), min(start + chunk, first + len(out))
+        planes = np.frombuffer(_unpacked(dataset, start, size), np.uint8).reshape(4, -1)
+        skipped = (begin - start) * out[0].size
+        unshuffle(planes[:, skipped:], out[begin - first : end - first])
 
+    starts = range(first - first % chunk, first + len(out), chunk)
+    if len(starts) == 1:
+        fill(starts[0])
+        return
     with ThreadPoolExecutor(threads or min(READERS, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(fill, range(0, len(out), chunk)):
+        for _ in pool.map(fill, starts):
             pass
+
+
+def _unpacked(dataset: h5py.Dataset, start: int, size: int) -> bytes:
+    """The bytes of the chunk that begins with a row: as many as a chunk has, whatever the file would unpack to."""
+    unfiltered, packed = dataset.id.read_direct_chunk((start, 0, 0))
+    unpacker = fast_zlib.decompressobj()
+    try:
+        planes: bytes = unpacker.decompress(packed, size)
+        rest = unpacker.decompress(unpacker.unconsumed_tail, 1) if len(planes) == size else b""
+    except (zlib.error, fast_zlib.error) as error:
+        raise OSError(f"rows {start} and on cannot be unpacked: {error}") from error
+    if unfiltered or len(planes) != size or rest or not unpacker.eof:
+        raise OSError(f"rows {start} and on cannot be unpacked: they are no chunk of {size:,} bytes")
+    return planes
 
 
 def deflate(planes: NDArray[np.uint8]) -> bytes:

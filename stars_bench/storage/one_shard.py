@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import h5py
-
 from stars_bench.errors import UsageError
+from stars_bench.io.files import digest_json
+from stars_bench.io.sealed import Damaged
+from stars_bench.storage.shard_file import digest_of_columns, opened, read_columns
 from stars_bench.storage.shards import PreparedDataset
 
 
@@ -20,12 +21,13 @@ def open_shard(path: Path) -> PreparedDataset:
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file")
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             about = {name: file.attrs[name] for name in ("dataset", "profile", "parameters", "absent_body")}
             joints = json.loads(file.attrs["joint_names"])
             clips, rows = len(file["name"]), int(file["joints"].shape[0])
-    except (OSError, KeyError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read as a shard ({error})") from error
+            found = digest_of_columns(read_columns(file), dict(file.attrs))
+    except Damaged as error:
+        raise UsageError(f"{error}: cannot be read as a shard") from error
     profile = {
         "name": str(about["profile"]),
         "summary": "",
@@ -40,7 +42,7 @@ def open_shard(path: Path) -> PreparedDataset:
         "num_clips": clips,
         "expected_clips": None,
         "complete": False,
-        "shards": [{"file": path.name, "clips": clips, "rows": rows}],
+        "shards": [{"file": path.name, "clips": clips, "rows": rows, "columns": found}],
         "official_splits": {},
     }
-    return PreparedDataset(path.parent, index)
+    return PreparedDataset(path.parent, index | {"checksum": digest_json(index)})

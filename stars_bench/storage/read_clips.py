@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.storage.compression import read_rows
 from stars_bench.storage.shards import PreparedDataset
 
 RUN_ROWS = 8_192  # rows read at once: 2.4 MB with 25 joints
@@ -22,7 +22,7 @@ def bodies_of(dataset: PreparedDataset, clips: NDArray[np.int64]) -> Iterator[ND
     camera's and a setup's clips so.
 
     Raises:
-        StarsBenchError: a shard is missing or damaged.
+        UsageError: a shard is missing, damaged, or not as it was prepared.
     """
     first, bodies, frames = (dataset.table[name].to_numpy()[clips] for name in ("offset", "num_bodies", "num_frames"))
     last = first + bodies * frames
@@ -32,16 +32,16 @@ def bodies_of(dataset: PreparedDataset, clips: NDArray[np.int64]) -> Iterator[ND
     with ExitStack() as opened:
         for begin, end in _runs(first, last, shard):
             path, start = dataset.shards[shard[begin]], starts[shard[begin]]
-            try:
-                if file is None or file.filename != str(path):
-                    opened.close()
-                    file = opened.enter_context(h5py.File(path, "r"))
-                joints = file["joints"][first[begin] - start : last[end - 1] - start]
-            except (OSError, KeyError) as error:
-                raise StarsBenchError(f"{path}: missing or damaged ({error}); prepare the dataset again") from error
+            if file is None or file.filename != str(path):
+                opened.close()
+                file = opened.enter_context(dataset.opened(path.name))
+            joints = np.empty((last[end - 1] - first[begin], *file["joints"].shape[1:]), np.float32)
+            read_rows(file["joints"], joints, int(first[begin] - start))
             for i in range(begin, end):
                 own = joints[first[i] - first[begin] : last[i] - first[begin]]
-                yield own.reshape(bodies[i], frames[i], *joints.shape[1:])
+                clip = own.reshape(bodies[i], frames[i], *joints.shape[1:])
+                dataset.check_clip(int(clips[i]), clip)
+                yield clip
 
 
 def _runs(first: NDArray[np.int64], last: NDArray[np.int64], shard: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -58,9 +58,6 @@ def _first_rows(dataset: PreparedDataset) -> NDArray[np.int64]:
     """The number of the first row of each shard, in `PreparedDataset.load`."""
     rows = []
     for path in dataset.shards:
-        try:
-            with h5py.File(path, "r") as file:
-                rows.append(file["joints"].shape[0])
-        except (OSError, KeyError) as error:
-            raise StarsBenchError(f"{path}: missing or damaged ({error}); prepare the dataset again") from error
+        with dataset.opened(path.name) as file:
+            rows.append(file["joints"].shape[0])
     return np.cumsum([0, *rows[:-1]])

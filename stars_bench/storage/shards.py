@@ -8,7 +8,9 @@ of the second; and one column a field. A shard's bytes depend on its clips and p
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,28 +23,45 @@ from numpy.typing import NDArray
 
 from stars_bench import registry
 from stars_bench.api import AbsentBody, Clip, DatasetSpec, Profile, ProtocolSpec, SetAside
-from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError, one_line, printable
 from stars_bench.io import files
+from stars_bench.io.sealed import Damaged, refuse_odd
 from stars_bench.storage import compression as packing
+from stars_bench.storage import shard_file
 from stars_bench.storage.quality import QualityReport
+from stars_bench.storage.shard_file import NUMBERS, TEXTS, Columns, as_texts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 3  # raise it whenever the same raw files give other shards
 INDEX = "index.json"
-NUMBERS = ("label", "subject", "camera", "setup", "replication", "num_frames", "num_bodies", "offset")
-TEXTS = ("name", "item", "digest", "content")
+LARGEST_INDEX = 1 << 30
+OF_CLIP = ("label", "subject", "camera", "setup", "replication")
+NAME = re.compile(r"shard-\d+\.h5")
+AGAIN = "run prepare again with --force"
 
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """What is known of a finished shard. `contents`: digests of its clips, by clip name."""
+    """What is known of a finished shard.
+
+    Attributes:
+        file: its name.
+        plan: digest of what decides what is in it.
+        rows: of its coordinates.
+        sha256: of its bytes.
+        columns: digest of everything in it but the coordinates.
+        contents: digests of its clips, by clip name.
+        set_aside: what could not be converted.
+        cleaning: how often each rule of the cleaning applied.
+    """
 
     file: str
     plan: str
     rows: int
     sha256: str
+    columns: str
     contents: Mapping[str, str]
     set_aside: tuple[SetAside, ...]
     cleaning: Mapping[str, int]
@@ -83,9 +102,13 @@ def check_clip(spec: DatasetSpec, clip: Clip) -> None:
 
 def content_digest(clip: Clip) -> str:
     """XXH3-128 (hex) of everything that a clip is: metadata and coordinates, not where it came from."""
-    numbers = (clip.label, clip.subject, clip.camera, clip.setup, clip.replication, *clip.bodies.shape)
-    hasher = xxhash.xxh3_128(f"{clip.name} {' '.join([str(int(number)) for number in numbers])}\n".encode())
-    hasher.update(np.ascontiguousarray(clip.bodies, dtype="<f4").data)
+    return _digest(clip.name, (clip.label, clip.subject, clip.camera, clip.setup, clip.replication), clip.bodies)
+
+
+def _digest(name: str, numbers: Sequence[int], bodies: NDArray[np.float32]) -> str:
+    told = " ".join([str(int(number)) for number in (*numbers, *bodies.shape)])
+    hasher = xxhash.xxh3_128(f"{name} {told}\n".encode())
+    hasher.update(np.ascontiguousarray(bodies, dtype="<f4").data)
     return hasher.hexdigest()
 
 
@@ -101,19 +124,25 @@ def write_shard(
     joints = len(spec.skeleton.joints)
     blocks = [clip.bodies.reshape(-1, joints, 3) for _, clip in content.clips]
     columns = _columns(content.clips)
+    attributes = _attributes(spec, profile, plan)
     log = {"set_aside": [asdict(item) for item in content.set_aside], "cleaning": content.cleaning}
     with files.atomic_path(path) as temporary:
-        with h5py.File(temporary, "w", libver="earliest", track_order=False) as file:
+        with h5py.File(temporary, "w", libver="earliest", track_order=False, locking=False) as file:
             packing.write_rows(file, "joints", blocks, joints, compression)
             for name, values in columns.items():
                 file.create_dataset(name, data=values, track_times=False)
             file.create_dataset("log", data=_as_bytes([json.dumps(log, sort_keys=True)]), track_times=False)
-            for name, value in _attributes(spec, profile, plan).items():
-                file.attrs[name] = value
+            file.attrs.update(attributes)
         digest = files.digest_file(temporary)
-    contents = dict(zip(_as_texts(columns["name"]), _as_texts(columns["content"]), strict=True))
     return ShardFacts(
-        path.name, plan, sum(map(len, blocks)), digest, contents, tuple(content.set_aside), dict(content.cleaning)
+        file=path.name,
+        plan=plan,
+        rows=sum(map(len, blocks)),
+        sha256=digest,
+        columns=shard_file.digest_of_columns(columns, attributes),
+        contents=dict(zip(as_texts(columns["name"]), as_texts(columns["content"]), strict=True)),
+        set_aside=tuple(content.set_aside),
+        cleaning=dict(content.cleaning),
     )
 
 
@@ -148,16 +177,27 @@ def _attributes(spec: DatasetSpec, profile: Profile, plan: str) -> dict[str, Any
 
 
 def read_facts(path: Path) -> ShardFacts | None:
-    """What a shard holds, or None when it cannot be read as one (cut off, or something else)."""
+    """What a shard holds, or None when it cannot be read as one (cut off, or something else).
+
+    Raises:
+        OSError: the disk fails.
+    """
     try:
-        with h5py.File(path, "r") as file:
-            log = json.loads(_as_texts(file["log"][()])[0])
-            contents = dict(zip(_as_texts(file["name"][()]), _as_texts(file["content"][()]), strict=True))
-            plan, rows = str(file.attrs["plan"]), int(file["joints"].shape[0])
-    except (OSError, KeyError, ValueError, IndexError):
+        with shard_file.opened(path) as file:
+            columns, attributes = shard_file.read_columns(file), dict(file.attrs)
+            log = json.loads(as_texts(file["log"][()])[0])
+            return ShardFacts(
+                file=path.name,
+                plan=str(attributes["plan"]),
+                rows=int(file["joints"].shape[0]),
+                sha256=files.digest_file(path),
+                columns=shard_file.digest_of_columns(columns, attributes),
+                contents=dict(zip(as_texts(columns["name"]), as_texts(columns["content"]), strict=True)),
+                set_aside=tuple(SetAside(**item) for item in log["set_aside"]),
+                cleaning=log["cleaning"],
+            )
+    except (StarsBenchError, FileNotFoundError):
         return None
-    set_aside = tuple(SetAside(**item) for item in log["set_aside"])
-    return ShardFacts(path.name, plan, rows, files.digest_file(path), contents, set_aside, log["cleaning"])
 
 
 def dataset_digest(shards: Sequence[ShardFacts]) -> str:
@@ -187,7 +227,13 @@ def write_index(
         "expected_clips": spec.expected_clips,
         "complete": quality.complete,
         "shards": [
-            {"file": shard.file, "clips": len(shard.contents), "rows": shard.rows, "sha256": shard.sha256}
+            {
+                "file": shard.file,
+                "clips": len(shard.contents),
+                "rows": shard.rows,
+                "sha256": shard.sha256,
+                "columns": shard.columns,
+            }
             for shard in shards
         ],
         "official_splits": official_splits,
@@ -203,14 +249,17 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     """The index of a prepared dataset; None where there is none.
 
     Raises:
-        UsageError: it cannot be read, or is of another schema version.
+        UsageError: it is damaged, or of another schema version.
+        StarsBenchError: it is no regular file.
+        OSError: the disk fails.
     """
     try:
+        refuse_odd(folder / INDEX, LARGEST_INDEX)
         index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder / INDEX}: cannot be read ({error}); run prepare again with --force") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{folder / INDEX}: cannot be read ({one_line(error)}); {AGAIN}") from error
     _check_schema(folder, index)
     return index
 
@@ -227,6 +276,43 @@ def _check_schema(folder: Path, index: Any) -> None:
             f"{folder}: of shard schema {version}, this stars-bench reads {SCHEMA_VERSION}: "
             f"`stars-bench prepare {name} --profile {profile} --force` makes it anew (imported: `import` does)"
         )
+
+
+def _check_index(folder: Path, index: Mapping[str, Any]) -> None:
+    """Refuse an index that was changed after it was written, or that lists files which are no shards of its folder.
+
+    Raises:
+        UsageError: it is one of these.
+    """
+    content = {key: value for key, value in index.items() if key != "checksum"}
+    if index.get("checksum") != files.digest_json(content):
+        why = "was changed after it was written (its checksum differs)"
+    elif fault := fault_of_entries(index):
+        why = f"damaged ({fault})"
+    else:
+        return
+    raise UsageError(f"{folder / INDEX}: {why}; {AGAIN}")
+
+
+def fault_of_entries(index: Mapping[str, Any]) -> str:
+    """Say in one line what is wrong with the list of shards of an index; empty where nothing is."""
+    try:
+        names = [entry["file"] for entry in index["shards"]]
+        counts = [entry[count] for entry in index["shards"] for count in ("clips", "rows")]
+        len(index["joint_names"])
+    except (KeyError, TypeError) as error:
+        return one_line(error)
+    strange = [name for name in names if not (isinstance(name, str) and NAME.fullmatch(name))]
+    if strange:
+        return f"{printable(repr(strange[0]))} is no name of a shard"
+    if len(set(names)) < len(names):
+        return "it lists a shard twice"
+    return "" if all(type(count) is int and count >= 0 for count in counts) else "a number of clips or rows is none"
+
+
+def _changed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 1:,} more clips" if len(names) > 1 else ""
+    return f"{names[0]}{more}: coordinates or metadata have changed (content digest differs)"
 
 
 class PreparedDataset:
@@ -283,16 +369,14 @@ class PreparedDataset:
         official_PROTOCOL ("train", "test" or "") where the dataset has official split files.
 
         Raises:
-            UsageError: a shard is missing or damaged.
+            UsageError: the index or a shard is missing, damaged, or not as it was prepared.
         """
         import pandas as pd
 
         parts, first_row = [], 0
-        for shard in self._index["shards"]:
-            with self._open(shard["file"]) as file:
-                columns: dict[str, Any] = {name: _as_texts(file[name][()]) for name in TEXTS}
-                columns |= {name: file[name][()] for name in NUMBERS}
-            columns["offset"] = columns["offset"] + first_row
+        for shard, stored in zip(self._index["shards"], self._columns, strict=True):
+            columns: dict[str, Any] = stored | {name: as_texts(stored[name]) for name in TEXTS}
+            columns["offset"] = stored["offset"] + first_row
             first_row += shard["rows"]
             parts.append(pd.DataFrame(columns, columns=["name", *NUMBERS, *TEXTS[1:]]))
         table = pd.concat([part for part in parts if len(part)], ignore_index=True)
@@ -306,20 +390,17 @@ class PreparedDataset:
         """The coordinates of all clips: (rows, V, 3) float32, metres, read straight into one array.
 
         Raises:
-            UsageError: a shard is missing or damaged.
+            UsageError: the index or a shard is missing, damaged, or not as it was prepared.
         """
-        shards = self._index["shards"]
+        all_columns, shards = self._columns, self._index["shards"]
         rows = sum(shard["rows"] for shard in shards)
         joints = np.empty((rows, len(self._index["joint_names"]), 3), np.float32)
         first_row = 0
-        for shard in shards:
-            with self._open(shard["file"]) as file:
-                if file["joints"].shape[0] != shard["rows"]:
-                    raise UsageError(f"{self.folder / shard['file']}: is not the shard that the index lists")
-                try:
-                    packing.read_rows(file["joints"], joints[first_row : first_row + shard["rows"]])
-                except (OSError, ValueError) as error:
-                    raise UsageError(self._damaged(shard["file"], error)) from error
+        for shard, columns in zip(shards, all_columns, strict=True):
+            own = joints[first_row : first_row + shard["rows"]]
+            with self.opened(shard["file"]) as file:
+                packing.read_rows(file["joints"], own)
+            self._check_clips(shard["file"], columns, own)
             first_row += shard["rows"]
         return joints
 
@@ -340,13 +421,30 @@ class PreparedDataset:
             if first < shard["rows"]:
                 break
             first -= shard["rows"]
-        with self._open(shard["file"]) as file:
-            try:
-                rows = file["joints"][first : first + bodies * frames]
-            except (OSError, ValueError) as error:
-                raise UsageError(self._damaged(shard["file"], error)) from error
-        clip: NDArray[np.float32] = rows.reshape(bodies, frames, *rows.shape[1:])
+        clip = np.empty((bodies, frames, len(self._index["joint_names"]), 3), np.float32)
+        with self.opened(shard["file"]) as file:
+            packing.read_rows(file["joints"], clip.reshape(-1, *clip.shape[2:]), first)
+        self.check_clip(row, clip)
         return clip
+
+    def check_clip(self, row: int, bodies: NDArray[np.float32]) -> None:
+        """Compare a clip as it was read with what it was when it was prepared.
+
+        Args:
+            row: of `table`.
+            bodies: (M, F, V, 3) float32, metres.
+
+        Raises:
+            UsageError: its coordinates, or what the table says of it, are not as they were prepared.
+        """
+        name, content, *numbers = self._of_clips[row]
+        if _digest(name, numbers, bodies) != content:
+            raise UsageError(f"{self.folder}: {_changed([name])}; {AGAIN}")
+
+    @cached_property
+    def _of_clips(self) -> list[tuple[Any, ...]]:
+        """Name, digest and numbers of every clip, by row: thirty times faster to look up than in the table."""
+        return list(zip(*(self.table[name].tolist() for name in ("name", "content", *OF_CLIP)), strict=True))
 
     def row_of(self, name: str) -> int:
         """The row of a clip in `table`.
@@ -360,14 +458,61 @@ class PreparedDataset:
             raise UsageError(f"{self.name} ({self.folder}) has no clip {name!r}; the nearest is {near}")
         return row
 
-    def _damaged(self, file: str, error: Exception) -> str:
-        return f"{self.folder / file}: missing or damaged ({error}); run prepare again with --force"
+    @contextmanager
+    def opened(self, file: str) -> Iterator[h5py.File]:
+        """Open one of the shards to read.
 
-    def _open(self, file: str) -> h5py.File:
+        Args:
+            file: its name in the index.
+
+        Raises:
+            UsageError: it is missing or damaged, or holds what no shard has.
+            StarsBenchError: it lies elsewhere, or is no regular file.
+            OSError: the disk fails.
+        """
+        path = self.folder / file
         try:
-            return h5py.File(self.folder / file, "r")
-        except OSError as error:
-            raise UsageError(self._damaged(file, error)) from error
+            shard_file.refuse_outside(path)
+            with shard_file.opened(path) as opened:
+                yield opened
+        except Damaged as error:
+            raise UsageError(f"{error}; {AGAIN}") from error
+        except FileNotFoundError as error:
+            raise UsageError(f"{path}: missing or damaged ({one_line(error)}); {AGAIN}") from error
+
+    @cached_property
+    def _columns(self) -> list[Columns]:
+        """The columns of every shard, compared with the index, and the index with its checksum."""
+        _check_index(self.folder, self._index)
+        return [self._columns_of(entry) for entry in self._index["shards"]]
+
+    def _columns_of(self, entry: Mapping[str, Any]) -> Columns:
+        path = self.folder / entry["file"]
+        with self.opened(entry["file"]) as file:
+            columns, shape = shard_file.read_columns(file), file["joints"].shape
+            if "columns" in entry:
+                same = shard_file.digest_of_columns(columns, dict(file.attrs)) == entry["columns"]
+            else:  # an index of an older version knows the digest of the whole file alone, which takes longer
+                same = files.digest_file(path) == entry["sha256"]
+        faults = list(shard_file.faults_of_columns(columns, shape, entry, len(self._index["joint_names"])))
+        if not same:
+            faults.append("labels, subjects, frame counts, names or attributes have changed (digest differs)")
+        if faults:
+            raise UsageError(f"{path}: is not the shard that was prepared: {faults[-1]}; {AGAIN}")
+        return columns
+
+    def _check_clips(self, file: str, columns: Columns, joints: NDArray[np.float32]) -> None:
+        numbers = zip(*(columns[name].tolist() for name in (*OF_CLIP, "num_bodies", "num_frames")), strict=True)
+        changed, first = [], 0
+        for name, stored, (*of_clip, bodies, frames) in zip(
+            as_texts(columns["name"]), as_texts(columns["content"]), numbers, strict=True
+        ):
+            own = joints[first : first + bodies * frames].reshape(bodies, frames, *joints.shape[1:])
+            first += bodies * frames
+            if _digest(name, of_clip, own) != stored:
+                changed.append(name)
+        if changed:
+            raise UsageError(f"{self.folder / file}: {_changed(changed)}; {AGAIN}")
 
 
 def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> PreparedDataset:
@@ -437,7 +582,3 @@ def _load_spec(name: str) -> DatasetSpec:
 def _as_bytes(texts: Sequence[str]) -> NDArray[Any]:
     encoded = [text.encode() for text in texts]
     return np.array(encoded, dtype=f"S{max(map(len, encoded), default=0) or 1}")
-
-
-def _as_texts(values: NDArray[Any]) -> list[str]:
-    return [value.decode() for value in values.tolist()]

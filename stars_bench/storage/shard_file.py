@@ -1,0 +1,170 @@
+"""The HDF5 file of a shard, opened only if it is what `shards.write_shard` writes.
+
+A shard may come from anybody. HDF5 can name other files (external links, external storage, virtual datasets), load
+filters from other libraries, claim any size and unpack a thousandfold; a shard does none of it, so none is followed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from stars_bench.errors import StarsBenchError
+from stars_bench.io.sealed import Damaged, is_io_error, refuse_odd
+from stars_bench.storage import compression
+
+NUMBERS = ("label", "subject", "camera", "setup", "replication", "num_frames", "num_bodies", "offset")
+TEXTS = ("name", "item", "digest", "content")
+COORDINATES = "joints"
+LARGEST = 1 << 40
+LONGEST_TEXT = 4_096
+"""Bytes that a name or a digest has at most; the log of a conversion is one text of any length."""
+PACKED_AT_MOST = 4
+"""How many times its size on disk the coordinates may unpack to: two of the four bytes of a number are never packed."""
+HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError, OverflowError)
+"""What h5py raises where a file is damaged."""
+_ERRNO = re.compile(r"errno = (\d+)")
+
+Columns = dict[str, NDArray[Any]]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open a shard to read, with no lock: shards are never changed, and not every file system has locks.
+
+    Args:
+        path: the shard.
+
+    Raises:
+        Damaged: it is cut off or damaged, or holds what no shard has.
+        StarsBenchError: it is no regular file.
+        OSError: it is not there or cannot be read.
+    """
+    refuse_odd(path, LARGEST)
+    with path.open("rb"):
+        pass  # an error of the disk or its permissions, in the words of the system
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            for name in NUMBERS:
+                _check(file, name, dimensions=1)
+            for name in (*TEXTS, "log"):
+                _check(file, name, dimensions=1, text=True)
+            _check(file, COORDINATES, dimensions=3)
+            yield file
+    except HDF5_ERRORS as error:
+        number = _ERRNO.search(str(error))
+        if number and is_io_error(failed := OSError(int(number[1]), os.strerror(int(number[1])), str(path))):
+            raise failed from error
+        if is_io_error(error):
+            raise
+        raise Damaged(f"{path}: missing or damaged ({error})") from error
+
+
+def refuse_outside(path: Path) -> None:
+    """Refuse a shard that a symbolic link places outside of its folder.
+
+    Raises:
+        StarsBenchError: it is one.
+    """
+    if path.resolve().parent != path.parent.resolve():
+        raise StarsBenchError(f"{path}: refused: it leads out of the folder of the dataset")
+
+
+def _check(file: h5py.File, name: str, dimensions: int, text: bool = False) -> None:
+    """Refuse a dataset that is another than a shard's, before a byte of it is read."""
+    link = file.get(name, getlink=True)
+    dataset = file[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(dataset, h5py.Dataset):
+        raise TypeError(f"refused: {name} is {type(link).__name__}, not a dataset of this file")
+    made = dataset.id.get_create_plist()
+    if dataset.is_virtual or made.get_external_count():
+        raise ValueError(f"refused: {name} lies in other files")
+    filters = [made.get_filter(number)[0] for number in range(made.get_nfilters())]
+    packed = name == COORDINATES and filters == [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
+    if (filters or dataset.chunks is not None) and not packed:
+        raise ValueError(f"refused: {name} is packed by filters {filters}, as no shard is")
+    kind = "<f4" if name == COORDINATES else "<i8"
+    known = dataset.dtype.kind == "S" if text else dataset.dtype == np.dtype(kind)
+    if not known or dataset.ndim != dimensions:
+        raise ValueError(f"refused: {name} is an array of {dataset.dtype} in {dataset.ndim} dimensions")
+    if text and name != "log" and dataset.dtype.itemsize > LONGEST_TEXT:
+        raise ValueError(f"refused: {name} has texts of {dataset.dtype.itemsize:,} bytes")
+    stored, claimed = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
+    if claimed > stored * (PACKED_AT_MOST if packed else 1) or stored > file.id.get_filesize():
+        raise ValueError(f"refused: {name} claims {claimed:,} bytes, of which the file holds {stored:,}")
+    if packed and (dataset.chunks[1:] != dataset.shape[1:] or dataset.chunks[0] > compression.LARGEST_CHUNK):
+        raise ValueError(f"refused: {name} has chunks of {dataset.chunks}")
+
+
+def read_columns(file: h5py.File) -> Columns:
+    """Read all columns of a shard, one entry a clip."""
+    return {name: file[name][()] for name in (*NUMBERS, *TEXTS)}
+
+
+def digest_of_columns(columns: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> str:
+    """Return the XXH3-128 (hex) of everything in a shard but its coordinates, whose digests are a column.
+
+    Args:
+        columns: those of `read_columns`.
+        attributes: of the file.
+    """
+    hasher = xxhash.xxh3_128(json.dumps({name: str(attributes[name]) for name in sorted(attributes)}).encode())
+    for name in (*NUMBERS, *TEXTS):
+        column = columns[name]
+        hasher.update(f"\n{name} {column.dtype.str} {column.shape}\n".encode())
+        hasher.update(np.ascontiguousarray(column).tobytes())
+    return hasher.hexdigest()
+
+
+def faults_of_columns(
+    columns: Mapping[str, NDArray[Any]], shape: tuple[int, ...], entry: Mapping[str, Any], joints: int
+) -> Iterator[str]:
+    """Find counts and offsets by which no clip can be read.
+
+    Args:
+        columns: those of `read_columns`.
+        shape: of the coordinates.
+        entry: the shard's entry in the index.
+        joints: of the skeleton.
+
+    Yields:
+        One line a fault.
+    """
+    clips, rows = entry["clips"], entry["rows"]
+    lengths = {name: len(column) for name, column in columns.items() if len(column) != clips}
+    if lengths:
+        name, length = next(iter(lengths.items()))
+        yield f"column {name} has {length} entries, the index says {clips} clips"
+        return
+    if shape != (rows, joints, 3):
+        yield f"coordinates have shape {shape}, the index says {(rows, joints, 3)}"
+        return
+    frames, bodies = columns["num_frames"], columns["num_bodies"]
+    if clips and not (0 < frames.min() <= frames.max() <= rows and set(bodies.tolist()) <= {1, 2}):
+        yield "a clip has no frame, more than the shard, or a number of bodies that is neither 1 nor 2"
+        return
+    counts = bodies * frames
+    if not np.array_equal(columns["offset"], np.cumsum([0, *counts])[:-1]) or counts.sum() != rows:
+        yield "the offsets do not follow from the numbers of frames and bodies"
+
+
+def as_texts(values: NDArray[Any]) -> list[str]:
+    """Decode a column of texts.
+
+    Raises:
+        StarsBenchError: they are not UTF-8.
+    """
+    try:
+        return [value.decode() for value in values.tolist()]
+    except UnicodeDecodeError as error:
+        raise StarsBenchError(f"a text that is not UTF-8 ({error})") from error
