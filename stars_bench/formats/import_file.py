@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from stars_bench.formats.catalog import format_of, recognise
 from stars_bench.formats.clip_order import GROUPED_BY
 from stars_bench.formats.match_clips import Intake, Progress
 from stars_bench.io import files
+from stars_bench.io.partial import SUFFIX, prefix_of, remove_abandoned
 from stars_bench.storage import shards
 from stars_bench.storage.quality import QualityReport
 from stars_bench.storage.shards import ShardFacts
@@ -114,9 +116,10 @@ def _convert(
 ) -> Intake:
     """Writes shards and index beside the folder and puts them in its place when everything is right."""
     intake = Intake(spec, path, incoming)
-    unfinished = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder.parent)
+    unfinished = folder.with_name(f"{prefix_of(folder.name)}{secrets.token_hex(4)}{SUFFIX}")
+    unfinished.mkdir()
     try:
         facts: list[ShardFacts] = []
         for content in intake.contents(progress):

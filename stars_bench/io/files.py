@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from stars_bench._version import __version__
 from stars_bench.errors import UsageError
+from stars_bench.io.partial import SUFFIX, prefix_of, remove_abandoned, tidy_once
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -81,13 +82,16 @@ def path_part(name: str) -> str:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder; renamed to `path` when the block succeeds, removed when it fails.
 
+    What a killed process has left in that folder is removed first (`io.partial`).
+
     Raises:
         OSError: the file cannot be written; names `path`, not the temporary one.
     """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        tidy_once(path.parent.absolute())
+        descriptor, name = tempfile.mkstemp(prefix=prefix_of(path.name), suffix=SUFFIX, dir=path.parent)
         os.close(descriptor)
         temporary = Path(name)
         yield temporary
@@ -102,20 +106,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _remove_partial(folder: Path) -> None:
-    """Removes what was left of `atomic_path` below a folder, which no other process may be writing to."""
-    with suppress(OSError):
-        for file in folder.rglob(".*.partial"):
-            file.unlink(missing_ok=True)
-
-
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Holds a folder for this process, which is about to write there, until the block ends or the process is killed.
 
     Beside the folder lie `.NAME.lock` and `.NAME.holder` meanwhile. What a killed process has left half written below
-    the folder is removed at the start, and what the block leaves at its end. Where the file system knows no locks, or
-    cannot be written, nothing is held and nothing removed.
+    the folder is removed at the start, and what workers leave that are killed meanwhile at the end: never what another
+    process still writes, on whatever machine (`io.partial`). Where the file system knows no locks, nothing is held.
 
     Raises:
         UsageError: another process holds it; says which.
@@ -139,8 +136,8 @@ def alone_in(folder: Path) -> Iterator[None]:
             at_the_end.callback(_unlinked, file, holder)
             with suppress(OSError):  # a full disk: what needs more than a line will say so
                 holder.write_text(f"process {os.getpid()} on {platform.node()} (since {utc_now()})", encoding="utf-8")
-            _remove_partial(folder)
-            at_the_end.callback(_remove_partial, folder)
+        remove_abandoned(folder, deep=True)
+        at_the_end.callback(remove_abandoned, folder, deep=True)
         yield
 
 

@@ -24,6 +24,7 @@ from stars_bench.models.untrained import Untrained
 from stars_bench.protocols.standard import XSUB
 from stars_bench.records import store
 from stars_bench.storage.shards import open_dataset
+from tests.killed import left_by_a_killed_process
 
 TINY = (
     *("frames=8", "dim=16", "depth=2", "heads=2", "batch_size=16", "epochs=2", "warmup_epochs=1"),
@@ -89,7 +90,7 @@ def test_the_same_command_again_changes_nothing(request_for) -> None:
     first = runner.run(request)
     files = {path: digest_file(path) for path in request.runs_dir.rglob("*") if path.is_file()}
     for folder in {path.parent for path in files}:  # as a kill in the middle of writing leaves it
-        (folder / ".half.npz.x7.partial").write_bytes(b"half")
+        left_by_a_killed_process(folder / "half.npz")
     assert runner.run(request) == first
     assert {path: digest_file(path) for path in request.runs_dir.rglob("*") if path.is_file()} == files
 

@@ -10,7 +10,9 @@ import pytest
 from stars_bench.errors import UsageError
 from stars_bench.formats import FORMATS, export, import_file
 from stars_bench.formats.catalog import recognise
+from stars_bench.io.partial import machine
 from stars_bench.storage.shards import PreparedDataset, open_dataset
+from tests.killed import NO_PROCESS
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
@@ -94,3 +96,18 @@ def test_clips_come_in_several_shards(ntu60: PreparedDataset, tmp_path: Path, mo
     several = import_file(tmp_path / "a", "ntu60", tmp_path)
     assert len(open_dataset(tmp_path, "ntu60").shards) == 6
     assert several.digest == one.digest
+
+
+def test_what_a_killed_import_leaves_is_removed_and_that_of_another_machine_stays(
+    ntu60: PreparedDataset, tmp_path: Path
+) -> None:
+    export(ntu60, "crossclr", tmp_path / "a", "xsub")
+    folder = tmp_path / "ntu60"
+    ours, theirs = (folder / f".imported-crossclr.{name}-{NO_PROCESS}.abc.partial" for name in (machine(), "00000000"))
+    for left in (ours, theirs):
+        left.mkdir(parents=True)
+        (left / "shard-00000.h5").write_bytes(b"half")
+    import_file(tmp_path / "a", "ntu60", tmp_path)
+    assert not ours.exists()
+    assert (theirs / "shard-00000.h5").exists()
+    assert sorted(path.name for path in folder.iterdir()) == sorted([theirs.name, "imported-crossclr"])

@@ -27,6 +27,7 @@ from stars_bench.storage.compression import COMPRESSIONS
 from stars_bench.storage.quality import QualityReport, render, verdict
 from stars_bench.storage.shards import open_dataset, prepared_datasets
 from tests.datasets.raw_writers import one_person, write_ntu, write_pku
+from tests.killed import left_by_a_killed_process
 
 NAMES = [f"S{setup:03}C00{camera}P008R001A{action:03}" for setup in (1, 2) for camera in (1, 2, 3) for action in (1, 2)]
 SHARD = 40_000  # raw bytes: three clips of five frames
@@ -59,8 +60,7 @@ def test_a_killed_run_continues_and_ends_with_the_same_bytes(raw: Path, tmp_path
     (whole.folder / "index.json").unlink()
     (whole.folder / "shard-00001.h5").unlink()
     (whole.folder / "shard-00002.h5").write_bytes(expected["shard-00002.h5"][:1000])
-    partial = whole.folder / ".shard-00001.h5.abc.partial"
-    partial.write_bytes(b"half")
+    left = left_by_a_killed_process(whole.folder / "shard-00001.h5")
     with pytest.raises(UsageError, match="unfinished"):
         open_dataset(tmp_path, "ntu60")
     again = run(raw, tmp_path)
@@ -68,7 +68,7 @@ def test_a_killed_run_continues_and_ends_with_the_same_bytes(raw: Path, tmp_path
     assert shard_bytes(again.folder) == expected
     assert again.digest == whole.digest
     assert again.quality == whole.quality
-    assert not partial.exists()
+    assert not left.exists()
 
 
 def test_a_finished_dataset_is_not_converted_again(raw: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from stars_bench.io.files import alone_in
+from tests.killed import left_by_a_killed_process
 from tests.paths import ROOT
 from tests.reliability.state import difference, state
 
@@ -60,9 +61,7 @@ def test_what_differs_is_seen(tmp_path: Path) -> None:
 
 def test_whoever_holds_a_folder_removes_what_the_killed_left_half_written(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    dead = folder / "stages" / ".stage1.pt.abc.partial"
-    dead.parent.mkdir(parents=True)
-    dead.write_bytes(b"half")
+    dead = left_by_a_killed_process(folder / "stages" / "stage1.pt")
     (whole := folder / "stages" / "stage1.pt").write_bytes(b"whole")
     with alone_in(folder):
         assert not dead.exists()

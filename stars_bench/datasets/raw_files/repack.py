@@ -19,13 +19,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from stars_bench.datasets.raw_files.zip import LARGEST, base_name, is_hidden
 from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io import files
+from stars_bench.io.partial import remove_abandoned
 
 Progress = Callable[[str, int, int], None]
 """Called with a task, how much of it is done, and how much there is."""
@@ -69,8 +69,7 @@ def repacked(
         path = scratch / f"{archive.name}-{_identity(archive, wanted)}.zip"
         if path.exists():
             return path
-        for left in scratch.glob(f".{escape(path.name)}.*.partial"):  # of a run that was killed
-            left.unlink(missing_ok=True)
+        remove_abandoned(scratch)  # a run that was killed may have left gigabytes
         with files.atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as target:
             add = _adder(archive, target)
             if sizes is not None:

@@ -31,6 +31,7 @@ from tests.datasets.archive_writers import (
     write_tar,
     write_zip,
 )
+from tests.killed import left_by_a_killed_process
 
 PACKERS: dict[str, Callable[[Path, dict[str, bytes]], Path]] = {
     "a.7z": write_7z,
@@ -92,8 +93,7 @@ def test_only_wanted_names_are_unpacked_and_nothing_where_there_are_none(tmp_pat
 def test_what_a_killed_run_left_is_cleared_and_the_rest_removed_at_the_end(tmp_path: Path) -> None:
     path, scratch = write_7z(tmp_path / "a.7z"), tmp_path / "scratch"
     [(_, source), *_] = walk([path], TEXTS, scratch)
-    left = source.path.with_name(f".{source.path.name}.abc.partial")
-    left.write_bytes(b"half of it")
+    left_by_a_killed_process(source.path)
     source.path.unlink()
     assert everything(path, scratch) == expected()
     assert [file.suffix for file in scratch.iterdir()] == [".zip"]

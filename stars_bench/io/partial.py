@@ -1,0 +1,98 @@
+"""Names of what is being written, and which of it nobody writes any more.
+
+Until it is whole, a file or folder is called `.NAME.MACHINE-PROCESS.RANDOM.partial`. What a killed process has left
+is removed by the next command that writes there: when the process is one of this machine and has ended, or when nothing
+was written for a day. The partial file of another machine stays, so nothing is lost where a file system has no locks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+SUFFIX = ".partial"
+ABANDONED_AFTER = 24 * 3600.0
+"""Seconds without a write after which nobody writes any more, on whatever machine."""
+LONGEST_NAME = 100
+"""Characters of the name that are kept: with the rest, no name is longer than a file system takes."""
+_PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)\.\w+\.partial", re.DOTALL)
+
+
+def prefix_of(name: str) -> str:
+    """Return how the name of a partial file or folder of this process begins.
+
+    Args:
+        name: what it is called when it is whole.
+    """
+    return f".{name[:LONGEST_NAME]}.{machine()}-{os.getpid()}."
+
+
+@cache
+def machine() -> str:
+    """Return eight digits that name this machine since it was started, and this container if it is one."""
+    known = [platform.node()]
+    with suppress(OSError):  # Linux
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        known.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:8]
+
+
+def remove_abandoned(folder: Path, deep: bool = False) -> None:
+    """Remove the partial files and folders that nobody writes any more.
+
+    Args:
+        folder: where they lie.
+        deep: whether also anywhere below it; default no.
+    """
+    with suppress(OSError):
+        found: Iterable[Path] = folder.rglob(f".*{SUFFIX}") if deep else folder.glob(f".*{SUFFIX}")
+        for path in list(found):
+            if _is_abandoned(path):
+                _remove(path)
+
+
+@cache
+def tidy_once(folder: Path) -> None:
+    """Remove what is abandoned directly in a folder, the first time that this process writes there."""
+    remove_abandoned(folder)
+
+
+def _is_abandoned(path: Path) -> bool:
+    name = _PARTIAL.fullmatch(path.name)
+    if name is None:  # of another program
+        return False
+    if name[1] == machine() and _has_ended(int(name[2])):
+        return True
+    try:
+        return time.time() - path.lstat().st_mtime > ABANDONED_AFTER
+    except OSError:
+        return False
+
+
+def _has_ended(process: int) -> bool:
+    if sys.platform == "win32":  # there, signal 0 ends a process
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # another user's
+        return False
+    return False
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
