@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.io.files import atomic_path, digest_lines
-from stars_bench.io.npz import opened
+from stars_bench.io.npy import opened_npz
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.sealed import Damaged, keep_away, seal
 
@@ -28,7 +28,7 @@ def read(file: Path) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
         StarsBenchError: it cannot be read.
     """
     try:
-        with opened(file) as stored:
+        with opened_npz(file) as stored:
             return stored["names"], stored["features"]
     except KeyError as error:
         raise Damaged(f"{file}: damaged: no file of features ({error} is missing)") from error
@@ -62,7 +62,7 @@ class FeatureFiles:
             if there.all():
                 break
             try:
-                with opened(file, sealed=True) as stored:
+                with opened_npz(file, sealed=True) as stored:
                     rows = pd.Index(stored["names"]).get_indexer(pd.Index(names))
                     new = (rows >= 0) & ~there
                     if new.any():

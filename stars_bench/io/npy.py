@@ -1,4 +1,4 @@
-"""One `.npy` array as a stream: header and blocks of rows, in and out, never the whole array.
+"""NumPy's files: one `.npy` array as a stream, in and out, never the whole of it; and the arrays of our own `.npz`.
 
 Format: numpy.lib.format. A stream is an open file or a member of a zip (`.npz`), compressed or not.
 """
@@ -8,13 +8,22 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from stars_bench.io.sealed import Damaged, check, is_io_error, refuse_odd
+
+LARGEST_NPZ = 64 << 30
+SMALL, PACKED_AT_MOST = 256 << 20, 64
+"""Bytes that any file may unpack to, and how many times its size a larger one may: labels and names pack to a tenth."""
 LARGEST_HEADER = 10_000  # bytes, as NumPy's own limit
 LARGEST_BLOCK = 64 << 20  # bytes of a row, and of what is in memory at once; a clip has 180 KB
 MOST_ROWS = 1 << 20  # ten times the clips of NTU RGB+D 120
@@ -79,3 +88,36 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
             return read(header)
     except Exception as error:  # it is evaluated as Python's literals, which can fail in any way
         raise ValueError("a damaged header of .npy") from error
+
+
+@contextmanager
+def opened_npz(file: Path, sealed: bool = False) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """Yield the arrays of a file by name; each is read when it is asked for.
+
+    Args:
+        file: what np.savez or np.savez_compressed wrote.
+        sealed: whether a file without a digest counts as damaged; default no, for files of older versions.
+
+    Raises:
+        Damaged: its digest differs, it is no such file, or it unpacks to more than any such file.
+        StarsBenchError: it is no regular file, or larger than any of ours.
+        KeyError: an array that was asked for is not there.
+        OSError: it cannot be read.
+    """
+    refuse_odd(file, LARGEST_NPZ)
+    if not check(file) and sealed:
+        raise Damaged(f"{file}: damaged: it carries no digest")
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            _refuse_bomb(stored.zip, file.stat().st_size)
+            yield stored
+    except (OSError, ValueError, EOFError, AttributeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        if is_io_error(error):
+            raise
+        raise Damaged(f"{file}: damaged ({error})") from error
+
+
+def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > max(SMALL, PACKED_AT_MOST * size):
+        raise ValueError(f"it unpacks to {unpacked:,} bytes, more than any file of its size")

@@ -14,7 +14,7 @@ import numpy as np
 
 from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io.files import atomic_path
-from stars_bench.io.npz import opened
+from stars_bench.io.npy import opened_npz
 from stars_bench.io.sealed import Damaged, seal
 from stars_bench.records.outcome import Outcome
 
@@ -45,7 +45,7 @@ def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
         StarsBenchError: not such a file, or a damaged one.
     """
     try:
-        with opened(file) as stored:
+        with opened_npz(file) as stored:
             arrays = dict(stored.items())
         about = json.loads(str(arrays.get("about", "{}")))
         outcome = Outcome(

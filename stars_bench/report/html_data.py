@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from stars_bench import registry
 from stars_bench.errors import StarsBenchError, one_line
-from stars_bench.io.npz import opened
+from stars_bench.io.npy import opened_npz
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.records.learning_curves import curve, logged
 from stars_bench.records.record import Record
@@ -56,7 +56,7 @@ def confusion(result: Result) -> dict[str, Any] | None:
 def _predicted(file: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """True and predicted classes (N,) of saved predictions; None where they cannot be read."""
     try:
-        with opened(file) as stored:
+        with opened_npz(file) as stored:
             labels, predictions = stored["labels"], stored["predictions"]
             rows = stored.get("rows")
     except FileNotFoundError:

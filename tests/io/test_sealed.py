@@ -15,7 +15,7 @@ import torch
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation import feature_cache
-from stars_bench.io import npz, sealed
+from stars_bench.io import npy, sealed
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import load_predictions, save_predictions
@@ -157,7 +157,7 @@ def test_a_sparse_file_of_a_terabyte_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_arrays_that_unpack_to_more_than_any_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npz, "SMALL", 1 << 20)
+    monkeypatch.setattr(npy, "SMALL", 1 << 20)
     np.savez_compressed(tmp_path / "bomb.npz", predictions=np.zeros(1 << 20, np.int64))
     with pytest.raises(StarsBenchError, match=r"bomb.npz: damaged \(it unpacks to 8,"):
         load_predictions(tmp_path / "bomb.npz")
