@@ -18,12 +18,13 @@ from stars_bench.data.clip_store import ClipPart
 from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.io.files import digest_json
-from stars_bench.io.source_code import qualified_name
+from stars_bench.io.source.closure import source_closure
 from stars_bench.protocols.episodes import Episodes
 from stars_bench.records.outcome import Outcome as Outcome  # a public path of before
 from stars_bench.training import distributed, memory
 from stars_bench.training.loop import Progress, autocast
-from stars_bench.training.stages import StageRun, code_digest
+from stars_bench.training.module_state import kinds
+from stars_bench.training.stages import StageRun
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Clips encoded at once: on a CPU fewer are faster, and take less memory."""
@@ -85,7 +86,8 @@ class Subject(Generic[ConfigT_co]):
         run, clips, names = self.run, self.train if part == "train" else self.test, self.names[part]
         depends_on = {
             "encoder": self.key,
-            "code": code_digest(qualified_name(type(self.encoder))),  # an older encoder may be loaded by newer code
+            # An older encoder may be loaded by newer code.
+            "code": source_closure(kinds(self.encoder), [__name__]).digest,
             "data": dict(self.data),
             "keep": keep,
             "precision": run.precision,

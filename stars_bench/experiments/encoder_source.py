@@ -14,9 +14,9 @@ from stars_bench.experiments import pretrained
 from stars_bench.experiments.plan import Plan
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
-from stars_bench.io.source_code import qualified_name
+from stars_bench.io.source.closure import is_typed, source_closure
 from stars_bench.training import distributed
-from stars_bench.training.stages import code_digest
+from stars_bench.training.module_state import digest_module, kinds
 
 
 def source_of(plan: Plan) -> EncoderSource:
@@ -45,7 +45,8 @@ def trained(run: SeedRun) -> TrainedEncoder:
     plan, start = run.plan, run.start
     loaded = None if start is None else pretrained.rebuild(start, run.store.num_joints).to(plan.device)
     context = {} if start is None else {"started_from": start.key}
-    fit = run.stage_run(plan.config, run.split.train, start=loaded, **context)
+    typed = [plan.method] if is_typed(plan.method.__module__) else []
+    fit = run.stage_run(plan.config, run.split.train, typed, start=loaded, **context)
     method = plan.method()
     encoder = method.fit(run.part(run.split.train, labelled=getattr(method, "needs_labels", False)), fit)
     if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
@@ -53,8 +54,17 @@ def trained(run: SeedRun) -> TrainedEncoder:
     distributed.take_weights_of_first(encoder)
     encoder = encoder.to(plan.device).requires_grad_(True)
     config = plan.config.model_dump(mode="json")
-    code = sorted({code_digest(qualified_name(type(part))) for part in (method, encoder)})
-    key = digest_json({"stages": fit.key, "method": plan.target, "config": config, "code": code})
+    code = source_closure([plan.method, *kinds(encoder)]).digest
+    parts = {"stages": fit.key, "method": plan.target, "config": config, "code": code}
+    if not fit.stages:
+        # Nobody knows what its values depend on, a file perhaps: they stand for themselves.
+        parts["values"] = distributed.from_first(lambda: digest_module(encoder))
+        if run.tell:
+            run.tell(
+                f"{plan.method.name}: fit trained nothing through run.train, so every command runs it again, and the "
+                "digest of its weights names its results"
+            )
+    key = digest_json(parts)
     facts = {
         "method": plan.target,
         "config": config,

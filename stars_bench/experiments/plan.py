@@ -20,6 +20,7 @@ from stars_bench.experiments import pretrained
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.request import Request
 from stars_bench.io.files import digest_json
+from stars_bench.io.source.closure import source_closure
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.splits import split_of
 from stars_bench.storage.shards import PreparedDataset, left_out, open_dataset, prepared_datasets
@@ -123,6 +124,7 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
     names = _evaluations(request, protocol, getattr(method, "evaluations", ()))
     targets = [registry.load("evaluations", name) for name in names]
     evaluations = {target.name: target for target in targets}
+    source_closure([method, *targets])  # refused now where it cannot be read; and what is edited later does not count
     _check_options(request, list(evaluations))
     dataset = find_dataset(request, protocol)
     device = choose_device(request.training.device)

@@ -17,7 +17,7 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from stars_bench.api import Split
+from stars_bench.api import Evaluation, Split
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.evaluation.subject import Subject
 from stars_bench.experiments.plan import Plan, device_name, to_toml
@@ -34,6 +34,7 @@ from stars_bench.io.files import (
     alone_in,
     code_state,
     digest_file,
+    digest_json,
     digest_lines,
     environment,
     path_part,
@@ -41,6 +42,7 @@ from stars_bench.io.files import (
     write_text,
 )
 from stars_bench.io.run_folder import RunFolder
+from stars_bench.io.source.closure import source_closure
 from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
 from stars_bench.records import store
@@ -59,8 +61,14 @@ from stars_bench.records.record import (
 )
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.loop import Progress, Tell
+from stars_bench.training.module_state import kinds
 from stars_bench.training.stage_result import StageResult
-from stars_bench.training.stages import StageRun
+from stars_bench.training.stages import SHARED, StageRun
+
+ROOTS = ("stars_bench.protocols.splits", "stars_bench.records.metrics", *SHARED)
+"""Modules that every result runs through, beside what its method and evaluation import."""
+DIGITS = 16
+"""Digits of a module's digest that a record keeps."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,13 @@ class TrainedEncoder:
         module: maps clips (B, 3, T, V, M) to features (B, `module.dim`); `module.frames` is its T.
         key: names it: a digest of all code, data and settings that its weights depend on.
         stages: what was trained for it, in order; empty where nothing was.
+        code: classes and functions that it consists of beside its modules' classes.
     """
 
     module: nn.Module
     key: str
     stages: Sequence[StageResult] = ()
+    code: Sequence[object] = ()
 
 
 EncoderSource = Callable[["SeedRun"], TrainedEncoder]
@@ -131,9 +141,10 @@ class SeedRun:
         weights = checkpoint.digest_tensors(encoder.module.state_dict())
         records = []
         for name, (evaluation, config) in self.plan.evaluations.items():
-            subject, method = self._subject(encoder, config), self._method_part(name, costs)
+            subject = self._subject(encoder, weights, evaluation, config)
+            method, code = self._method_part(name, costs), self._code_part(encoder, evaluation)
             for outcome in evaluation().run(subject):
-                keep = partial(self._keep, outcome, name, config, method, encoder.stages, weights)
+                keep = partial(self._keep, outcome, name, config, method, encoder.stages, weights, code)
                 records.append(distributed.from_first(keep))
         return records
 
@@ -169,9 +180,22 @@ class SeedRun:
         return data | {"kernels": kernels} if kernels else data
 
     def stage_run(
-        self, config: BaseModel, train: np.ndarray, start: nn.Module | None = None, **context: str
+        self,
+        config: BaseModel,
+        train: np.ndarray,
+        code: Sequence[object],
+        start: nn.Module | None = None,
+        **context: str,
     ) -> StageRun[BaseModel]:
-        """What a method or an evaluation trains its stages with; `context` is what they depend on beside the data."""
+        """Give a method or an evaluation what it trains its stages with.
+
+        Args:
+            config: its validated config.
+            train: numbers of the training clips.
+            code: classes and functions that its stages depend on beside their steps.
+            start: an encoder to start from. Default: None.
+            context: what its stages depend on beside data and code.
+        """
         options = self.plan.request.training
         data = dict(self.data) | {"train": digest_lines(self.names(train))}
         return StageRun(
@@ -189,19 +213,25 @@ class SeedRun:
             fit_batch=options.fit_batch,
             tell=self.tell,
             tensorboard=options.tensorboard,
+            code=code,
         )
 
-    def _subject(self, encoder: TrainedEncoder, config: BaseModel) -> Subject[BaseModel]:
+    def _subject(
+        self, encoder: TrainedEncoder, weights: str, evaluation: type[Evaluation[Any]], config: BaseModel
+    ) -> Subject[BaseModel]:
         """What an evaluation is given: labels of the bank or training part, none of the test part."""
         labelled, test = self.split.labelled, self.split.test
+        # Whatever its key promises, its results are those of these weights.
+        key = digest_json({"encoder": encoder.key, "weights": weights})
+        code = [evaluation, *encoder.code, *kinds(encoder.module)]
         return Subject(
             encoder=encoder.module,
             train=self.part(labelled, labelled=True),
             test=self.part(test, labelled=False),
             num_classes=len(self.plan.dataset.spec.classes),
-            run=self.stage_run(config, labelled, encoder=encoder.key, test=digest_lines(self.names(test))),
+            run=self.stage_run(config, labelled, code, encoder=key, test=digest_lines(self.names(test))),
             names={"train": self.names(labelled), "test": self.names(test)},
-            key=encoder.key,
+            key=key,
             data=self.data,
             test_classes=len(np.unique(self.labels(test))),
             draw_episodes=partial(draw_episodes, self.labels(labelled), self.labels(test)),
@@ -215,6 +245,7 @@ class SeedRun:
         method: MethodPart,
         stages: Sequence[StageResult],
         weights: str,
+        code: CodePart,
     ) -> Record:
         """Saves predictions, measures them and writes the record; an equal result that is already there stays."""
         evaluation = EvaluationPart(
@@ -237,7 +268,7 @@ class SeedRun:
             seed=self.seed,
             **measured(outcome, labels, len(plan.dataset.spec.classes)),
             stages=tuple(StagePart(**asdict(stage)) for stage in (*stages, *outcome.stages)),
-            code=CodePart(**code_state()),
+            code=code,
             environment=self._environment_part(),
             command=plan.request.command,
             started=self.started,
@@ -261,6 +292,12 @@ class SeedRun:
         if start is None or start.dataset in (None, self.plan.dataset.name) or self.split.bank is not None:
             return {}
         return {"from": start.dataset}
+
+    def _code_part(self, encoder: TrainedEncoder, evaluation: type[Evaluation[Any]]) -> CodePart:
+        definitions = [self.plan.method, evaluation, *encoder.code, *kinds(encoder.module)]
+        closure = source_closure(definitions, ROOTS)
+        modules = {name: digest[:DIGITS] for name, digest in closure.sources.items()}
+        return CodePart(**code_state(), modules=modules, distributions=closure.distributions)
 
     def _method_part(self, evaluation: str, costs: Mapping[str, int]) -> MethodPart:
         plan, start, preset = self.plan, self.start, self.plan.preset_name(evaluation)

@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -48,28 +47,6 @@ def digest_file(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def digest_source(*parts: str) -> str:
-    """SHA-256 (hex) of the package's own Python source below `parts` (files or folders relative to the package)."""
-    files = sorted(
-        file
-        for part in parts
-        for file in ([PACKAGE / part] if part.endswith(".py") else (PACKAGE / part).rglob("*.py"))
-    )
-    return digest_lines(f"{file.relative_to(PACKAGE).as_posix()} {digest_file(file)}" for file in files)
-
-
-@cache
-def digest_package(module: str) -> str:
-    """SHA-256 (hex) of the source of the package (or single file) that a module of that name belongs to."""
-    top = sys.modules[module.partition(".")[0]]
-    if folders := list(getattr(top, "__path__", ())):
-        files = sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
-    else:
-        files = [Path(top.__file__)] if top.__file__ else []  # none: typed into an interpreter
-    return digest_lines(f"{file.name} {digest_file(file)}" for file in files)
 
 
 def path_part(name: str) -> str:

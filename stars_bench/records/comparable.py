@@ -62,7 +62,17 @@ def apart(records: Sequence[Record]) -> list[tuple[list[int], list[str]]]:
 
 def to_know(first: Record, second: Record) -> list[str]:
     """What else differs between comparable numbers, and may account for a part of the difference."""
-    return list(_differing(_circumstances(first), _circumstances(second)))
+    names = differing_names([first.code.modules or {}, second.code.modules or {}])
+    return [
+        *_differing(_circumstances(first), _circumstances(second)),
+        *([f"code of {', '.join(names)}"] if names else []),
+    ]
+
+
+def differing_names(values: Sequence[Mapping[str, str]]) -> list[str]:
+    """Names that all mappings have, and not all with the same value."""
+    common = set(values[0]).intersection(*values[1:]) if values else set()
+    return sorted(name for name in common if len({one[name] for one in values}) > 1)
 
 
 def _measured(record: Record) -> dict[str, Any]:

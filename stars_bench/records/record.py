@@ -173,7 +173,8 @@ class StagePart(_Part):
     """One stage of training: its cache key, what it cost, and the checkpoint that it left.
 
     Seconds and peak bytes (the largest of the processes') are those of so many processes and micro-batches, which
-    decide nothing else.
+    decide nothing else. `code` and `state`: digests of the source that it depends on, and of its module's tensors when
+    training began; None before schema 6.
     """
 
     name: str
@@ -185,14 +186,28 @@ class StagePart(_Part):
     reused: bool
     processes: int = Field(default=1, ge=1)
     micro_batches: int = Field(default=1, ge=1)
+    code: str | None = None
+    state: str | None = None
 
 
 class CodePart(_Part):
-    """The code that ran, as `io.files.code_state` gives it. Outside a checkout commit and dirty are None."""
+    """The code that ran: version and commit as `io.files.code_state` gives them, and the source that the result used.
+
+    Outside a checkout commit and dirty are None. `modules`: first digits of the SHA-256 of each module, the user's and
+    ours, or of a definition that was typed (`module:name`). `distributions`: versions of the installed packages that
+    these import. Both None before schema 6.
+    """
 
     version: str
     commit: str | None
     dirty: bool | None
+    modules: dict[str, str] | None = None
+    distributions: dict[str, str] | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """Digest of the source that the result used; None where the record does not have it."""
+        return None if self.modules is None else digest_json(self.modules)
 
 
 class EnvironmentPart(_Part):

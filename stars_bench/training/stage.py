@@ -55,11 +55,16 @@ class Stage:
         return self.samples // self.batch_size
 
     @property
-    def sources(self) -> list[str]:
-        """`module:function` of the code that computes a step and of the hooks."""
+    def parts(self) -> list[Callable[..., object]]:
+        """The functions that compute a step and the learning rate, and the hooks."""
         parts: tuple[Callable[..., object], ...] = self.step.parts if isinstance(self.step, SplitStep) else (self.step,)
-        hooks = [hook for hook in (self.after_step, self.after_epoch) if hook is not None]
-        named = [part if hasattr(part, "__qualname__") else type(part) for part in (*parts, *hooks)]
+        hooks = (self.after_step, self.after_epoch, self.lr_factor)
+        return [*parts, *(hook for hook in hooks if hook is not None)]
+
+    @property
+    def sources(self) -> list[str]:
+        """`module:function` of each of the parts."""
+        named = [part if hasattr(part, "__qualname__") else type(part) for part in self.parts]
         return [f"{part.__module__}:{part.__qualname__}" for part in named]
 
 

@@ -19,6 +19,8 @@ class StageResult:
         reused: whether it was finished before, by this run or another.
         processes: how many processes trained it.
         micro_batches: into how many parts its batches were cut.
+        code: digest of the source that it depends on.
+        state: digest of its module's tensors when training began.
     """
 
     name: str
@@ -30,3 +32,5 @@ class StageResult:
     reused: bool
     processes: int = 1
     micro_batches: int = 1
+    code: str | None = None
+    state: str | None = None

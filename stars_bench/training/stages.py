@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Generic
@@ -11,29 +12,19 @@ import torch
 from torch import nn
 
 from stars_bench.api import ConfigT_co
-from stars_bench.io.files import digest_file, digest_json, digest_package, digest_source, write_text
+from stars_bench.data.clip_store import ClipPart
+from stars_bench.io.files import digest_file, digest_json, write_text
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.io.sealed import Damaged, json_lines, keep_away, read_json_lines
-from stars_bench.io.source_code import is_typed, typed_source
+from stars_bench.io.source.closure import source_closure
 from stars_bench.training import checkpoint, distributed
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
+from stars_bench.training.module_state import kinds
 from stars_bench.training.stage_result import StageResult
 from stars_bench.training.tensorboard import Board
 
-CODE_PARTS = ("data", "models", "training", "evaluation")
-"""The parts of the package whose source decides what a stage computes."""
-
-
-def code_digest(name: str) -> str:
-    """Digest of all code that decides what `module:name` computes: ours, and a plug-in's package.
-
-    Of code that was typed into a notebook, the definition and what it uses count.
-    """
-    module, _, qualname = name.partition(":")
-    ours = digest_source(*CODE_PARTS)
-    if module.partition(".")[0] == "stars_bench":
-        return ours
-    return digest_json([ours, typed_source(module, qualname) if is_typed(module) else digest_package(module)])
+SHARED = (__name__, ClipPart.__module__)
+"""Modules that every stage runs through, whatever its step is: the loop, and the clips that it is given."""
 
 
 class StageRun(Generic[ConfigT_co]):
@@ -55,6 +46,8 @@ class StageRun(Generic[ConfigT_co]):
         tell: called with where a stage resumes; default None.
         fit_batch: as `train` has it; decides nothing; default no.
         tensorboard: whether event files are written beside the log; default no.
+        code: classes and functions that every stage depends on, such as the evaluation; default none. Beside these it
+            depends on its step, its module and the code that calls `train`, so that methods can share a stage.
     """
 
     def __init__(
@@ -73,11 +66,12 @@ class StageRun(Generic[ConfigT_co]):
         tell: Tell | None = None,
         fit_batch: bool = False,
         tensorboard: bool = False,
+        code: Sequence[object] = (),
     ) -> None:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
         self.start, self.micro_batches, self.fit_batch, self.tell = start, micro_batches, fit_batch, tell
         self.folder, self.reuse = RunFolder(folder), reuse
-        self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
+        self.checkpoint_seconds, self.progress, self.code = checkpoint_seconds, progress, code
         self.tensorboard = tensorboard and distributed.is_first()
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
         self.stages: list[StageResult] = []
@@ -85,19 +79,20 @@ class StageRun(Generic[ConfigT_co]):
 
     def train(self, stage: Stage) -> None:
         """Trains a stage to its end; its module then holds the result."""
+        caller = str(sys._getframe(1).f_globals["__name__"])
         with Board(self.folder, stage.name) if self.tensorboard else nullcontext() as board:
-            self._run(stage, board)
+            self._run(stage, caller, board)
         # What follows draws the same numbers whether the stage was trained or taken over.
         seed_step(self.seed, stage.name, "end")
 
-    def _run(self, stage: Stage, board: Board | None) -> None:
-        self.key = self._stage_key(stage)
+    def _run(self, stage: Stage, caller: str, board: Board | None) -> None:
+        self.key, depends_on = distributed.from_first(lambda: self._stage_key(stage, caller))
         file = self.folder.stage_file(stage.name, self.key)
         found, state = distributed.from_first(lambda: self._finished(stage, file)) or (None, None)
         if state is None:
             at = self._train(stage, file, board)
             peak_bytes = distributed.largest(at.peak_bytes) or None
-            state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes))
+            state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes, depends_on))
         elif self.tell:
             self.tell(f"{stage.name}: was finished before, {found}")
         stage.module.load_state_dict(state["module"])
@@ -112,23 +107,27 @@ class StageRun(Generic[ConfigT_co]):
                 reused=found is not None,
                 processes=state["processes"],
                 micro_batches=state["micro_batches"],
+                code=depends_on["code"],
+                state=depends_on["state"],
             )
         )
         self._log(state["log"], board)
 
-    def _stage_key(self, stage: Stage) -> str:
+    def _stage_key(self, stage: Stage, caller: str) -> tuple[str, dict[str, Any]]:
+        """The key of a stage that is about to be trained, and what it is the digest of."""
         groups = [{k: v for k, v in group.items() if k != "params"} for group in stage.optimizer.param_groups]
-        return digest_json(
-            {
-                "parent": self.key,
-                "name": stage.name,
-                "config": dict(stage.config),
-                "loop": [stage.samples, stage.epochs, stage.batch_size, stage.gradient_scale, stage.clip_each],
-                "optimizer": [type(stage.optimizer).__name__, groups],
-                "step": stage.sources,
-                "code": [code_digest(source) for source in stage.sources],
-            }
-        )
+        depends_on = {
+            "parent": self.key,
+            "name": stage.name,
+            "config": dict(stage.config),
+            "loop": [stage.samples, stage.epochs, stage.batch_size, stage.gradient_scale, stage.clip_each],
+            "optimizer": [type(stage.optimizer).__name__, groups],
+            "step": stage.sources,
+            "code": source_closure([*self.code, *stage.parts, *kinds(stage.module)], [caller, *SHARED]).digest,
+            # Whatever way weights came into the module: they may be from a file that no setting names.
+            "state": checkpoint.digest_tensors(stage.module.state_dict()),
+        }
+        return digest_json(depends_on), depends_on
 
     def _finished(self, stage: Stage, file: Path) -> tuple[Path, dict[str, Any]] | None:
         """A file of the stage, of this run or another, and what is in it."""
@@ -171,7 +170,9 @@ class StageRun(Generic[ConfigT_co]):
             tell=self.tell,
         )
 
-    def _keep(self, stage: Stage, file: Path, at: Position, peak_bytes: int | None) -> dict[str, Any]:
+    def _keep(
+        self, stage: Stage, file: Path, at: Position, peak_bytes: int | None, depends_on: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Saves a finished stage; returns what was saved."""
         state = {
             "module": {name: value.cpu() for name, value in stage.module.state_dict().items()},
@@ -183,6 +184,8 @@ class StageRun(Generic[ConfigT_co]):
             "processes": distributed.world_size(),
             "micro_batches": at.micro_batches,
             "log": at.log,
+            "code": depends_on["code"],
+            "state": depends_on["state"],
         }
         checkpoint.save(file, state)
         checkpoint.unfinished(file).unlink(missing_ok=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from stars_bench.records.record import Record
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.report.table import BEST, SECOND
+from tests.report.results.test_collect import INIT
 
 MakeRecord = Callable[..., Record]
 
@@ -27,3 +31,26 @@ def test_a_result_that_saw_the_test_part_has_no_rank_even_where_it_equals_the_be
     ]
     (table,) = Leaderboard.of(records, published="none").tables
     assert [row.cells[1].rank for row in table.measured] == [0, BEST, SECOND]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"evaluation__checkpoint_rule": "best-on-test (as published)"},
+        {"init": INIT | {"test_clips_seen": 1}},
+        {"init": INIT | {"test_clips_seen": None}},
+        {"init": INIT | {"novel_classes": 20, "novel_classes_seen": 1}},
+    ],
+)
+def test_a_result_that_may_have_seen_what_it_was_tested_on_is_marked_and_never_the_best(
+    make_record: MakeRecord, seen: dict[str, Any]
+) -> None:
+    records = [
+        make_record(60.0, method__name="untrained"),
+        make_record(50.0, method__name="mamp"),
+        make_record(90.0, method__name="stars", **seen),
+    ]
+    (table,) = Leaderboard.of(records, published="none").tables
+    assert [row.cells[1].rank for row in table.measured] == [BEST, SECOND, 0]
+    assert table.measured[-1].signs + table.measured[-1].cells[1].signs
+    assert table.marks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,13 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.seed_run import SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
-from stars_bench.io.source_code import Definition, is_plain, qualified_name, source_closure
+from stars_bench.io.source.closure import Definition, is_plain, qualified_name, source_closure
 from stars_bench.storage.shards import PreparedDataset
 from stars_bench.training import checkpoint
+from stars_bench.training.module_state import own_values
 
 PROBED = 2
 """Clips of the training part that an encoder is tried on before anything is written."""
-UNTOLD = {"training", "T_destination"}
-"""Attributes of modules that say nothing of what they compute in evaluation mode."""
 
 
 class CallableEncoder(nn.Module):
@@ -62,12 +61,14 @@ class GivenEncoder:
         name: how its rows are called.
         target: `module:Class` of what was handed over.
         config: what tells it from others.
+        definitions: the classes and functions that it consists of.
     """
 
     module: nn.Module
     name: str
     target: str
     config: GivenConfig
+    definitions: Sequence[Definition]
 
     @property
     def key(self) -> str:
@@ -102,7 +103,7 @@ class GivenEncoder:
 
     def source(self, run: SeedRun) -> TrainedEncoder:
         """Give a copy to a seed: an `EncoderSource`."""
-        return TrainedEncoder(copy.deepcopy(self.module).to(run.plan.device), self.key)
+        return TrainedEncoder(copy.deepcopy(self.module).to(run.plan.device), self.key, code=self.definitions)
 
     def probe(self, dataset: PreparedDataset, rows: np.ndarray, stream: str, device: torch.device) -> None:
         """Extract features of a few training clips, and keep their width in the module's `dim`.
@@ -156,12 +157,13 @@ def given(encoder: nn.Module | Encoder | Callable[[Tensor], Tensor], name: str, 
     kind = function if isinstance(function, FunctionType) else type(encoder)
     target = qualified_name(kind)
     weights, definitions = _identity(encoder, target)
-    code = digest_json([source_closure(definitions), sorted(map(qualified_name, definitions))])
+    code = digest_json([source_closure(definitions).of_user, sorted(map(qualified_name, definitions))])
     module = _copied(encoder, target) if isinstance(encoder, nn.Module) else CallableEncoder(encoder)
     if not isinstance(encoder, nn.Module) and hasattr(encoder, "dim"):
         setattr(module, "dim", encoder.dim)  # noqa: B010 - a module's attributes are tensors to a type checker
     setattr(module, "frames", length)  # noqa: B010 - a module's attributes are tensors to a type checker
-    return GivenEncoder(module.eval(), name, target, GivenConfig(frames=length, weights=weights[:16], code=code[:16]))
+    config = GivenConfig(frames=length, weights=weights[:16], code=code[:16])
+    return GivenEncoder(module.eval(), name, target, config, definitions)
 
 
 def _no_fit(self: object, clips: object, run: object) -> None:  # noqa: ARG001 - what the contract asks for
@@ -234,10 +236,7 @@ def _held_by_module(module: nn.Module, place: str) -> Iterator[tuple[str, Any]]:
         yield name, type(part)
         if isinstance(part, torch.jit.ScriptModule):
             yield name, part.code
-        own = vars(part)
-        values = {**part._parameters, **part._buffers}
-        values |= {key: value for key, value in own.items() if key not in UNTOLD and not key.startswith("_")}
-        for key, value in values.items():
+        for key, value in own_values(part):
             if isinstance(value, (Tensor, np.ndarray, FunctionType, MethodType)) or is_plain(value):
                 yield from _held(value, f"{name}.{key}")
 

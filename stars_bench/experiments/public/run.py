@@ -29,7 +29,7 @@ from stars_bench.experiments.runner import run_plan
 from stars_bench.experiments.seed_run import EncoderSource
 from stars_bench.io.default_folders import data_folder, runs_folder
 from stars_bench.io.run_folder import RunFolder
-from stars_bench.io.source_code import qualified_name
+from stars_bench.io.source.closure import qualified_name
 from stars_bench.records.store import StoredRecord
 from stars_bench.training import distributed, memory
 from stars_bench.training.loop import Progress, Tell

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from stars_bench.records import mixtures
 from stars_bench.records.aggregate import estimate
 from stars_bench.records.published import matching
 from stars_bench.records.store import StoredRecord
 from stars_bench.report.results.entries import Entry, entries, newest
 from stars_bench.report.results.labels import labels
-from stars_bench.report.results.notes import notes
+from stars_bench.report.results.notes import AVERAGED, notes
 from stars_bench.report.results.published import ALL, NONE, OWN, published_beside, why_none
 from stars_bench.report.results.result import (
     Benchmark,
@@ -82,8 +83,14 @@ def _row(benchmark: Benchmark, columns: Sequence[Measure], entry: Entry, label: 
                 label,
                 first.method.preset,
                 {name: estimate(same) for name, same in by_name.items()},
-                tuple(dict.fromkeys([*shared, *(mark for one in seeds for mark in one.record.marks)])),
+                tuple(dict.fromkeys([*shared, *(mark for one in seeds for mark in one.record.marks), *_mixed(seeds)])),
                 tuple(seeds),
             )
         )
     return found
+
+
+def _mixed(seeds: Sequence[StoredRecord]) -> list[str]:
+    """The mark of a mean over what should not be mixed."""
+    facts = [one.fact for one in mixtures.of_cell([one.record for one in seeds])]
+    return [f"{AVERAGED} {', '.join(facts)}"] if facts else []

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stars_bench.records import comparable
+from stars_bench.records import comparable, mixtures
 from stars_bench.report.results.entries import Entry
 from stars_bench.report.results.labels import differing, setting, value_of
 from stars_bench.report.results.result import group_by
 
 MOST_IN_A_NOTE = 4
+AVERAGED = "averaged over different"
 
 
 def notes(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
@@ -33,16 +34,19 @@ def _differences(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[
 
 
 def _mixtures(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
-    """For every row whose seeds were run by different code or on different devices: which."""
+    """For every row whose numbers come from different code, devices, kernels or weights: which seeds from which."""
     found = []
     for entry in entries:
-        facts = {
-            "code": {f"{r.code.version} {(r.code.commit or '')[:10]}".strip() for r in entry.records},
-            "devices": {record.environment.device for record in entry.records},
-        }
-        mixed = [f"{name} ({', '.join(sorted(values))})" for name, values in facts.items() if len(values) > 1]
-        if mixed:
-            found.append(f"{labels[entry]}: its results come from different {' and '.join(mixed)}.")
+        cells = {title: mixtures.of_cell([one.record for one in seeds]) for title, seeds in entry.variants.items()}
+        told = group_by(((title, str(one)) for title, mixed in cells.items() for one in mixed), lambda pair: pair[1])
+        for text, pairs in told.items():
+            where = (
+                labels[entry]
+                if len(pairs) == len(cells)
+                else f"{labels[entry]}, {', '.join(title for title, _ in pairs)}"
+            )
+            found.append(f"{where}: {AVERAGED} {text}.")
+        found += [f"{labels[entry]}: its columns stand for different {one}." for one in mixtures.of_row(entry.records)]
     return found
 
 

@@ -298,3 +298,29 @@ def test_validation_parts_drawn_by_the_seed_are_averaged(make_record: MakeRecord
     ]
     (result,) = collected(records).measured
     assert (result.main.n, result.main.clips) == (3, 60)
+
+
+def test_seeds_of_different_code_and_devices_are_averaged_with_a_mark_and_a_note(make_record: MakeRecord) -> None:
+    linear = {"evaluation__name": "linear", "evaluation__settings": {}}
+    other = {"code__version": "0.2.0", "environment__device": "NVIDIA H200"}
+    records = [make_record(), make_record(seed=1, **other), make_record(**linear)]
+    (table,) = arranged(records, published="none")
+    (row,) = table.measured
+    knn, lin = row.cells[1:]
+    assert (row.signs, knn.signs, lin.signs) == ("", "*", "")
+    assert table.marks == (("*", "averaged over different code, devices"),)
+    assert table.notes == (
+        "stars, k-NN k=1: averaged over different code (seed 0: 0.1.0; seed 1: 0.2.0).",
+        "stars, k-NN k=1: averaged over different devices (seed 0: cpu; seed 1: NVIDIA H200).",
+    )
+    (table,) = arranged([*records, make_record(seed=1, **other, **linear)], published="none")
+    assert table.notes[0] == "stars: averaged over different code (seed 0: 0.1.0; seed 1: 0.2.0)."
+    assert table.measured[0].signs == "*"
+
+
+def test_columns_of_different_weights_are_told(make_record: MakeRecord) -> None:
+    linear = {"evaluation__name": "linear", "evaluation__settings": {}}
+    records = [make_record(weights="aaaa"), make_record(weights="bbbb", **linear)]
+    assert notes(collected(records, published="none")) == [
+        "stars: its columns stand for different weights of seed 0 (knn: aaaa; linear: bbbb)."
+    ]
