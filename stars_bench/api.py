@@ -118,15 +118,15 @@ class Citation:
     """A publication, as a bibliography lists it: plain Unicode text, no LaTeX.
 
     Args:
-        key: Of the BibTeX entry: letters, digits and `:.+_-`, such as `mehraban2024stars`.
+        key: Key of the BibTeX entry: letters, digits and `:.+_-`, such as `mehraban2024stars`.
         title: The title as printed.
-        authors: All of them as BibTeX joins them: `Family, Given and Family, Given`. Default: none.
+        authors: All authors as BibTeX joins them: `Family, Given and Family, Given`. Default: none.
         venue: Conference or journal in its usual short form. Default: none.
-        year: Of the publication. Default: none.
+        year: Year of the publication. Default: none.
         kind: The type of the BibTeX entry. Default: a paper at a conference.
         arxiv: Number on arXiv, such as `2407.10935`. Default: none.
-        doi: Default: none.
-        url: Default: none.
+        doi: DOI, without `https://doi.org/`. Default: none.
+        url: Web address. Default: none.
 
     Raises:
         ValueError: The key is not one, the title is empty, or a text has more than one line.
@@ -152,7 +152,7 @@ class Citation:
                 raise ValueError(f"the {name} of the citation {self.key} must be one line")
 
     def __str__(self) -> str:
-        """The publication in one line: `A. Shahroudy, J. Liu: Title. CVPR 2016. arXiv:1604.02808`."""
+        """Return the publication in one line: `A. Shahroudy, J. Liu: Title. CVPR 2016. arXiv:1604.02808`."""
         people = [_short(person) for person in self.authors.split(" and ") if person]
         title = f"{', '.join(people)}: {self.title}" if people else self.title
         place = " ".join(str(part) for part in (self.venue, self.year) if part)
@@ -161,7 +161,7 @@ class Citation:
 
 
 def _short(person: str) -> str:
-    """`Rajabi, Mohammad Javad` as `M. J. Rajabi`; names in one piece as they are."""
+    """Shorten a name: `Rajabi, Mohammad Javad` to `M. J. Rajabi`; a name in one piece stays as it is."""
     family, _, given = person.partition(", ")
     initials = ["-".join(f"{part[0]}." for part in name.split("-") if part) for name in given.split()]
     return " ".join([*initials, family])
@@ -182,7 +182,7 @@ class TrainingTime:
     source: str
 
     def __str__(self) -> str:
-        """The time in one line: `20.5 h on an RTX 4090 (reported ...)`."""
+        """Return the time in one line: `20.5 h on an RTX 4090 (reported ...)`."""
         time = f"{self.hours:g} h" if self.hours >= 1 else f"{60 * self.hours:.0f} min"
         return f"{time} on {self.hardware} ({self.source})"
 
@@ -200,7 +200,7 @@ class Cost:
     times: tuple[TrainingTime, ...] = ()
 
     def __str__(self) -> str:
-        """The work, then the times."""
+        """Return the work, then the times."""
         return " ".join([self.work, *(f"{time}." for time in self.times)])
 
 
@@ -209,7 +209,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Joint layout: names, the parent of each joint (0-based; the root is its own parent), and the centre joint."""
+    """A joint layout: names, parents and centre of the joints.
+
+    Args:
+        name: Name of the layout, such as `kinect-v2`.
+        joints: Names of the V joints, in the order of the coordinates.
+        parents: (V,) 0-based parent of each joint; the root is its own parent.
+        centre: 0-based joint that cleaning puts at the origin.
+    """
 
     name: str
     joints: tuple[str, ...]
@@ -219,14 +226,19 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class Source:
-    """One piece of raw input: a file, or a member of an archive read in place."""
+    """One piece of raw input: a file, or a member of an archive that is read in place.
+
+    Args:
+        path: The file or the archive.
+        member: Name of the member in the archive. Default: None, `path` is the file itself.
+    """
 
     path: Path
     member: str | None = None
 
     @property
     def stem(self) -> str:
-        """File name without folder and suffix: for NTU the clip's name."""
+        """The file name without folder and suffix; for NTU RGB+D this is the clip's name."""
         return Path(self.member if self.member is not None else self.path).stem
 
     def __str__(self) -> str:
@@ -235,7 +247,16 @@ class Source:
 
 @dataclass(frozen=True)
 class RawItem:
-    """One unit of conversion: the sources that are read together (an NTU file; a PKU-MMD video and its labels)."""
+    """One unit of conversion: the sources that are read together.
+
+    An NTU RGB+D file is one item. A PKU-MMD video and its label file are one item.
+
+    Args:
+        name: Name of the item, unique in the dataset.
+        sources: The files by role, such as `skeleton` and `label`.
+        facts: What `find` knows of the item from elsewhere (its path, a table). A change converts the item again.
+            Default: none.
+    """
 
     name: str
     sources: Mapping[str, Source]
@@ -245,7 +266,19 @@ class RawItem:
 
 @dataclass(frozen=True)
 class Clip:
-    """One cleaned clip: bodies (M, F, V, 3) float32 in metres, M in {1, 2}, and its metadata."""
+    """One cleaned clip and its metadata.
+
+    Args:
+        name: Name of the clip, unique in the dataset.
+        label: 0-based class.
+        subject: Number of the performer; 0 where it is unknown.
+        camera: Number of the camera; 0 where it is unknown.
+        setup: Number of the setup; 0 where it is unknown.
+        replication: Number of the replication; 0 where it is unknown.
+        bodies: (M, F, V, 3) float32, metres, with M in {1, 2} and F the clip's own number of frames.
+        source_digest: Checksum of the raw files that the clip comes from.
+        log: What cleaning did: counts by rule. Default: nothing.
+    """
 
     name: str
     label: int  # 0-based
@@ -259,7 +292,16 @@ class Clip:
 
 
 class NameFacts(NamedTuple):
-    """What the name of a clip says. `label` (0-based) is None where the name does not say it (PKU-MMD)."""
+    """What the name of a clip says.
+
+    Args:
+        item: The raw file or video that the clip comes from.
+        subject: Number of the performer. Default: 0, unknown.
+        camera: Number of the camera. Default: 0, unknown.
+        setup: Number of the setup. Default: 0, unknown.
+        replication: Number of the replication. Default: 0, unknown.
+        label: 0-based class. Default: None, the name does not say it (PKU-MMD).
+    """
 
     item: str  # the raw file or video that the clip is of
     subject: int = 0
@@ -271,7 +313,15 @@ class NameFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class SetAside:
-    """A clip that was not converted: where the fault lies and what it is, in one line."""
+    """A clip that was not converted, and the reason.
+
+    Args:
+        name: Name of the clip.
+        where: File, and line where there is one.
+        reason: What is wrong, in one line.
+        kind: `fault`: the user's file is wrong. `missing-list`: the dataset's authors list it as missing. `empty`: it
+            holds no body. `errata`: it is a known error of the dataset. Default: `fault`.
+    """
 
     name: str
     where: str  # file, and line where there is one
@@ -281,7 +331,15 @@ class SetAside:
 
 @dataclass(frozen=True)
 class Found:
-    """What a dataset's `find` saw in the raw folders: items to convert, things set aside at once, official splits."""
+    """What a dataset's `find` saw in the raw folders.
+
+    Args:
+        items: The items to convert.
+        set_aside: Clips that are known not to be usable before anything is read. Default: none.
+        official_splits: {protocol: {"train": [video, ...], "test": [...]}}, for a dataset that ships its splits as
+            files. Default: none.
+        ignored: How many files are not of this dataset, by reason; this is not a fault. Default: none.
+    """
 
     items: Sequence[RawItem]
     set_aside: Sequence[SetAside] = ()
@@ -293,7 +351,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Profile:
-    """One way of cleaning. `parameters` is everything that decides the output; it is stored in every shard."""
+    """One way of cleaning.
+
+    Args:
+        name: Name of the profile, which is also the name of its folder.
+        summary: What the profile does, in one line.
+        parameters: Everything that decides the output. It is stored in every shard.
+        absent_body: What stands for a second body that is not there: zeros, or a copy of the first body.
+    """
 
     name: str
     summary: str
@@ -303,7 +368,32 @@ class Profile:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A dataset: how its raw files are found and turned into clips, what it consists of, and whom to cite."""
+    """A dataset: how its raw files become clips, what it consists of, and whom to cite.
+
+    Args:
+        name: Name on the command line, such as `ntu60`.
+        title: Name in print, such as `NTU RGB+D 60`.
+        classes: Names of the classes, by label.
+        skeleton: Joint layout of the clips.
+        profiles: Ways of cleaning, by name.
+        default_profile: Name of the profile that is used unless another one is asked for.
+        find: Finds the raw items. It is called with (paths, on_duplicate=, scratch=, progress=).
+        convert: Converts an item and the bytes of its sources, under a profile, to clips.
+        expected_clips: Number of clips of the complete dataset; None where it is unknown.
+        where: How to get the raw files and where to put them, in one line.
+        licence: Terms of use, in one line.
+        citation: The publication to cite.
+        expected_names: Returns the names of all clips of the complete dataset. Default: None, they are unknown.
+        read_name: Reads a clip's name; raises ValueError for a name that is not of this dataset. Imported files need
+            it, since they hold names only. Default: None, names say nothing.
+        ships_splits: Whether files of the dataset, and not the clips' names, define the train/test splits. Default:
+            False.
+        frame_rate: Frames a second. Default: 30.
+        generate: Returns items without raw files, from which `convert` makes the given number of clips (None: its own
+            number). Default: None, the dataset has raw files.
+        description: Text of the TOML file that describes the dataset; it is stored beside the prepared data. Default:
+            None, the dataset is defined in Python.
+    """
 
     name: str
     title: str
@@ -332,11 +422,13 @@ class DatasetSpec:
 
 @dataclass(frozen=True)
 class Split:
-    """Who trains and who tests: int64 row numbers of the clip table, ascending.
+    """A train/test split: int64 row numbers of the clip table, ascending.
 
     Args:
-        train: clips that a method may learn from. test: clips that are asked (the queries). bank: labelled clips that
-        evaluations compare with or train on, where these are not the training clips (novel classes); None: `train`.
+        train: Clips that a method may learn from.
+        test: Clips to predict (the queries).
+        bank: Labelled clips that evaluations compare with or train on, where these are not the training clips (novel
+            classes). Default: None, the training clips.
     """
 
     train: np.ndarray
@@ -345,7 +437,7 @@ class Split:
 
     @property
     def labelled(self) -> np.ndarray:
-        """The clips whose labels evaluations are given."""
+        """The clips whose labels evaluations get: `bank`, or `train` where there is no bank."""
         return self.train if self.bank is None else self.bank
 
 
@@ -354,9 +446,17 @@ class ProtocolSpec:
     """A protocol: one function from the clip table to a Split, and the counts it must give on complete datasets.
 
     Args:
-        split: takes the clip table, and a config where the protocol has settings (`Config`, a pydantic model, changed
-        by `--set protocol.key=value`). expected, expected_bank: clips of (train, test) and of the bank by dataset, when
-        complete. evaluations: what `--eval all` runs. source: the paper or program whose rule it is, in one line.
+        name: Name on the command line, such as `xsub`.
+        title: Name in print, such as `x-sub`.
+        rule: The rule, in one line.
+        datasets: Names of the datasets that it is defined for.
+        split: Takes the clip table, and the config where `Config` is set; returns the Split.
+        expected: Numbers of (training, test) clips by dataset, when the dataset is complete.
+        expected_bank: Number of bank clips by dataset, when the dataset is complete. Default: none.
+        evaluations: What `--eval all` runs. Default: knn, linear, finetune, semi and clusters.
+        Config: The pydantic model of the settings, which `--set protocol.key=value` changes. Default: None, no
+            settings.
+        source: The paper or program that defines the rule, in one line. Default: empty.
     """
 
     name: str
@@ -378,53 +478,82 @@ class ProtocolSpec:
 class Encoder(Protocol):
     """An nn.Module that maps clips (B, 3, T, V, M) to features (B, dim).
 
-    Optional: `tokens(x)` (B, M, S, V, D) for fine-tuning heads that work on tokens, `layer_of(parameter_name)` for
-    layer-wise decay, `classify(x)` (B, classes) of an encoder that has learnt to classify, `set_drop_path(rate)`.
-    `frames` is the T that it was built for.
+    Optional methods: `tokens(x)` returns (B, M, S, V, D) for fine-tuning heads that work on tokens;
+    `layer_of(parameter_name)` returns a layer number for layer-wise decay; `classify(x)` returns logits (B, classes) of
+    an encoder that has learnt to classify; `set_drop_path(rate)` sets stochastic depth.
+
+    Attributes:
+        dim: Width of the features.
+        frames: T, the number of frames that the encoder takes.
     """
 
     dim: int
     frames: int
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor: ...
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Return features (B, dim) of clips (B, 3, T, V, M) float32, metres."""
 
 
 class TrainingClips(Protocol):
-    """The training part, as a method sees it: no test clip is in it, labels only for methods with `needs_labels`.
+    """The training part as a method sees it: no test clip is in it, and labels only for methods with `needs_labels`.
 
-    `rows` number the clips of the part, 0 .. len - 1; `ids` (N,) int64 are their numbers in the whole dataset.
+    `rows` are the numbers of clips in the part, from 0 to len - 1.
+
+    Attributes:
+        num_joints: V, the number of joints.
+        num_classes: Number of classes of the dataset.
+        ids: (N,) int64 numbers of the clips in the whole dataset.
     """
 
     num_joints: int
     num_classes: int
     ids: torch.Tensor
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Return the number of clips."""
 
     @property
     def skeleton(self) -> Skeleton:
-        """The joint layout: names, parents, centre joint."""
+        """The joint layout: names, parents and centre joint."""
         ...
 
     @property
     def labels(self) -> torch.Tensor:
-        """(N,) int64 classes; refused unless the method says `needs_labels = True`."""
+        """The classes (N,) int64; refused unless the method says `needs_labels = True`."""
         ...
 
     def whole(self, rows: torch.Tensor, frames: int, keep: float = 1.0) -> torch.Tensor:
-        """Centre crop that keeps the fraction `keep`, resized: (B, 3, frames, V, 2)."""
+        """Return centre crops of clips, resized.
+
+        Args:
+            rows: (B,) int64 numbers of clips in the part.
+            frames: T of the result.
+            keep: Share of each clip's frames that is kept, from 0 to 1. Default: 1.
+
+        Returns:
+            (B, 3, frames, V, 2) float32, metres.
+        """
         ...
 
     def cropped(self, rows: torch.Tensor, frames: int, max_angle: float = 0.3) -> torch.Tensor:
-        """Random crop, resized, turned at random (the training clip of stage 1): (B, 3, frames, V, 2)."""
+        """Return random crops of clips, resized and rotated at random: the training clips of stage 1.
+
+        Args:
+            rows: (B,) int64 numbers of clips in the part.
+            frames: T of the result.
+            max_angle: Largest rotation about each axis, in radians. Default: 0.3.
+
+        Returns:
+            (B, 3, frames, V, 2) float32, metres.
+        """
         ...
 
 
 class Run(Protocol[ConfigT_co]):
-    """What a method is given beside the clips: `Run[MyConfig]` has a `config` of that type.
+    """What a method gets beside the clips; `Run[MyConfig]` has a `config` of that type.
 
-    Random numbers come from torch's global generators, which `train` seeds before every step: a run that was
-    interrupted draws the same numbers as one that was not.
+    Random numbers come from torch's global generators, which `train` seeds before every step. A resumed run therefore
+    draws the same numbers as a run that was never interrupted.
     """
 
     @property
@@ -439,30 +568,40 @@ class Run(Protocol[ConfigT_co]):
 
     @property
     def device(self) -> torch.device:
-        """Where the clips are, and where the method's modules belong."""
+        """The device that holds the clips, and that the method's modules must be moved to."""
         ...
 
     @property
     def start(self) -> torch.nn.Module | None:
-        """An encoder to start from (`--init`), of one of the methods that the method names in `starts_from`."""
+        """The encoder to start from (`--init`), of one of the methods in `starts_from`; None without one."""
         ...
 
     def train(self, stage: Stage) -> None:
-        """Train a stage to its end, going on from its last checkpoint; `stage.module` then holds the result."""
+        """Train a stage to its end, resuming from its last checkpoint; `stage.module` then holds the result.
+
+        Args:
+            stage: The stage to train.
+        """
         ...
 
 
 @runtime_checkable
 class Method(Protocol[ConfigT_contra]):
-    """A method: a name, a pydantic Config, and fit. `Config.preset(name, dataset)` may give presets.
+    """A method: a name, a pydantic Config, and fit.
 
-    Optional: `needs_labels`, `build(config, num_joints)` (its encoder without training, for checkpoints), `starts_from`
-    (names of methods whose encoders stand for its first stage: fit then finds one in `run.start`), `evaluations` (what
-    to run beside the protocol's: "classifier" where the encoder classifies).
+    Optional attributes that change what is run: `Config.preset(name, dataset)` returns the settings of a preset;
+    `needs_labels` asks for the training labels; `build(config, num_joints)` returns the encoder without training, for
+    checkpoints; `starts_from` names the methods whose encoders can replace the first stage, which fit then finds in
+    `run.start`; `evaluations` names what to run beside the protocol's evaluations ("classifier" where the encoder
+    classifies).
 
-    Facts that lists, records and reports print, each optional: `citations` (the papers, the method's own first),
-    `costs` (by preset), `official_checkpoints` (programs whose checkpoints its stages can be written as: "mamp",
-    "stars"; not inherited, since a subclass trains something else until it says that it does not).
+    Optional attributes that lists, records and reports print: `citations` (the papers, the method's own first), `costs`
+    (by preset), and `official_checkpoints` (programs whose checkpoints its stages can be written as: "mamp", "stars").
+    A subclass does not inherit `official_checkpoints`, since it trains something else.
+
+    Attributes:
+        name: Name on the command line.
+        Config: The settings, each with a default.
     """
 
     name: ClassVar[str]
@@ -472,8 +611,8 @@ class Method(Protocol[ConfigT_contra]):
         """Train on the training part.
 
         Args:
-            clips: the training part, with labels only if the method says `needs_labels = True`.
-            run: config, seed and device, and `train` for stages that are logged, checkpointed and resumed.
+            clips: The training part, with labels only if the method says `needs_labels = True`.
+            run: Config, seed and device, and `train` for stages that are logged, checkpointed and resumed.
 
         Returns:
             The trained encoder, an nn.Module from clips (B, 3, T, V, M) to features (B, dim).
@@ -485,8 +624,12 @@ class Method(Protocol[ConfigT_contra]):
 class Evaluation(Protocol[ConfigT_contra]):
     """An evaluation: from an encoder and both parts to predictions for the test part, whose labels it never sees.
 
-    Optional: `source`, one line that names the paper or program whose definition it follows; a plain string, so that
-    lists read it from the source without importing anything.
+    The optional attribute `source` names the paper or program whose definition the evaluation follows, in one line. It
+    is a string literal, so that lists read it without importing anything.
+
+    Attributes:
+        name: Name on the command line.
+        Config: The settings, each with a default.
     """
 
     name: ClassVar[str]
@@ -496,7 +639,7 @@ class Evaluation(Protocol[ConfigT_contra]):
         """Predict the classes (or clusters) of the test clips.
 
         Args:
-            subject: the encoder, the labelled part, the test part without labels, `features` of both, and a run of its
+            subject: The encoder, the labelled part, the test part without labels, `features` of both, and a run of its
                 own: `subject.run.config`, `.device`, `.train(stage)`.
 
         Returns:

@@ -1,0 +1,1 @@
+"""Clips as tensors: batches, crops, rotations, streams and random numbers."""

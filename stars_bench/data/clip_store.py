@@ -27,14 +27,17 @@ MIN_CROP = 64
 
 
 class ClipStore:
-    """All clips of a prepared dataset on one device.
+    """All clips of a prepared dataset, on one device.
 
     Args:
         joints: (rows, V, 3) float32, metres; per clip all frames of body 1, then those of body 2.
-        offset, frames, bodies: (N,) first row, frames and bodies of each clip.
-        absent: what stands for a missing body.
-        stream: what batches hold: joint, bone (a joint minus its parent) or motion (the next frame minus this one).
-        skeleton: the joint layout, which bones need, and methods that work on the skeleton's graph.
+        offset: (N,) int64 first row of each clip.
+        frames: (N,) int64 frames of each clip.
+        bodies: (N,) int64 bodies of each clip, 1 or 2.
+        absent: What stands for a missing body.
+        stream: What batches hold: joint, bone (a joint minus its parent) or motion (the next frame minus this one).
+            Default: joint.
+        skeleton: The joint layout, which bones need, and methods that work on the skeleton's graph. Default: None.
     """
 
     def __init__(
@@ -64,7 +67,16 @@ class ClipStore:
 
     @classmethod
     def of(cls, dataset: PreparedDataset, device: torch.device | str = "cpu", stream: str = "joint") -> ClipStore:
-        """The store of a prepared dataset."""
+        """Load a prepared dataset.
+
+        Args:
+            dataset: The prepared dataset.
+            device: Where its coordinates go. Default: cpu.
+            stream: Joint, bone or motion. Default: joint.
+
+        Returns:
+            The store.
+        """
         table = dataset.table
         offset, frames, bodies = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
         skeleton = dataset.spec.skeleton
@@ -76,12 +88,17 @@ class ClipStore:
     def resized(
         self, ids: Tensor, start: Tensor, length: Tensor, frames: int, host_ids: Tensor | None = None
     ) -> Tensor:
-        """Rows start .. start + length of each clip, linearly resized (two taps): (B, 3, frames, V, 2).
+        """Cut a part out of each clip and resize it linearly, with two taps.
 
         Args:
-            ids: (B,) clip numbers.
-            start, length: (B,) int64, in frames.
-            host_ids: ids on the CPU, where known.
+            ids: (B,) int64 clip numbers.
+            start: (B,) int64 first frame of the part.
+            length: (B,) int64 number of frames of the part.
+            frames: T of the result.
+            host_ids: `ids` on the CPU, where they are known. Default: None.
+
+        Returns:
+            (B, 3, frames, V, 2) float32, metres.
         """
         joints, offset = self.coordinates.of(ids, host_ids)
         body = torch.arange(BODIES, device=self.device)
@@ -94,12 +111,13 @@ class ClipStore:
 
 
 class ClipPart:
-    """A part of a store (training or test), implements `stars_bench.api.TrainingClips`.
+    """One part of a store, training or test; implements `stars_bench.api.TrainingClips`.
 
     Args:
+        store: All clips of the dataset.
         ids: (N,) int64 clip numbers in the store.
         labels: (N,) classes, or None where they must not be seen.
-        num_classes: of the dataset.
+        num_classes: Number of classes of the dataset.
     """
 
     def __init__(
@@ -116,10 +134,10 @@ class ClipPart:
 
     @property
     def labels(self) -> Tensor:
-        """(N,) int64 classes.
+        """The classes (N,) int64.
 
         Raises:
-            StarsBenchError: this part was handed out without labels.
+            StarsBenchError: This part was handed out without labels.
         """
         if self._labels is None:
             raise StarsBenchError("labels are not given here: a method that trains on them says needs_labels = True")
@@ -130,26 +148,26 @@ class ClipPart:
         """The joint layout.
 
         Raises:
-            StarsBenchError: the store was made without one.
+            StarsBenchError: The store was made without a layout.
         """
         if self.store.skeleton is None:
             raise StarsBenchError("these clips have no joint layout: give ClipStore its skeleton=Skeleton(...)")
         return self.store.skeleton
 
     def _on_host(self, rows: Tensor) -> Tensor | None:
-        """Clip numbers of rows on the CPU, where the coordinates are looked up there."""
+        """Return the clip numbers of rows on the CPU, where the coordinates are looked up there."""
         in_ram = isinstance(self.store.coordinates, placement.InMemory)
         return self._host_ids[placement.on_host(rows)] if in_ram else None
 
     def whole(self, rows: Tensor, frames: int, keep: float = 1.0) -> Tensor:
-        """Centre crop: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
+        """Return centre crops: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
         ids = self.ids[rows]
         valid = self.store.valid[ids]
         start, length = center_crop(valid, keep)
         return self.store.resized(ids, start, length, frames, self._on_host(rows))
 
     def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
-        """Random crop of half to all of the frames (at least 64), resized, turned: (B, 3, frames, V, 2)."""
+        """Return random crops of half to all of the frames (at least 64), resized, rotated: (B, 3, frames, V, 2)."""
         ids = self.ids[rows]
         valid = self.store.valid[ids]
         crop = random.rand(2, len(rows), dim=1, dtype=torch.float64, device=self.store.device)
@@ -159,7 +177,10 @@ class ClipPart:
 
 
 def _rows(joints: Tensor, numbers: Tensor) -> Tensor:
-    """Rows (..., V, 3) of joints (R, V, 3) by number (...): whole rows are copied, several times faster than []."""
+    """Return rows (..., V, 3) of joints (R, V, 3) by number (...).
+
+    Copying whole rows is several times faster than indexing with [].
+    """
     found = joints.flatten(1).index_select(0, numbers.flatten())
     return found.view(*numbers.shape, *joints.shape[1:])
 
@@ -171,7 +192,7 @@ def interpolate(joints: Tensor, first: Tensor, length: Tensor, frames: int) -> T
         joints: (R, V, 3) rows of all clips, each body's frames one after another.
         first: (B, M) int64, the row of the first frame of each body.
         length: (B,) int64, frames of each clip from there on.
-        frames: of the result.
+        frames: Number of frames of the result.
     """
     # float32 throughout, as torch's own interpolation computes it: the published programs' numbers.
     scale = length.float() / frames
@@ -185,7 +206,10 @@ def interpolate(joints: Tensor, first: Tensor, length: Tensor, frames: int) -> T
 
 
 def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:
-    """Joints (B, M, T, V, 3) as one of STREAMS, of the same shape. Motion of the last frame is 0, as a root's bone."""
+    """Turn joints (B, M, T, V, 3) into one of STREAMS, of the same shape.
+
+    The motion of the last frame is 0, as is the bone of a root.
+    """
     if stream == "bone":
         return bodies - bodies[..., parents, :]
     if stream == "motion":
@@ -194,10 +218,11 @@ def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:
 
 
 def valid_frames(joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bodies: np.ndarray) -> np.ndarray:
-    """F (N,) int64: frames whose coordinates, both bodies together, do not sum to 0, wherever they lie; at least 1.
+    """Count the frames F (N,) int64 whose coordinates, both bodies together, do not sum to 0; at least 1.
 
-    Sums in NumPy and in the order of the published programs (x y z, then bodies, then joints): whether a sum cancels
-    to exactly 0 depends on it. A copied second body doubles every sum, so it need not be looked at.
+    The frames count wherever they lie in the clip. NumPy adds in the order of the published programs (x y z, then
+    bodies, then joints), because the order decides whether a sum cancels to exactly 0. A copied second body doubles
+    every sum, so it is not read.
     """
     clip = np.repeat(np.arange(len(frames)), frames)
     row = np.asarray(offset)[clip] + np.arange(len(clip)) - np.repeat(np.cumsum(frames) - frames, frames)
@@ -227,8 +252,8 @@ def random_crop(
         valid: (B,) int64, frames of the clips.
         fraction: (B,) draws from [0, 1), for the length.
         place: (B,) draws from [0, 1), for the start.
-        shares: the smallest and the largest share of the frames that a crop has.
-        min_frames: the least length, where the clip has so many frames.
+        shares: The smallest and the largest share of the frames that a crop has.
+        min_frames: The least length, where the clip has so many frames.
     """
     low, high = shares
     length = ((low + (high - low) * fraction) * valid).long().clamp_min(min_frames).minimum(valid)
@@ -236,7 +261,7 @@ def random_crop(
 
 
 def rotation_matrices(angles: Tensor) -> Tensor:
-    """R = Rz(-c) Ry(-b) Rx(-a) of angles (B, 3) in radians, right-handed: (B, 3, 3)."""
+    """Return R = Rz(-c) Ry(-b) Rx(-a) of angles (B, 3) in radians, right-handed: (B, 3, 3)."""
     cos, sin = angles.neg().cos().unbind(1), angles.neg().sin().unbind(1)
     one, zero = torch.ones_like(cos[0]), torch.zeros_like(cos[0])
     rx = torch.stack([one, zero, zero, zero, cos[0], -sin[0], zero, sin[0], cos[0]], 1).view(-1, 3, 3)
@@ -246,7 +271,7 @@ def rotation_matrices(angles: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Turns clips (B, 3, T, V, M) about the origin, each by its angles (B, 3).
+    """Turn clips (B, 3, T, V, M) about the origin, each by its angles (B, 3).
 
     No matrix product: autocast and TF32 would round coordinates by millimetres, more than they move between frames.
     """

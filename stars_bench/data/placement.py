@@ -17,13 +17,14 @@ SHARE = 0.25
 
 
 class Coordinates(Protocol):
-    """Coordinates of clips, of which `of` gives those of a batch."""
+    """Coordinates of clips; `of` returns those of a batch."""
 
     def of(self, ids: Tensor, host_ids: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Rows (R, V, 3) on the device that hold the clips `ids` (B,), and the first row of each, (B,).
+        """Return rows (R, V, 3) on the device that hold the clips `ids` (B,), and the first row of each, (B,).
 
         Args:
-            host_ids: the same numbers on the CPU, where they are known there.
+            ids: (B,) int64 clip numbers.
+            host_ids: The same numbers on the CPU, where they are known there; else None.
         """
         ...
 
@@ -62,7 +63,7 @@ class InMemory:
         return joints.view(-1, *self.shape), first
 
     def _copy(self, pinned: Tensor) -> Tensor:
-        """On the device, as soon as what is computed there next needs it; the caller does not wait."""
+        """Copy to the device on a stream of its own; the caller does not wait."""
         if self.stream is None:
             return pinned.to(self.device)
         with torch.cuda.stream(self.stream):
@@ -74,14 +75,14 @@ class InMemory:
 
 
 def place(joints: np.ndarray, offset: np.ndarray, rows: np.ndarray, device: torch.device) -> Coordinates:
-    """Coordinates on the device where they fit, else in RAM."""
+    """Place coordinates on the device where they fit, else in RAM."""
     if device.type == "cuda" and joints.nbytes > SHARE * torch.cuda.get_device_properties(device).total_memory:
         return InMemory(joints, offset, rows, device)
     return OnDevice(joints, offset, device)
 
 
 def sent(numbers: Tensor, device: torch.device) -> Tensor:
-    """Numbers from the CPU on the device; the caller does not wait."""
+    """Send numbers from the CPU to the device; the caller does not wait."""
     return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers
 
 
@@ -100,7 +101,10 @@ def with_host_copy(numbers: Tensor, device: torch.device) -> Tensor:
 
 
 def on_host(numbers: Tensor) -> Tensor:
-    """Whole numbers (B,) on the CPU: without waiting for the device where they are a slice that has a host copy."""
+    """Return whole numbers (B,) on the CPU.
+
+    This does not wait for the device where the numbers are a slice that has a host copy.
+    """
     if numbers.device.type == "cpu":
         return numbers
     whole = numbers if numbers._base is None else numbers._base  # of a slice of a slice too

@@ -1,4 +1,4 @@
-"""Random numbers of a batch, clip by clip: whoever works on a share of the batch draws for all of it and keeps its own.
+"""Random numbers of a batch, clip by clip: work on a share of the batch draws for all of it and keeps its own.
 
 So a batch that is divided among processes, or into micro-batches, meets the numbers that it would meet undivided, as
 long as the generators were seeded alike. Without a share these are torch's own functions.
@@ -18,17 +18,23 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Share:
-    """Clips first .. first + count of a batch of `total`."""
+    """The clips first .. first + count of a batch of `total`.
+
+    Args:
+        first: Number of the first clip in the batch.
+        count: Number of clips.
+        total: Number of clips of the whole batch.
+    """
 
     first: int
     count: int
     total: int
 
     def per_clip(self, size: int) -> int:
-        """How many rows of a dimension of `size` belong to each clip (2 where bodies are rows).
+        """Return how many rows of a dimension of `size` belong to each clip (2 where bodies are rows).
 
         Raises:
-            ValueError: the dimension is not one of clips.
+            ValueError: The dimension is not one of clips.
         """
         if size % self.count:
             raise ValueError(f"random numbers for {size} rows do not belong to {self.count} clips")
@@ -40,7 +46,7 @@ _current: Share | None = None
 
 @contextmanager
 def share(first: int, count: int, total: int) -> Iterator[None]:
-    """Inside, work is on clips first .. first + count of a batch of `total`."""
+    """Draw random numbers for clips first .. first + count of a batch of `total` while the block runs."""
     global _current
     before, _current = _current, Share(first, count, total)
     try:
@@ -65,8 +71,8 @@ def replayed(uniform: Iterable[Tensor] = (), kept: Iterable[Tensor] = ()) -> Ite
     """Inside, `rand` and `dropout` take known numbers, one tensor a call, in the order of the calls.
 
     Args:
-        uniform: what `rand` gives; as many numbers as are asked for, of any shape.
-        kept: masks of what `dropout` keeps, True where it does, of its input's shape.
+        uniform: What `rand` gives; as many numbers as are asked for, of any shape.
+        kept: Masks of what `dropout` keeps, True where it does, of its input's shape.
     """
     global _replay
     before, _replay = _replay, _Replay(iter(uniform), iter(kept))
@@ -83,7 +89,7 @@ def rand(
     device: torch.device | str | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """torch.rand of `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
+    """Call torch.rand with `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
     if _replay is not None:
         return next(_replay.uniform).view(size)
     return _drawn(partial(torch.rand, generator=generator), size, dim, dtype, device)
@@ -96,7 +102,7 @@ def randn(
     device: torch.device | str | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """torch.randn of `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
+    """Call torch.randn with `size`, whose dimension `dim` counts clips (or rows of clips, clip after clip)."""
     return _drawn(partial(torch.randn, generator=generator), size, dim, dtype, device)
 
 
@@ -116,7 +122,7 @@ def _drawn(
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """Dropout of x (B, ...), whose first dimension counts clips (or rows of clips, clip after clip)."""
+    """Apply dropout to x (B, ...), whose first dimension counts clips (or rows of clips, clip after clip)."""
     if _replay is not None and p:
         return x * next(_replay.kept) / (1 - p)
     part = _current

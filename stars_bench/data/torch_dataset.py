@@ -1,4 +1,4 @@
-"""A prepared dataset under a protocol as PyTorch Datasets and arrays, for training programs of one's own.
+"""A prepared dataset under a protocol as PyTorch Datasets and arrays, for your own training program.
 
 Clips are those that methods and evaluations here get: cropped, resized and padded by the same code
 (`data/clip_store.py`).
@@ -42,17 +42,17 @@ Sample = tuple[Tensor, int, str]
 
 
 class ClipDataset(Dataset[Sample]):
-    """Clips of one part of a protocol; an item is (clip (3, T, V, 2) float32 in metres, label, name).
+    """The clips of one part of a protocol; an item is (clip (3, T, V, 2) float32 in metres, label, name).
 
-    Batches come out of a `torch.utils.data.DataLoader` as (N, C, T, V, M), (N,) int64 and a list of names. Where a
-    clip has one body, the second is what the dataset's profile says: zeros, or the first again.
+    A `torch.utils.data.DataLoader` returns batches as clips (N, C, T, V, M), labels (N,) int64 and a list of names.
+    Where a clip has one body, the dataset's profile defines the second: zeros, or a copy of the first.
 
     Args:
-        store: all clips of the dataset; the parts share it.
-        table: the dataset's clip table.
+        store: All clips of the dataset; the parts share it.
+        table: The dataset's clip table.
         rows: (N,) row numbers of the part's clips in `table`.
-        num_classes: of the dataset.
-        transform: what happens to each clip (3, F, V, 2), F its own length. Default: nothing.
+        num_classes: Number of classes of the dataset.
+        transform: What happens to each clip (3, F, V, 2), F its own length. Default: None, nothing.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class ClipDataset(Dataset[Sample]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        """Items of a whole batch at once, as DataLoader asks for them: one gathering, resizing and rotation."""
+        """Return the items of a whole batch at once, as DataLoader asks: one gathering, resizing and rotation."""
         numbers = torch.as_tensor(indices, dtype=torch.int64)
         if len(numbers) and not -len(self) <= int(numbers.min()) <= int(numbers.max()) < len(self):
             raise IndexError(f"clip {indices} of {len(self):,}")
@@ -86,7 +86,7 @@ class ClipDataset(Dataset[Sample]):
         return list(zip(clips, labels, names, strict=True))
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, list[str]] | tuple[list[np.ndarray], np.ndarray, list[str]]:
-        """Everything at once: clips (N, 3, T, V, 2) float32, labels (N,) int64, names.
+        """Return the whole part at once: clips (N, 3, T, V, 2) float32, labels (N,) int64 and names.
 
         Where the transform leaves each clip its own length, clips are a list of arrays (3, F, V, 2).
         """
@@ -99,7 +99,7 @@ class ClipDataset(Dataset[Sample]):
         return out, self.labels, self.names
 
     def _clips(self, numbers: Tensor) -> Tensor | list[Tensor]:
-        """Clips (B, 3, T, V, 2), or B of them, each of its own length."""
+        """Return clips (B, 3, T, V, 2), or B of them, each of its own length."""
         first, *others = self.transform.transforms or (None,)
         if isinstance(first, (CenterCrop, RandomCrop)) and first.frames is not None:
             # The usual case: cropped and resized out of the store, all clips of the batch at once.
@@ -109,7 +109,7 @@ class ClipDataset(Dataset[Sample]):
         return [self.transform(self._whole(number)) for number in numbers]
 
     def _whole(self, number: Tensor) -> Tensor:
-        """All frames of one clip: resized to its own length, which changes no bit."""
+        """Return all frames of one clip: resized to its own length, which changes no bit."""
         store, ids = self._part.store, self._part.ids[number].reshape(1)
         length = store.frames[ids]
         return store.resized(ids, torch.zeros_like(length), length, int(length))[0]
@@ -117,17 +117,17 @@ class ClipDataset(Dataset[Sample]):
 
 @dataclass(frozen=True)
 class Parts:
-    """A dataset under a protocol.
+    """A dataset under a protocol: the training part, the test part, and what they consist of.
 
     Args:
-        train: what a method learns from.
-        test: what it is asked.
-        bank: the labelled clips of classes that training never sees, where the protocol has some (`unseen`, `oneshot`,
-            `fewshot`), else None.
-        classes: names, by label.
-        skeleton: names of the joints, parents, centre.
-        dataset: what was prepared: `.digest` says exactly which data.
-        protocol: its name.
+        train: The training part.
+        test: The test part.
+        bank: The labelled clips of classes that training never sees, for a protocol that has them (`unseen`, `oneshot`,
+            `fewshot`); else None.
+        classes: Names of the classes, by label.
+        skeleton: The joint layout: names of the joints, parents and centre joint.
+        dataset: The prepared dataset; its `.digest` identifies the data exactly.
+        protocol: Name of the protocol.
     """
 
     train: ClipDataset
@@ -183,7 +183,7 @@ def load(
 
 
 def _usual(frames: int | None, keep: float, augment: bool, max_angle: float, stream: StreamName) -> Compose:
-    """The clips of evaluations, or, augmented, of stage 1 of MAMP and STARS."""
+    """Return the clips of evaluations, or, augmented, of stage 1 of MAMP and STARS."""
     streams = [] if stream == "joint" else [Stream(stream)]
     if augment and frames is None:
         raise UsageError("augment=True crops and resizes: it needs frames=N")

@@ -1,8 +1,8 @@
 """Transforms of clips: crops, resizing, rotation, bone and motion streams, and how they are put together.
 
-Each takes one clip (C, T, V, M) or a batch (B, C, T, V, M), float32 in metres, and returns as many; the code is that of
-the methods and evaluations of this package (`data/clip_store.py`), so the numbers are the same. Random transforms draw
-from torch's global generator, or from the one that they are given.
+Each takes one clip (C, T, V, M) or a batch (B, C, T, V, M), float32 in metres, and returns the same kind. The code is
+that of the methods and evaluations of this package (`data/clip_store.py`), so the numbers are the same. Random
+transforms draw from torch's global generator, or from the one that they are given.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ Transform = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class CenterCrop:
-    """Keep the middle of a clip, and resize it.
+    """Keep the middle of a clip and resize it.
 
-    Only the frames that hold a body count: int((1 - keep) * F / 2) of these F are dropped at each end.
+    Only the frames that hold a body count: of F such frames, int((1 - keep) * F / 2) are dropped at each end.
 
     Args:
         frames: T of the result, by linear interpolation. Default: None, the crop's own length (single clips only).
-        keep: share of the frames that is kept, above 0 and at most 1. Default: 0.95, as evaluations have it.
+        keep: Share of the frames that is kept, above 0 and at most 1. Default: 0.95, as in the evaluations.
 
     Raises:
-        UsageError: a number that is out of its range.
+        UsageError: A number is out of its range.
     """
 
     frames: int | None = None
@@ -62,23 +62,24 @@ class CenterCrop:
         return center_crop(valid, self.keep)
 
     def __call__(self, clip: Tensor) -> Tensor:
+        """Return the crop of a clip (C, T, V, M), or of each clip of a batch."""
         return _take(self, clip)
 
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """Cut a random part out of a clip, and resize it: temporal crop-resize, as in stage 1 of MAMP and STARS.
+    """Cut a random part out of a clip and resize it: temporal crop-resize, as in stage 1 of MAMP and STARS.
 
     Args:
         frames: T of the result, by linear interpolation. Default: None, the crop's own length (single clips only).
-        min_share: smallest share of the clip's frames. Default: 0.5.
-        max_share: largest share of the clip's frames. Default: 1.
-        min_frames: no crop is shorter, where the clip has so many frames. Default: 64.
-        generator: where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds in
+        min_share: Smallest share of the clip's frames. Default: 0.5.
+        max_share: Largest share of the clip's frames. Default: 1.
+        min_frames: No crop is shorter than this, if the clip is long enough. Default: 64.
+        generator: Where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds in
             each of its workers.
 
     Raises:
-        UsageError: a number that is out of its range.
+        UsageError: A number is out of its range.
     """
 
     frames: int | None = None
@@ -103,18 +104,19 @@ class RandomCrop:
         return random_crop(valid, drawn[0], drawn[1], (self.min_share, self.max_share), self.min_frames)
 
     def __call__(self, clip: Tensor) -> Tensor:
+        """Return a random crop of a clip (C, T, V, M), or of each clip of a batch."""
         return _take(self, clip)
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Resize a clip over time by linear interpolation, all its frames included.
+    """Resize a clip over time by linear interpolation; all its frames count.
 
     Args:
         frames: T of the result.
 
     Raises:
-        UsageError: fewer than one frame.
+        UsageError: `frames` is less than 1.
     """
 
     frames: int
@@ -123,6 +125,7 @@ class Resize:
         _check_frames(self.frames)
 
     def __call__(self, clip: Tensor) -> Tensor:
+        """Return a clip (C, T, V, M), or a batch, with `frames` frames."""
         clips = _as_batch(clip)
         whole = torch.full((len(clips),), clips.shape[2], device=clip.device)
         out = _resize(clips, torch.zeros_like(whole), whole, self.frames)
@@ -131,15 +134,15 @@ class Resize:
 
 @dataclass(frozen=True)
 class RandomRotation:
-    """Turn a clip about the origin: about x, then y, then z, each by a uniformly drawn angle.
+    """Rotate a clip about the origin: about x, then y, then z, each by a uniformly drawn angle.
 
     Args:
-        max_angle: largest angle about each axis, in radians. Default: 0.3, as in stage 1 of MAMP and STARS.
-        generator: where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds in
+        max_angle: Largest angle about each axis, in radians. Default: 0.3, as in stage 1 of MAMP and STARS.
+        generator: Where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds in
             each of its workers.
 
     Raises:
-        UsageError: a negative angle.
+        UsageError: The angle is negative.
     """
 
     max_angle: float = 0.3
@@ -150,6 +153,7 @@ class RandomRotation:
             raise UsageError(f"max_angle={self.max_angle}: radians, at least 0")
 
     def __call__(self, clip: Tensor) -> Tensor:
+        """Return a clip (C, T, V, M), or each clip of a batch, rotated."""
         clips = _as_batch(clip)
         drawn = random.rand(len(clips), 3, device=clip.device, generator=self.generator)
         return rotate(clips, (2 * drawn - 1) * self.max_angle).reshape(clip.shape)
@@ -164,10 +168,11 @@ class Stream:
     Args:
         name: "bone" (a joint minus its parent; 0 for the root), "motion" (the next frame minus this one; 0 for the last
             frame) or "joint" (no change).
-        skeleton: the joint layout, for bones. Default: None, the dataset's own in `stars_bench.load`.
+        skeleton: The joint layout, which bones need. Default: None; `stars_bench.load` then uses the dataset's own.
 
     Raises:
-        UsageError: no such stream; or bones of a clip without a layout, or with one of another number of joints.
+        UsageError: There is no such stream; or bones are asked for without a layout, or with one of another number of
+            joints.
     """
 
     name: StreamName
@@ -178,6 +183,7 @@ class Stream:
             raise UsageError(f"stream={self.name!r}: there are {', '.join(STREAMS)}")
 
     def __call__(self, clip: Tensor) -> Tensor:
+        """Return the stream of a clip (C, T, V, M), or of a batch, of the same shape."""
         clips = _as_batch(clip)
         parents = () if self.skeleton is None else self.skeleton.parents
         if self.name == "bone" and len(parents) != clips.shape[3]:
@@ -192,14 +198,15 @@ class Compose:
     """Apply transforms one after another.
 
     Args:
-        transforms: those of this module, sequences of them, and functions of your own from a clip (C, T, V, M) to a
-            clip. In a batch, functions of your own are called clip by clip.
+        transforms: Transforms of this module, sequences of them, and your own functions from a clip (C, T, V, M) to a
+            clip. In a batch, your own functions are called clip by clip.
     """
 
     def __init__(self, transforms: Iterable[Transform | Sequence[Transform]]) -> None:
         self.transforms: tuple[Transform, ...] = tuple(_flat(transforms))
 
     def __call__(self, clip: Tensor) -> Tensor:
+        """Apply all transforms to a clip (C, T, V, M) or to a batch."""
         for transform in self.transforms:
             if clip.ndim == 5 and not isinstance(transform, OWN):
                 clip = torch.stack([transform(one) for one in clip])
@@ -215,22 +222,26 @@ class Compose:
 
     @property
     def frames(self) -> int | None:
-        """T of what comes out; None: it depends on the clip."""
+        """T of the result; None where it depends on the clip."""
         lengths = [frames for each in self.transforms if (frames := getattr(each, "frames", None)) is not None]
         return lengths[-1] if lengths else None
 
     def with_skeleton(self, skeleton: Skeleton) -> Compose:
-        """Return the same transforms, streams without a joint layout having this one."""
+        """Return the same transforms, with this joint layout for streams that have none.
+
+        Args:
+            skeleton: The joint layout.
+        """
         return Compose(
             replace(each, skeleton=skeleton) if isinstance(each, Stream) and each.skeleton is None else each
             for each in self.transforms
         )
 
     def for_evaluation(self, keep: float) -> Compose:
-        """Return the same transforms without chance: centre crops for random ones, and no rotation.
+        """Return the same transforms without randomness: centre crops replace random ones, and rotations are left out.
 
         Args:
-            keep: share of the frames that the centre crops keep.
+            keep: Share of the frames that the centre crops keep.
         """
         return Compose(
             CenterCrop(each.frames, keep) if isinstance(each, RandomCrop) else each

@@ -1,0 +1,1 @@
+"""Datasets, one file each: how raw files are found, parsed and cleaned."""

@@ -66,29 +66,29 @@ WHERE = "Request the skeleton archives at https://rose1.ntu.edu.sg/dataset/actio
 
 
 def read_list(name: str) -> tuple[str, ...]:
-    """The lines of a list that comes with the package."""
+    """Return the lines of a list that comes with the package."""
     return tuple((LISTS / name).read_text(encoding="utf-8").splitlines())
 
 
 def class_names(name: str) -> tuple[str, ...]:
-    """The names of the classes in a list of lines `1: name`."""
+    """Return the names of the classes in a list of lines `1: name`."""
     return tuple(line.partition(": ")[2] for line in read_list(name))
 
 
 @cache
 def missing_names() -> frozenset[str]:
-    """The 535 clips of NTU RGB+D 120 whose skeletons are missing or incomplete; 302 of them are in NTU RGB+D 60."""
+    """Return the 535 clips of NTU RGB+D 120 with missing or incomplete skeletons; 302 of them are in NTU RGB+D 60."""
     return frozenset(read_list("ntu_missing.txt"))
 
 
 def expected_names(dataset: str) -> list[str]:
-    """All clips of complete data, missing list taken out, in order: 56,578 of ntu60, 113,945 of ntu120."""
+    """Return all clips of complete data, missing list taken out, in order: 56,578 of ntu60, 113,945 of ntu120."""
     return [name for name in published_names(dataset) if name not in missing_names()]
 
 
 @cache
 def published_names(dataset: str) -> tuple[str, ...]:
-    """All clips that were recorded, in order: 56,880 of ntu60, 114,480 of ntu120."""
+    """Return all clips that were recorded, in order: 56,880 of ntu60, 114,480 of ntu120."""
     names = []
     for line in read_list("ntu_setup_performers.txt"):
         setup, performers = line.split(":")
@@ -112,16 +112,22 @@ def find(
     classes: int,
     leave_out_missing: bool,
 ) -> Found:
-    """The `.skeleton` files below the paths, by name.
+    """Return the `.skeleton` files below the paths, by name.
 
     Args:
-        paths: folders and archives.
-        on_duplicate: "refuse" one name with two contents, or take the "first".
-        scratch: folder for what must be unpacked (.7z, .tar).
-        progress: called while archives are unpacked or files are compared.
+        paths: Folders and archives.
+        on_duplicate: "refuse" a name with two contents, or take the "first". Default: "refuse".
+        scratch: Folder for what must be unpacked (.7z, .tar). Default: None.
+        progress: Called while archives are unpacked or files are compared. Default: None.
+        last_setup: Number of the dataset's last setup.
+        classes: Number of the dataset's classes.
+        leave_out_missing: Whether the clips of the missing list are set aside.
+
+    Returns:
+        The items, and what is set aside or ignored.
 
     Raises:
-        StarsBenchError: one name with two contents, or an archive that cannot be read.
+        StarsBenchError: A name has two contents, or an archive cannot be read.
     """
     set_aside: list[SetAside] = []
     ignored: Counter[str] = Counter()
@@ -143,7 +149,7 @@ def _named(
     set_aside: list[SetAside],
     ignored: Counter[str],
 ) -> Iterator[tuple[str, Source]]:
-    """Clips' names, in capitals whatever the files' are, and their sources."""
+    """Yield clips' names, in capitals regardless of the files' case, and their sources."""
     for file, source in found:
         match = SKELETON_FILE.fullmatch(file)
         if match is None:
@@ -168,14 +174,14 @@ def read_name(name: str) -> NameFacts:
     """Read what a clip's name says: `S001C002P003R002A013`.
 
     Raises:
-        ValueError: no NTU name.
+        ValueError: No NTU name.
     """
     setup, camera, performer, replication, action = parse_name(name)
     return NameFacts(name, performer, camera, setup, replication, action - 1)
 
 
 def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
-    """Cleans one file: one clip, or the reason why there is none."""
+    """Clean one file; return one clip, or the reason why there is none."""
     source = item.sources["skeleton"]
     setup, camera, performer, replication, action = parse_name(item.name)
     try:
@@ -189,18 +195,21 @@ def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[
 
 
 def cleaned(data: bytes, profile: Profile) -> tuple[NDArray[np.float32], Counter[str]]:
-    """One file, read and cleaned: bodies (M, F, 25, 3) float32, metres, and the log of what was dropped.
+    """Read and clean one file.
+
+    Returns:
+        Bodies (M, F, 25, 3) float32, metres, and the log of what was dropped.
 
     Raises:
-        ParseError: the file is not what its format says.
-        NothingLeft: no actor is left to be seen.
-        UsageError: the profile's parameter `cleaning` names no cleaning.
+        ParseError: The file does not have the format.
+        NothingLeft: No actor is left.
+        UsageError: There is no cleaning of the name in the profile's parameter `cleaning`.
     """
     return clean_by(profile, parse(data), partial(frames_of, data))
 
 
 def profiles(absent_body: AbsentBody) -> dict[str, Profile]:
-    """The ways of cleaning NTU files, by name."""
+    """Return the ways of cleaning NTU files, by name."""
     mamp = "as MAMP, STARS and CTR-GCN trained on: noise filters, two actors, centred on the spine"
     raw = "nothing cleaned or centred: frames and bodies as each frame lists them (ST-GCN's and CrosSCLR's data)"
     pyskl = "pyskl's and MMAction2's length and spread filters, two actors, not centred"

@@ -1,7 +1,7 @@
 """PKU-MMD phases I and II: videos, label rows and split files in, one clip a label row out (arXiv:1703.07475).
 
-Files are told apart by their content, since users' folders have many names (`skeleton`, `PKU_Skeleton_Renew`, `Label`,
-`Train_Label_PKU_final` ...). Performers are not published per video: phase I has scenes, phase II A-numbers.
+Files are distinguished by their content, since users' folders have many names (`skeleton`, `PKU_Skeleton_Renew`,
+`Label`, `Train_Label_PKU_final` ...). Performers are not published per video: phase I has scenes, phase II A-numbers.
 """
 
 from __future__ import annotations
@@ -65,16 +65,20 @@ def find(
     *,
     video: re.Pattern[str],
 ) -> Found:
-    """Videos of one phase with their labels, and the official splits.
+    """Return the videos of one phase with their labels, and the official splits.
 
     Args:
-        paths: folders and archives.
-        on_duplicate: "refuse" one name with two contents, or take the "first".
-        scratch: folder for what must be unpacked (.7z, .tar).
-        progress: called while archives are unpacked or files are compared.
+        paths: Folders and archives.
+        on_duplicate: "refuse" a name with two contents, or take the "first". Default: "refuse".
+        scratch: Folder for what must be unpacked (.7z, .tar). Default: None.
+        progress: Called while archives are unpacked or files are compared. Default: None.
+        video: Pattern of the names of the phase's videos.
+
+    Returns:
+        The items, the splits, and what is set aside or ignored.
 
     Raises:
-        StarsBenchError: one video, label or split file found twice with different content.
+        StarsBenchError: A video, label or split file is found twice with different content.
     """
     by_role: dict[str, list[tuple[str, Source]]] = {"skeleton": [], "label": [], "split": []}
     ignored: Counter[str] = Counter()
@@ -104,10 +108,14 @@ def find(
 
 
 def role_of(source: Source, file: str, video: re.Pattern[str]) -> str | None:
-    """What a file is: "skeleton", "label", "split" or None. By its content; where that says nothing, by its folder.
+    """Return what a file is: "skeleton", "label", "split" or None.
+
+    The content decides; if it is not clear, the folder does.
 
     Args:
-        file: its name, without folders.
+        source: The file.
+        file: Its name, without folders.
+        video: Pattern of the names of the phase's videos.
     """
     stem, _, suffix = file.rpartition(".")
     if suffix.lower() != "txt":
@@ -131,7 +139,7 @@ def role_of(source: Source, file: str, video: re.Pattern[str]) -> str | None:
 def _official_splits(
     found: list[tuple[str, Source]], video: re.Pattern[str], on_duplicate: OnDuplicate
 ) -> dict[str, Mapping[str, list[str]]]:
-    """{protocol: {"train": videos, "test": videos}} as the split files say; both empty where a file is missing."""
+    """Return {protocol: {"train": videos, "test": videos}} from the split files; both empty if a file is missing."""
     splits: dict[str, Mapping[str, list[str]]] = {name: {"train": [], "test": []} for name in ("xsub", "xview")}
     origin: dict[str, Source] = {}
     for name, source in found:
@@ -155,7 +163,10 @@ def _official_splits(
 
 
 def cross_view(videos: Iterable[str]) -> Mapping[str, list[str]]:
-    """The official cross-view split, by its rule: camera M validates, L and R train (phase I: 717 and 359 videos)."""
+    """Return the official cross-view split by its rule: camera M validates, L and R train.
+
+    Phase I has 717 and 359 videos.
+    """
     parts: dict[str, list[str]] = {"train": [], "test": []}
     for name in videos:
         parts["test" if name.endswith("M") else "train"].append(name)
@@ -163,7 +174,7 @@ def cross_view(videos: Iterable[str]) -> Mapping[str, list[str]]:
 
 
 def convert(item: RawItem, data: Mapping[str, bytes], profile: Profile) -> list[Clip | SetAside]:
-    """Cuts one video into the clips of its label rows; rows that cannot be clips are set aside."""
+    """Cut one video into the clips of its label rows; rows that cannot be clips are set aside."""
     skeleton, label = item.sources["skeleton"], item.sources["label"]
     try:
         frames = parse_video(data["skeleton"])
@@ -218,7 +229,7 @@ def _clip(item: RawItem, row: LabelRow, frames: NDArray[np.float32], profile: Pr
 
 
 def _sliced(row: LabelRow, profile: Profile) -> LabelRow:
-    """The label row as rows [start, end) of its video, under the profile's slice."""
+    """Return the label row as rows [start, end) of its video, under the profile's slice."""
     rule = profile.parameters["slice"]
     if rule not in SLICES:
         raise UsageError(f"profile {profile.name}: slice is {rule!r}; it must be {' or '.join(SLICES)}")
@@ -226,9 +237,9 @@ def _sliced(row: LabelRow, profile: Profile) -> LabelRow:
 
 
 def _bodies(joints: NDArray[np.float32], centre_joint: int | None) -> NDArray[np.float32]:
-    """(F, 150) -> (M, F, 25, 3): one body when the second is zero throughout.
+    """Reshape (F, 150) to (M, F, 25, 3): one body when the second is zero throughout.
 
-    Centred as two bodies, so that frames in which nobody is seen stay zero in one-person clips too.
+    Two bodies are centred together, so that frames in which nobody is seen stay zero in one-person clips too.
     """
     if centre_joint is not None:
         shift = 0 if joints[:, :75].any() else 75  # the first body may not be seen at all: then the second is first
@@ -252,7 +263,7 @@ def read_name(name: str, *, video: re.Pattern[str]) -> NameFacts:
     """Read what a clip's name says: VIDEO_ROW, as `0002-L_7` (phase I) or `A01N01-L_7` (phase II).
 
     Raises:
-        ValueError: no name of a clip of this phase.
+        ValueError: No name of a clip of this phase.
     """
     item, _, row = name.rpartition("_")
     match = video.fullmatch(item)

@@ -1,4 +1,4 @@
-"""What an inspection says, whatever it is shown on: facts, tables, counts, curves and notes, in order.
+"""The content of an inspection: facts, tables, counts, curves and notes, in order, for any display.
 
 `terminal` shows them in a terminal, `inspection` as a page; both see the same strings.
 """
@@ -12,7 +12,12 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values."""
+    """Names and values.
+
+    Args:
+        rows: Values by name.
+        title: Heading. Default: none.
+    """
 
     rows: Mapping[str, str]
     title: str = ""
@@ -20,7 +25,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of strings. `words`: columns that are text, to the left; numbers stand to the right."""
+    """A table of strings.
+
+    Args:
+        title: Heading.
+        header: Names of the columns.
+        rows: Cells, row by row.
+        words: Columns that hold text and are aligned left; numbers are aligned right. Default: none.
+    """
 
     title: str
     header: tuple[str, ...]
@@ -30,7 +42,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Bars:
-    """Counts by name, as bars. `told`: what a terminal says in one line instead, where there are many."""
+    """Counts by name, as bars.
+
+    Args:
+        title: Heading.
+        counts: (name, count) pairs.
+        told: One line for a terminal in place of many bars. Default: none.
+    """
 
     title: str
     counts: tuple[tuple[str, int], ...]
@@ -39,7 +57,15 @@ class Bars:
 
 @dataclass(frozen=True)
 class Curve:
-    """One quantity of one stage over the epochs; None where nothing was logged."""
+    """One quantity of one stage over the epochs.
+
+    Args:
+        title: Heading.
+        stage: Name of the stage.
+        quantity: What is measured.
+        epochs: (E,) epochs.
+        values: (E,) values; None where nothing was logged.
+    """
 
     title: str
     stage: str
@@ -50,7 +76,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """Learning curves."""
+    """Learning curves.
+
+    Args:
+        title: Heading.
+        curves: The curves, in order.
+    """
 
     title: str
     curves: tuple[Curve, ...]
@@ -58,7 +89,12 @@ class Curves:
 
 @dataclass(frozen=True)
 class Notes:
-    """Lines of text."""
+    """Lines of text.
+
+    Args:
+        lines: The lines.
+        kind: How they look: plain, warning or list. Default: plain.
+    """
 
     lines: tuple[str, ...]
     kind: Literal["plain", "warning", "list"] = "plain"
@@ -69,7 +105,13 @@ Block = Facts | Table | Bars | Curves | Notes
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in one thing: its name, what it is, and the rest."""
+    """A description of one object.
+
+    Args:
+        title: Its name.
+        subtitle: What it is.
+        blocks: Everything else, in order.
+    """
 
     title: str
     subtitle: str

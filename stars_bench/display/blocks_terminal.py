@@ -19,7 +19,7 @@ WIDTH_OF_BARS = 24
 
 
 def to_rich(inspection: Inspection, everything: bool = False) -> RenderableType:
-    """An inspection. `everything`: all bars, however many there are."""
+    """Return an inspection for the terminal; with `everything`, all bars, even if there are many."""
     from rich.console import Group
     from rich.text import Text
 
@@ -29,7 +29,7 @@ def to_rich(inspection: Inspection, everything: bool = False) -> RenderableType:
 
 
 def blocks_to_rich(blocks: Sequence[Block], everything: bool = False) -> RenderableType:
-    """Blocks, one under the other."""
+    """Stack blocks, one under the other."""
     from rich.console import Group
 
     shown: list[RenderableType] = []
@@ -106,7 +106,10 @@ def _curve(curve: Curve) -> tuple[str, ...]:
 
 
 def sparkline(values: Sequence[float], width: int = WIDTH_OF_CURVE, lowest: float | None = None) -> str:
-    """Values as a row of blocks, from `lowest` (default: their own) to the highest; more than `width` are averaged."""
+    """Draw values as a row of blocks, from `lowest` (default: their own) to the highest.
+
+    If there are more than `width` values, neighbours are averaged.
+    """
     parts = min(width, len(values))
     ends = [round(place * len(values) / parts) for place in range(parts + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in pairwise(ends)]

@@ -1,4 +1,4 @@
-"""The console of the command line: what names and files contain is shown, and never obeyed by the terminal."""
+"""The console of the command line: names and file contents are shown, and never obeyed by the terminal."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ direction of text (arXiv:2111.00169)."""
 
 
 class CarefulConsole(Console):
-    """A console that shows a replacement character for each character of a text that a terminal would obey."""
+    """A console that shows a replacement character for each character that a terminal would obey."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The pieces that are printed; rich's own control codes are not text and stay."""
+        """Yield the pieces that are printed; rich's own control codes are not text and stay."""
         for segment in super().render(renderable, options):
             if segment.control is None and OBEYED.search(segment.text):
                 yield Segment(OBEYED.sub("\N{REPLACEMENT CHARACTER}", segment.text), segment.style)

@@ -1,6 +1,7 @@
-"""One self-contained HTML file: a Jinja template on `parts/base.html`, data as JSON, scripts that nothing can add to.
+"""One self-contained HTML file: a Jinja template on `parts/base.html`, data as JSON, and scripts.
 
-Names never become markup: the template escapes what is not Markup, and the JSON holds no character that HTML reads.
+Names never become markup: the template escapes everything that is not Markup, and the JSON holds no character that HTML
+reads.
 """
 
 from __future__ import annotations
@@ -23,13 +24,17 @@ GENERATOR = "stars-bench"
 
 
 def document(folder: tuple[str, str], template: str, scripts: Sequence[str], data: Any, **context: Any) -> str:
-    """A page.
+    """Return a page.
 
     Args:
-        folder: (package, folder in it) where the template and its scripts lie; those that pages share are found too.
-        template: extends base.html; sees `context`.
-        scripts: files, run in this order as one script.
-        data: JSON-able; what the scripts draw.
+        folder: (package, folder in it) where the template and its scripts lie; shared ones are found too.
+        template: Its file, which extends base.html and sees `context`.
+        scripts: Files, run in this order as one script.
+        data: What the scripts draw; JSON-able.
+        context: Values that the template sees.
+
+    Returns:
+        The page as HTML.
     """
     script = "\n".join(_part(folder, name) for name in ("base.js", *scripts))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -45,12 +50,12 @@ def document(folder: tuple[str, str], template: str, scripts: Sequence[str], dat
 
 
 def fragment(folder: tuple[str, str], template: str, **context: Any) -> str:
-    """Fill in a template that is no page of its own.
+    """Fill in a template that is not a page of its own.
 
     Args:
         folder: (package, folder in it) where the template lies.
-        template: its file.
-        context: what it sees.
+        template: Its file.
+        context: Values that the template sees.
     """
     return _environment(folder).get_template(template).render(**context)
 
@@ -76,6 +81,6 @@ def _part(folder: tuple[str, str], name: str) -> str:
 
 
 def embedded(content: Any) -> str:
-    """JSON that no text in it can end or leave: a parser of HTML sees no tag and no entity."""
+    """Return JSON for an HTML page; no text in it can end the script: a parser of HTML sees no tag and no entity."""
     text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

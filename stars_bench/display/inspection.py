@@ -9,7 +9,7 @@ from stars_bench.display.document import SHARED, document
 
 
 def to_html(inspection: Inspection) -> str:
-    """The page: facts and tables are there without JavaScript, which only draws curves."""
+    """Return the page; facts and tables work without JavaScript, which only draws curves."""
     curves = [[asdict(curve) for curve in block.curves] for block in inspection.blocks if isinstance(block, Curves)]
     kinds = [type(block).__name__ for block in inspection.blocks]
     return document(

@@ -1,4 +1,4 @@
-"""What a person sees while something runs: rich bars in a terminal, a plain line now and then where there is none."""
+"""Progress for a person: rich bars in a terminal, an occasional plain line elsewhere."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ PLAIN_SECONDS = 15.0
 
 
 class RateColumn(ProgressColumn):
-    """Things done per second."""
+    """Items done per second."""
 
     def render(self, task: Task) -> Text:
+        """Return the rate of a task as text."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
@@ -61,6 +62,7 @@ class Bars:
         self.progress.stop()
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
+        """Show that `done` of `total` items of a task are done."""
         if not self.console.is_terminal:
             self._plain(task, done, total, note)
             return

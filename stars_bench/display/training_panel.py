@@ -1,7 +1,7 @@
-"""What a person sees while something trains: one panel in a terminal, a line every few seconds where there is none.
+"""Progress of training: one panel in a terminal, a line every few seconds elsewhere.
 
-It is fed by the callback (task, done, total, note) that libraries know, half a second apart at the most, so showing it
-costs training nothing: the loss is read from the device when it is shown.
+Libraries call it as (task, done, total, note), at most every half second, so that it costs training nothing: the loss
+is read from the device only when it is shown.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ Memory = Callable[[], tuple[str, int] | None]
 
 
 class RunPanel:
-    """A progress callback that shows what runs now: task, epoch, loss, samples a second, time left, memory.
+    """A progress callback that shows the current task: epoch, loss, samples a second, time left and memory.
 
-    A task that has ended leaves one line. Use as a context manager.
+    A finished task leaves one line. Use it as a context manager.
 
     Args:
-        title: of the panel.
-        memory: asked whenever something is shown.
-        line_seconds: time between two lines where the console is no terminal; 0 for a line at every call.
+        console: Where it is printed.
+        title: Heading of the panel.
+        memory: Returns whose memory is in use and its peak in bytes, or None. Default: None, memory is not shown.
+        line_seconds: Seconds between two lines if the console is not a terminal; 0 for a line at every call. Default:
+            some seconds.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class RunPanel:
         self.progress.stop()
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
+        """Show that `done` of `total` steps of a task are done."""
         tasks = self.progress.tasks
         if not tasks or tasks[0].description != task or done < tasks[0].completed:
             for old in self.progress.task_ids:  # one that a saved result has cut short, or the same under the next seed

@@ -1,0 +1,1 @@
+"""Evaluations, one file each, and the features that they share."""

@@ -1,4 +1,4 @@
-"""Floor 2.5: other people's formats, out (`export`) and in (`import_file`)."""
+"""Formats of other programs, one file each: export and import."""
 
 from stars_bench.formats.catalog import FORMATS
 from stars_bench.formats.export import ExportReport, export

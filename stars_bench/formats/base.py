@@ -22,7 +22,13 @@ Tick = Callable[[int], None]
 
 @dataclass(frozen=True)
 class NamedClip:
-    """One clip of a file: its name, its label (0-based) and its bodies (M, F, V, 3) float32, metres."""
+    """One clip of a file.
+
+    Args:
+        name: Name of the clip.
+        label: 0-based class.
+        bodies: (M, F, V, 3) float32, metres.
+    """
 
     name: str
     label: int
@@ -34,14 +40,14 @@ class Incoming:
     """What a reader found in a file.
 
     Args:
-        clips: read one by one, once.
-        total: how many.
+        clips: Read one by one, once.
+        total: Number of clips.
         stated: {protocol: {part: names}}, the train/test splits that the file states.
-        absent_body: what its fixed size puts for a missing body.
-        summary: what kind of clips these are.
-        digest: tells the same file from another one.
-        unnamed: whether the file has no names, so that placeholders stand for them.
-        notes: what the user must know of how the file was read.
+        absent_body: What the fixed size of the file has for a missing body.
+        summary: What kind of clips these are.
+        digest: Checksum that tells the file from another one.
+        unnamed: Whether the file has no names, so that placeholders stand for them. Default: False.
+        notes: What the user must know about how the file was read. Default: none.
     """
 
     clips: Iterable[NamedClip | SetAside]
@@ -56,12 +62,17 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Format:
-    """A format of other programs.
+    """A format of another program.
 
     Args:
-        files: what `write` makes, given --out.
-        one_protocol: a file holds one protocol.
-        theirs: the profile whose clips their own files hold.
+        name: Name on the command line.
+        summary: The format in one line.
+        theirs: The profile whose clips the program's own files hold.
+        one_protocol: Whether a file holds exactly one protocol.
+        recognises: Whether a path looks like this format.
+        read: From a path, the dataset and the protocol (or None) to the clips.
+        write: Writes a file from a path, the dataset, the parts by protocol and a progress callback; returns notes.
+        files: The files that `write` makes for a path.
     """
 
     name: str

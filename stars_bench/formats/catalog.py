@@ -1,4 +1,4 @@
-"""The formats of other programs that there are."""
+"""The formats of other programs that this package knows."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ FORMATS: dict[str, Format] = {
 
 
 def format_of(name: str) -> Format:
-    """The format of that name.
+    """Return the format with a name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: There is no such format.
     """
     if name not in FORMATS:
         raise UsageError(f"there is no format {name!r}: {', '.join(FORMATS)}")
@@ -57,10 +57,10 @@ def format_of(name: str) -> Format:
 
 
 def recognise(path: Path) -> Format:
-    """The format of a file or folder, by what it is.
+    """Return the format of a file or folder, by its content.
 
     Raises:
-        UsageError: nothing there, or none of the formats.
+        UsageError: There is no such file, or its format is not known.
     """
     if not path.exists():
         raise UsageError(f"{path}: there is no such file or folder")
@@ -73,5 +73,5 @@ def recognise(path: Path) -> Format:
 
 
 def recognised(path: Path) -> Format | None:
-    """The format of a file or folder; None: none of these, or nothing there."""
+    """Return the format of a file or folder; None if there is no such file, or its format is not known."""
     return next((found for found in FORMATS.values() if found.recognises(path)), None)

@@ -1,8 +1,9 @@
-"""The order of clips in other people's files, and the names that follow from it.
+"""The order of clips in the files of other programs, and the names that follow from it.
 
 CTR-GCN's preparation, which MAMP and STARS use, walks the performers of each part (x-sub), the cameras (x-view) or the
-setups (x-set) in ascending order and takes their clips by name. PKU-MMD's (MAMP) walks the videos in the order of the
-file system, which is nobody's; here they come by name, and within a video by label row, as there.
+setups (x-set) in ascending order and takes their clips by name. PKU-MMD's preparation (MAMP) walks the videos in the
+order of the file system, which is not defined. Here the videos come by name, and the clips of a video by label row, as
+in MAMP.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ LAST_NUMBER = re.compile(r"(.*?)(\d*)")
 
 
 def table_of(facts: Mapping[str, NameFacts]) -> pd.DataFrame:
-    """A clip table of names alone: name, item, subject, camera, setup, replication, label."""
+    """Make a clip table from names alone: name, item, subject, camera, setup, replication, label."""
     import pandas as pd
 
     return pd.DataFrame(list(facts.values()), columns=NameFacts._fields).assign(name=list(facts))
 
 
 def two_part_protocols(dataset: str) -> dict[str, ProtocolSpec]:
-    """The protocols of a dataset that are a training and a test part and nothing else, by name."""
+    """Return the protocols of a dataset that have exactly a training and a test part, by name."""
     specs = [registry.load("protocols", name) for name in registry.names("protocols")]
     return {
         spec.name: spec for spec in specs if dataset in spec.datasets and not spec.expected_bank and not spec.Config
@@ -41,7 +42,7 @@ def two_part_protocols(dataset: str) -> dict[str, ProtocolSpec]:
 
 
 def parts_of(protocol: ProtocolSpec, table: pd.DataFrame) -> Parts:
-    """Who trains and who tests, in the published order. A part may be empty, unlike in `make_split`."""
+    """Return the clip numbers of both parts in the published order; a part may be empty, unlike in `make_split`."""
     split = protocol.split(table)
     by_file = f"official_{protocol.name}" in table
     key = None if by_file else GROUPED_BY.get(protocol.name)
@@ -56,14 +57,14 @@ def _ordered(table: pd.DataFrame, rows: NDArray[np.int64], group: str | None) ->
 
 
 def _natural(name: str) -> tuple[str, int]:
-    """`0002-L_10` comes after `0002-L_9`."""
+    """Return a sort key by which `0002-L_10` comes after `0002-L_9`."""
     match = LAST_NUMBER.fullmatch(name)
     assert match is not None
     return match[1], int(match[2] or 0)
 
 
 def published_names(spec: DatasetSpec, protocol: ProtocolSpec) -> dict[str, list[str]] | None:
-    """The names of the clips of each part of the complete dataset, in the published order; None where none is."""
+    """Return the names of the clips of each part of the complete dataset, in the published order; None if unknown."""
     if spec.expected_names is None or spec.read_name is None or protocol.name not in GROUPED_BY:
         return None
     table = table_of({name: spec.read_name(name) for name in spec.expected_names()})

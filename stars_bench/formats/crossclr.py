@@ -1,8 +1,9 @@
 """The folder of CrosSCLR and AimCLR (and ST-GCN), one protocol a folder: padded arrays and pickled names and labels.
 
 train_data.npy (N, 3, 300, 25, 2) float32, metres; train_label.pkl: (names ending in `.skeleton`, labels from 0);
-val_data.npy and val_label.pkl likewise; the clips by name. Theirs are raw: profile `raw`. Their program makes
-train_position.npy (50 frames, relative to joint 2, turned about y) of them itself; it is not written here.
+val_data.npy and val_label.pkl likewise; the clips are sorted by name. The program's own files hold raw clips: profile
+`raw`. The program makes train_position.npy (50 frames, relative to joint 2, turned about y) from them itself, so it is
+not written here.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ SUMMARY = "of a CrosSCLR or AimCLR folder, as it stands: nothing cleaned or cent
 
 
 def data_file(folder: Path, part: str) -> Path:
-    """The coordinates of a part."""
+    """Return the file with the coordinates of a part."""
     return folder / f"{FILES[part]}_data.npy"
 
 
 def label_file(folder: Path, part: str) -> Path:
-    """The names and labels of a part."""
+    """Return the file with the names and labels of a part."""
     return folder / f"{FILES[part]}_label.pkl"
 
 
 def files(out: Path) -> list[Path]:
-    """All files of a folder."""
+    """Return all files of a folder."""
     return [file(out, part) for part in FILES for file in (data_file, label_file)]
 
 
@@ -50,7 +51,7 @@ def files(out: Path) -> list[Path]:
 
 
 def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick: Tick) -> list[str]:
-    """Writes the clips of one protocol to the folder `out`: all four files, or none."""
+    """Write the clips of one protocol to the folder `out`: all four files, or none."""
     (parts,) = splits.values()
     shape = (3, padding.FRAMES, len(dataset.spec.skeleton.joints), padding.BODIES)
     names, labels = (dataset.table[column].to_numpy() for column in ("name", "label"))
@@ -70,15 +71,15 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is such a folder."""
+    """Return whether a path is such a folder."""
     return any(data_file(path, part).exists() for part in FILES)
 
 
 def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incoming:
-    """Opens a folder: reads names and labels, and gives the clips one by one. One part is enough.
+    """Open a folder: read names and labels, and yield the clips one by one. One part is enough.
 
     Raises:
-        StarsBenchError: a file is missing, damaged, or does not fit the others.
+        StarsBenchError: A file is missing, damaged, or does not fit the others.
     """
     known, identity = {}, []
     for part in FILES:
@@ -123,7 +124,7 @@ def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
 
 
 def _flat(labels: Any) -> NDArray[Any]:
-    """Labels (N,); an empty array of float64 for what is no such list, of which nothing is made."""
+    """Return labels (N,); an empty float64 array if they are not a list of labels."""
     if isinstance(labels, list | tuple) and not all(isinstance(label, int | np.integer) for label in labels):
         labels = None  # lists that share lists may stand for more numbers than any memory holds
     if isinstance(labels, list | tuple | np.ndarray):

@@ -20,8 +20,19 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What `export` wrote. `clips`: {protocol: (training, test)}; `notes`, `warnings`: what is to be said of
-    the file."""
+    """What `export` wrote.
+
+    the file.
+
+    Args:
+        out: The file or folder.
+        format: Name of the format.
+        clips: {protocol: (training clips, test clips)}.
+        size: Bytes written.
+        notes: What a reader of the file should know.
+        warnings: What may be wrong with the file.
+        seconds: Time that it took.
+    """
 
     out: Path
     format: str
@@ -40,17 +51,23 @@ def export(
     progress: Progress | None = None,
     overwrite: bool = False,
 ) -> ExportReport:
-    """Writes a prepared dataset in the format of another program; whole or not at all, in bounded memory.
+    """Write a prepared dataset in the format of another program, completely or not at all, in bounded memory.
 
     Args:
-        format: one of `formats.FORMATS`.
-        out: the file, or the folder of a format that is one.
-        protocol: who trains and who tests; None for all protocols of two parts, where a file can hold several.
-        overwrite: replace what is there.
+        dataset: The prepared dataset.
+        format: One of `formats.FORMATS`.
+        out: The file, or the folder if the format is one.
+        protocol: The protocol whose train/test split is written. Default: None, all protocols of two parts, where a
+            file can hold several.
+        progress: Called with the task, the clips done, their total and a note. Default: None.
+        overwrite: Whether to replace an existing file. Default: False.
+
+    Returns:
+        What was written.
 
     Raises:
-        UsageError: unknown names, a protocol that the format cannot hold, or something is there already.
-        StarsBenchError: the protocol takes no clip, or the disk is full.
+        UsageError: A name is unknown, the format cannot hold the protocol, or the file exists already.
+        StarsBenchError: The protocol takes no clip, or the disk is full.
     """
     started = time.perf_counter()
     chosen = format_of(format)
@@ -94,7 +111,7 @@ def _check_place(out: Path, files: list[Path], overwrite: bool) -> None:
 
 
 def _splits(dataset: PreparedDataset, format: Format, protocol: str | None) -> dict[str, Parts]:
-    """{protocol: parts}, of one protocol or of all that take a clip of the dataset."""
+    """Return {protocol: parts}, for one protocol or for all that take a clip of the dataset."""
     possible = two_part_protocols(dataset.name)
     if protocol is not None:
         spec = registry.load("protocols", protocol)

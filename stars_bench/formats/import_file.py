@@ -1,4 +1,4 @@
-"""Import: a file or folder of another program in, a prepared dataset out, for those who lack the raw files."""
+"""Import: a file or folder of another program in, a prepared dataset out, for users without the raw files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,17 @@ from stars_bench.storage.shards import ShardFacts
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What `import_file` did. `notes`, `warnings`: what is to be said of the clips."""
+    """What `import_file` did.
+
+    Args:
+        folder: Folder of the prepared dataset.
+        quality: Counts and faults of the clips.
+        digest: Checksum of the prepared data.
+        notes: What the user should know about the clips.
+        warnings: What may be wrong with the clips.
+        seconds: Time that it took.
+        unchanged: Whether the same file had been imported before, so that nothing was written.
+    """
 
     folder: Path
     quality: QualityReport
@@ -44,17 +54,24 @@ def import_file(
     progress: Progress | None = None,
     overwrite: bool = False,
 ) -> ImportReport:
-    """Turns a file of another program into the prepared dataset DATA_DIR/DATASET/imported-FORMAT.
+    """Turn a file of another program into the prepared dataset DATA_DIR/DATASET/imported-FORMAT.
 
     Args:
-        dataset: whose clips these are.
-        protocol: whose parts the file holds; needed where nothing else tells.
-        format: one of `formats.FORMATS`; None to see by the file.
-        overwrite: replace what was imported before.
+        path: The file or folder.
+        dataset: The dataset that the clips are from: a name or a spec.
+        data_dir: Where prepared datasets lie.
+        protocol: The protocol whose parts the file holds; needed if the file does not show it. Default: None.
+        format: One of `formats.FORMATS`. Default: None, recognised by the file's content.
+        progress: Called with the task, the clips done, their total and a note. Default: None.
+        overwrite: Whether to replace an earlier import. Default: False.
+
+    Returns:
+        What was imported.
 
     Raises:
-        UsageError: unknown names, nothing there, something else was imported before, or another process imports it.
-        StarsBenchError: the file is damaged, of another dataset, or refused.
+        UsageError: A name is unknown, there is no such file, another file was imported before, or another process
+            imports it.
+        StarsBenchError: The file is damaged, holds another dataset, or cannot be accepted.
     """
     started = time.perf_counter()
     spec: DatasetSpec = registry.load("datasets", dataset) if isinstance(dataset, str) else dataset
@@ -114,7 +131,7 @@ def _convert(
     incoming: Incoming,
     progress: Progress | None,
 ) -> Intake:
-    """Writes shards and index beside the folder and puts them in its place when everything is right."""
+    """Write shards and index beside the folder, and move them into its place when everything is right."""
     intake = Intake(spec, path, incoming)
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder.parent)

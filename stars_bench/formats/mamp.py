@@ -1,8 +1,8 @@
 """The npz of CTR-GCN, MAMP and STARS, one protocol a file: clips padded to (300, 150), labels one-hot.
 
 x_train (N, 300, 150) float32: per frame 25 joints of the first body, then of the second, x y z in metres; y_train (N,
-classes) float64; x_test, y_test likewise. The clips are in the published order (`clip_order.py`); the file names none
-of them. Out: the arrays that the public programs save, streamed. In: stored or compressed members, streamed.
+classes) float64; x_test and y_test likewise. The clips are in the published order (`clip_order.py`); the file holds no
+names. Export streams the arrays that the public programs save. Import streams stored or compressed members.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Names = Mapping[str, list[str]]
 
 
 def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick: Tick) -> list[str]:
-    """Writes the clips of one protocol to one file."""
+    """Write the clips of one protocol to one file."""
     (parts,) = splits.values()
     joints, classes = len(dataset.spec.skeleton.joints), len(dataset.spec.classes)
     numbers = padding.BODIES * joints * 3
@@ -76,16 +76,16 @@ def _one_hot(labels: NDArray[np.int64], classes: int) -> Iterator[NDArray[np.flo
 
 
 def recognises(path: Path) -> bool:
-    """Whether this may be such a file: a zip."""
+    """Return whether a path may be such a file: a zip."""
     return path.is_file() and zipfile.is_zipfile(path)
 
 
 def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incoming:
-    """Opens a file: reads all labels, finds the names, and gives the clips one by one.
+    """Open a file: read all labels, find the names, and yield the clips one by one.
 
     Raises:
-        UsageError: nothing says which protocol this is.
-        StarsBenchError: no such file, or a damaged one.
+        UsageError: Neither the user nor the file states which protocol this is.
+        StarsBenchError: There is no such file, or it is damaged.
     """
     labels: Labels = {}
     with _reading(path), zipfile.ZipFile(path) as archive:
@@ -112,7 +112,7 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Everything that can be wrong with a zip or an array in it, as one line."""
+    """Turn every fault of a zip, or of an array in it, into one line while the block runs."""
     try:
         yield
     except DAMAGE as error:
@@ -130,7 +130,7 @@ def _check_clips(archive: zipfile.ZipFile, part: str, joints: int, labels: int) 
 
 
 def _labels(archive: zipfile.ZipFile, part: str, classes: int) -> NDArray[np.int64]:
-    """The labels (N,) of one-hot rows (N, classes) or of plain numbers (N,)."""
+    """Return the labels (N,) of one-hot rows (N, classes) or of plain numbers (N,)."""
     with archive.open(f"y_{part}.npy") as stream:
         rows = npy.Rows(stream)
         if len(rows.shape) == 2 and rows.shape[1] != classes:
@@ -165,12 +165,12 @@ def _clips(path: Path, names: Names, labels: Labels, absent: AbsentBody) -> Iter
 def _names(
     path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None, labels: Labels
 ) -> tuple[str, Names, bool, list[str]]:
-    """The protocol, the names of the clips of each part, whether they are placeholders, and what is to be said of them.
+    """Return the protocol, the names of the clips of each part, whether they are placeholders, and notes.
 
     The published order gives the names where the file is complete; the labels, clip by clip, are the proof.
 
     Raises:
-        UsageError: nothing says which protocol this is.
+        UsageError: Neither the user nor the file states which protocol this is.
     """
     candidates = two_part_protocols(spec.name) if protocol is None else {protocol.name: protocol}
     published, wrong = _published(spec, candidates, labels), {}
@@ -197,7 +197,7 @@ def _names(
 
 
 def _published(spec: DatasetSpec, candidates: Mapping[str, ProtocolSpec], labels: Labels) -> dict[str, Names]:
-    """The published names by protocol, of those protocols whose parts have as many clips as the file's."""
+    """Return the published names by protocol, of those protocols whose parts have as many clips as the file's."""
     if spec.expected_names is None or len(spec.expected_names()) != sum(map(len, labels.values())):
         return {}
     found = {name: published_names(spec, protocol) for name, protocol in candidates.items()}

@@ -1,4 +1,4 @@
-"""The clips of a file on their way into shards: what their names say, which are kept, who trains and who tests."""
+"""From the clips of a file to shards: what their names say, which clips are kept, and the train/test split."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TICK = 32
 
 
 class Intake:
-    """Takes the clips of one file, once.
+    """The clips of one file, taken once.
 
     Args:
-        spec: the dataset that they should be of.
-        path: the file, for messages.
-        incoming: what its reader found.
+        spec: The dataset that they should belong to.
+        path: The file, for messages.
+        incoming: What the reader of the format found.
     """
 
     def __init__(self, spec: DatasetSpec, path: Path, incoming: Incoming) -> None:
@@ -53,10 +53,11 @@ class Intake:
         """Whether the names do not tell who trains, so that the file's own lists have to."""
 
     def contents(self, progress: Progress | None) -> Iterator[ShardContent]:
-        """The clips that are kept, in portions for a shard each.
+        """Yield the clips that are kept, in portions for a shard each.
 
         Raises:
-            StarsBenchError: none is of the dataset, two have one name, or a label is none of the dataset's.
+            StarsBenchError: No clip belongs to the dataset, two clips have one name, or a label is not one of the
+                dataset's.
         """
         content, filled = ShardContent(), 0
         for done, found in enumerate(self.incoming.clips, start=1):
@@ -98,7 +99,7 @@ class Intake:
         return Clip(name, label, *of_name, found.bodies, self.incoming.digest)
 
     def _numbers(self, name: str) -> NameFacts | None:
-        """What the name says; None, and a note of it, when the clip is not one of the dataset, as `prepare` decides."""
+        """Return what a name says; None, with a note, if the clip does not belong to the dataset, as in `prepare`."""
         if self.incoming.unnamed:
             return NameFacts(name)
         try:
@@ -131,10 +132,10 @@ class Intake:
         return "holds no clip"
 
     def splits(self) -> dict[str, dict[str, list[str]]]:
-        """The official splits for the index, where the names do not give them; notes what the file states otherwise.
+        """Return the official splits for the index, if the names do not give them; note where the file states others.
 
         Raises:
-            StarsBenchError: the file's lists cannot be kept as they are.
+            StarsBenchError: The file's lists cannot be kept as they are.
         """
         protocols = two_part_protocols(self.spec.name)
         table = table_of(self.kept)
@@ -152,13 +153,13 @@ class Intake:
         return official
 
     def _items(self, protocol: str) -> dict[str, list[str]]:
-        """The raw items of each part, as the file states."""
+        """Return the raw items of each part, as the file states them."""
         stated = self.incoming.stated.get(protocol, {})
         names = {part: [name for name in stated.get(part, ()) if name in self.kept] for part in PARTS}
         return {part: sorted({self.kept[name].item for name in names[part]}) for part in PARTS}
 
     def _compare(self, protocol: ProtocolSpec, table: pd.DataFrame) -> None:
-        """Holds the file's lists against the parts that the protocol gives."""
+        """Compare the file's lists with the parts that the protocol gives."""
         split = protocol.split(table)
         ours = np.full(len(table), "neither", object)
         ours[split.train], ours[split.test] = "train", "test"
@@ -185,7 +186,7 @@ class Intake:
         self.warnings.append(f"{text}; the published rule counts")
 
     def quality(self, profile: str) -> QualityReport:
-        """The report of the import."""
+        """Return the quality report of the import."""
         found = Found((), ignored=dict(self.ignored))
         report = assess(self.spec, profile, found, self.incoming.total, list(self.kept), self.set_aside, {})
         if not self.incoming.unnamed:

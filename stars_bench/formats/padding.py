@@ -1,6 +1,7 @@
 """Clips of fixed size, as the npz of CTR-GCN and MAMP and the npy of CrosSCLR hold them: 300 frames, two bodies.
 
-Ragged bodies (M, F, V, 3) to blocks (N, T, 2, V, 3) and back. Back and forth gives the same bits.
+Ragged bodies (M, F, V, 3) become blocks (N, T, 2, V, 3), and blocks become bodies. Padding and unpadding returns the
+same bits.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ BLOCK = 32  # clips at once: 5.8 MB with 25 joints
 
 
 def blocks_of(dataset: PreparedDataset, clips: NDArray[np.int64], tick: Tick) -> Iterator[NDArray[np.float32]]:
-    """The padded clips with these numbers, block by block: (n, 300, 2, V, 3)."""
+    """Yield the padded clips with these numbers, block by block: (n, 300, 2, V, 3)."""
     joints = len(dataset.spec.skeleton.joints)
     bodies = bodies_of(dataset, clips)
     while block := list(islice(bodies, BLOCK)):
@@ -32,7 +33,10 @@ def blocks_of(dataset: PreparedDataset, clips: NDArray[np.int64], tick: Tick) ->
 
 
 def pad(clips: Sequence[NDArray[np.float32]], joints: int, absent: AbsentBody) -> NDArray[np.float32]:
-    """(N, 300, 2, V, 3): zeros after the last frame; longer clips are cut; an absent second body as `absent` says."""
+    """Return blocks (N, 300, 2, V, 3) of clips: zeros after the last frame; longer clips are cut.
+
+    `absent` defines the second body of a clip that has one.
+    """
     block = np.zeros((len(clips), FRAMES, BODIES, joints, 3), np.float32)
     for row, bodies in zip(block, clips, strict=True):
         frames = min(bodies.shape[1], FRAMES)
@@ -43,7 +47,7 @@ def pad(clips: Sequence[NDArray[np.float32]], joints: int, absent: AbsentBody) -
 
 
 def unpad(clip: NDArray[np.float32], absent: AbsentBody) -> NDArray[np.float32] | None:
-    """(T, 2, V, 3) to (M, F, V, 3): without the zeros at the end and a second body that `pad` would put there.
+    """Turn (T, 2, V, 3) into (M, F, V, 3), without the zeros at the end and a second body that `pad` would add.
 
     None for a clip that is zero throughout.
     """
@@ -60,7 +64,7 @@ def unpad(clip: NDArray[np.float32], absent: AbsentBody) -> NDArray[np.float32] 
 def named(
     name: str, label: int, clip: NDArray[np.floating[Any]], absent: AbsentBody, where: str
 ) -> NamedClip | SetAside:
-    """One clip of a file, (T, 2, V, 3) of any float type, or why it is none."""
+    """Return one clip of a file, (T, 2, V, 3) of any float type, or the reason why it is not usable."""
     with np.errstate(all="ignore"):
         single = np.ascontiguousarray(clip, np.float32)
     if not np.isfinite(single).all():  # beyond float32 is infinite too
@@ -72,6 +76,6 @@ def named(
 
 
 def cut(dataset: PreparedDataset) -> list[str]:
-    """A note on clips that are longer than what this size holds."""
+    """Return a note on clips that are longer than this size can hold."""
     longer = int((dataset.table["num_frames"] > FRAMES).sum())
     return [f"clips cut at {FRAMES} frames: {longer:,}"] if longer else []

@@ -1,9 +1,9 @@
-"""The pickle of pyskl and MMAction2: every clip once, ragged, in half precision, and lists of who trains and tests.
+"""The pickle of pyskl and MMAction2: every clip once, ragged, in half precision, and lists of training and test clips.
 
 {"split": {"xsub_train": [names], "xsub_val": [...], ...}, "annotations": [{"frame_dir": name, "label": from 0,
-"total_frames": T, "keypoint": (M, T, 25, 3) float16}]}. Theirs (ntu60_3danno.pkl, ntu120_3danno.pkl) are not centred
-and have filters of their own: profile `pyskl`. Ours say which profile they hold under the further key "source". Out:
-streamed. In: the whole pickle is in memory, some 15 KB a clip.
+"total_frames": T, "keypoint": (M, T, 25, 3) float16}]}. The program's own files (ntu60_3danno.pkl, ntu120_3danno.pkl)
+are not centred and have filters of their own: profile `pyskl`. Files written here state their profile under the further
+key "source". Export streams. Import holds the whole pickle in memory, some 15 KB a clip.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROUNDED = "coordinates are float16, as pyskl's: rounded by up to 0.05 % (1 mm at
 
 
 def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick: Tick) -> list[str]:
-    """Writes all clips of the dataset, by name, and the lists of these protocols."""
+    """Write all clips of the dataset, by name, and the lists of these protocols."""
     names = dataset.table["name"].to_numpy()
     lists = {
         f"{protocol}_{LISTS[part]}": names[np.sort(clips)].tolist()
@@ -72,15 +72,15 @@ def _half(name: str, bodies: NDArray[np.float32]) -> NDArray[np.float16]:
 
 
 def recognises(path: Path) -> bool:
-    """Whether this may be such a file: a pickle, by its name."""
+    """Return whether a path may be such a file: a pickle, by its name."""
     return path.is_file() and path.suffix.lower() in (".pkl", ".pickle")
 
 
 def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incoming:
-    """Unpickles a file without running anything, and gives the clips one by one.
+    """Unpickle a file without running any code of it, and return its clips, one by one.
 
     Raises:
-        StarsBenchError: refused, damaged, or of another form.
+        StarsBenchError: The file is refused, damaged, or of another form.
     """
     state = path.stat()
     content = unpickle.load(path)

@@ -1,0 +1,1 @@
+"""Descriptions of a raw file, a dataset, a run and this machine."""

@@ -35,7 +35,14 @@ ENERGY_FLOOR = 1e-4
 
 
 class AimClrConfig(ContrastConfig):
-    """Settings of SkeletonCLR and of what AimCLR adds."""
+    """Settings of SkeletonCLR and of what AimCLR adds.
+
+    Args:
+        keep: Attention above which features are dropped. Default: 0.7.
+        mine_after: Epochs before nearest neighbours count as positives. Default: 150.
+        time_flip: Whether extreme views are flipped in time, as in the paper's text. Default: False, as in the released
+            settings.
+    """
 
     keep: float = Field(0.7, gt=0, lt=1, description="attention from which on features are dropped")
     mine_after: int = Field(150, ge=0, description="epochs before nearest neighbours count as positives")
@@ -43,13 +50,16 @@ class AimClrConfig(ContrastConfig):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
-        """`paper`: the released settings. `quick`: those of `skeletonclr`, neighbours after the same half."""
+        """Return a preset: `paper` (the released settings) or `quick` (those of `skeletonclr`).
+
+        In `quick`, neighbours count after the same half of the epochs.
+        """
         quick: dict[str, Any] = QUICK | {"mine_after": QUICK["epochs"] // 2}
         return cls(**quick) if name == "quick" else cls()
 
 
 def attention(maps: Tensor) -> Tensor:
-    """SimAM's attention (N, C, T, V) of feature maps (N, C, T, V), in (0, 1): the farther from the mean the larger."""
+    """Return SimAM's attention (N, C, T, V) of feature maps (N, C, T, V): in (0, 1), larger farther from the mean."""
     away = (maps - maps.mean((2, 3), keepdim=True)).square()
     spread = away.sum((2, 3), keepdim=True) / (maps[0, 0].numel() - 1)
     return (away / (4 * (spread + ENERGY_FLOOR)) + 0.5).sigmoid()
@@ -59,7 +69,9 @@ class ExtremeContrast(MomentumContrast):
     """SkeletonCLR's model with extreme views.
 
     Args:
-        mine_from: steps after which nearest neighbours count.
+        config: Settings of the method.
+        skeleton: Joint layout of the clips.
+        mine_from: Steps after which nearest neighbours count as positives.
     """
 
     done: Tensor
@@ -72,9 +84,9 @@ class ExtremeContrast(MomentumContrast):
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
     def encode(self, x: Tensor) -> Tensor:
-        """(B, 4 D + 2): features of the normal view, the extreme one, the same after dropping, and of the key.
+        """Return (B, 4 D + 2): features of the normal view, the extreme view, the same after dropping, and the key.
 
-        The last two are the parts of joints and of values that were kept: by them the batch is enlarged again.
+        The last two columns are the shares of joints and of values that were kept; the loss enlarges the batch by them.
         """
         x = self.encoder.placed(x)
         extreme = extreme_view(x, self.mirrored, self.config.shear, self.config.crop_ratio, self.time_flip)
@@ -84,7 +96,11 @@ class ExtremeContrast(MomentumContrast):
         return torch.cat([self.encoder.features(normal), pooled, dropped, keys, kept], 1)
 
     def attended(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of clips (B, 3, T, V, M): features (B, D), features without what is attended to (B, D), parts kept (B, 2)."""
+        """Return features of clips (B, 3, T, V, M), with and without what is attended to, and the shares that are kept.
+
+        Returns:
+            Features (B, D), features without what is attended to (B, D), and shares of joints and values kept (B, 2).
+        """
         clips, bodies = x.shape[0], x.shape[4]
         maps = self.encoder.maps(bodies_of(x))
         with torch.no_grad():
@@ -97,7 +113,7 @@ class ExtremeContrast(MomentumContrast):
         return pooled, rest, kept
 
     def loss(self, features: Tensor) -> Tensor:
-        """The loss of a whole batch (B, 4 D + 2); the keys are then enqueued."""
+        """Return the loss of a whole batch (B, 4 D + 2); then enqueue the keys."""
         features = features.to(self.queue.vectors.dtype)
         with torch.autocast(features.device.type, enabled=False):
             normal, extreme, dropped, key, kept = torch.split(features, [self.config.dim] * 4 + [2], 1)
@@ -111,7 +127,10 @@ class ExtremeContrast(MomentumContrast):
         return loss
 
     def positives_loss(self, logits: list[Tensor]) -> Tensor:
-        """Cross entropy of the normal view's logits, shared among its key and, later, the three nearest neighbours."""
+        """Return the cross entropy of the normal view's logits with its positives.
+
+        The positives are the view's key and, later, the three nearest neighbours.
+        """
         positive = torch.zeros_like(logits[0])
         for one in logits:
             positive.scatter_(1, 1 + one[:, 1:].argmax(1, keepdim=True), 1.0)
@@ -120,13 +139,13 @@ class ExtremeContrast(MomentumContrast):
         return -((logits[0].log_softmax(1) * positive).sum(1) / positive.sum(1)).mean()
 
     def after_step(self, step: int) -> None:
-        """Notes the number of steps done; the copies follow."""
+        """Note the number of steps done, and move the momentum copies."""
         self.done.fill_(step)
         super().after_step(step)
 
 
 class AimClr:
-    """SkeletonCLR with extreme augmentation, attention-guided dropping and neighbours as positives."""
+    """Train as SkeletonCLR, with extreme augmentation, attention-guided dropping and neighbours as positives."""
 
     name: ClassVar[str] = "aimclr"
     Config: ClassVar[type[BaseModel]] = AimClrConfig
@@ -140,15 +159,15 @@ class AimClr:
     }
 
     def fit(self, clips: TrainingClips, run: Run[AimClrConfig]) -> STGCN:
-        """Pre-trains on the training part without labels.
+        """Pre-train on the training part without labels.
 
         Raises:
-            UsageError: the dataset's joints are not named in pairs of left and right.
+            UsageError: The dataset's joints are not named in pairs of left and right.
         """
         config = run.config
         mine_from = config.mine_after * (len(clips) // config.batch_size)
         return contrast("contrast", clips, run, ExtremeContrast(config, clips.skeleton, mine_from))
 
     def build(self, config: AimClrConfig, num_joints: int) -> STGCN:
-        """The network without weights and graph, for a checkpoint."""
+        """Return the network without weights and graph, for a checkpoint."""
         return config.blank(num_joints)

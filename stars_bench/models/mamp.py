@@ -45,7 +45,15 @@ LARGE_DATASETS = ("ntu120", "pku1", "pku2")
 
 
 class EncoderConfig(BaseModel):
-    """Size of the encoder. The defaults are those of the papers."""
+    """Size of the encoder. The defaults are those of the papers.
+
+    Args:
+        frames: T, the frames of a clip; a multiple of 4. Default: 120.
+        dim: D, the width of the tokens and features. Default: 256.
+        depth: Number of blocks. Default: 8.
+        heads: Attention heads of a block. Default: 8.
+        mlp_ratio: Hidden width of the blocks' MLPs as a multiple of D. Default: 4.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,12 +70,24 @@ class EncoderConfig(BaseModel):
         return self
 
     def build(self, joints: int) -> SkeletonEncoder:
-        """A freshly initialised encoder for skeletons of `joints` joints."""
+        """Return a freshly initialised encoder for skeletons of `joints` joints."""
         return SkeletonEncoder(self.frames, joints, self.dim, self.depth, self.heads, self.mlp_ratio)
 
 
 class MaskedConfig(EncoderConfig):
-    """Settings of masked prediction, whatever is predicted. The defaults are the official ones of MAMP for NTU-60."""
+    """Settings of masked prediction, for any target. The defaults are the official ones of MAMP for NTU-60.
+
+    Args:
+        decoder_depth: Number of blocks of the decoder. Default: 3.
+        mask_ratio: Share of the tokens that is hidden. Default: 0.9.
+        max_angle: Largest rotation about each axis, in radians. Default: 0.3.
+        epochs: Epochs. Default: 400.
+        warmup_epochs: Epochs in which the learning rate rises from 0. Default: 20.
+        batch_size: Clips a batch. Default: 128.
+        lr: Largest learning rate. Default: 1e-3.
+        min_lr: Learning rate at the end of the cosine. Default: 5e-4.
+        weight_decay: Weight decay of AdamW. Default: 0.05.
+    """
 
     decoder_depth: int = Field(3, ge=1)
     mask_ratio: float = Field(0.9, gt=0, lt=1)
@@ -81,7 +101,12 @@ class MaskedConfig(EncoderConfig):
 
 
 class MampConfig(MaskedConfig):
-    """Settings of stage 1. The defaults are the official ones for NTU-60; `preset` knows the other datasets."""
+    """Settings of stage 1. The defaults are the official ones for NTU-60; `preset` knows the other datasets.
+
+    Args:
+        mask_tau: Temperature of the motion-aware mask. Default: 0.8.
+        skip_absent: Whether stage 1 leaves absent bodies out. Default: False, as published.
+    """
 
     mask_tau: float = Field(0.80, gt=0, description="temperature of the motion-aware mask")
     skip_absent: bool = Field(False, description="leave absent bodies out of stage 1; published: they are in")
@@ -89,12 +114,12 @@ class MampConfig(MaskedConfig):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`, `paper-one-body` or `quick`, for the dataset."""
+        """Return a preset for the dataset: `paper`, `paper-one-body` or `quick`."""
         return cls(**stage1_preset(name, dataset))
 
 
 def stage1_preset(name: str, dataset: str) -> dict[str, Any]:
-    """The settings of stage 1 under a preset, as keyword arguments."""
+    """Return the settings of stage 1 under a preset, as keyword arguments."""
     paper: dict[str, Any] = {
         "mask_tau": 0.75 if dataset == "ntu120" else 0.80,
         "decoder_depth": 5 if dataset in LARGE_DATASETS else 3,
@@ -118,16 +143,19 @@ QUICK_STAGE1: dict[str, Any] = {
 
 
 def motion_of(x: Tensor) -> Tensor:
-    """Motion m[t] = x[t+1] - x[t], the last frame's 0, of (B, T, V, 3)."""
+    """Return the motion m[t] = x[t+1] - x[t] of x (B, T, V, 3), of the same shape; the last frame's is 0."""
     return torch.cat([x[:, 1:] - x[:, :-1], torch.zeros_like(x[:, :1])], dim=1)
 
 
 def motion_aware_scores(patches: Tensor, uniform: Tensor, tau: float) -> Tensor:
-    """Scores (B, S * V) of the motion-aware mask, which hides tokens that move much more often: high ones are hidden.
+    """Return scores (B, S * V) of the motion-aware mask; the tokens with high scores are hidden.
+
+    Tokens that move much get high scores more often.
 
     Args:
         patches: (B, S, V, 12), the joints.
         uniform: (B, S * V), draws from [0, 1).
+        tau: Temperature; a smaller one follows the motion more closely.
     """
     change = (patches[:, 1:] - patches[:, :-1]).abs().mean(-1)
     intensity = torch.cat([change[:, :1], change], dim=1).flatten(1)
@@ -136,9 +164,9 @@ def motion_aware_scores(patches: Tensor, uniform: Tensor, tau: float) -> Tensor:
 
 
 def choose(scores: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
-    """Numbers of the visible and of the hidden tokens by scores (B, L); the lowest stay visible.
+    """Return the numbers of the visible and of the hidden tokens by scores (B, L); the lowest stay visible.
 
-    int(L * (1 - ratio)) of them: in floating point 74 of 750 at 0.9, as published.
+    int(L * (1 - ratio)) tokens stay visible: in floating point 74 of 750 at 0.9, as published.
     """
     order = scores.argsort(1)
     visible = int(scores.shape[1] * (1 - ratio))
@@ -146,22 +174,26 @@ def choose(scores: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
 
 
 def take(tokens: Tensor, numbers: Tensor) -> Tensor:
-    """Tokens (B, K, D) by their numbers (B, K), of (B, L, D)."""
+    """Take tokens (B, K, D) by their numbers (B, K) out of (B, L, D)."""
     return tokens.gather(1, numbers.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
 def normalised_patches(patches: Tensor) -> Tensor:
-    """Each patch by its own mean and (unbiased) variance."""
+    """Normalise each patch by its own mean and (unbiased) variance."""
     return (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + 1e-6).sqrt()
 
 
 class MaskedPrediction(nn.Module):
-    """Encoder, decoder and the loss of stage 1.
+    """The encoder, the decoder and the loss of stage 1.
 
     Args:
-        mask_tau: temperature of the motion-aware mask.
-        target: "motion" (MAMP) or "joints" (MAE, with a plain random mask, which has no temperature).
-        skip_absent: leaves bodies that are not there out of the loss.
+        encoder: The encoder to train.
+        decoder_depth: Number of blocks of the decoder.
+        mask_ratio: Share of the tokens that is hidden.
+        mask_tau: Temperature of the motion-aware mask. Default: 0.8.
+        target: "motion" (MAMP) or "joints" (MAE, with a plain random mask, which has no temperature). Default:
+            "motion".
+        skip_absent: Whether the loss leaves absent bodies out. Default: False.
     """
 
     def __init__(
@@ -188,18 +220,18 @@ class MaskedPrediction(nn.Module):
         self.encoder = encoder  # after initialise: it has initialised itself
 
     def forward(self, x: Tensor, uniform: Tensor | None = None) -> Tensor:
-        """The loss of clips (B, 3, T, V, M); `uniform` (B * M, tokens) replaces the random draws of the mask."""
+        """Return the loss of clips (B, 3, T, V, M); `uniform` (B * M, tokens) replaces the random draws of the mask."""
         return self.clip_losses(x, uniform).mean()
 
     def clip_losses(self, x: Tensor, uniform: Tensor | None = None) -> Tensor:
-        """The loss of each clip (B,): the mean over its hidden tokens, of which every clip has as many."""
+        """Return the loss of each clip (B,): the mean over its hidden tokens, which are equally many in every clip."""
         if self.skip_absent:
             return self._losses_of_present(x, uniform)
         joints = bodies_of(x)
         return self._body_losses(joints, uniform).view(len(x), -1).mean(1)
 
     def _losses_of_present(self, x: Tensor, uniform: Tensor | None) -> Tensor:
-        """Losses (B,) over the bodies that are there; a clip without any keeps its first."""
+        """Return losses (B,) over the bodies that are present; a clip without any keeps its first."""
         joints = bodies_of(x)
         if uniform is None:
             uniform = random.rand(len(joints), self.encoder.temp_embed.shape[1] * x.shape[3], device=x.device)
@@ -209,17 +241,17 @@ class MaskedPrediction(nn.Module):
         return losses.view_as(present).sum(1) / present.sum(1)
 
     def _body_losses(self, joints: Tensor, uniform: Tensor | None) -> Tensor:
-        """The loss of each body (K,) of bodies (K, T, V, 3): the mean over its hidden tokens."""
+        """Return the loss of each body (K,) of bodies (K, T, V, 3): the mean over its hidden tokens."""
         prediction, hidden = self.predict(joints, uniform)
         target = normalised_patches(patchify(motion_of(joints) if self.target == "motion" else joints)).flatten(1, 2)
         return (prediction - take(target, hidden)).square().mean((1, 2))
 
     def predict(self, bodies: Tensor, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Predictions (K, H, 12) at the hidden tokens of bodies (K, T, V, 3), and their numbers (K, H).
+        """Return predictions (K, H, 12) at the hidden tokens of bodies (K, T, V, 3), and their numbers (K, H).
 
-        As published, with less work: attention does not mind the order of tokens, so visible ones stand first and
-        nothing is put back; in front of the first block a hidden token is the same in every body, so its query, key
-        and value are computed once; of the last block only hidden tokens are asked for.
+        The result is as published, with less work. Attention does not depend on the order of tokens, so the visible
+        ones stand first and nothing is put back. In front of the first block a hidden token is the same in every body,
+        so its query, key and value are computed once. The last block computes hidden tokens only.
         """
         visible, hidden = self.choose(bodies, uniform)
         positions = (self.decoder_temp_embed + self.decoder_pos_embed).flatten(0, 2)
@@ -235,7 +267,7 @@ class MaskedPrediction(nn.Module):
         return self.decoder_pred(self.decoder_norm(x)), hidden
 
     def choose(self, bodies: Tensor, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Numbers of the visible and of the hidden tokens of bodies (K, T, V, 3)."""
+        """Return the numbers of the visible and of the hidden tokens of bodies (K, T, V, 3)."""
         patches = patchify(bodies)
         if uniform is None:
             uniform = random.rand(len(bodies), patches.shape[1] * patches.shape[2], device=bodies.device)
@@ -244,7 +276,7 @@ class MaskedPrediction(nn.Module):
 
 
 def pretrain(clips: TrainingClips, run: Run[BaseModel], config: MampConfig) -> SkeletonEncoder:
-    """Stage 1 on the training part; returns the encoder after the last epoch."""
+    """Run stage 1 on the training part; return the encoder after the last epoch."""
     encoder = config.build(clips.num_joints)
     model = MaskedPrediction(
         encoder, config.decoder_depth, config.mask_ratio, config.mask_tau, skip_absent=config.skip_absent
@@ -257,10 +289,10 @@ class _Named(Protocol):
 
 
 def first_stage(method: _Named, clips: TrainingClips, run: Run[MampConfig]) -> SkeletonEncoder:
-    """Stage 1 on the training part, or a copy of `run.start`, which stands for it where it is given.
+    """Run stage 1 on the training part; where `run.start` is given, return a copy of it instead.
 
     Raises:
-        UsageError: the encoder to start from is not of the size that the config says.
+        UsageError: The encoder to start from does not have the size that the config states.
     """
     config, start = run.config, cast(SkeletonEncoder | None, run.start)
     if start is None:
@@ -274,10 +306,17 @@ def first_stage(method: _Named, clips: TrainingClips, run: Run[MampConfig]) -> S
 def train_masked(
     clips: TrainingClips, run: Run[BaseModel], model: MaskedPrediction, config: MaskedConfig, fields: type[BaseModel]
 ) -> SkeletonEncoder:
-    """Trains a masked prediction on random crops; returns its encoder after the last epoch.
+    """Train a masked prediction on random crops.
 
     Args:
-        fields: the config class whose fields decide what is computed (those of later stages do not).
+        clips: The training part.
+        run: Device, seed and stages.
+        model: Encoder, decoder and loss.
+        config: Epochs, rates and batch size.
+        fields: The config class whose fields decide what is computed (those of later stages do not).
+
+    Returns:
+        The encoder after the last epoch.
     """
     model.to(run.device)
 
@@ -297,7 +336,16 @@ def masked_stage(
     config: Mapping[str, Any],
     name: str = "stage1",
 ) -> Stage:
-    """The stage that trains `module` with MAMP's optimiser and schedule. `config`: all that decides the outcome."""
+    """Make the stage that trains `module` with MAMP's optimiser and schedule.
+
+    Args:
+        module: Everything that learns.
+        step: The step of the stage.
+        samples: Number of training clips.
+        settings: Epochs, rates and batch size.
+        config: Everything that decides the outcome, for the stage's key.
+        name: Name of the stage. Default: "stage1".
+    """
     groups = decay_matrices_only(module.named_parameters(), settings.weight_decay)
     return Stage(
         name=name,
@@ -313,7 +361,7 @@ def masked_stage(
 
 
 class Mamp:
-    """Stage 1 alone: masked motion prediction."""
+    """Pre-train by masked motion prediction: stage 1 of STARS alone."""
 
     name: ClassVar[str] = "mamp"
     Config: ClassVar[type[BaseModel]] = MampConfig
@@ -337,9 +385,9 @@ class Mamp:
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run[MampConfig]) -> SkeletonEncoder:
-        """Pre-trains on the training part without labels."""
+        """Pre-train on the training part without labels."""
         return pretrain(clips, run, run.config)
 
     def build(self, config: MampConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

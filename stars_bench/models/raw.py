@@ -1,7 +1,7 @@
 """The coordinates themselves as features: no network, no training.
 
 Clips are resized to 120 frames, the length that STARS (arXiv:2407.10935) works on, and moved so that the first body's
-centre joint begins at the origin. Nearest neighbours on them are a strong floor where few clips train.
+centre joint begins at the origin. Nearest neighbours on them are a strong baseline where few clips train.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ BODIES = 2
 
 
 class RawConfig(BaseModel):
-    """Settings."""
+    """Settings of the raw coordinates.
+
+    Args:
+        frames: T, the frames that every clip is resized to. Default: 120.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,23 +40,23 @@ class Coordinates(nn.Module):
         self.register_buffer("centre", torch.tensor(centre))
 
     def forward(self, x: Tensor) -> Tensor:
-        """An absent body stays where it is, at zero."""
+        """Return vectors (B, 3 * T * V * M); an absent body stays at zero."""
         present = (x != 0).any(3, keepdim=True).any(2, keepdim=True).any(1, keepdim=True)
         origin = x[:, :, :1, self.centre.view(1), :1]
         return ((x - origin) * present).flatten(1)
 
 
 class Raw:
-    """Centred joints, resized to 120 frames: coordinates alone, nothing is trained."""
+    """Use centred joints, resized to 120 frames, as features; nothing is trained."""
 
     name: ClassVar[str] = "raw"
     Config: ClassVar[type[BaseModel]] = RawConfig
 
     def fit(self, clips: TrainingClips, run: Run[RawConfig]) -> Coordinates:
-        """Returns the features; the training part is not looked at."""
+        """Return the features; the training part is not read."""
         config = run.config
         return Coordinates(config.frames, clips.num_joints, clips.skeleton.centre).to(run.device)
 
     def build(self, config: RawConfig, num_joints: int) -> Coordinates:
-        """The same for a checkpoint, which holds the centre joint."""
+        """Return the features for a checkpoint, which holds the centre joint."""
         return Coordinates(config.frames, num_joints)

@@ -40,7 +40,22 @@ CROSSCLR = Citation(
 
 
 class ContrastConfig(SgdConfig):
-    """Settings of contrastive learning with a momentum encoder."""
+    """Settings of contrastive learning with a momentum encoder.
+
+    Args:
+        frames: T, the frames of a clip. Default: 50.
+        channels: Width of the first blocks. Default: 16.
+        epochs: Epochs. Default: 300.
+        milestones: Epochs after which the learning rate falls to a tenth. Default: 250.
+        batch_size: Clips a batch. Default: 128.
+        nesterov: Whether SGD uses Nesterov momentum. Default: False.
+        feature_dim: Width of the vectors that are compared. Default: 128.
+        queue_size: Vectors in the queue. Default: 32,768.
+        momentum: Momentum of the copy that gives the keys. Default: 0.999.
+        temperature: Temperature of InfoNCE. Default: 0.07.
+        shear: Largest entry of a shear off its diagonal. Default: 0.5.
+        crop_ratio: A clip is continued by 1 / crop_ratio of its frames at each end, then cropped. Default: 6.
+    """
 
     frames: int = Field(50, ge=4)
     channels: int = Field(16, ge=1, description="width of the first blocks")
@@ -57,7 +72,7 @@ class ContrastConfig(SgdConfig):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
-        """`paper`: the released settings. `quick`: frames, width, batch and queue of the other quick presets."""
+        """Return a preset: `paper` (the released settings) or `quick` (the sizes of the other quick presets)."""
         return cls(**QUICK) if name == "quick" else cls()
 
 
@@ -75,7 +90,12 @@ QUICK: dict[str, Any] = {
 
 
 class MomentumContrast(nn.Module):
-    """Network and projection, their copies that follow, queue and loss."""
+    """A network and a projection, their momentum copies, a queue and the loss.
+
+    Args:
+        config: Settings of the method.
+        skeleton: Joint layout of the clips.
+    """
 
     def __init__(self, config: ContrastConfig, skeleton: Skeleton) -> None:
         super().__init__()
@@ -97,18 +117,18 @@ class MomentumContrast(nn.Module):
         self.queue = FeatureQueue(config.feature_dim, config.queue_size)
 
     def view(self, x: Tensor) -> Tensor:
-        """A normally augmented view of clips (B, 3, T, V, M)."""
+        """Return a normally augmented view of clips (B, 3, T, V, M)."""
         return normal_view(x, self.config.shear, self.config.crop_ratio)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Features (B, 2, D) of two views: of the query, and, without gradient, of the key."""
+        """Return features (B, 2, D) of two views: the query's and, without gradient, the key's."""
         x = self.encoder.placed(x)
         query, key = self.view(x), self.view(x)
         keys = self.key_features(key)
         return torch.stack([self.encoder.features(query), keys], 1)
 
     def loss(self, features: Tensor) -> Tensor:
-        """InfoNCE of a whole batch's (B, 2, D); the keys are then enqueued."""
+        """Return InfoNCE of a whole batch (B, 2, D); then enqueue the keys."""
         query, key = features.to(self.queue.vectors.dtype).unbind(1)
         with torch.autocast(features.device.type, enabled=False):
             key = self.key_of(key)
@@ -118,26 +138,26 @@ class MomentumContrast(nn.Module):
 
     @torch.no_grad()
     def key_features(self, view: Tensor) -> Tensor:
-        """The copy's features (B, D) of a view of clips that are placed already."""
+        """Return the copy's features (B, D) of a view of clips that are placed already."""
         return cast(STGCN, self.key_encoder.module).features(view)
 
     @torch.no_grad()
     def key_of(self, features: Tensor) -> Tensor:
-        """Unit keys (B, F) of the copy's features (B, D)."""
+        """Return unit keys (B, F) of the copy's features (B, D)."""
         return F.normalize(self.key_head(features), dim=1)
 
     def logits(self, projected: Tensor, key: Tensor) -> Tensor:
-        """(B, 1 + K) of projected queries (B, F), and unit keys (B, F), with the queue as it is now."""
+        """Return logits (B, 1 + K) of projected queries (B, F) and unit keys (B, F), with the current queue."""
         return momentum_logits(F.normalize(projected, dim=1), key, self.queue.vectors.clone(), self.config.temperature)
 
     def after_step(self, step: int) -> None:
-        """Moves the copies towards network and projection."""
+        """Move the copies towards the network and the projection."""
         self.key_encoder.update(self.encoder, step)
         self.key_head.update(self.head, step)
 
 
 def contrast(name: str, clips: TrainingClips, run: Run[BaseModel], model: MomentumContrast) -> STGCN:
-    """Trains a model on whole clips of the training part; returns its network."""
+    """Train a model on whole clips of the training part; return its network."""
     config = model.config
     model.to(run.device)
 
@@ -154,7 +174,7 @@ def contrast(name: str, clips: TrainingClips, run: Run[BaseModel], model: Moment
 
 
 class SkeletonClr:
-    """Momentum contrast of sheared and cropped views, with an ST-GCN."""
+    """Train an ST-GCN by momentum contrast of sheared and cropped views."""
 
     name: ClassVar[str] = "skeletonclr"
     Config: ClassVar[type[BaseModel]] = ContrastConfig
@@ -168,10 +188,10 @@ class SkeletonClr:
     }
 
     def fit(self, clips: TrainingClips, run: Run[ContrastConfig]) -> STGCN:
-        """Pre-trains on the training part without labels."""
+        """Pre-train on the training part without labels."""
         config = run.config
         return contrast("contrast", clips, run, MomentumContrast(config, clips.skeleton))
 
     def build(self, config: ContrastConfig, num_joints: int) -> STGCN:
-        """The network without weights and graph, for a checkpoint."""
+        """Return the network without weights and graph, for a checkpoint."""
         return config.blank(num_joints)

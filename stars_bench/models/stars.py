@@ -31,12 +31,12 @@ class StarsConfig(MampConfig, TuningConfig, UpperPart):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`, `paper-10-epochs`, `paper-one-body` or `quick`, for the dataset."""
+        """Return a preset for the dataset: `paper`, `paper-10-epochs`, `paper-one-body` or `quick`."""
         return cls(**stage1_preset(name, dataset), **stage2_preset(name, dataset))
 
 
 class Stars:
-    """Stage 1 (masked motion prediction), then stage 2 (nearest-neighbour contrastive tuning of the upper half)."""
+    """Pre-train as MAMP (stage 1), then tune the upper half of the encoder by nearest-neighbour contrast (stage 2)."""
 
     name: ClassVar[str] = "stars"
     Config: ClassVar[type[BaseModel]] = StarsConfig
@@ -55,14 +55,14 @@ class Stars:
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run[StarsConfig]) -> SkeletonEncoder:
-        """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
+        """Pre-train and tune on the training part without labels. `run.start` stands for stage 1 where it is given.
 
         Raises:
-            UsageError: the encoder to start from is not of the size that the config says.
+            UsageError: The encoder to start from is not of the size that the config says.
         """
         config = run.config
         return tune(clips, run, first_stage(self, clips, run), config, share=config.tune_share)
 
     def build(self, config: StarsConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

@@ -1,4 +1,4 @@
-"""ST-GCN (arXiv:1801.07455; github yysijie/st-gcn), supervised: where the field's graph networks begin.
+"""ST-GCN (arXiv:1801.07455; github yysijie/st-gcn), supervised: the first graph network of the field.
 
 Settings: the released `config/st_gcn/ntu-xsub/train.yaml` and the defaults of its program (SGD with Nesterov momentum
 0.9, lr 0.1, a tenth after 10 and 50 of 80 epochs, weight decay 1e-4, batch 64, dropout 0.5, no augmentation). Clips
@@ -36,7 +36,21 @@ STGCN_PAPER = Citation(
 
 
 class SgdConfig(BaseModel):
-    """Settings of training by SGD with a rate that falls to a tenth at certain epochs, and the network's size."""
+    """Settings of the network's size and of SGD with a stepwise learning rate.
+
+    Args:
+        frames: T, the frames of a clip. Default: 300.
+        channels: Width of the first blocks. Default: 64.
+        dim: Width of the last block and of the features. Default: 256.
+        dropout: Dropout of a block. Default: 0.5.
+        epochs: Epochs. Default: 80.
+        milestones: Epochs after which the learning rate falls to a tenth. Default: 10 and 50.
+        batch_size: Clips a batch. Default: 64.
+        lr: Learning rate at the start. Default: 0.1.
+        sgd_momentum: Momentum of SGD. Default: 0.9.
+        nesterov: Whether SGD uses Nesterov momentum. Default: True.
+        weight_decay: Weight decay. Default: 1e-4.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,11 +67,18 @@ class SgdConfig(BaseModel):
     weight_decay: float = Field(1e-4, ge=0)
 
     def blank(self, joints: int) -> STGCN:
-        """The network without its weights and its graph, for a checkpoint."""
+        """Return the network without its weights and its graph, for a checkpoint."""
         return STGCN(self.frames, blank(joints), self.channels, self.dim, self.dropout)
 
     def stage(self, name: str, module: nn.Module, step: SplitStep, samples: int) -> Stage:
-        """The stage that trains `module`."""
+        """Make the stage that trains `module`.
+
+        Args:
+            name: Name of the stage.
+            module: Everything that learns.
+            step: The step of the stage.
+            samples: Number of training clips.
+        """
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         return Stage(
             name=name,
@@ -79,7 +100,7 @@ class StgcnConfig(SgdConfig):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for both datasets
-        """`paper`: the released settings. `quick`: frames, width, epochs and batch of the other quick presets."""
+        """Return a preset: `paper` (the released settings) or `quick` (the sizes of the other quick presets)."""
         return cls(**QUICK) if name == "quick" else cls()
 
 
@@ -95,7 +116,13 @@ QUICK: dict[str, Any] = {
 
 
 class ClassifyingSTGCN(STGCN):
-    """The network with its last layer."""
+    """The network with its last layer.
+
+    Args:
+        config: Size of the network.
+        partitions: (3, V, V), `skeleton_graph.spatial_partitions`.
+        num_classes: Number of classes.
+    """
 
     def __init__(self, config: StgcnConfig, partitions: Any, num_classes: int) -> None:
         super().__init__(config.frames, partitions, config.channels, config.dim, config.dropout)
@@ -103,11 +130,11 @@ class ClassifyingSTGCN(STGCN):
         initialise(self.fc)
 
     def classify(self, x: Tensor) -> Tensor:
-        """Logits (B, classes) of clips (B, 3, T, V, M)."""
+        """Return logits (B, classes) of clips (B, 3, T, V, M)."""
         return cast(Tensor, self.fc(self(x)))
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Loads weights; the last layer takes their number of classes, which `build` cannot know."""
+        """Load weights; the last layer takes its number of classes from them, since `build` cannot know it."""
         bias = state_dict.get("fc.bias")
         if bias is not None and len(bias) != self.fc.out_features:
             self.fc = nn.Linear(self.dim, len(bias)).to(self.fc.weight)
@@ -115,7 +142,7 @@ class ClassifyingSTGCN(STGCN):
 
 
 class Stgcn:
-    """Spatial temporal graph convolutional network, trained with labels."""
+    """Train a spatial temporal graph convolutional network with labels."""
 
     name: ClassVar[str] = "stgcn"
     Config: ClassVar[type[BaseModel]] = StgcnConfig
@@ -128,7 +155,7 @@ class Stgcn:
     evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
 
     def fit(self, clips: TrainingClips, run: Run[StgcnConfig]) -> ClassifyingSTGCN:
-        """Trains on the labelled training part."""
+        """Train on the labelled training part."""
         config = run.config
         model = ClassifyingSTGCN(config, spatial_partitions(clips.skeleton), clips.num_classes).to(run.device)
         labels = clips.labels
@@ -143,5 +170,5 @@ class Stgcn:
         return model
 
     def build(self, config: StgcnConfig, num_joints: int) -> ClassifyingSTGCN:
-        """The network without weights and graph, for a checkpoint; loading tells it its number of classes."""
+        """Return the network without weights and graph, for a checkpoint, which brings its number of classes."""
         return ClassifyingSTGCN(config, blank(num_joints), num_classes=1)

@@ -19,13 +19,17 @@ from stars_bench.models.mamp import MAMP, QUICK_STAGE1, EncoderConfig
 
 
 class SupervisedConfig(EncoderConfig, SupervisionConfig):
-    """The encoder's size and the settings of training with labels."""
+    """Settings of the encoder's size and of training with labels.
+
+    Args:
+        layer_decay: Factor on the learning rate per layer towards the input. Default: 1, the same rate everywhere.
+    """
 
     layer_decay: float = Field(1.0, gt=0, le=1, description="factor on the rate per layer towards the input")
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
-        """`paper`: the official settings. `quick`: small and short, for two CPU cores."""
+        """Return a preset: `paper` (the official settings) or `quick` (small and short, for two CPU cores)."""
         size = {key: value for key, value in QUICK_STAGE1.items() if key in EncoderConfig.model_fields}
         return cls(**(size | QUICK)) if name == "quick" else cls()
 
@@ -35,7 +39,13 @@ QUICK: dict[str, Any] = QUICK_SUPERVISION | {"epochs": 40, "warmup_epochs": 4, "
 
 
 class ClassifyingEncoder(SkeletonEncoder):
-    """The encoder with the head that it was trained under."""
+    """The encoder with the head that it was trained with.
+
+    Args:
+        config: Size of the encoder and of the head.
+        joints: V.
+        num_classes: Number of classes.
+    """
 
     def __init__(self, config: SupervisedConfig, joints: int, num_classes: int) -> None:
         super().__init__(config.frames, joints, config.dim, config.depth, config.heads, config.mlp_ratio)
@@ -46,19 +56,19 @@ class ClassifyingEncoder(SkeletonEncoder):
         return ActionHead(self.joints * self.dim, num_classes, self.config.head_hidden, self.config.dropout)
 
     def classify(self, x: Tensor) -> Tensor:
-        """Logits (B, classes) of clips (B, 3, T, V, M)."""
+        """Return logits (B, classes) of clips (B, 3, T, V, M)."""
         return self.head.classify(self.pooled(x))
 
     def pooled(self, x: Tensor) -> Tensor:
-        """What the head makes of each clip on its own, (B, width), from clips (B, 3, T, V, M)."""
+        """Return the head's input for each clip on its own, (B, width), from clips (B, 3, T, V, M)."""
         return self.head.pool(self.tokens(x))
 
     def layer_of(self, parameter: str) -> int:
-        """As the encoder's; the head belongs to the last layer."""
+        """Return the layer number as the encoder does; the head belongs to the last layer."""
         return len(self.blocks) + 1 if parameter.startswith("head.") else super().layer_of(parameter)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Loads weights; the head takes their number of classes, which `build` cannot know."""
+        """Load weights; the head takes its number of classes from them, since `build` cannot know it."""
         last = state_dict.get("head.fc2.bias")
         if last is not None and len(last) != self.head.fc2.out_features:
             self.head = self._new_head(len(last)).to(self.head.fc2.weight)
@@ -66,7 +76,7 @@ class ClassifyingEncoder(SkeletonEncoder):
 
 
 class Supervised:
-    """The same encoder trained from scratch with labels."""
+    """Train the encoder of STARS from scratch with labels."""
 
     name: ClassVar[str] = "supervised"
     Config: ClassVar[type[BaseModel]] = SupervisedConfig
@@ -79,7 +89,7 @@ class Supervised:
     evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
 
     def fit(self, clips: TrainingClips, run: Run[SupervisedConfig]) -> ClassifyingEncoder:
-        """Trains encoder and head on the labelled training part."""
+        """Train encoder and head on the labelled training part."""
         config = run.config
         encoder = ClassifyingEncoder(config, clips.num_joints, clips.num_classes).to(run.device)
         encoder.set_drop_path(config.drop_path)
@@ -102,5 +112,5 @@ class Supervised:
         return encoder
 
     def build(self, config: SupervisedConfig, num_joints: int) -> ClassifyingEncoder:
-        """The encoder without its weights, for a checkpoint; loading tells the head its number of classes."""
+        """Return the encoder without its weights, for a checkpoint, which brings its number of classes."""
         return ClassifyingEncoder(config, num_joints, num_classes=1)

@@ -1,4 +1,4 @@
-"""The floor of every table: the same encoder with its random initialisation."""
+"""The lowest baseline of every table: the encoder of STARS with its random initialisation."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from stars_bench.models.mamp import QUICK_STAGE1, EncoderConfig
 
 
 class UntrainedConfig(EncoderConfig):
-    """The encoder's size; `preset` gives that of STARS under the same preset."""
+    """Settings of the encoder's size; `preset` gives those of STARS under the same preset."""
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the size does not depend on the dataset
-        """`paper` or `quick`."""
+        """Return a preset: `paper` or `quick`."""
         size = {key: value for key, value in QUICK_STAGE1.items() if key in cls.model_fields}
         return cls(**size) if name == "quick" else cls()
 
 
 class Untrained:
-    """A random encoder, trained on nothing."""
+    """Use a randomly initialised encoder, without training."""
 
     name: ClassVar[str] = "untrained"
     Config: ClassVar[type[BaseModel]] = UntrainedConfig
 
     def fit(self, clips: TrainingClips, run: Run[UntrainedConfig]) -> SkeletonEncoder:
-        """Returns the encoder as initialised under the run's seed."""
+        """Return the encoder as it is initialised under the run's seed."""
         return self.build(run.config, clips.num_joints).to(run.device)
 
     def build(self, config: UntrainedConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

@@ -1,0 +1,1 @@
+"""The templates of `stars-bench new-method` and the commands beside it."""

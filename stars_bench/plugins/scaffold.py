@@ -1,4 +1,4 @@
-"""A new plug-in from a template: a package with its module, its test and its entry point, which runs at once."""
+"""A new plug-in from a template: a package with its module, its test and its entry point, which runs immediately."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
 def write_plugin(kind: str, name: str, parent: Path) -> tuple[Path, str]:
-    """Writes the package of a plug-in to a new folder PARENT/NAME.
+    """Write the package of a plug-in to a new folder PARENT/NAME.
 
     Args:
-        kind: one of KINDS.
-        name: what the plug-in is called; its package with _ for -.
+        kind: One of KINDS.
+        name: Name of the plug-in; its package has _ for -.
+        parent: Folder for the new folder.
 
     Returns:
-        The folder, and what names the plug-in on the command line, `package.module:Object`.
+        The folder, and the plug-in's name on the command line, `package.module:Object`.
 
     Raises:
-        UsageError: a name that cannot be, or is taken; a folder that is there.
+        UsageError: The name is not valid or is taken, or the folder exists.
     """
     package = name.replace("-", "_")
     if not NAME.fullmatch(name) or keyword.iskeyword(package):
@@ -55,6 +56,6 @@ def write_plugin(kind: str, name: str, parent: Path) -> tuple[Path, str]:
 
 
 def _place(stem: str, kind: str, package: str) -> Path:
-    """Where a template's text goes, relative to the plug-in's folder."""
+    """Return where a template's text goes, relative to the plug-in's folder."""
     inside = {"module.py": f"{package}/{kind}.py", "init.py": f"{package}/__init__.py"}
     return Path(inside.get(stem, f"tests/test_{package}.py" if stem == "test.py" else stem))

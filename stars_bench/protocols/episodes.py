@@ -1,7 +1,7 @@
 """N-way K-shot episodes: which classes, which labelled clips and which test clips (Vinyals et al., NeurIPS 2016).
 
 In: the classes of the bank's and the test part's clips, in the order of their names. Out: row numbers. Drawing queries
-takes the classes of test clips, so it is the protocol's business: evaluations are given the drawn rows alone.
+needs the classes of test clips, so the protocol draws, and evaluations get only the drawn rows.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Episodes:
     """E episodes of N classes with K labelled clips and Q test clips each.
 
     Args:
-        classes: (E, N).
-        support: (E, N, K) rows of the bank, of class n each.
-        query: (E, N * Q) rows of the test part, ascending, so that their order tells nothing of their classes.
+        classes: (E, N) labels.
+        support: (E, N, K) rows of the bank: K clips of each class.
+        query: (E, N * Q) rows of the test part, ascending, so that their order says nothing about their classes.
     """
 
     classes: NDArray[np.int64]
@@ -33,12 +33,12 @@ class Episodes:
 
     @property
     def ways(self) -> int:
-        """Classes of an episode, N."""
+        """N, the classes of an episode."""
         return int(self.support.shape[1])
 
     @property
     def shots(self) -> int:
-        """Labelled clips of each class, K."""
+        """K, the labelled clips of each class."""
         return int(self.support.shape[2])
 
 
@@ -51,14 +51,26 @@ def draw_episodes(
     episodes: int,
     seed: int,
 ) -> Episodes:
-    """Draws episodes from the classes that have `shots` clips in the bank and `queries` in the test part.
+    """Draw episodes from the classes that have `shots` clips in the bank and `queries` in the test part.
 
-    Without replacement within an episode. Rows in the order of clip names make the draw one of clips: it depends on the
-    set of clips, the arguments and nothing else. Where the same classes have enough clips, episodes of fewer shots have
-    the same queries and the first of the same labelled clips, so shots are compared in pairs.
+    Clips are drawn without replacement within an episode. Rows stand in the order of clip names, so the draw depends on
+    the set of clips and the arguments only. Where the same classes have enough clips, episodes of fewer shots have the
+    same queries and the first of the same labelled clips, so shots are compared in pairs.
+
+    Args:
+        bank_labels: (B,) labels of the bank's clips, in the order of their names.
+        query_labels: (T,) labels of the test clips, in the order of their names.
+        ways: N, classes of an episode.
+        shots: K, labelled clips of each class.
+        queries: Q, test clips of each class.
+        episodes: E.
+        seed: Seed of the draw.
+
+    Returns:
+        The episodes.
 
     Raises:
-        UsageError: fewer classes than `ways` have enough clips.
+        UsageError: Fewer classes than `ways` have enough clips.
     """
     in_bank, asked = (np.bincount(labels, minlength=1) for labels in (bank_labels, query_labels))
     both = min(len(in_bank), len(asked))
@@ -81,7 +93,7 @@ def draw_episodes(
 def _draw(
     labels: NDArray[np.int64], classes: NDArray[np.int64], count: int, seed: tuple[int, int]
 ) -> NDArray[np.int64]:
-    """Rows (E, N, count) of clips of classes (E, N), drawn without replacement."""
+    """Return rows (E, N, count) of clips of classes (E, N), drawn without replacement."""
     out = np.empty((*classes.shape, count), np.int64)
     for number in np.unique(classes):
         rows, drawn = np.flatnonzero(labels == number), classes == number

@@ -30,7 +30,10 @@ LAST_NTU60_EXEMPLAR = 55
 
 
 def novel_parts(table: pd.DataFrame, novel: NDArray[np.bool_]) -> Split:
-    """The cross-subject split, cut by class: base classes train; novel ones are the bank (train part) and queries."""
+    """Split by subject and by class: base classes train; novel classes are the bank (training part) and the queries.
+
+    Novel ones are the bank (train part) and queries.
+    """
     split = cross_subject(table)
     return Split(
         train=split.train[~novel[split.train]],
@@ -40,18 +43,18 @@ def novel_parts(table: pd.DataFrame, novel: NDArray[np.bool_]) -> Split:
 
 
 def unseen(table: pd.DataFrame) -> Split:
-    """Classes 1-60 of the x-sub training part train; of classes 61-120, x-sub's parts are bank and queries."""
+    """Train on classes 1-60 of x-sub's training part; of classes 61-120, x-sub's parts are bank and queries."""
     return novel_parts(table, table["label"].to_numpy() >= FIRST_NTU120_LABEL)
 
 
 def exemplar_name(action: int) -> str:
-    """The official exemplar of a novel class (1-based action)."""
+    """Return the name of the official exemplar of a novel class (1-based action)."""
     setup = 1 if action <= LAST_NTU60_EXEMPLAR else 18
     return f"S{setup:03}C003P008R001A{action:03}"
 
 
 def one_shot(table: pd.DataFrame) -> Split:
-    """One exemplar of each of 20 classes is the bank, their other clips are queries, all other classes train."""
+    """Take one exemplar of each of 20 classes as the bank, their other clips as queries; train on all other classes."""
     novel = table["label"].isin([action - 1 for action in ONESHOT_ACTIONS]).to_numpy()
     exemplar = table["name"].isin([exemplar_name(action) for action in ONESHOT_ACTIONS]).to_numpy()
     return Split(np.flatnonzero(~novel), np.flatnonzero(novel & ~exemplar), np.flatnonzero(exemplar))
@@ -61,9 +64,10 @@ class FewShotConfig(BaseModel):
     """Which classes are novel.
 
     Args:
-        novel_classes: 1-based numbers, as printed in names and lists; empty: classes 61-120 where the clips have some
-            and others too, else a share.
-        novel_share: of the classes that there are, drawn by `seed`.
+        novel_classes: 1-based numbers, as printed in names and lists. Default: none; classes 61-120 if the clips have
+            some of them and others too, else a share.
+        novel_share: Share of the classes of the clips that is novel, drawn by `seed`. Default: 0.5.
+        seed: Seed of that draw. Default: 0.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,10 +84,10 @@ class FewShotConfig(BaseModel):
 
 
 def few_shot(table: pd.DataFrame, config: FewShotConfig) -> Split:
-    """Base classes of x-sub's training part train; of novel classes its training part is bank, its test part queries.
+    """Train on base classes of x-sub's training part; for novel classes, this part is the bank, the test part queries.
 
     Raises:
-        StarsBenchError: a class asked for has no clip, or no class would be left to train on.
+        StarsBenchError: A class that is asked for has no clip, or no class would be left to train on.
     """
     labels = table["label"].to_numpy()
     novel = novel_labels(np.unique(labels), config)
@@ -91,7 +95,7 @@ def few_shot(table: pd.DataFrame, config: FewShotConfig) -> Split:
 
 
 def novel_labels(present: NDArray[np.int64], config: FewShotConfig) -> NDArray[np.int64]:
-    """The novel ones of the labels (0-based) that there are."""
+    """Return which of the labels (0-based) of the clips are novel."""
     if config.novel_classes:
         wanted = np.array(sorted(config.novel_classes), np.int64) - 1
         if absent := sorted(set(wanted.tolist()) - set(present.tolist())):

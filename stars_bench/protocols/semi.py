@@ -1,8 +1,8 @@
 """Lists for semi-supervised learning: 1 % or 10 % of the training clips keep their labels.
 
 In: labels and names of the training clips. Out: row numbers. The published lists (MAMP, STARS) come from an unbalanced
-draw that depends on the number of GPUs and cannot be had again; these are a function of the names alone, as many lists
-as wanted. A partial dataset gives lists that share as many clips as possible with those of the complete one.
+draw that depends on the number of GPUs and cannot be repeated. These lists depend on the names only, and there can be
+any number of them. A partial dataset gives lists that share as many clips as possible with those of the complete one.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ FEWEST = 2
 def semi_rows(
     labels: np.ndarray, names: np.ndarray, percent: float, list_number: int, drawing: Drawing = "balanced"
 ) -> np.ndarray:
-    """Row numbers (K,) int64, ascending, of the clips that keep their labels.
+    """Return row numbers (K,) int64, ascending, of the clips that keep their labels.
 
-    balanced: K = round(percent % of N), but at least one clip of every class; classes have equally many clips (one more
-    or less where K is no multiple), as long as they have them. published: K = int(percent % of N), as the official
-    program counts; published-two-gpus: two such draws, of which some clips are in both. Lists of one number are nested:
-    the clips of 1 % are among those of 10 %.
+    balanced: K = round(percent % of N), but at least one clip of every class. Classes have equally many clips (one more
+    or less if K is not a multiple), as long as they have them. published: K = int(percent % of N), as the official
+    program counts. published-two-gpus: two such draws, which share some clips. Lists of one number are nested: the
+    clips of 1 % are among those of 10 %.
 
     Args:
         labels: (N,) classes.
-        names: (N,) names, each once.
-        percent: in (0, 100].
+        names: (N,) names without repetition.
+        percent: In (0, 100].
         list_number: 0, 1, ...
+        drawing: "balanced", "published" or "published-two-gpus". Default: "balanced".
 
     Raises:
-        UsageError: fewer than two clips, or a percentage that is none.
+        UsageError: There are fewer than two clips, or the percentage is out of range.
     """
     if not 0 < percent <= 100 or len(names) < FEWEST:
         raise UsageError(f"semi: {percent:g} % of {len(names)} training clips cannot be drawn")
@@ -57,7 +58,7 @@ def semi_rows(
 
 
 def equal_shares(counts: np.ndarray, total: int, list_number: int, classes: np.ndarray) -> np.ndarray:
-    """How many of its `counts` (C,) clips each class gives, `total` in all.
+    """Return how many of its `counts` (C,) clips each class gives, `total` in all.
 
     Classes give one clip in turn, in an order drawn by the list's number, until there are enough.
     """

@@ -1,7 +1,7 @@
 """The one way from prepared data to a Split: the protocol's rule and settings, published counts, a validation part.
 
-Everything that needs a split asks `split_of`: runs, the PyTorch datasets, `verify` of a run's records, and the question
-what an official checkpoint was trained on.
+Every reader of a split calls `split_of`: runs, the PyTorch datasets, `verify` of a run's records, and the check of what
+an official checkpoint was trained on.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ class DatasetFacts(Protocol):
     """What a split depends on: a dataset's name, its clip table, and whether the table is the whole dataset."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the dataset."""
 
     @property
-    def table(self) -> pd.DataFrame: ...
+    def table(self) -> pd.DataFrame:
+        """The clip table, one row a clip."""
 
     @property
-    def complete(self) -> bool: ...
+    def complete(self) -> bool:
+        """Whether the table has all clips of the dataset."""
 
 
 def split_of(
@@ -43,19 +46,18 @@ def split_of(
     """Split a dataset by a protocol, with its counts checked where the dataset is complete.
 
     Args:
-        dataset: name, clip table and completeness; a `PreparedDataset` has them.
-        protocol: the protocol.
-        config: the protocol's settings (`config_of`); None for its defaults.
-        validation: "subjects" to test on training subjects that are held out; None to test on the test part. Default
-            None.
-        seed: draws the subjects that are held out. Default 0.
+        dataset: Name, clip table and completeness; a `PreparedDataset` has them.
+        protocol: The protocol.
+        config: The protocol's settings (`config_of`). Default: None, the protocol's defaults.
+        validation: "subjects" to test on training subjects that are held out. Default: None, test on the test part.
+        seed: Draws the subjects that are held out. Default: 0.
 
     Returns:
         Row numbers of the clip table.
 
     Raises:
-        UsageError: there is no such validation part, or the protocol tests other classes and so has none.
-        StarsBenchError: a part is empty, or a complete dataset does not give the published counts.
+        UsageError: There is no such validation part, or the protocol tests other classes and so has none.
+        StarsBenchError: A part is empty, or a complete dataset does not give the published counts.
     """
     if validation not in (None, *VALIDATIONS):
         raise UsageError(f"validation {validation!r}: there is {', '.join(map(repr, VALIDATIONS))}")
@@ -73,14 +75,14 @@ def config_of(protocol: ProtocolSpec, settings: Mapping[str, Any]) -> BaseModel 
     """Validate a protocol's settings.
 
     Args:
-        protocol: the protocol.
-        settings: by name; what is left out has its default.
+        protocol: The protocol.
+        settings: Values by name; a setting that is left out has its default.
 
     Returns:
-        The config; None of a protocol that has none.
+        The config; None if the protocol has no settings.
 
     Raises:
-        UsageError: the protocol has no settings, or one is wrong: which, and why.
+        UsageError: The protocol has no settings, or a setting is wrong.
     """
     if protocol.Config is None:
         if settings:
@@ -100,13 +102,17 @@ def clips_in_no_part(split: Split, num_clips: int) -> int:
 def make_split(
     spec: ProtocolSpec, dataset: str, table: pd.DataFrame, complete: bool, config: BaseModel | None = None
 ) -> Split:
-    """The split of a prepared dataset, with its counts checked where the dataset is complete.
+    """Return the split of a prepared dataset, with its counts checked where the dataset is complete.
 
     Args:
-        config: of a protocol that has settings; None for its defaults.
+        spec: The protocol.
+        dataset: Name of the dataset.
+        table: The clip table.
+        complete: Whether the table has all clips of the dataset.
+        config: The protocol's settings. Default: None, the protocol's defaults.
 
     Raises:
-        StarsBenchError: a part is empty, or a complete dataset does not give the published counts.
+        StarsBenchError: A part is empty, or a complete dataset does not give the published counts.
     """
     split = compute_split(spec, table, config)
     column = f"official_{spec.name}"
@@ -133,7 +139,7 @@ def make_split(
 
 
 def compute_split(spec: ProtocolSpec, table: pd.DataFrame, config: BaseModel | None = None) -> Split:
-    """The split that a protocol gives, unchecked; `config` None for its defaults."""
+    """Return the split that a protocol gives, unchecked; None as `config` stands for the protocol's defaults."""
     return spec.split(table) if spec.Config is None else spec.split(table, config or spec.Config())
 
 
@@ -142,7 +148,7 @@ PKU1_VIDEOS = {"xsub": (944, 132), "xview": (717, 359)}
 
 
 def _split_file(protocol: str, dataset: str) -> str:
-    """What the official split file of a PKU-MMD phase is called."""
+    """Return the name of the official split file of a PKU-MMD phase."""
     name = {"xsub": "cross-subject", "xview": "cross-view"}.get(protocol, protocol)
     return f"{name.replace('-', '_')}_v2.txt" if dataset == "pku2" else f"{name}.txt"
 

@@ -1,4 +1,4 @@
-"""Cross-subject, cross-view and cross-setup: from the clip table alone to who trains and who tests.
+"""Cross-subject, cross-view and cross-setup: from the clip table alone to the train/test split.
 
 Rules and counts: NTU RGB+D (CVPR 2016), NTU RGB+D 120 (TPAMI 2019), github shahroudy/NTURGB-D; PKU-MMD
 (arXiv:1703.07475) gives its splits as files, whose statement per clip is in the columns official_xsub, official_xview.
@@ -20,7 +20,7 @@ NTU_TRAIN_CAMERAS = frozenset({2, 3})
 
 
 def official(table: pd.DataFrame, protocol: str) -> Split | None:
-    """The split that the dataset's own files state, or None where it ships none."""
+    """Return the split that the dataset's own files state, or None where it ships none."""
     column = f"official_{protocol}"
     if column not in table:
         return None
@@ -28,19 +28,19 @@ def official(table: pd.DataFrame, protocol: str) -> Split | None:
 
 
 def cross_subject(table: pd.DataFrame) -> Split:
-    """NTU: performers 1-106 of the published lists train, the others test. PKU-MMD: its file."""
+    """Split by performer: on NTU those of the published list train, the others test; on PKU-MMD its file decides."""
     train = table["subject"].isin(NTU120_TRAIN_SUBJECTS)  # the performers of NTU-60 are 1-40: one list serves both
     return official(table, "xsub") or _split(train, ~train)
 
 
 def cross_view(table: pd.DataFrame) -> Split:
-    """NTU: cameras 2 and 3 train, camera 1 tests. PKU-MMD: its file."""
+    """Split by camera: on NTU cameras 2 and 3 train, camera 1 tests; on PKU-MMD its file decides."""
     train = table["camera"].isin(NTU_TRAIN_CAMERAS)
     return official(table, "xview") or _split(train, ~train)
 
 
 def cross_setup(table: pd.DataFrame) -> Split:
-    """NTU-120: even setups train, odd ones test. Imported data without names: as its file says."""
+    """Split by setup: on NTU-120 even setups train, odd ones test; imported data without names follow their file."""
     train = table["setup"] % 2 == 0
     return official(table, "xset") or _split(train, ~train)
 

@@ -1,4 +1,4 @@
-"""A validation part held out of the training part by subject: for whoever chooses settings, the test part unread."""
+"""A validation part, held out of the training part by subject, for choosing settings without reading the test part."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ SHARE = 0.2
 
 
 def hold_out_subjects(table: pd.DataFrame, split: Split, seed: int = 0, share: float = SHARE) -> Split:
-    """Splits the training part by subject (PKU-MMD I: by scene): whole subjects validate, the rest trains.
+    """Split the training part by subject (PKU-MMD I: by scene): some whole subjects validate, the others train.
 
-    Subjects are drawn at random until they hold at least `share` of the training clips. The test part is not touched.
+    Subjects are drawn at random until they hold at least `share` of the training clips.
+
+    Args:
+        table: The clip table.
+        split: The split whose training part is divided; its test part is not touched.
+        seed: Seed of the draw. Default: 0.
+        share: Least share of the training clips that is held out. Default: 0.2.
+
+    Returns:
+        The split whose test part is the validation part.
 
     Raises:
-        StarsBenchError: fewer than two subjects train.
+        StarsBenchError: Fewer than two subjects train.
     """
     subjects = table["subject"].to_numpy()[split.train]
     found, counts = np.unique(subjects, return_counts=True)

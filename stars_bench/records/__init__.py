@@ -1,0 +1,1 @@
+"""Records, run folders, predictions, metrics and published numbers."""

@@ -1,0 +1,1 @@
+"""From records to tables, for the terminal, Markdown, LaTeX, CSV and HTML."""

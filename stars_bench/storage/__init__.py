@@ -1,0 +1,1 @@
+"""Prepared data on disk: shards, index and compression."""

@@ -1,7 +1,7 @@
 """Conformance checks for plug-ins: methods, datasets, protocols and evaluations; each fault is one line.
 
-For an author's own tests: `check_method(MyMethod)`. They need no data but, for a dataset, a few raw files, and take
-seconds on a CPU.
+Use them in a plug-in's own tests: `check_method(MyMethod)`. They need no data, except a few raw files for a dataset,
+and take seconds on a CPU.
 """
 
 from __future__ import annotations

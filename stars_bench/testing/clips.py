@@ -1,4 +1,4 @@
-"""Tiny synthetic clips for checks: smooth walks of joints of any layout, the parts of a protocol, and clips of none."""
+"""Tiny synthetic clips for checks: smooth walks of joints of any layout, the parts of a protocol, other clips."""
 
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ LABELLED, TEST, OUTSIDE = slice(0, 32), slice(32, 56), slice(56, 64)
 
 
 class WatchedPart(ClipPart):
-    """A part that remembers whether its labels were asked for."""
+    """A part that remembers whether its labels were read."""
 
     labels_read = False
 
     @property
     def labels(self) -> Tensor:
-        """As in `ClipPart`."""
+        """The classes (N,) int64, as in `ClipPart`."""
         self.labels_read = True
         return super().labels
 
 
 def training_part(skeleton: Skeleton, labelled: bool, other_test_clips: bool = False) -> WatchedPart:
-    """The training part for a method, in a store whose last clips are test clips.
+    """Return the training part for a method, in a store whose last clips are test clips.
 
     Args:
-        other_test_clips: leaves the training part as it is and gives other coordinates to the test clips.
+        skeleton: Joint layout of the clips.
+        labelled: Whether the part has labels.
+        other_test_clips: Whether the test clips get other coordinates; the training part stays as it is. Default:
+            False.
     """
     others = slice(FOR_METHODS.stop, CLIPS) if other_test_clips else slice(0)
     store, labels = _store(skeleton, others)
@@ -45,7 +48,15 @@ def training_part(skeleton: Skeleton, labelled: bool, other_test_clips: bool = F
 
 @dataclass(frozen=True)
 class EvaluationClips:
-    """What an evaluation works on, and the labels of the test part, which it must not see."""
+    """The clips of an evaluation, and the labels of the test part, which it must not see.
+
+    Args:
+        train: The labelled part.
+        test: The test part without labels.
+        train_names: (N,) names of the training clips.
+        test_names: (T,) names of the test clips.
+        test_labels: (T,) classes of the test clips.
+    """
 
     train: ClipPart
     test: WatchedPart
@@ -57,12 +68,13 @@ class EvaluationClips:
 def evaluation_clips(
     skeleton: Skeleton, *, other_clips_outside: bool = False, other_names: bool = False, reverse: bool = False
 ) -> EvaluationClips:
-    """Both parts for an evaluation, whose clips have names that say their classes, as those of NTU RGB+D do.
+    """Return both parts for an evaluation; the clips' names state their classes, as those of NTU RGB+D do.
 
     Args:
-        other_clips_outside: gives other coordinates to the clips that are in neither part.
-        other_names: gives the test clips names that say other classes.
-        reverse: gives the test part the opposite order.
+        skeleton: Joint layout of the clips.
+        other_clips_outside: Whether the clips that are in neither part get other coordinates. Default: False.
+        other_names: Whether the test clips get names that state other classes. Default: False.
+        reverse: Whether the test part has the opposite order. Default: False.
     """
     store, labels = _store(skeleton, OUTSIDE if other_clips_outside else slice(0))
     ids = np.arange(CLIPS)
@@ -82,7 +94,7 @@ def _name(number: int, label: int) -> str:
 
 
 def _store(skeleton: Skeleton, others: slice) -> tuple[ClipStore, np.ndarray]:
-    """All clips and their labels (N,); those of `others` are noise."""
+    """Return a store of all clips and their labels (N,); the clips of `others` are noise."""
     rng = np.random.default_rng(0)
     labels, bodies = rng.integers(0, CLASSES, CLIPS), rng.integers(1, 3, CLIPS)
     frames = rng.integers(SHORTEST, LONGEST + 1, CLIPS)

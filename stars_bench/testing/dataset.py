@@ -1,4 +1,4 @@
-"""check_dataset: whether a dataset's find and convert keep to their contract, on a few raw files of it."""
+"""check_dataset: test on a few raw files whether a dataset's find and convert satisfy their contract."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ COLUMNS = ("subject", "camera", "setup", "replication")
 
 
 def check_dataset(dataset: DatasetSpec | str, raw: Path | Sequence[Path]) -> None:
-    """Checks a dataset: joint layout, profiles, and that its raw files are found and converted the same every time.
+    """Check a dataset: joint layout, profiles, and that its raw files are found and converted the same every time.
 
     Args:
-        dataset: the spec, a registered name, "module:SPEC" or a .toml file.
-        raw: folders with a few raw files of it.
+        dataset: The spec, a registered name, "module:SPEC" or a .toml file.
+        raw: Folders with a few raw files of the dataset.
 
     Raises:
-        NotConforming: its `faults` are one line each.
+        NotConforming: The dataset has faults; `faults` has one line for each.
     """
     spec: DatasetSpec = registry.load("datasets", dataset) if isinstance(dataset, str) else dataset
     paths = [raw] if isinstance(raw, Path) else list(raw)
@@ -128,7 +128,7 @@ def _found(spec: DatasetSpec, paths: Sequence[Path], scratch: Path, tell: Tell) 
 
 
 def _check_profile(spec: DatasetSpec, found: Found, profile: Profile, tell: Tell) -> bool:
-    """Whether all items can be converted; tells the first fault of each kind."""
+    """Return whether all items can be converted; report the first fault of each kind."""
     first = _converted(spec, found.items, profile, tell)
     if first is None:
         return False
@@ -192,7 +192,7 @@ def _same(one: Sequence[Clip | SetAside], other: Sequence[Clip | SetAside]) -> b
 
 
 def _check_prepared(spec: DatasetSpec, paths: Sequence[Path], folder: Path, tell: Tell) -> None:
-    """The whole road once: what was written can be read."""
+    """Check that prepared data can be read again."""
     try:
         report = prepare(spec, paths, folder / "data", jobs=1)
         index = shards.read_index(report.folder)

@@ -1,4 +1,4 @@
-"""check_evaluation: whether an evaluation keeps to its contract, on tiny synthetic clips, in seconds on a CPU."""
+"""check_evaluation: test on tiny synthetic clips whether an evaluation satisfies its contract, in seconds on a CPU."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ ALIGNED = 0.75
 
 
 class CheckEncoder(SkeletonEncoder):
-    """A small encoder with random weights and with everything that an evaluation may ask for."""
+    """A small encoder with random weights and every optional method that an evaluation may call."""
 
     def __init__(self, joints: int) -> None:
         super().__init__(FRAMES, joints, dim=16, depth=1, heads=2)
         self.head = nn.Linear(16, CLASSES)
 
     def classify(self, x: Tensor) -> Tensor:
-        """Logits (B, classes)."""
+        """Return logits (B, classes)."""
         logits: Tensor = self.head(self(x))
         return logits
 
     def layer_of(self, parameter: str) -> int:
-        """As the encoder's; the head belongs to the last layer."""
+        """Return the layer number as the encoder does; the head belongs to the last layer."""
         return len(self.blocks) + 1 if parameter.startswith("head.") else super().layer_of(parameter)
 
 
@@ -56,16 +56,18 @@ def check_evaluation(
 ) -> None:
     """Check an evaluation: that its outcomes fit the test part, and that it is honest, repeatable and resumable.
 
-    It never sees test labels, nor clips that are in neither part. Its predictions have the right shape, are in the
-    order of the test part, and are the same under the same seed. It leaves the encoder as it is, for other evaluations.
+    It never sees test labels, nor clips that are in neither part. Its predictions have the right shape, stand in the
+    order of the test part, and are the same under the same seed. It does not change the encoder, which other
+    evaluations use too.
 
     Args:
-        evaluation: the class, a registered name or "module:Class".
-        settings: of its Config, over the preset `quick` made small; needed where that takes long or does not validate.
-        skeleton: joint layout of the synthetic clips.
+        evaluation: The class, a registered name or "module:Class".
+        settings: Settings of its Config, over the preset `quick` made small; needed if that takes long or does not
+            validate. Default: none.
+        skeleton: Joint layout of the synthetic clips. Default: Kinect v2.
 
     Raises:
-        NotConforming: its `faults` are one line each.
+        NotConforming: The evaluation has faults; `faults` has one line for each.
     """
     found: Any = registry.load("evaluations", evaluation) if isinstance(evaluation, str) else evaluation
     with collected(str(getattr(found, "name", None) or getattr(found, "__name__", found))) as tell:
@@ -79,7 +81,7 @@ def check_evaluation(
 
 
 class _Trial:
-    """An evaluation with a small config; runs it in one folder a try."""
+    """An evaluation with a small config; each run has its own folder."""
 
     def __init__(self, evaluation: Any, config: BaseModel, skeleton: Skeleton, folder: Path) -> None:
         self.evaluation, self.config, self.skeleton, self.folder = evaluation, config, skeleton, folder
@@ -90,11 +92,11 @@ class _Trial:
         self.weights = {name: value.clone() for name, value in self.encoder.state_dict().items()}
 
     def outcomes(self, folder: str, clips: EvaluationClips | None = None) -> Any:
-        """What the evaluation gives for these clips, in a run of its own."""
+        """Return the outcomes of the evaluation for these clips, in a run of its own."""
         return self._evaluate(StageRun(*self._arguments(folder)), clips or evaluation_clips(self.skeleton))
 
     def outcomes_when_killed(self) -> Any:
-        """The same, killed once in every stage and continued each time."""
+        """Return the outcomes of a run that is killed once in every stage and resumed each time."""
         return killed_in_every_stage(
             lambda: KilledRun(*self._arguments("killed"), checkpoint_seconds=0.0),
             lambda run: self._evaluate(run, evaluation_clips(self.skeleton)),
@@ -156,7 +158,7 @@ def _check_runs(trial: _Trial, tell: Tell) -> None:
 
 
 def _changed(trial: _Trial) -> str | None:
-    """The first tensor of the encoder that is not what it was."""
+    """Return the first tensor of the encoder that has changed."""
     now = trial.encoder.state_dict()
     if now.keys() != trial.weights.keys():
         return sorted(now.keys() ^ trial.weights.keys())[0]
@@ -164,7 +166,7 @@ def _changed(trial: _Trial) -> str | None:
 
 
 def _fault_of(outcome: Outcome, tests: int) -> str | None:
-    """What is wrong with one outcome, of `tests` test clips."""
+    """Return what is wrong with one outcome, given the number of test clips."""
     predictions, rows = outcome.predictions, outcome.rows
     try:
         json.dumps(dict(outcome.settings))
@@ -190,7 +192,7 @@ def _fault_of(outcome: Outcome, tests: int) -> str | None:
 
 
 def _fault_of_more(outcome: Outcome, tests: int) -> str | None:
-    """What is wrong with what an outcome has beside its predictions."""
+    """Return what is wrong with the optional parts of an outcome."""
     scores, by_epoch = outcome.scores, outcome.by_epoch
     if scores is not None:
         if scores.shape != (tests, CLASSES):
@@ -207,7 +209,7 @@ def _kind_of(value: object) -> str:
 
 
 def _check_honest(trial: _Trial, outcomes: Sequence[Outcome], tell: Tell) -> None:
-    """That the clips of both parts alone decide."""
+    """Check that only the clips of both parts decide the outcomes."""
     if not _same(outcomes, trial.outcomes("others", evaluation_clips(trial.skeleton, other_clips_outside=True))):
         tell("reads clips that are in neither part: predictions depend on them")
     if not _same(outcomes, trial.outcomes("renamed", evaluation_clips(trial.skeleton, other_names=True))):
@@ -215,7 +217,7 @@ def _check_honest(trial: _Trial, outcomes: Sequence[Outcome], tell: Tell) -> Non
 
 
 def _check_order(trial: _Trial, outcomes: Sequence[Outcome], tell: Tell) -> None:
-    """That each clip keeps its prediction where the test part has another order."""
+    """Check that each clip keeps its prediction if the test part has another order."""
     clips = evaluation_clips(trial.skeleton, reverse=True)
     for one, other in zip(outcomes, trial.outcomes("reversed", clips), strict=False):
         if one.kind != "classes" or one.rows is not None:

@@ -1,4 +1,4 @@
-"""What a check finds: faults of one line each, raised together."""
+"""The faults that a check finds: one line each, raised together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from stars_bench.errors import StarsBenchError, one_line
 
 
 class NotConforming(StarsBenchError):
-    """A plug-in does not keep to its contract. `faults`: one line each; as text all of them, on one line."""
+    """A plug-in does not satisfy its contract.
+
+    The text of the error is all faults on one line.
+
+    Attributes:
+        faults: One line for each fault.
+    """
 
     def __init__(self, name: str, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -22,10 +28,10 @@ Tell = Callable[[str], None]
 
 @contextmanager
 def collected(name: str) -> Iterator[Tell]:
-    """Gives a function that takes faults; raises them together at the end.
+    """Yield a function that takes faults; raise them together at the end.
 
     Raises:
-        NotConforming: there were some. What ends the check itself is one of them.
+        NotConforming: There were faults; an error that ends the check itself is one of them.
     """
     faults: list[str] = []
     try:

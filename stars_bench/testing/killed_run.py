@@ -1,4 +1,4 @@
-"""A run that is killed once in every stage, between two checkpoints, and continued: what resuming is checked with."""
+"""A run that is killed once in every stage, between two checkpoints, and resumed, to check resuming."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ Result = TypeVar("Result")
 
 
 class Killed(BaseException):
-    """Stands for a kill: no plug-in can catch it by accident."""
+    """A simulated kill; no plug-in can catch it by accident."""
 
 
 class KilledRun(StageRun[BaseModel]):
-    """A run that is killed in the first of its stages that has not been killed before."""
+    """A run that is killed in the first of its stages that has not been killed before.
+
+    Args:
+        killed: Names of the stages that have been killed.
+    """
 
     killed: set[str]
     """Names of the stages that were killed before; the next one is added."""
 
     def train(self, stage: Stage) -> None:
-        """Trains half of a stage that has not been killed yet, then is killed."""
+        """Train half of a stage that has not been killed yet, then raise `Killed`; train any other stage to its end."""
         if stage.name not in self.killed:
             steps, advance, done = stage.epochs * stage.steps_per_epoch, stage.optimizer.step, 0
 
@@ -41,11 +45,14 @@ class KilledRun(StageRun[BaseModel]):
 
 
 def killed_in_every_stage(begin: Callable[[], KilledRun], work: Callable[[KilledRun], Result]) -> Result:
-    """Does the work in a run that is killed once in every stage, and begun again each time.
+    """Do work in a run that is killed once in every stage, and begun again each time.
 
     Args:
-        begin: makes the run, in the same folder each time.
-        work: what trains.
+        begin: Makes the run, in the same folder each time.
+        work: The work, which trains stages of the run.
+
+    Returns:
+        What the work returns in the end.
     """
     killed: set[str] = set()
     while True:

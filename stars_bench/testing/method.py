@@ -1,4 +1,4 @@
-"""check_method: whether a method keeps to its contract, on tiny made-up clips, in seconds on a CPU."""
+"""check_method: test on tiny synthetic clips whether a method satisfies its contract, in seconds on a CPU."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def check_method(
     """Check a method: its names and presets, its features, and that its training is honest, repeatable and resumable.
 
     Args:
-        method: the class, a registered name or "module:Class".
-        settings: of its Config, over the preset `quick` made small (`small_config.SMALL`); needed where that takes long
-            or does not validate.
-        skeleton: joint layout of the synthetic clips.
+        method: The class, a registered name or "module:Class".
+        settings: Settings of its Config, over the preset `quick` made small (`small_config.SMALL`); needed if that
+            takes long or does not validate. Default: none.
+        skeleton: Joint layout of the synthetic clips. Default: Kinect v2.
 
     Raises:
-        NotConforming: its `faults` are one line each.
+        NotConforming: The method has faults; `faults` has one line for each.
     """
     found: Any = registry.load("methods", method) if isinstance(method, str) else method
     with collected(str(getattr(found, "name", None) or getattr(found, "__name__", found))) as tell:
@@ -52,7 +52,7 @@ def check_method(
 
 
 class _Subject:
-    """A method with a small config; fits it in one folder a try."""
+    """A method with a small config; each fit has its own folder."""
 
     def __init__(self, method: Any, config: BaseModel, skeleton: Skeleton, folder: Path) -> None:
         self.method, self.config, self.skeleton, self.folder = method, config, skeleton, folder
@@ -73,7 +73,7 @@ class _Subject:
         return encoder
 
     def fit_killed(self) -> nn.Module:
-        """Killed once in every stage, and continued each time."""
+        """Fit in a run that is killed once in every stage and resumed each time."""
         return killed_in_every_stage(lambda: KilledRun(*self._arguments("killed"), checkpoint_seconds=0.0), self.fit)
 
     def _arguments(self, folder: str) -> tuple[BaseModel, int, torch.device, Path, dict[str, object]]:
@@ -129,7 +129,7 @@ def _check_features(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
 
 
 def _check_more(subject: _Subject, encoder: nn.Module, clips: Tensor, tell: Tell) -> None:
-    """What an encoder may have beside its features."""
+    """Check the optional methods of an encoder."""
     if callable(tokens := getattr(encoder, "tokens", None)) and (shape := _shape(tokens, clips, tell)) is not None:
         bodies, joints = clips.shape[4], clips.shape[3]
         if len(shape) != 5 or (shape[0], shape[1], shape[3]) != (CLIPS, bodies, joints):
@@ -142,7 +142,7 @@ def _check_more(subject: _Subject, encoder: nn.Module, clips: Tensor, tell: Tell
 
 
 def _shape(function: Callable[[Tensor], Tensor], clips: Tensor, tell: Tell) -> tuple[int, ...] | None:
-    """The shape of what an encoder's function gives; tells why there is none."""
+    """Return the shape of the output of an encoder's function; report why there is none."""
     try:
         return tuple(function(clips).shape)
     except Exception as error:
@@ -152,7 +152,7 @@ def _shape(function: Callable[[Tensor], Tensor], clips: Tensor, tell: Tell) -> t
 
 @torch.no_grad()
 def _check_build(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
-    """That a checkpoint can be loaded, where the method says how."""
+    """Check that a checkpoint can be loaded, if the method has `build`."""
     if not hasattr(subject.method, "build"):
         return
     clips = training_part(subject.skeleton, labelled=False).whole(torch.arange(2), int(encoder.frames))  # type: ignore[arg-type]
@@ -168,7 +168,7 @@ def _check_build(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
 
 
 def _check_honest(subject: _Subject, state: Mapping[str, Tensor], tell: Tell) -> None:
-    """That the seed alone decides, and no test clip."""
+    """Check that only the seed decides the weights, and no test clip."""
     torch.rand(7)  # whatever ran before must not matter
     other = _state(subject, "other-test-clips", other_test_clips=True)
     if (differs := _difference(state, other)) is None:
@@ -198,7 +198,7 @@ def _state(subject: _Subject, name: str, other_test_clips: bool = False) -> Mapp
 
 
 def _difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
-    """The first tensor that two state dicts do not share."""
+    """Return the first tensor that two state dicts do not share."""
     if one.keys() != other.keys():
         return sorted(one.keys() ^ other.keys())[0]
     return next((key for key in one if not torch.equal(one[key], other[key])), None)

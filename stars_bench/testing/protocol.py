@@ -1,4 +1,4 @@
-"""check_protocol: whether a split is one: parts that do not meet, a property of the clips and not of their order."""
+"""check_protocol: test whether a split is valid: disjoint parts that depend on the clips and not on their order."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ EVERY = 7  # of NTU-120's clips one in so many is in the sample on which rules a
 
 
 def check_protocol(protocol: ProtocolSpec | str, tables: Mapping[str, pd.DataFrame] | None = None) -> None:
-    """Checks a protocol: valid row numbers, parts that do not meet, the same split in any order and of any part.
+    """Check a protocol: valid row numbers, disjoint parts, the same split in any order and for any part of the clips.
 
     Args:
-        protocol: the spec, a registered name or "module:SPEC".
+        protocol: The spec, a registered name or "module:SPEC".
         tables: {dataset: clip table} of complete datasets, whose `expected` counts must come out
-            (`PreparedDataset.table`, or columns name, label, subject, camera, setup, replication). Without: the names
-            of NTU RGB+D 60 and 120, where the protocol is for them, else made-up ones.
+            (`PreparedDataset.table`, or columns name, label, subject, camera, setup, replication). Default: the names
+            of NTU RGB+D 60 and 120 if the protocol is for them, else synthetic ones.
 
     Raises:
-        NotConforming: its `faults` are one line each.
+        NotConforming: The protocol has faults; `faults` has one line for each.
     """
     spec: ProtocolSpec = registry.load("protocols", protocol) if isinstance(protocol, str) else protocol
     with collected(str(getattr(spec, "name", spec))) as tell:
@@ -50,7 +50,7 @@ def check_protocol(protocol: ProtocolSpec | str, tables: Mapping[str, pd.DataFra
 
 
 def ntu_table(dataset: str) -> pd.DataFrame:
-    """The clip table of a complete NTU RGB+D 60 or 120, without coordinates."""
+    """Return the clip table of a complete NTU RGB+D 60 or 120, without coordinates."""
     names = expected_names("ntu120")
     table = pd.DataFrame([parse_name(name) for name in names], columns=list(NUMBERS)).assign(name=names)
     table["label"] -= 1
@@ -75,7 +75,7 @@ def _check_facts(spec: ProtocolSpec, tell: Tell) -> None:
 
 
 def _check_rule(spec: ProtocolSpec, table: pd.DataFrame, tell: Tell) -> bool:
-    """Whether the split of a table is valid; tells why not."""
+    """Return whether the split of a table is valid; report why not."""
     given = table.copy(deep=True)
     try:
         split: Any = compute_split(spec, given)
@@ -107,7 +107,7 @@ def _check_rule(spec: ProtocolSpec, table: pd.DataFrame, tell: Tell) -> bool:
 
 
 def _split_again(spec: ProtocolSpec, table: pd.DataFrame, how: str, tell: Tell) -> dict[str, set[str]] | None:
-    """The clips of each part of other clips; tells why it cannot be said."""
+    """Return the clips of each part of a split of other clips; report why there is none."""
     try:
         return _names(compute_split(spec, table), table)
     except Exception as error:

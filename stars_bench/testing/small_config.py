@@ -1,4 +1,4 @@
-"""The small config that a plug-in is checked with: its preset `quick`, with everything that takes long made small."""
+"""The small config that a plug-in is checked with: its preset `quick` with small sizes."""
 
 from __future__ import annotations
 
@@ -38,11 +38,13 @@ SMALL: Mapping[str, Any] = {
 
 
 def small_config(plugin: Any, settings: Mapping[str, Any], check: str, tell: Tell) -> BaseModel | None:
-    """The small config of a method or evaluation, whose presets are checked; None where there can be none.
+    """Return the small config of a method or evaluation and check its presets; None if there is no config.
 
     Args:
-        settings: what the config is to have beside `SMALL`.
-        check: the name of the check, whose `settings=` a fault may ask for.
+        plugin: The class of the method or evaluation.
+        settings: Settings that replace those of `SMALL`.
+        check: The name of the check, whose `settings=` a fault may ask for.
+        tell: Takes a fault, in one line.
     """
     name = getattr(plugin, "name", None)
     if not isinstance(name, str) or not name or name != name.strip():

@@ -1,0 +1,1 @@
+"""Skeletons as pages, animations and pictures."""

@@ -1,7 +1,7 @@
-"""Which clip is meant: a raw file, a clip of a prepared dataset or of a shard, or one of an export; found and read.
+"""The clips that a command names: a raw file, a clip of a prepared dataset or shard, or one of an export.
 
-The command's words in, scenes out. Clips are drawn at random by numpy's generator under a seed, so a sheet can be made
-again.
+In: the command's words. Out: scenes. Clips are drawn at random by numpy's generator under a seed, so a sheet can be
+repeated.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ from stars_bench.viewer.scene import Scene, Take, licence_of, seen
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for beside the place.
+    """What a command asks for beside the place.
 
     Args:
-        clip: a name, or a number from 0.
-        random: so many clips, drawn under `seed`.
-        action: only of this class, by its number from 1 or a part of its name.
-        profile: of a prepared dataset or of a raw file's cleaning.
-        raw: folders and archives with the raw files of a prepared NTU dataset.
-        dataset, protocol: whose clips an export holds.
+        clip: A name, or a number from 0. Default: None.
+        random: Number of clips, drawn under `seed`. Default: None.
+        action: Only clips of this class, by its number from 1 or a part of its name. Default: None.
+        seed: Seed of the draw. Default: 0.
+        profile: Profile of a prepared dataset, or of a raw file's cleaning. Default: None.
+        raw: Folders and archives with the raw files of a prepared NTU dataset. Default: none.
+        dataset: Dataset of the clips of an export. Default: None.
+        protocol: Protocol of the clips of an export. Default: None.
     """
 
     clip: str | None = None
@@ -52,11 +54,11 @@ class Wanted:
 
 
 def scenes(what: str, wanted: Wanted, data_dir: Path) -> list[Scene]:
-    """The clips that are meant: one, or `wanted.random` of them.
+    """Return the wanted clips: one, or `wanted.random` of them.
 
     Raises:
-        UsageError: no such place or clip, or words that do not fit.
-        StarsBenchError: it cannot be read.
+        UsageError: There is no such place or clip, or the words do not fit together.
+        StarsBenchError: A clip cannot be read.
     """
     if wanted.clip is not None and wanted.random is not None:
         raise UsageError("name a clip or ask for --random clips, not both")
@@ -106,7 +108,7 @@ def _prepared(dataset: PreparedDataset, row: int) -> Scene:
 
 
 def _beside(scene: Scene, dataset: PreparedDataset, item: RawItem | None, raw: Sequence[Path]) -> Scene:
-    """The clip beside its raw file."""
+    """Return the clip beside its raw file."""
     source = None if item is None else item.sources.get("skeleton")
     if source is None:
         raise UsageError(f"{scene.name}: its raw file is not in {', '.join(map(str, raw))}")
@@ -120,10 +122,10 @@ def _beside(scene: Scene, dataset: PreparedDataset, item: RawItem | None, raw: S
 
 
 def _chosen(names: Sequence[str], labels: Sequence[int], spec: DatasetSpec, where: str, wanted: Wanted) -> list[int]:
-    """Numbers of the clips that are meant, ascending.
+    """Return the numbers of the wanted clips, ascending.
 
     Raises:
-        UsageError: none is.
+        UsageError: There is none.
     """
     if wanted.random is not None:
         label = None if wanted.action is None else class_of(spec, wanted.action)
@@ -145,10 +147,10 @@ def _chosen(names: Sequence[str], labels: Sequence[int], spec: DatasetSpec, wher
 
 
 def class_of(spec: DatasetSpec, text: str) -> int:
-    """A class (0-based) by its number from 1, with or without an A before it, or by a part of its name.
+    """Return a class (0-based) by its number from 1, with or without an A before it, or by a part of its name.
 
     Raises:
-        UsageError: none or several are called so.
+        UsageError: No class or several classes have such a name.
     """
     number = text.removeprefix("A")
     if number.isdecimal() and 1 <= int(number) <= len(spec.classes):

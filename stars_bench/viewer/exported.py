@@ -17,11 +17,13 @@ Choice = Callable[[Sequence[str], Sequence[int], DatasetSpec, str], list[int]]
 
 
 def scenes(path: Path, dataset: str | None, protocol: str | None, choose: Choice) -> list[Scene]:
-    """The chosen clips of an export. The file is read twice, clip by clip: for names and labels, then for bodies.
+    """Return the chosen clips of an export.
+
+    The file is read twice, clip by clip: for names and labels, then for bodies.
 
     Raises:
-        UsageError: it is not said whose clips these are, or the choice fits none.
-        StarsBenchError: damaged or refused.
+        UsageError: Neither the user nor the file states the dataset, or no clip fits the choice.
+        StarsBenchError: The file is damaged or refused.
     """
     if dataset is None:
         raise UsageError(f"{path}: whose clips are these? Say --dataset, as in --dataset ntu60")
@@ -51,7 +53,7 @@ def scenes(path: Path, dataset: str | None, protocol: str | None, choose: Choice
 
 
 def _clips(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Iterator[NamedClip]:
-    """The clips that can be drawn."""
+    """Yield the clips that can be drawn."""
     for clip in recognise(path).read(path, spec, protocol).clips:
         if not isinstance(clip, NamedClip):
             continue

@@ -1,4 +1,4 @@
-"""Scenes as one interactive HTML file: turn by dragging, scrub, play; takes of a clip side by side, or a sheet."""
+"""Scenes as one interactive HTML file: drag to rotate, scrub, play; takes of a clip side by side, or a sheet."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ FOLDER = ("stars_bench.viewer", "page")
 
 
 def to_html(scenes: Sequence[Scene], title: str, eye: bool = True) -> str:
-    """The page. Of several scenes the last take of each is shown.
+    """Return the page; of several scenes, it shows the last take of each.
 
     Args:
-        eye: whether to start not mirrored.
+        scenes: The clips.
+        title: Title of the page.
+        eye: Whether the page starts as an eye at the sensor's place sees it, that is not mirrored. Default: True.
     """
     shown = [(scene, scene.takes if len(scenes) == 1 else scene.takes[-1:]) for scene in scenes]
     data = {

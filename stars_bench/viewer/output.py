@@ -1,4 +1,4 @@
-"""Where a picture goes: its name where none is given, its format, and that nobody else's file is lost."""
+"""The file of a picture: its default name and its format; a file that this program did not write is not overwritten."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ HEAD = 4096  # bytes in which each of the formats says what wrote it
 
 
 def target(out: Path | None, form: str | None, name: str, default: str) -> tuple[Path, str]:
-    """The file to write and its format: of two, the suffix of `out` and `form`, one is enough.
+    """Return the file to write and its format: of two, the suffix of `out` and `form`, one is enough.
 
     Args:
-        name: of the file without suffix, where none is given.
-        default: format where nothing says one.
+        out: The file that was asked for; None: a file with the default name.
+        form: The format that was asked for; None: the suffix decides.
+        name: Name of the file without suffix, if none is given.
+        default: Format, if none is given.
+
+    Returns:
+        The file and its format.
 
     Raises:
-        UsageError: an unknown format, or one that is not the file's.
+        UsageError: The format is unknown, or does not fit the file's suffix.
     """
     if form is not None and form not in FORMATS:
         raise UsageError(f"there is no format {form!r}: {', '.join(FORMATS)}")
@@ -36,10 +41,10 @@ def target(out: Path | None, form: str | None, name: str, default: str) -> tuple
 
 
 def check_ours(path: Path) -> None:
-    """That a file may be written: nothing is there, or a picture or page of this program.
+    """Check that a file may be written: it does not exist, or is a picture or page of this program.
 
     Raises:
-        UsageError: something else is.
+        UsageError: Another file has this name.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name a file")

@@ -41,7 +41,14 @@ BLENDS = 8  # shades of a GIF between each colour and white
 
 @dataclass(frozen=True)
 class Frame:
-    """A window on one take: its middle (x, y) and half its size, metres, and a line of text above it."""
+    """A window on one take.
+
+    Args:
+        take: The take.
+        middle: (2,) x and y of its middle, metres.
+        half: (2,) half its size, metres.
+        title: Line of text above it.
+    """
 
     take: Take
     middle: NDArray[np.floating[Any]]
@@ -50,14 +57,14 @@ class Frame:
 
 
 def windows(scene: Scene) -> list[Frame]:
-    """One window for each take of a clip, all of one size."""
+    """Return one window for each take of a clip, all of one size."""
     middles, half = middle_and_half([take.bodies for take in scene.takes])
     size = np.maximum(half[:2], SMALLEST_HALF) + MARGIN
     return [Frame(take, middle[:2], size, take.title) for take, middle in zip(scene.takes, middles, strict=True)]
 
 
 def strip(scene: Scene, path: Path, eye: bool = True, poses: int = POSES) -> None:
-    """A film strip: a row a take, with evenly spaced frames that hold somebody."""
+    """Draw a film strip: a row a take, with evenly spaced frames that hold a body."""
     frames = windows(scene)
     width, height = (2 * INCHES_A_METRE * frames[0].half).tolist()
     figure, grid = _figure(len(frames), poses, (width, height), _heading(scene), 0.2)
@@ -68,7 +75,7 @@ def strip(scene: Scene, path: Path, eye: bool = True, poses: int = POSES) -> Non
 
 
 def sheet(scenes: Sequence[Scene], path: Path, title: str, eye: bool = True) -> None:
-    """A contact sheet: of each clip's last take a few poses in a row, its name above, three clips abreast."""
+    """Draw a contact sheet: a few poses of each clip's last take in a row, its name above, three clips abreast."""
     from matplotlib.figure import Figure
 
     abreast = min(3, len(scenes))
@@ -85,10 +92,10 @@ def sheet(scenes: Sequence[Scene], path: Path, title: str, eye: bool = True) -> 
 
 
 def animation(scenes: Sequence[Scene], path: Path, eye: bool = True) -> None:
-    """A GIF at the speed of the recording: the takes of one clip, or several clips, side by side.
+    """Draw a GIF at the speed of the recording: the takes of one clip, or several clips, side by side.
 
     Raises:
-        UsageError: too long for one.
+        UsageError: The clip is too long for a GIF.
     """
     panels = [(scene, frame) for scene in scenes for frame in windows(scene)[-1 if len(scenes) > 1 else 0 :]]
     longest = max(frame.take.bodies.shape[1] for _, frame in panels)
@@ -131,7 +138,7 @@ class _Actors:
         self.number = axes.text(0.02, 0.02, "", transform=axes.transAxes, fontsize=6, color="0.45")
 
     def show(self, frame: Frame, at: int, number: bool = True) -> None:
-        """Puts the bodies where they are in a frame; the take's last one where it is shorter."""
+        """Put the bodies where they are in a frame, or in the last frame of a shorter take."""
         at = min(at, frame.take.bodies.shape[1] - 1)
         joints = frame.take.bodies[:, at].astype(np.float64)
         flat = np.stack([(joints[..., 0] - frame.middle[0]) * self.sign, joints[..., 1] - frame.middle[1]], axis=-1)
@@ -167,7 +174,7 @@ def _poses(bodies: Bodies, count: int) -> list[int]:
 
 
 def _figure(rows: int, columns: int, inches: tuple[float, ...], heading: str, gap: float) -> tuple[Figure, Any]:
-    """A grid of windows of that size each, and a heading above."""
+    """Return a grid of windows of equal size, with a heading above."""
     from matplotlib.figure import Figure
 
     head = 0.18 * (heading.count("\n") + 1) + 0.15 if heading else 0.05
@@ -198,7 +205,7 @@ def _save_png(figure: Figure, path: Path) -> None:
 
 
 def _palette() -> list[int]:
-    """Every colour that is drawn, and black, in shades up to white: red, green, blue, 0 to 255."""
+    """Return all colours in use, and black, in shades up to white: red, green, blue, 0 to 255."""
     drawn = [_colour(body, left)[:3] for body in range(len(BODY_COLOURS)) for left in (False, True)] + [(0.0,) * 3]
     shades = np.linspace(0, 1, BLENDS)[:, None, None]
     mixed = (1 - shades) * np.array(drawn) + shades

@@ -24,11 +24,11 @@ SAME = 1e-4  # metres
 
 
 def raw_scene(source: Source, profile: str | None = None) -> Scene:
-    """What a raw file holds, beside what the profile (default: mamp) makes of it.
+    """Return a raw file as recorded, beside the result of a profile (default: mamp).
 
     Raises:
-        UsageError: no such profile, or a file without skeletons.
-        StarsBenchError: the file is not what it should be.
+        UsageError: There is no such profile, or the file has no skeletons.
+        StarsBenchError: The file does not have its format.
     """
     data = sources.read(source)
     kind = kind_of(source, data)
@@ -45,10 +45,10 @@ def raw_scene(source: Source, profile: str | None = None) -> Scene:
 
 
 def recorded(data: bytes) -> Take:
-    """The bodies of an NTU file under their ids, in the frames that hold anybody.
+    """Return the bodies of an NTU file under their ids, in the frames that hold a body.
 
     Raises:
-        ParseError: it is none.
+        ParseError: The file is not an NTU file.
     """
     raw, frames = ntu.parse(data), frames_of(data)
     kept = [number for number, bodies in enumerate(frames) if bodies]
@@ -80,7 +80,7 @@ def _clip(source: Source, data: bytes, profile: str) -> Scene:
 
 
 def in_order_of(take: Take, after: Take) -> Take:
-    """A recorded take with its bodies in the order that cleaning gave them, so that a person keeps his colour."""
+    """Return a recorded take with its bodies in the order of the cleaned one, so that a person keeps their colour."""
     frames = min(take.bodies.shape[1], after.bodies.shape[1])
     shapes, shapes_after = (_shape(one.bodies[:, :frames]) for one in (take, after))
     same = [[np.nansum(np.abs(own - other).max(axis=(1, 2)) < SAME) for other in shapes_after] for own in shapes]
@@ -89,7 +89,7 @@ def in_order_of(take: Take, after: Take) -> Take:
 
 
 def _shape(bodies: Bodies) -> Bodies:
-    """Bodies relative to their own centre, which cleaning does not change."""
+    """Return bodies relative to their own centre, which cleaning does not change."""
     return bodies - bodies[:, :, KINECT_V2.centre, None]
 
 

@@ -30,8 +30,9 @@ class Take:
     """One state of a clip.
 
     Args:
+        title: Name of the state.
         bodies: (M, F, V, 3), metres; NaN where a body is not seen.
-        numbers: the frames' numbers in their file, from 1.
+        numbers: Numbers of the frames in their file, from 1. Default: none.
     """
 
     title: str
@@ -39,7 +40,7 @@ class Take:
     numbers: tuple[int, ...] = ()
 
     def number(self, frame: int) -> int:
-        """A frame's number, from 1: in its file where that is known."""
+        """Return a frame's number, from 1: its number in the file, if that is known."""
         return self.numbers[frame] if self.numbers else frame + 1
 
 
@@ -48,10 +49,12 @@ class Scene:
     """A clip to look at.
 
     Args:
-        facts: lines that say what it is, its class first.
-        takes: to be seen side by side.
-        licence: of its dataset, where that is known.
-        rate: frames a second.
+        name: Name of the clip.
+        facts: Lines that describe it, its class first.
+        skeleton: Joint layout.
+        takes: Takes to show side by side.
+        licence: Licence of the dataset. Default: empty, unknown.
+        rate: Frames a second.
     """
 
     name: str
@@ -62,10 +65,10 @@ class Scene:
     rate: float = FRAMES_A_SECOND
 
     def cut(self, frames: slice) -> Scene:
-        """Only these frames of every take.
+        """Return the scene with only these frames of every take.
 
         Raises:
-            UsageError: a take has none of them.
+            UsageError: A take has none of them.
         """
         takes = tuple(
             replace(take, bodies=take.bodies[:, frames], numbers=take.numbers[frames] if take.numbers else ())
@@ -87,34 +90,34 @@ def _from(first: int, count: int) -> tuple[int, ...]:
 
 
 def licence_of(spec: DatasetSpec) -> str:
-    """Under which terms the clips of a dataset are, for the foot of a page that holds some."""
+    """Return the terms of a dataset's clips, for the foot of a page that holds some."""
     return f"{spec.title}: {spec.licence}"
 
 
 def seen(bodies: NDArray[Any]) -> Bodies:
-    """(M, F, V, 3) with NaN for a body in the frames where all its coordinates are zero: it is not there."""
+    """Return bodies (M, F, V, 3) with NaN where all coordinates of a body in a frame are zero: it is not seen there."""
     bodies = np.array(bodies, np.float32)
     bodies[~bodies.any(axis=(2, 3))] = np.nan
     return bodies
 
 
 def bones(skeleton: Skeleton) -> list[tuple[int, int]]:
-    """(child, parent) of every joint that has a parent, 0-based."""
+    """Return (child, parent) of every joint that has a parent, 0-based."""
     return [(joint, parent) for joint, parent in enumerate(skeleton.parents) if joint != parent]
 
 
 def left_joints(skeleton: Skeleton) -> list[int]:
-    """The joints of the actor's left side, by their names; drawn lighter, so that left and right can be told apart."""
+    """Return the joints of the actor's left side, by their names; they are drawn lighter."""
     return [joint for joint, name in enumerate(skeleton.joints) if name.lower().split()[0].startswith(LEFT)]
 
 
 def head(skeleton: Skeleton) -> int | None:
-    """The joint that is drawn as a head, where there is one."""
+    """Return the joint that is drawn as a head; None if there is none."""
     return next((joint for joint, name in enumerate(skeleton.joints) if name.lower() in HEADS), None)
 
 
 def middle_and_half(takes: Sequence[Bodies]) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
-    """The middle (3,) of each take, and half the size (3,) of the largest: all are drawn at one scale."""
+    """Return the middle (3,) of each take, and half the size (3,) of the largest: all are drawn at one scale."""
     low = [np.nanmin(bodies, axis=(0, 1, 2)) for bodies in takes]
     high = [np.nanmax(bodies, axis=(0, 1, 2)) for bodies in takes]
     half = np.max([(top - bottom) / 2 for bottom, top in zip(low, high, strict=True)], axis=0)
@@ -127,15 +130,16 @@ def middle_and_half(takes: Sequence[Bodies]) -> tuple[list[NDArray[np.float32]],
 def packed(
     bodies: Bodies, bits: int = 16, most_frames: int | None = None, rate: float = FRAMES_A_SECOND
 ) -> dict[str, Any]:
-    """A take for a page: whole numbers in base64, `parts/skeleton.js` unpacks them.
+    """Return a take for a page: whole numbers in base64, which `parts/skeleton.js` unpacks.
 
     Coordinates are relative to the middle of all; `unit` metres a step (about a thousandth of a percent of the size
     with 16 bits, half a percent with 8); the lowest number means that the body is not seen.
 
     Args:
-        bits: 16 or 8.
-        most_frames: of a longer clip, evenly spaced ones.
-        rate: frames a second of the clip.
+        bodies: (M, F, V, 3), metres; NaN where a body is not seen.
+        bits: 16 or 8. Default: 16.
+        most_frames: Largest number of frames; a longer clip gives evenly spaced ones. Default: None, all.
+        rate: Frames a second of the clip.
     """
     frames = bodies.shape[1]
     if most_frames is not None and frames > most_frames:
@@ -159,7 +163,7 @@ def packed(
 
 
 def layout(skeleton: Skeleton) -> dict[str, Any]:
-    """A joint layout for a page."""
+    """Return a joint layout for a page."""
     return {
         "joints": len(skeleton.joints),
         "bones": bones(skeleton),

@@ -20,7 +20,15 @@ FRAMES, BITS = 32, 8
 
 
 class KeptSkeletons(BaseModel):
-    """Skeletons of clips by name, `scene.packed`, of the prepared data with that digest, and under which licence."""
+    """Small skeletons of clips, for the page of a map.
+
+    Args:
+        dataset: Name of the dataset.
+        digest: Checksum of the prepared data.
+        licence: Licence of the dataset.
+        layout: Joint layout, as `scene.layout` returns it.
+        clips: Clips by name, as `scene.packed` returns them.
+    """
 
     dataset: str
     digest: str
@@ -30,11 +38,11 @@ class KeptSkeletons(BaseModel):
 
 
 def small_skeletons(dataset: PreparedDataset, names: Sequence[str]) -> KeptSkeletons:
-    """The clips of these names.
+    """Return small skeletons of clips.
 
     Raises:
-        UsageError: one is not there.
-        StarsBenchError: a shard is damaged.
+        UsageError: A clip is not in the dataset.
+        StarsBenchError: A shard is damaged.
     """
     rows = np.array(sorted({dataset.row_of(name) for name in names}), np.int64)
     own = dataset.table["name"].to_numpy()[rows].astype(str).tolist()

@@ -1,4 +1,4 @@
-"""Which cleaning a profile of NTU's datasets asks for: read bodies in, the joints of actors and a log out."""
+"""Which cleaning a profile of NTU's datasets asks for: parsed bodies in, the joints of actors and a log out."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ from stars_bench.errors import UsageError
 def clean_by(
     profile: Profile, raw: RawClip, frames: Callable[[], Sequence[Sequence[Seen]]]
 ) -> tuple[NDArray[np.float32], Counter[str]]:
-    """Bodies (M, F, 25, 3) float32, metres, and the log of what was dropped.
+    """Clean one clip as a profile says.
 
     Args:
-        frames: gives what each frame lists, in order; asked for by the profile `raw` alone.
+        profile: The profile.
+        raw: The bodies of the file.
+        frames: Returns what each frame lists, in order; called for the profile `raw` only.
+
+    Returns:
+        Bodies (M, F, 25, 3) float32, metres, and the log of what was dropped.
 
     Raises:
-        NothingLeft: no actor is left to be seen.
-        UsageError: the profile's parameter `cleaning` names no cleaning.
+        NothingLeft: No actor is left.
+        UsageError: There is no cleaning of the name in the profile's parameter `cleaning`.
     """
     parameters = profile.parameters
     match parameters.get("cleaning"):

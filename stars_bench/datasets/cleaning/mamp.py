@@ -1,8 +1,8 @@
 """Cleaning of NTU clips: a RawClip in, the joints of one or two actors and a log of what was dropped out.
 
 Follows the preprocessing that CTR-GCN, MAMP and STARS share (get_raw_skes_data, get_raw_denoised_data,
-seq_transformation), including its habits in float32, since all published numbers rest on what it produces.
-Arrays are (frames, 75) for one actor and (frames, 150) for two, float32, metres.
+seq_transformation), including its float32 rounding, since all published numbers depend on its output. Arrays are
+(frames, 75) for one actor and (frames, 150) for two, float32, metres.
 """
 
 from __future__ import annotations
@@ -30,11 +30,17 @@ MAMP_PARAMETERS: Mapping[str, Any] = {
 
 
 class NothingLeft(ValueError):
-    """A clip in which no actor is left to be seen, or none whose coordinates are numbers."""
+    """A clip in which no actor is left, or whose coordinates are not numbers."""
 
 
 class Track(NamedTuple):
-    """One body while it is judged: first kept frame, joints (n, 25, 3) from there on without gaps, motion (m^2)."""
+    """One body while it is judged.
+
+    Args:
+        first: The first kept frame.
+        joints: (n, 25, 3) from `first` on, without gaps.
+        motion: Summed variance of the coordinates, in square metres.
+    """
 
     first: int
     joints: NDArray[np.float32]
@@ -42,16 +48,19 @@ class Track(NamedTuple):
 
     @property
     def last(self) -> int:
-        """Its last kept frame (inclusive). A body that leaves and comes back is closed up."""
+        """The last kept frame (inclusive). The gap of a body that leaves and comes back is closed."""
         return self.first + len(self.joints) - 1
 
 
 @np.errstate(over="ignore", invalid="ignore")  # absurd coordinates are judged when all is done
 def clean(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tuple[NDArray[np.float32], Counter[str]]:
-    """All steps of the profile `mamp`: bodies (M, F, 25, 3), M = 1 when one actor is left after step 2, and the log.
+    """Apply all steps of the profile `mamp`.
+
+    Returns:
+        Bodies (M, F, 25, 3), with M = 1 if one actor is left after step 2, and the log.
 
     Raises:
-        NothingLeft: no frame holds a body, the first actor is zero throughout, or a difference is infinite.
+        NothingLeft: No frame holds a body, the first actor is zero throughout, or a difference is infinite.
     """
     joints, several, log = actors(raw, parameters)
     origin, most = parameters["centre_joint"], parameters["max_frames"]
@@ -68,10 +77,13 @@ def clean(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tupl
 
 
 def actors(raw: RawClip, parameters: Mapping[str, Any]) -> tuple[NDArray[np.float32], bool, Counter[str]]:
-    """Joints (F, 75) or (F, 150) of who is an actor, in all frames; whether there were several bodies; the log.
+    """Choose the actors and keep their joints in all frames.
+
+    Returns:
+        Joints (F, 75) or (F, 150), whether there were several bodies, and the log.
 
     Raises:
-        NothingLeft: no frame holds a body.
+        NothingLeft: No frame holds a body.
     """
     log = Counter({"empty_frames": raw.empty_frames, "bodies_seen": len(raw.bodies)})
     if not raw.bodies:
@@ -85,7 +97,10 @@ def actors(raw: RawClip, parameters: Mapping[str, Any]) -> tuple[NDArray[np.floa
 
 
 def seen_frames(joints: NDArray[np.float32], log: Counter[str]) -> NDArray[np.float32]:
-    """Frames that do not sum to zero: dropping bodies may leave some in which nobody is. `log` counts the others."""
+    """Drop frames that sum to zero; dropping bodies may leave some in which nobody is seen.
+
+    `log` counts the frames that are dropped.
+    """
     seen = joints.sum(axis=1) != 0
     if not seen.all():
         _count(log, zero_frames=int((~seen).sum()))
@@ -94,19 +109,19 @@ def seen_frames(joints: NDArray[np.float32], log: Counter[str]) -> NDArray[np.fl
 
 
 def _count(log: Counter[str], **counts: int) -> None:
-    """Adds what happened at all: a rule that did nothing is not in a log."""
+    """Count what happened at all, so that a log has no rule that did nothing."""
     log.update({rule: count for rule, count in counts.items() if count})
 
 
 def centre(joints: NDArray[np.float32], joint: int = 1) -> NDArray[np.float32]:
-    """Step 4: the first actor's `joint`, in the first frame in which that actor is seen, becomes the origin.
+    """Move the first actor's `joint`, in the first frame that shows this actor, to the origin (step 4).
 
     Args:
         joints: (F, 75) or (F, 150).
-        joint: 0-based.
+        joint: 0-based joint. Default: 1.
 
     Raises:
-        NothingLeft: the first actor is zero throughout.
+        NothingLeft: The first actor is zero throughout.
     """
     frames, columns = joints.shape
     first = 0
@@ -126,14 +141,14 @@ def centre(joints: NDArray[np.float32], joint: int = 1) -> NDArray[np.float32]:
 
 
 def as_bodies(joints: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(F, 75 M) -> (M, F, 25, 3)."""
+    """Reshape (F, 75 M) to (M, F, 25, 3)."""
     return np.ascontiguousarray(joints.reshape(len(joints), -1, JOINTS, 3).swapaxes(0, 1))
 
 
 def motion_of(points: NDArray[np.float32]) -> float:
-    """Variances of x, y and z over all points (n, 3), n > 0, summed: np.sum(np.var(points, axis=0)), a third the time.
+    """Return the variances of x, y and z over all points (n, 3), n > 0, summed, as np.sum(np.var(points, axis=0)).
 
-    np.var adds up rows in float32, one after another, and so must this.
+    np.var adds rows in float32, one after another, and so must this function. It takes a third of the time.
     """
     if (compiled := choose_scanner.compiled("bodies_numba")) is not None:
         return float(compiled.motion_of(np.ascontiguousarray(points)))
@@ -146,7 +161,7 @@ def motion_of(points: NDArray[np.float32]) -> float:
 
 
 def _summed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums (3,) of x y z x y z ..., each in order; np.add.at is the one that adds in order and fast."""
+    """Sum x y z x y z ... to (3,), each in order; np.add.at adds in order and is fast."""
     total = values[:3].copy()
     axes = AXES if len(AXES) >= len(values) else np.tile(AXES, len(values) // len(AXES) + 1)
     np.add.at(total, axes[3 : len(values)], values[3:])
@@ -154,7 +169,7 @@ def _summed(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def noisy_frames(joints: NDArray[np.float32], x_over_y: float) -> NDArray[np.bool_]:
-    """Frames (n,) in which a body (n, 25, 3) is wider than a person: ranges in float32, compared in float64."""
+    """Return frames (n,) in which a body (n, 25, 3) is wider than a person: ranges in float32, compared in float64."""
     if (compiled := choose_scanner.compiled("bodies_numba")) is not None:
         return np.asarray(compiled.noisy_frames(np.ascontiguousarray(joints), x_over_y))
     x_and_y = np.ascontiguousarray(joints[:, :, :2].transpose(2, 1, 0))
@@ -163,7 +178,7 @@ def noisy_frames(joints: NDArray[np.float32], x_over_y: float) -> NDArray[np.boo
 
 
 def _drop_noise(bodies: Sequence[RawBody], parameters: Mapping[str, Any], log: Counter[str]) -> list[Track]:
-    """Step 2. At least one track is left."""
+    """Drop noisy bodies (step 2); at least one track is left."""
     tracks = [Track(body.first, body.joints, motion_of(body.joints.reshape(-1, 3))) for body in bodies]
     long = [track for track in tracks if len(track.joints) > parameters["drop_bodies_up_to_frames"]]
     log["bodies_too_short"] += len(tracks) - len(long)
@@ -196,7 +211,7 @@ def _place(num_frames: int, track: Track) -> NDArray[np.float32]:
 
 
 def _two_actors(num_frames: int, tracks: list[Track], log: Counter[str]) -> NDArray[np.float32]:
-    """Step 3: the body that moves most is the first actor; the others fill the gaps of two actors, or are dropped."""
+    """Choose two actors (step 3): the body that moves most is first; the others fill gaps or are dropped."""
     main, *others = sorted(tracks, key=lambda track: track.motion, reverse=True)
     joints = np.zeros((num_frames, 2 * ACTOR), np.float32)
     joints[main.first : main.last + 1, :ACTOR] = main.joints.reshape(-1, ACTOR)

@@ -35,7 +35,13 @@ PYSKL_PARAMETERS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Track:
-    """One body while it is judged: joints (n, 25, 3) of the frames first .. first + n - 1, and motion (m^2)."""
+    """One body while it is judged.
+
+    Args:
+        first: The first kept frame.
+        joints: (n, 25, 3) of the frames first .. first + n - 1.
+        motion: Summed variance of the coordinates, in square metres.
+    """
 
     first: int
     joints: NDArray[np.float32]
@@ -43,19 +49,22 @@ class Track:
 
     @property
     def end(self) -> int:
-        """The frame behind the last. The interval runs without gaps: a body that comes back is closed up."""
+        """The frame after the last. The gap of a body that leaves and comes back is closed."""
         return self.first + len(self.joints)
 
 
 def clean_pyskl(
     raw: RawClip, parameters: Mapping[str, Any] = PYSKL_PARAMETERS
 ) -> tuple[NDArray[np.float32], Counter[str]]:
-    """Bodies (M, F, 25, 3), metres, not centred, and the log. M = 1 when one body is left after the filters.
+    """Apply all steps of the profile `pyskl`.
 
-    Where pyskl stops with an error because no body is left, the one that moves most is kept and logged.
+    Where pyskl stops with an error because no body is left, the body that moves most is kept and logged.
+
+    Returns:
+        Bodies (M, F, 25, 3), metres, not centred, with M = 1 if one body is left after the filters, and the log.
 
     Raises:
-        NothingLeft: no frame holds a body, or all coordinates are zero.
+        NothingLeft: No frame holds a body, or all coordinates are zero.
     """
     log = Counter(empty_frames=raw.empty_frames, bodies_seen=len(raw.bodies))
     if not raw.bodies:
@@ -80,7 +89,7 @@ def _by_motion(tracks: list[Track]) -> list[Track]:
 
 
 def _filtered(tracks: list[Track], parameters: Mapping[str, Any], log: Counter[str]) -> list[Track]:
-    """Length and spread filters; the body that moves most first. At least one is left."""
+    """Apply the length and spread filters; the body that moves most comes first, and at least one is left."""
     tracks = _by_motion(tracks)
     long = [track for track in tracks if len(track.joints) > parameters["drop_bodies_up_to_frames"]]
     log["bodies_too_short"] = len(tracks) - max(len(long), 1)
@@ -94,7 +103,7 @@ def _filtered(tracks: list[Track], parameters: Mapping[str, Any], log: Counter[s
 
 
 def _judged(track: Track, parameters: Mapping[str, Any]) -> Track | None:
-    """A track with the motion of its frames that are no wider than a person; None when too many are."""
+    """Return a track with the motion of its frames that are no wider than a person; None when too many are."""
     noisy = noisy_frames(track.joints, parameters["noisy_frame_x_over_y"])
     if not noisy.any():
         return track
@@ -105,7 +114,7 @@ def _judged(track: Track, parameters: Mapping[str, Any]) -> Track | None:
 
 
 def _two_actors(tracks: list[Track], parameters: Mapping[str, Any], log: Counter[str]) -> NDArray[np.float32]:
-    """The first track is actor 1; each other one goes where it overlaps nobody: to actor 1, else to actor 2."""
+    """Merge tracks to two actors: the first is actor 1; each other goes where it overlaps none, first to actor 1."""
     joints = np.zeros((2, max(track.end for track in tracks), JOINTS, 3), np.float32)
     main, *others = tracks
     joints[0, main.first : main.end] = main.joints
@@ -123,7 +132,7 @@ def _two_actors(tracks: list[Track], parameters: Mapping[str, Any], log: Counter
 
 
 def _trimmed(joints: NDArray[np.float32], zero_below: float, log: Counter[str]) -> NDArray[np.float32]:
-    """Without the empty frames at both ends; actors exchanged when only the second is seen at the start."""
+    """Cut the empty frames off at both ends; exchange the actors if only the second is seen at the start."""
     seen = np.flatnonzero(np.abs(joints).sum(axis=(0, 2, 3)) >= zero_below)
     if not seen.size:
         raise NothingLeft("all coordinates are zero")

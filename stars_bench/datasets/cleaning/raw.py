@@ -1,8 +1,8 @@
 """No cleaning of NTU clips, profile `raw`: the frames of a file as they are, for the methods that start from there.
 
-What ST-GCN's and CrosSCLR's `ntu_gendata` make (github yysijie/st-gcn, LinguoLi/CrosSCLR): every frame is kept, also
-one in which nobody is seen (zeros); slot m of a frame holds the body that the frame lists m-th, whoever that is in
-other frames; bodies beyond the second are left out; nothing is centred.
+As in the `ntu_gendata` of ST-GCN and CrosSCLR (github yysijie/st-gcn, LinguoLi/CrosSCLR): every frame is kept, also one
+in which nobody is seen (zeros); slot m of a frame holds the m-th body that the frame lists, regardless of other frames;
+bodies beyond the second are left out; nothing is centred.
 """
 
 from __future__ import annotations
@@ -31,13 +31,18 @@ RAW_PARAMETERS: Mapping[str, Any] = {
 def clean_raw(
     raw: RawClip, frames: Sequence[Sequence[Seen]], parameters: Mapping[str, Any] = RAW_PARAMETERS
 ) -> tuple[NDArray[np.float32], Counter[str]]:
-    """Bodies (M, F, 25, 3) as recorded, metres, M = 1 when no frame lists two, and the log.
+    """Keep the frames of a file as recorded.
 
     Args:
-        frames: of the same file, from `frames_of`.
+        raw: The bodies of the file.
+        frames: What each frame of the same file lists, from `frames_of`.
+        parameters: Parameters of the profile. Default: those of `raw`.
+
+    Returns:
+        Bodies (M, F, 25, 3), metres, with M = 1 if no frame lists two, and the log.
 
     Raises:
-        NothingLeft: no coordinate of the kept frames differs from zero.
+        NothingLeft: No coordinate of the kept frames differs from zero.
     """
     kept, slots = frames[: parameters["max_frames"]], parameters["max_bodies"]
     joints = np.zeros((slots, len(kept), JOINTS, 3), np.float32)

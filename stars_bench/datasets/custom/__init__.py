@@ -1,0 +1,1 @@
+"""Datasets that a TOML file describes."""

@@ -1,8 +1,8 @@
-"""Stored coordinates to the bodies of a clip: signs and units, missing joints, at most two bodies, NTU's joints.
+"""From stored coordinates to the bodies of a clip: signs and units, missing joints, at most two bodies, NTU's joints.
 
-The rule about what is missing: a joint that is not there in a frame goes in a straight line between the frames before
-and after in which it is, or stays where it was seen first or last; a joint that is in no frame stands where its parent
-does. A frame in which a body has no joint is zero, as in the data of NTU and PKU-MMD.
+A joint that is missing in a frame moves in a straight line between the frames before and after in which it is seen, or
+stays where it was seen first or last. A joint that is in no frame stands at its parent's place. A frame in which a body
+has no joint is zero, as in the data of NTU and PKU-MMD.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ MOST = 2  # bodies that a clip can have
 def finished(
     stored: Bodies, how: Coordinates, layout: JointLayout, centre: bool
 ) -> tuple[NDArray[np.float32], Counter[str]]:
-    """The bodies (M, F, V, 3) float32, metres, of what was stored, (M, F, V, A); and what was done, counted.
+    """Turn stored coordinates (M, F, V, A) into the bodies of a clip.
+
+    Returns:
+        Bodies (M, F, V, 3) float32, metres, and counts of what was done.
 
     Raises:
-        NothingLeft: no body is seen in any frame.
-        ValueError: infinite numbers, or joints missing that may not be.
+        NothingLeft: No body is seen in any frame.
+        ValueError: Numbers are infinite, or joints are missing that must be there.
     """
     log: Counter[str] = Counter()
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
@@ -66,7 +69,7 @@ def finished(
 
 
 def _in_metres(stored: Bodies, how: Coordinates) -> Bodies:
-    """(M, F, V, 3): x, y and z with their signs, 0 for an axis that is not stored; missing joints NaN throughout."""
+    """Return x, y and z (M, F, V, 3) with their signs; an axis that is not stored is 0, a missing joint is NaN."""
     bodies = np.zeros((*stored.shape[:3], 3))
     chosen = [number for number, axis in enumerate(how.stored_axes) if axis in "xyz"]
     absent = np.isnan(stored[..., chosen]).any(-1)
@@ -81,7 +84,7 @@ def _in_metres(stored: Bodies, how: Coordinates) -> Bodies:
 
 
 def _fill(body: Bodies, seen: NDArray[np.bool_], parents: Sequence[int]) -> None:
-    """Fills the gaps of one body (F, V, 3) in the frames in which it is seen."""
+    """Fill the gaps of one body (F, V, 3) in the frames in which it is seen."""
     frames = np.flatnonzero(seen)
     known = np.asarray(~np.isnan(body[frames]).any(-1))
     for joint in np.flatnonzero(~known.all(0) & known.any(0)).tolist():
@@ -99,7 +102,7 @@ def _fill(body: Bodies, seen: NDArray[np.bool_], parents: Sequence[int]) -> None
 
 
 def _nearest(joint: int, ever: Sequence[bool], parents: Sequence[int]) -> int | None:
-    """The nearest joint on the way to the root that is ever seen; None where none is."""
+    """Return the nearest joint on the way to the root that is ever seen; None where none is."""
     while not ever[joint]:
         if parents[joint] == joint:
             return None
@@ -108,7 +111,7 @@ def _nearest(joint: int, ever: Sequence[bool], parents: Sequence[int]) -> int | 
 
 
 def _as_ntu(bodies: Bodies, layout: JointLayout, skeleton: Skeleton) -> Bodies:
-    """The 25 joints of NTU: own ones, or means of several."""
+    """Return the 25 joints of NTU: the dataset's own joints, or means of several."""
     place = {name: joint for joint, name in enumerate(skeleton.joints)}
     sources = [layout.ntu[name] for name in KINECT_V2.joints]
     of_each = [[place[name] for name in ((one,) if isinstance(one, str) else one)] for one in sources]

@@ -1,4 +1,4 @@
-"""From files to clips of a described dataset: which files are clips, what their names or a table say, who trains."""
+"""From files to clips of a described dataset: which files are clips, what their names or a table say, the splits."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def find(
     description: Description,
     folder: Path,
 ) -> Found:
-    """The clips that the description's pattern finds, with their facts, and its splits.
+    """Return the clips that the description's pattern finds, with their facts, and its splits.
 
     Raises:
-        UsageError: a table or a list that the description names cannot be read.
-        StarsBenchError: one clip found twice with different content.
+        UsageError: A table or a list that the description names cannot be read.
+        StarsBenchError: One clip is found twice with different content.
     """
     pattern = re.compile(description.files.pattern)
     table = None if description.files.table is None else _table(folder / description.files.table)
@@ -67,7 +67,7 @@ def find(
 def convert(
     item: RawItem, data: Mapping[str, bytes], profile: Profile, *, description: Description
 ) -> list[Clip | SetAside]:
-    """One file to one clip; what cannot be read is set aside and says why."""
+    """Convert one file to one clip; a file that cannot be read is set aside with the reason."""
     where = str(item.sources["clip"])
     centre = bool(profile.parameters["centre"])
     try:
@@ -83,19 +83,19 @@ def convert(
 
 
 def _matched(pattern: re.Pattern[str], source: Source) -> re.Match[str] | None:
-    """The shortest end of a source's path that the pattern matches whole: the file's name, or with its folders."""
+    """Return the shortest end of a source's path that the pattern matches: the file's name, with folders or not."""
     path = (source.member if source.member is not None else str(source)).replace("\\", "/")
     starts = [0, *(slash.end() for slash in re.finditer("/", path))]
     return next((match for start in reversed(starts) if (match := pattern.fullmatch(path, start))), None)
 
 
 def _stem(matched: str) -> str:
-    """A clip's name: the matched end of its path without the suffix, folders joined by underlines."""
+    """Return a clip's name: the matched end of its path without the suffix, folders joined by underlines."""
     return re.sub(r"\.[^./]*$", "", matched).replace("/", "_")
 
 
 def _table(path: Path) -> dict[str, dict[str, str]]:
-    """{clip: {fact: text}} of a table with a column `file`."""
+    """Return {clip: {fact: text}} of a table with a column `file`."""
     import pandas as pd
 
     try:
@@ -118,10 +118,10 @@ def _table(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _facts(texts: Mapping[str, str], description: Description) -> dict[str, int]:
-    """The label (from 0) and the numbers of a clip.
+    """Return the label (from 0) and the numbers of a clip.
 
     Raises:
-        ValueError: something is no number and has none in [numbers], or there is no such action.
+        ValueError: A value is not a number and has none in [numbers], or there is no such action.
     """
     classes = description.classes
     if "action" not in texts:
@@ -145,10 +145,12 @@ def _number(fact: Any, text: str, description: Description) -> int:
 def _split(
     protocol: str, rule: SplitRule, items: Sequence[RawItem], description: Description, folder: Path
 ) -> dict[str, list[str]]:
-    """{"train": clips, "test": clips}; clips in neither are of neither part. Clips that a list names may be missing.
+    """Return {"train": clips, "test": clips}; clips in neither list belong to neither part.
+
+    Clips that a list names may be missing.
 
     Raises:
-        UsageError: something trains and tests.
+        UsageError: A clip is in both parts.
     """
     if rule.train_file is not None:
         where, names = f"{folder / rule.train_file}", [item.name for item in items]

@@ -1,7 +1,7 @@
 """Datasets without Python: a TOML file describes a folder of CSV, npz or JSON files (docs/adding.md).
 
-`describe` makes a spec of such a file. Prepared, its description lies beside the data (DATA_DIR/NAME/dataset.toml), so
-that its name is known there (`registry.add_data_dir`).
+`describe` makes a spec from such a file. The description is stored beside the prepared data
+(DATA_DIR/NAME/dataset.toml), so that the dataset's name is known there (`registry.add_data_dir`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from stars_bench.io import files as provenance
 
 
 def describe(path: Path) -> DatasetSpec:
-    """The dataset that a TOML file describes.
+    """Return the dataset that a TOML file describes.
 
     Raises:
-        UsageError: not there, not TOML, or a key that is wrong: file, key and fault in one line.
+        UsageError: The file does not exist, is not TOML, or has a wrong key: file, key and fault in one line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def describe(path: Path) -> DatasetSpec:
 
 
 def _profile(name: str, summary: str, description: Description, *, centre: bool) -> Profile:
-    """What decides the clips: how coordinates are read, and a digest of the classes and numbers, too."""
+    """Return what decides the clips: how coordinates are read, and a digest of the classes and numbers, too."""
     told = description.model_dump(mode="json", include={"classes", "coordinates", "skeleton", "numbers"})
     how = description.coordinates
     parameters = {
@@ -73,5 +73,5 @@ def _profile(name: str, summary: str, description: Description, *, centre: bool)
 
 
 def _quoted(text: str) -> str:
-    """A string as TOML has it: as JSON has it, but for characters beyond 16 bits and DEL."""
+    """Return a string as TOML writes it: like JSON, except for characters beyond 16 bits and DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

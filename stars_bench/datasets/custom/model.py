@@ -1,4 +1,4 @@
-"""What a dataset's TOML file may say: its keys, their meaning, and what must fit together.
+"""The model of a dataset's TOML file: its keys, their meaning, and what must fit together.
 
 Sections: the head (name, classes, who to cite), `[files]`, `[coordinates]`, `[skeleton]`, `[numbers.*]`, `[splits.*]`.
 """
@@ -32,13 +32,18 @@ Number = Annotated[int, Field(ge=0, lt=10**9)]
 
 
 class Strict(BaseModel):
-    """No key that is not known, and nothing changes afterwards."""
+    """A model that accepts known keys only and does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Files(Strict):
-    """Which files are clips, and where it is said what they show."""
+    """Which files are clips, and where their metadata stand.
+
+    Args:
+        pattern: Regular expression over the end of a path; named groups give action, subject and so on.
+        table: CSV file with a column `file` (a clip's name) and one for each fact. Default: None.
+    """
 
     pattern: str = Field(description="regular expression over the end of a path; named groups say action, subject ...")
     table: str | None = Field(None, description="CSV file with a column `file` (a clip's name) and one for each fact")
@@ -103,7 +108,7 @@ class Coordinates(Strict):
         return columns
 
     def column(self, joint: str, axis: str) -> str:
-        """The name of a column."""
+        """Return the name of the column of a joint and an axis."""
         return (self.columns or "").replace(JOINT, joint).replace(AXIS, axis)
 
     @model_validator(mode="after")
@@ -123,12 +128,20 @@ class Coordinates(Strict):
 
     @property
     def stored_axes(self) -> tuple[str, ...]:
-        """Their names without signs."""
+        """Names of the stored axes without signs."""
         return tuple(axis.removeprefix("-") for axis in self.axes)
 
 
 class JointLayout(Strict):
-    """The joints: one of the ready layouts, or one's own."""
+    """The joints: a known layout, or your own.
+
+    Args:
+        layout: Name of a known layout. Default: None, `joints` and `parents` define the layout.
+        joints: Names of the joints, in the order of the coordinates. Default: none.
+        parents: Parent of each joint, by name; the root is its own parent. Default: none.
+        centre: Joint that the profile `centered` moves to the origin. Default: None.
+        ntu: For each of the 25 joints of NTU, the joint of this layout, or several whose mean it is. Default: none.
+    """
 
     layout: str | None = Field(None, description=", ".join(LAYOUTS))
     joints: tuple[str, ...] = ()
@@ -185,14 +198,22 @@ class JointLayout(Strict):
             raise ValueError(f"ntu: {absent[0]!r} is missing; all 25 joints need one of yours")
 
     def own(self, name: str) -> Skeleton:
-        """The layout of the files."""
+        """Return the layout of the files."""
         if self.layout is not None:
             return LAYOUTS[self.layout]
         return of_names(name, self.joints, self.parents, self.centre or "")
 
 
 class SplitRule(Strict):
-    """Who trains and who tests, by a number of the clips or by lists of their names."""
+    """A train/test split, by a number of the clips or by lists of their names.
+
+    Args:
+        by: Number that decides. Default: subject for xsub, camera for xview, setup for xset.
+        train: Values of that number that train. Default: none.
+        test: Values that test. Default: all others.
+        train_file: File with names of the training clips, one a line. Default: None.
+        test_file: File with names of the test clips. Default: None, all others.
+    """
 
     by: Literal["subject", "camera", "setup", "replication"] | None = Field(
         None, description="default: subject for xsub, camera for xview, setup for xset"
@@ -219,7 +240,7 @@ def _line_or_table(value: object) -> str:
 
 
 class Description(Strict):
-    """The whole file."""
+    """A dataset's whole TOML file."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     title: str
@@ -257,11 +278,11 @@ class Description(Strict):
 
     @property
     def cited(self) -> Citation:
-        """Whom to cite; a line alone becomes the title of an entry with the dataset's name as its key."""
+        """The publication to cite; a single line becomes the title of an entry with the dataset's name as its key."""
         line = self.citation
         return line if isinstance(line, Citation) else Citation(self.name, line, kind="misc")
 
     @property
     def skeleton_of_clips(self) -> Skeleton:
-        """The layout of what is prepared: that of NTU where the description maps to it."""
+        """The layout of the prepared data: NTU's, if the description maps to it."""
         return KINECT_V2 if self.skeleton.ntu else self.skeleton.own(self.name)

@@ -1,6 +1,6 @@
-"""One file of a described dataset, CSV, npz or JSON, to coordinates (M, T, V, A): as stored, NaN where nothing is.
+"""From one file of a described dataset (CSV, npz or JSON) to coordinates (M, T, V, A) as stored; NaN if missing.
 
-A is what the file has of a joint (`Coordinates.axes`), whatever that means; units and signs come later.
+A is what the file stores of a joint (`Coordinates.axes`). Units and signs are applied later.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MOST_NUMBERS = 1 << 24  # of a clip: 128 MB, 300 times what 300 frames of two bo
 
 
 def read(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
-    """The coordinates in a file's bytes: (M, T, V, A) float64.
+    """Return the coordinates in a file's bytes: (M, T, V, A) float64.
 
     Raises:
-        ParseError: with the line.
-        ValueError: the reason.
+        ParseError: The text is wrong; with its line.
+        ValueError: The content is wrong; with the reason.
     """
     if how.format == "csv":
         return _from_csv(data, how, joints)
@@ -77,13 +77,14 @@ def _from_csv(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
 
 
 def csv_lines(data: bytes, delimiter: str = ",") -> list[int]:
-    """The line on which each row of a CSV file ends, empty lines left out.
+    """Return the line on which each row of a CSV file ends, empty lines left out.
 
-    pandas fills up a row that is too short, as the last one of a file that was cut is, and shifts one that is too long.
+    pandas fills up a row that is too short, such as the last one of a file that was cut off, and shifts one that is too
+    long.
 
     Raises:
-        ParseError: a row has not as many cells as the first.
-        ValueError: this is no CSV.
+        ParseError: A row has another number of cells than the first.
+        ValueError: The text is not CSV.
     """
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     rows = csv.reader(text, delimiter=delimiter, skipinitialspace=True)
@@ -102,7 +103,7 @@ def csv_lines(data: bytes, delimiter: str = ",") -> list[int]:
 
 
 def _numbers(table: pd.DataFrame, columns: Sequence[Any], lines: Sequence[int]) -> Stored:
-    """The columns as numbers, empty cells as NaN."""
+    """Return the columns as numbers, empty cells as NaN."""
     if absent := [column for column in columns if column not in table]:
         raise ValueError(f"there is no column {absent[0]!r}; the first are {', '.join(map(str, table.columns[:4]))}")
     cells = table[list(columns)]
@@ -133,7 +134,7 @@ def _from_npz(data: bytes, how: Coordinates) -> Stored:
 
 
 def _real(values: NDArray[Any]) -> Stored:
-    """An array of whole or real numbers, as float64."""
+    """Return an array of whole or real numbers, as float64."""
     if values.dtype.kind not in "fiu":
         raise ValueError(f"an array of {values.dtype}, not of numbers")
     return values.astype(np.float64)
@@ -155,7 +156,7 @@ def _from_json(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
 
 
 def _followed(node: Any, steps: Sequence[str], how: Coordinates, joints: Sequence[str]) -> Any:
-    """What lies under a key such as 'frames[].joints': lists where it says so, then what a joint has."""
+    """Return what lies under a key such as 'frames[].joints': lists where it says so, then what a joint has."""
     if not steps:
         return _by_joint(node, how.stored_axes, joints) if isinstance(node, dict) else node
     name = steps[0].removesuffix("[]")
@@ -171,7 +172,7 @@ def _followed(node: Any, steps: Sequence[str], how: Coordinates, joints: Sequenc
 
 
 def _by_joint(node: dict[str, Any], axes: Sequence[str], joints: Sequence[str]) -> list[Any]:
-    """{"head": [x, y, z] or {"x": ...}, ...} in the order of the joints; those that are not there as None."""
+    """Return the values of {"head": [x, y, z] or {"x": ...}, ...} in the order of the joints; missing ones as None."""
     if unknown := node.keys() - set(joints):
         raise ValueError(f"{min(unknown)!r} is not among the joints")
     of_each = [node.get(joint) for joint in joints]
@@ -180,7 +181,7 @@ def _by_joint(node: dict[str, Any], axes: Sequence[str], joints: Sequence[str]) 
 
 
 def _stacked(found: list[Any], how: Coordinates, joints: int) -> Stored:
-    """Nested lists whose leaves are (V, C), flat or not; where lists differ in length, NaN stands at their ends."""
+    """Stack nested lists whose leaves are (V, C), flat or not; NaN fills the ends of shorter lists."""
     shape = (joints, len(how.axes))
 
     def leaf(values: Any) -> Stored:
@@ -200,13 +201,13 @@ def _stacked(found: list[Any], how: Coordinates, joints: int) -> Stored:
 
 
 def _check_size(bodies: int, frames: int, numbers: int) -> None:
-    """That not a body in one frame each stands for a body in all frames, which few rows could make any number of."""
+    """Check that bodies of one frame each do not make a huge array: every body gets all frames."""
     if bodies * frames * numbers > MOST_NUMBERS:
         raise ValueError(f"{bodies:,} times {frames:,} bodies and frames, more than any clip has")
 
 
 def _arranged(stored: Stored, how: Coordinates, joints: int) -> Stored:
-    """As (M, T, V, A), from the order that the description tells; joints and axes may be one axis."""
+    """Arrange as (M, T, V, A), from the order in the description; joints and axes may share one axis."""
     order, axes = how.order, len(how.axes)
     if order.endswith("VC") and stored.ndim == len(order) - 1 and stored.shape[-1] == joints * axes:
         stored = stored.reshape(*stored.shape[:-1], joints, axes)

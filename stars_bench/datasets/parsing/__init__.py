@@ -1,0 +1,1 @@
+"""Parsers of the text formats of NTU RGB+D and PKU-MMD."""

@@ -1,7 +1,6 @@
-"""Bodies gathered and measured, compiled by numba: the bits that `parsing.ntu` and `cleaning` compute with NumPy,
-sooner.
+"""Bodies gathered and measured by compiled code: the same bits as `parsing.ntu` and `cleaning`, sooner.
 
-Loaded by `choose_scanner` together with the compiled scanner. Sums are float32 and in order, as np.var's.
+`choose_scanner` loads this module together with the compiled scanner. Sums are float32 and in order, as in np.var.
 """
 
 from __future__ import annotations
@@ -20,8 +19,12 @@ CLEAR = 1e-4  # of its numbers' sizes: a sum above that is not zero in float32 e
 
 @kept
 def rows_by_body(ids: NDArray[np.int64], frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Rows (n,) body by body, bodies in order of appearance; where each body's begin, and n; a row that is a second one
-    of its body and frame, or -1."""
+    """Order the rows by body, bodies in order of appearance.
+
+    Returns:
+        The rows (n,), the position where each body begins, ending with n, and a row that repeats its body and frame, or
+        -1.
+    """
     rows, codes = len(ids), np.empty(len(ids), np.int64)
     starts = np.zeros(rows + 1, np.int64)  # first: how many rows each body has
     last = np.empty(rows, np.int64)  # its latest row
@@ -47,7 +50,7 @@ def rows_by_body(ids: NDArray[np.int64], frames: NDArray[np.int64]) -> tuple[NDA
 
 @kept
 def motion_of(points: NDArray[np.float32]) -> float:
-    """Variances of x, y and z over all points (n, 3), summed."""
+    """Return the variances of x, y and z over all points (n, 3), summed."""
     count = np.float32(len(points))
     x, y, z = points[0]
     for row in range(1, len(points)):
@@ -64,12 +67,15 @@ def motion_of(points: NDArray[np.float32]) -> float:
 def finished(
     joints: NDArray[np.float32], centre_joint: int, most: int, drop: bool
 ) -> tuple[bool, NDArray[np.float32], int]:
-    """What `cleaning` does with the joints (F, 75 M) of one or two actors when it knows them: bodies (M, F', 25, 3).
+    """Apply the last steps of `cleaning` to the joints (F, 75 M) of one or two actors.
 
     Frames that sum to zero are dropped (if `drop`), the first actor's `centre_joint` becomes the origin in the first
-    frame that shows it, actors that sum to zero stay zero, and `most` frames are kept. First whether all this is
-    beyond doubt; not where a sum is so near to zero that its float32 rounding decides, no frame shows the first actor,
-    or a difference is infinite. Last how many frames were dropped.
+    frame that shows it, actors that sum to zero stay zero, and `most` frames are kept.
+
+    Returns:
+        Whether all this is certain, the bodies (M, F', 25, 3), and the number of dropped frames. It is not certain if a
+        sum is so near to zero that its float32 rounding decides, if no frame shows the first actor, or if a difference
+        is infinite.
     """
     frames, actors = len(joints), joints.shape[1] // WIDTH
     kept_frames = 0
@@ -117,7 +123,7 @@ def finished(
 
 @kept
 def noisy_frames(joints: NDArray[np.float32], x_over_y: float) -> NDArray[np.bool_]:
-    """Frames (n,) in which a body (n, 25, 3) is wider than a person."""
+    """Return frames (n,) in which a body (n, 25, 3) is wider than a person."""
     noisy = np.empty(len(joints), np.bool_)
     for frame in range(len(joints)):
         left = right = joints[frame, 0, 0]

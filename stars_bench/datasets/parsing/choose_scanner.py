@@ -1,4 +1,4 @@
-"""Which fast scanner reads raw text: NumPy's at first, the compiled one as soon as its start-up time pays.
+"""The choice of the fast scanner of raw text: NumPy's at first, the compiled one as soon as its start-up time pays.
 
 Both give the same (`scan_types`). The compiled one takes about a second to load, and a few more where numba has to
 compile it first; so a process loads it when it has read much, or when it says that it is about to.
@@ -24,10 +24,13 @@ class _State:
 
 
 def expect(num_bytes: int, text: bool = True) -> None:
-    """Says how much this process is about to read, and each process that will be forked from it.
+    """State how much this process, and each process that will be forked from it, is about to read.
 
-    Much: everything is compiled, or loaded, now and here. `text`: False where clips come from elsewhere, and compiled
-    code is for cleaning alone.
+    If it is much, everything is compiled or loaded now.
+
+    Args:
+        num_bytes: Bytes of raw files.
+        text: False if clips come from elsewhere and compiled code is for cleaning only. Default: True.
     """
     if num_bytes <= WORTH_COMPILING:
         return
@@ -44,7 +47,7 @@ def expect(num_bytes: int, text: bool = True) -> None:
 
 
 def scanner(num_bytes: int) -> ModuleType:
-    """The module whose `scan_ntu` and `scan_video` shall read the next text, of so many bytes."""
+    """Return the module whose `scan_ntu` and `scan_video` read the next text, of `num_bytes` bytes."""
     if _State.numba is None:
         _State.read += num_bytes
         if _State.read > WORTH_COMPILING:
@@ -53,7 +56,7 @@ def scanner(num_bytes: int) -> ModuleType:
 
 
 def compiled(name: str) -> ModuleType | None:
-    """A module of this folder that imports numba; None while, or where, code is not compiled."""
+    """Return a module of this folder that imports numba; None as long as code is not compiled."""
     return _loaded(name) if _State.numba else None
 
 
@@ -63,6 +66,6 @@ def _loaded(name: str) -> ModuleType:
 
 
 def _can_compile() -> bool:
-    """Whether the scanner fits this machine, and numba compiles (NUMBA_DISABLE_JIT is not set)."""
+    """Return whether the scanner fits this machine, and numba compiles (NUMBA_DISABLE_JIT is not set)."""
     numba = importlib.import_module("numba")
     return sys.byteorder == "little" and not numba.config.DISABLE_JIT

@@ -29,7 +29,13 @@ LARGEST = (("setup", 32), ("camera", 3), ("performer", 106), ("replication", 2),
 
 @dataclass(frozen=True)
 class RawBody:
-    """One body id: joints (n, 25, 3) float32 of its n frames, and the kept frame (from 0) where it first appears."""
+    """One body id.
+
+    Args:
+        id: Kinect's body id.
+        first: The kept frame (from 0) in which it first appears.
+        joints: (n, 25, 3) float32 of its n frames, metres.
+    """
 
     id: int
     first: int
@@ -38,7 +44,13 @@ class RawBody:
 
 @dataclass(frozen=True)
 class RawClip:
-    """One file: bodies in order of appearance, how many frames hold a body, and how many hold none."""
+    """One file.
+
+    Args:
+        bodies: Bodies in order of appearance.
+        num_frames: Number of frames that hold a body.
+        empty_frames: Number of frames that hold none.
+    """
 
     bodies: tuple[RawBody, ...]
     num_frames: int
@@ -46,10 +58,10 @@ class RawClip:
 
 
 def parse_name(name: str) -> tuple[int, int, int, int, int]:
-    """S001C002P003R002A013 -> (setup, camera, performer, replication, action), as printed (1-based).
+    """Split S001C002P003R002A013 into (setup, camera, performer, replication, action), as printed (1-based).
 
     Raises:
-        ValueError: no NTU name: its form, or a number that NTU RGB+D 120 does not have.
+        ValueError: The name does not have NTU's form, or has a number that NTU RGB+D 120 does not have.
     """
     match = NAME.fullmatch(name)
     if match is None:
@@ -63,11 +75,12 @@ def parse_name(name: str) -> tuple[int, int, int, int, int]:
 
 
 def parse(data: bytes) -> RawClip:
-    """Reads one file.
+    """Read one `.skeleton` file.
 
     Raises:
-        ParseError: with the line and what is wrong there: no text, truncated, zero frames, a wrong number of joints or
-            fields, not a number, a coordinate that is not finite, a body twice in a frame, text behind the last frame.
+        ParseError: The file is wrong, with the line and the fault: no text, truncated, zero frames, a wrong number of
+            joints or fields, not a number, a coordinate that is not finite, a body twice in a frame, text behind the
+            last frame.
     """
     check_text(data)
     scan = _complete(data, choose_scanner.scanner(len(data)).scan_ntu(data)) or ntu_exact.read(data)
@@ -75,7 +88,7 @@ def parse(data: bytes) -> RawClip:
 
 
 def _complete(data: bytes, scan: NtuScan | None) -> NtuScan | None:
-    """Reads the lines that a scan has left over; None when one of them is wrong: the exact reading says how."""
+    """Read the lines that a scan has left over; None when one of them is wrong: the exact reading says how."""
     if scan is None:
         return None
     try:
@@ -105,7 +118,7 @@ def _bodies(data: bytes, scan: NtuScan) -> tuple[RawBody, ...]:
 
 
 def _rows_by_body(ids: Longs, frames: Longs) -> tuple[Longs, Longs, int]:
-    """`bodies_numba.rows_by_body`, which says what these are."""
+    """Order rows by body as `bodies_numba.rows_by_body` does."""
     if (compiled := choose_scanner.compiled("bodies_numba")) is not None:
         rows: tuple[Longs, Longs, int] = compiled.rows_by_body(ids, frames)
         return rows

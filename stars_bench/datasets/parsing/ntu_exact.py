@@ -19,10 +19,10 @@ INFINITE = 2.0**128 - 2.0**103  # from here on a float64 is rounded to an infini
 
 
 def body_id(line: bytes) -> int:
-    """The id at the head of a body, whose other fields must be numbers.
+    """Return the id at the head of a body, whose other fields must be numbers.
 
     Raises:
-        ValueError: it is no such line.
+        ValueError: It is not such a line.
     """
     head, *fields = tokens_of(line)
     if len(fields) != BODY_FIELDS - 1:
@@ -32,10 +32,10 @@ def body_id(line: bytes) -> int:
 
 
 def coordinates(line: bytes) -> list[float]:
-    """x, y and z of a joint's line, whose other fields must be numbers.
+    """Return x, y and z of a joint's line, whose other fields must be numbers.
 
     Raises:
-        ValueError: it is no such line, or one of the three is not finite as float32.
+        ValueError: It is not such a line, or one of the three is not finite as float32.
     """
     numbers = read_numbers(line)
     if len(numbers) != JOINT_FIELDS or not all(abs(number) < INFINITE for number in numbers[:3]):
@@ -44,10 +44,10 @@ def coordinates(line: bytes) -> list[float]:
 
 
 def read(data: bytes) -> NtuScan:
-    """A whole file.
+    """Read a whole file.
 
     Raises:
-        ParseError: with the first line that is wrong and why; a coordinate that is not finite comes last.
+        ParseError: With the first line that is wrong, and why; a coordinate that is not finite comes last.
     """
     lines = _Lines(data)
     joints: list[list[float]] = []
@@ -79,7 +79,7 @@ def read(data: bytes) -> NtuScan:
 
 
 class _Lines:
-    """The lines of a file, taken one after another. `at`: the number of the line taken last (1-based)."""
+    """The lines of a file, taken one after another; `at` is the 1-based number of the line taken last."""
 
     def __init__(self, data: bytes) -> None:
         self.lines = data.split(b"\n")
@@ -99,7 +99,7 @@ class _Lines:
         raise ParseError(self.at, reason)
 
     def count(self, reading: str, rule: str, allowed: range) -> int:
-        """A line that holds one integer and nothing else."""
+        """Return a line that holds one integer and nothing else."""
         line = self.take(reading)
         tokens = tokens_of(line)
         try:
@@ -112,7 +112,7 @@ class _Lines:
         return value
 
     def head(self, reading: str) -> int:
-        """The line before a body's joints: its id."""
+        """Return the line before a body's joints: its id."""
         head, *fields = tokens_of(self.take(reading)) or self.fault(
             f"{reading} is '': not an integer alone on its line"
         )
@@ -124,7 +124,7 @@ class _Lines:
         return body
 
     def joint(self, reading: str) -> list[float]:
-        """A joint's line: x, y and z."""
+        """Return a joint's line: x, y and z."""
         numbers = self.numbers(self.take(reading))
         if len(numbers) < JOINT_FIELDS and self.at == self.last:
             self.truncated(reading)

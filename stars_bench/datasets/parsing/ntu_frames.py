@@ -1,4 +1,4 @@
-"""Who is seen in which frame of a `.skeleton` file, as it is written there: empty frames, order, tracking states.
+"""Which bodies are seen in which frame of a `.skeleton` file: empty frames, order, tracking states.
 
 `parsing.ntu` gathers a file's coordinates by body and forgets all this, which most cleaning does not need. In: the
 bytes of a file that `parsing.ntu.parse` has read without error. Format: github shahroudy/NTURGB-D.
@@ -18,14 +18,22 @@ TRACKING_STATES = ("not tracked", "inferred", "tracked")  # of Kinect v2: 0, 1, 
 
 
 class Seen(NamedTuple):
-    """One body in one frame: its id, and Kinect's tracking state of it (0, 1, 2; -1 when it is something else)."""
+    """One body in one frame.
+
+    Args:
+        id: Kinect's body id.
+        state: Kinect's tracking state of it: 0, 1 or 2; -1 if it is something else.
+    """
 
     id: int
     state: int
 
 
 def frames_of(data: bytes) -> list[list[Seen]]:
-    """All frames of a file in their order, each with its bodies in their order; an empty frame is an empty list."""
+    """Return all frames of a file in their order, each with its bodies in their order.
+
+    An empty frame is an empty list.
+    """
     lines = [line for line in data.split(b"\n") if not line.isspace() and line]
     frames: list[list[Seen]] = []
     at = 1
@@ -38,7 +46,7 @@ def frames_of(data: bytes) -> list[list[Seen]]:
 
 
 def joint_states(data: bytes) -> NDArray[np.int64]:
-    """How often each joint is not tracked, inferred and tracked in a file, over all bodies and frames: (25, 3)."""
+    """Return how often each joint is not tracked, inferred and tracked, over all bodies and frames: (25, 3)."""
     rows = (fields for line in data.split(b"\n") if len(fields := line.split()) == FIELDS)
     counts = np.zeros((JOINTS, len(TRACKING_STATES)), np.int64)
     for number, fields in enumerate(rows):

@@ -22,7 +22,12 @@ INTEGER = re.compile(rb"[+-]?\d{1,19}")
 
 
 class ParseError(ValueError):
-    """A raw file that is not what its format says: 1-based line number and reason."""
+    """A raw file that does not have its format.
+
+    Args:
+        line: 1-based number of the wrong line.
+        reason: What is wrong there.
+    """
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -31,15 +36,15 @@ class ParseError(ValueError):
 
 
 def tokens_of(line: bytes) -> list[bytes]:
-    """What stands between the blanks of a line."""
+    """Split a line at its blanks."""
     return TOKEN.findall(line)
 
 
 def read_number(token: bytes) -> float:
-    """What Python's float() gives, and Microsoft's spellings (-1.#IND, 1.#QNAN, 1.#INF) as nan and infinity.
+    """Return Python's float(), and Microsoft's spellings (-1.#IND, 1.#QNAN, 1.#INF) as nan and infinity.
 
     Raises:
-        ValueError: not a number.
+        ValueError: The token is not a number.
     """
     if microsoft := MICROSOFT.fullmatch(token):
         return float(microsoft[1] + (b"inf" if microsoft[2].upper() == b"INF" else b"nan"))
@@ -49,10 +54,10 @@ def read_number(token: bytes) -> float:
 
 
 def read_numbers(line: bytes) -> list[float]:
-    """All numbers of a line.
+    """Return all numbers of a line.
 
     Raises:
-        ValueError: about the first token that is not a number.
+        ValueError: A token is not a number; the message names the first.
     """
     tokens = tokens_of(line)
     if not ONLY_PYTHON.search(line):
@@ -64,10 +69,10 @@ def read_numbers(line: bytes) -> list[float]:
 
 
 def read_integer(token: bytes) -> int:
-    """An integer that an int64 holds, in at most 19 digits.
+    """Return an integer that an int64 holds, in at most 19 digits.
 
     Raises:
-        ValueError: not one.
+        ValueError: The token is not such an integer.
     """
     value = int(token) if INTEGER.fullmatch(token) else None
     if value is None or abs(value) > LARGEST_INTEGER:
@@ -76,15 +81,15 @@ def read_integer(token: bytes) -> int:
 
 
 def excerpt(token: bytes) -> str:
-    """A token as it can be shown in a message: printable and short."""
+    """Return a token in a form that fits a message: printable and short."""
     return repr(token[:24] + (b"..." if len(token) > 24 else b"")).removeprefix("b")
 
 
 def check_text(data: bytes) -> None:
-    """That a raw file holds something that may be numbers in text.
+    """Check that a raw file may hold numbers as text.
 
     Raises:
-        ParseError: it is empty, nothing but NUL bytes, or UTF-16.
+        ParseError: The file is empty, has only NUL bytes, or is UTF-16.
     """
     if not data or data.isspace():
         raise ParseError(1, "the file is empty")

@@ -26,7 +26,15 @@ HEADING = re.compile(r"^\s*(train|val|test)\w*(\s+videos?)?\s*:?\s*$", re.IGNORE
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One line of a label file: its 1-based line, its index among the rows, the class (1-based), rows [start, end)."""
+    """One row of a label file.
+
+    Args:
+        line: 1-based line of the file.
+        index: Number of the row among the rows, from 0.
+        action: 1-based class.
+        start: First frame.
+        end: The frame after the last.
+    """
 
     line: int
     index: int
@@ -36,10 +44,12 @@ class LabelRow:
 
 
 def parse_video(data: bytes) -> NDArray[np.float32]:
-    """The frames of a video: (F, 150). Coordinates that are not finite are kept: the clip that holds them is judged.
+    """Return the frames of a video (F, 150).
+
+    Coordinates that are not finite are kept: the clip that holds them is judged later.
 
     Raises:
-        ParseError: no text, a line without exactly 150 numbers, not a number.
+        ParseError: The file is not text, a line does not have exactly 150 numbers, or a token is not a number.
     """
     check_text(data)
     scan = choose_scanner.scanner(len(data)).scan_video(data)
@@ -48,7 +58,7 @@ def parse_video(data: bytes) -> NDArray[np.float32]:
 
 
 def _complete(data: bytes, scan: VideoScan) -> NDArray[np.float32] | None:
-    """Reads the lines that a scan has left over; None when one of them is wrong: the exact reading says how."""
+    """Read the lines that a scan has left over; None when one of them is wrong: the exact reading says how."""
     try:
         for start, behind, row in scan.left.tolist():
             scan.rows[row] = _as_float32(read_numbers(data[start:behind]))
@@ -58,7 +68,7 @@ def _complete(data: bytes, scan: VideoScan) -> NDArray[np.float32] | None:
 
 
 def _read_lines(data: bytes) -> NDArray[np.float32]:
-    """The exact reading, line by line: slow, and the place where every fault gets its line and reason."""
+    """Return the exact reading, line by line: slow, and the place where every fault gets its line and reason."""
     rows = []
     for number, line in enumerate(data.split(b"\n"), start=1):
         tokens = tokens_of(line)
@@ -80,10 +90,10 @@ def _as_float32(values: list[float]) -> NDArray[np.float32]:
 
 
 def parse_labels(data: bytes) -> tuple[list[LabelRow], list[ParseError]]:
-    """The rows of a label file, and the lines that are none. Blank lines and a trailing comma are let pass.
+    """Return the rows of a label file, and the lines that are not rows; blank lines and a trailing comma are accepted.
 
     Raises:
-        ParseError: no text, no label in it, or more rows than MOST_ROWS.
+        ParseError: The file is not text, holds no label, or has more rows than MOST_ROWS.
     """
     check_text(data)
     rows: list[LabelRow] = []
@@ -109,10 +119,10 @@ def parse_labels(data: bytes) -> tuple[list[LabelRow], list[ParseError]]:
 
 
 def parse_split(data: bytes) -> tuple[list[str], list[str]]:
-    """The training and the validation videos of a split file.
+    """Return the training and the validation videos of a split file.
 
     Raises:
-        ParseError: a name before any heading.
+        ParseError: A name stands before any heading.
     """
     parts: dict[str, list[str]] = {"train": [], "other": []}
     into: list[str] | None = None
@@ -130,9 +140,9 @@ def parse_split(data: bytes) -> tuple[list[str], list[str]]:
 
 
 def fault_of(row: LabelRow, frames: int, classes: int) -> str | None:
-    """Why a label row cannot be a clip of a video of `frames` frames; None when it can.
+    """Return why a label row cannot be a clip of a video of `frames` frames; None if it can.
 
-    A clip that ends behind the video's end is cut short there, as the published preparation does.
+    A clip that ends after the video's end is cut short there, as in the published preparation.
     """
     if not 1 <= row.action <= classes:
         return f"class {row.action} is not in 1..{classes}"

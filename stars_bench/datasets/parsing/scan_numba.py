@@ -39,19 +39,19 @@ BLANK, LINES, ODD_LINES = 2, 6, 8
 
 
 def scan_ntu(data: bytes) -> NtuScan | None:
-    """The bodies of an NTU file; None: not of the usual layout."""
+    """Return the bodies of an NTU file; None if its layout is not the usual one."""
     usual, joints, ids, frames, kept, empty, left = ntu_arrays(*padded(data))
     return NtuScan(joints, ids, frames, kept, empty, left) if usual else None
 
 
 def scan_video(data: bytes) -> VideoScan | None:
-    """The rows of a PKU-MMD video; None: not of the usual layout."""
+    """Return the rows of a PKU-MMD video; None if its layout is not the usual one."""
     usual, rows, left = video_arrays(*padded(data))
     return VideoScan(rows, left) if usual else None
 
 
 def padded(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The text, and what is behind its last whole block once more, ended by a line feed and filled up."""
+    """Return the text, and the rest behind its last whole block once more, ended by a line feed and filled up."""
     text = np.frombuffer(data, np.uint8)
     tail = FILLED.copy()
     rest = len(data) % BLOCK
@@ -66,12 +66,12 @@ def padded(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def instruction(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A machine instruction: a function of types that gives a signature, and what builds the code."""
+    """Make a function into a machine instruction: it gets types, and returns a signature and a code builder."""
     return cast(Callable[..., Any], intrinsic(function))
 
 
 def bytes_within(first: int, count: int) -> Any:
-    """A function of text and position: which of the 64 bytes there are in [first, first + count); a bit each."""
+    """Make a function of text and position that marks which of 64 bytes are in [first, first + count)."""
     kind = ir.VectorType(ir.IntType(8), BLOCK)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -90,7 +90,7 @@ spaces_at, feeds_at, returns_at = bytes_within(SPACE, 1), bytes_within(LF, 1), b
 
 @instruction
 def word_at(_context: Any, text: Any, _at: Any) -> Any:
-    """Eight bytes from a position on, the first as the lowest."""
+    """Return eight bytes from a position on as a word, the first as the lowest byte."""
 
     def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         place = builder.gep(context.make_array(text)(context, builder, arguments[0]).data, [arguments[1]])
@@ -103,7 +103,7 @@ def word_at(_context: Any, text: Any, _at: Any) -> Any:
 
 @instruction
 def first_mark(_context: Any, _marks: Any) -> Any:
-    """Index of the lowest bit; 64 when there is none."""
+    """Return the index of the lowest bit; 64 if there is none."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -113,7 +113,7 @@ def first_mark(_context: Any, _marks: Any) -> Any:
 
 @instruction
 def number_of_marks(_context: Any, _marks: Any) -> Any:
-    """How many bits are set."""
+    """Return how many bits are set."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -123,6 +123,7 @@ def number_of_marks(_context: Any, _marks: Any) -> Any:
 
 @inlined
 def byte_at(text: Any, at: Any) -> Any:
+    """Return the byte at a position."""
     return np.int64(text[U64(at)])  # unsigned: an index that may be negative would be tested
 
 
@@ -131,9 +132,14 @@ def byte_at(text: Any, at: Any) -> Any:
 
 @inlined
 def marked(text: Any, tail: Any) -> Any:
-    """Where each line ends, spaces up to there, odd lines, a bit for each space; lines, 0 when they are not usual.
+    """Find each line's end, the spaces up to there, odd lines and spaces.
 
-    Odd: a token that is not -?digits[.digits], or a layout other than single spaces between tokens and LF or CRLF.
+    A line is odd if a token is not -?digits[.digits], or if its layout is not single spaces between tokens and LF or
+    CRLF.
+
+    Returns:
+        Ends of lines, counts of spaces, odd lines, a bit for each space, and the number of lines (0 if they are not
+        usual).
     """
     blocks = text.size // BLOCK
     room = text.size // SHORTEST_LINE + 3 * BLOCK
@@ -152,7 +158,7 @@ def marked(text: Any, tail: Any) -> Any:
 
 @inlined
 def mark(text: Any, blocks: int, offset: int, state: Any, ends: Any, counts: Any, odd: Any, spaces: Any) -> bool:
-    """`marked`, for whole blocks of which the first is the text's byte `offset`. False: out of room."""
+    """Do the work of `marked` for whole blocks, the first at the text's byte `offset`; return False if out of room."""
     point, sign, blank, returned, fraction = state[0], state[1], state[2], state[3], state[4]
     oddity, lines, seen, odds = state[5], np.int64(state[6]), np.int64(state[7]), np.int64(state[8])
     one, last = U64(1), U64(63)
@@ -212,7 +218,7 @@ def mark(text: Any, blocks: int, offset: int, state: Any, ends: Any, counts: Any
 
 @kept
 def ntu_arrays(text: Any, tail: Any) -> Any:
-    """Whether the layout is usual, and the fields of an NtuScan."""
+    """Return whether the layout is usual, and the fields of an NtuScan."""
     ends, counts, odd, spaces, lines = marked(text, tail)
     room = lines // (JOINTS + 2) + 1
     joints, ids = np.empty((room, JOINTS, 3), np.float32), np.empty(room, np.int64)
@@ -225,7 +231,10 @@ def ntu_arrays(text: Any, tail: Any) -> Any:
 def ntu_bodies(
     text: Any, ends: Any, counts: Any, odd: Any, spaces: Any, lines: int, joints: Any, ids: Any, frames: Any, left: Any
 ) -> tuple[int, int, int, int]:
-    """Fills in the fields. How many rows, kept and empty frames, and lines left; -1 rows: not of the usual layout."""
+    """Fill in the fields; return the numbers of rows, kept frames, empty frames and lines left.
+
+    -1 rows means that the layout is not the usual one.
+    """
     row, kept, empty, undecided, oddities = 0, 0, 0, 0, 0
     flat = joints.reshape(-1)  # not a view of each joint: making one takes longer than reading it
     number = whole_number(text, 0, ends[0]) if lines > 0 else 0
@@ -274,7 +283,7 @@ def ntu_bodies(
 
 @kept
 def video_arrays(text: Any, tail: Any) -> Any:
-    """Whether the layout is usual, and the fields of a VideoScan."""
+    """Return whether the layout is usual, and the fields of a VideoScan."""
     ends, counts, odd, spaces, lines = marked(text, tail)
     rows, left = np.empty((lines, COLUMNS), np.float32), np.empty((lines, 3), np.int64)
     flat, undecided, oddities = rows.reshape(-1), 0, 0
@@ -293,7 +302,7 @@ def video_arrays(text: Any, tail: Any) -> Any:
 
 @inlined
 def numbers(text: Any, spaces: Any, start: Any, end: Any, values: Any, at: Any) -> bool:
-    """The numbers of a line that ends at `end`, to `values` from `at` on. False: one is not of the usual form."""
+    """Read the numbers of a line up to `end` into `values` from `at` on; False if one is not of the usual form."""
     end -= byte_at(text, end - 1) == CR
     for column in range(COLUMNS):
         behind = end if column == COLUMNS - 1 else start + first_mark(next_spaces(spaces, start))
@@ -306,7 +315,7 @@ def numbers(text: Any, spaces: Any, start: Any, end: Any, values: Any, at: Any) 
 
 @inlined
 def coordinates(text: Any, spaces: Any, start: Any, values: Any, at: Any) -> bool:
-    """The first three numbers of a line, to `values` from `at` on. False: one of them is not of the usual form."""
+    """Read the first three numbers of a line into `values` from `at` on; False if one is not of the usual form."""
     marks = next_spaces(spaces, start)
     line, all_fine = start, True
     for axis in range(3):
@@ -320,9 +329,10 @@ def coordinates(text: Any, spaces: Any, start: Any, values: Any, at: Any) -> boo
 
 @inlined
 def odd_numbers(text: Any, start: Any, end: Any, columns: int, wanted: int, values: Any, at: Any) -> bool:
-    """A line of `columns` tokens -?digits[.digits][e[+-]digits], the first `wanted` to `values`, byte by byte.
+    """Read a line of `columns` tokens -?digits[.digits][e[+-]digits], the first `wanted` of them into `values`.
 
-    Exact as `scan_types` says. False: a token is of another form, or is wanted and has too many digits for that.
+    This works byte by byte and is exact, as `scan_types` says. It returns False if a token is of another form, or is
+    wanted and has too many digits for that.
     """
     end -= byte_at(text, end - 1) == CR
     for column in range(columns):
@@ -362,7 +372,7 @@ def odd_numbers(text: Any, start: Any, end: Any, columns: int, wanted: int, valu
 
 @inlined
 def digits_from(text: Any, start: Any, end: Any, number: Any) -> tuple[Any, Any]:
-    """Where the digits end that begin at `start`, and the number with them behind it."""
+    """Return where the digits end that begin at `start`, and the number with them behind it."""
     while start < end:
         digit = byte_at(text, start) - ZERO
         if digit < 0 or digit > 9:
@@ -374,14 +384,14 @@ def digits_from(text: Any, start: Any, end: Any, number: Any) -> tuple[Any, Any]
 
 @inlined
 def next_spaces(spaces: Any, at: Any) -> Any:
-    """The marks of the 64 bytes from `at` on."""
+    """Return the marks of the 64 bytes from `at` on."""
     word, bit = U64(at) >> U64(6), U64(at) & U64(63)
     return (spaces[word] >> bit) | (spaces[word + U64(1)] << U64(1) << (U64(63) - bit))
 
 
 @inlined
 def decimal(text: Any, start: Any, end: Any) -> tuple[Any, bool]:
-    """A token d.d to d.dddddddddddddd, a minus before it or not: its value, and whether it is of that form."""
+    """Return the value of a token d.d to d.dddddddddddddd, a minus before it or not, and whether it is of that form."""
     negative = byte_at(text, start) == MINUS
     first = start + negative
     count = end - first - 2  # decimals
@@ -398,7 +408,7 @@ def decimal(text: Any, start: Any, end: Any) -> tuple[Any, bool]:
 
 @inlined
 def last_digits(word: Any, count: Any) -> Any:
-    """The number that the last 1 to 8 bytes of a word spell."""
+    """Return the number that the last 1 to 8 bytes of a word spell."""
     others = U64(64 - 8 * count)
     word = ((word ^ ZEROS) >> others) << others
     word = ((word * U64(10)) + (word >> U64(8))) & U64(0x00FF00FF00FF00FF)
@@ -408,7 +418,7 @@ def last_digits(word: Any, count: Any) -> Any:
 
 @inlined
 def whole_number(text: Any, start: Any, end: Any) -> int:
-    """A token or line of 1 to 18 digits; -1 when it is none."""
+    """Return a token or line of 1 to 18 digits as an integer; -1 if it is not one."""
     if end > start and byte_at(text, end - 1) == CR:
         end -= 1
     if end <= start or end - start > MOST_DIGITS:

@@ -41,7 +41,7 @@ SHIFTS = 8 * np.maximum(8 - np.arange(MOST_DECIMALS + 1), 0).astype(np.uint64)  
 
 
 class Marked(NamedTuple):
-    """A text and where its lines and blanks are."""
+    """A text, and where its lines and blanks are."""
 
     text: NDArray[np.uint8]  # with nothing odd behind it
     words: Words  # the same: element i holds bytes i to i + 7, the first as the lowest
@@ -53,7 +53,7 @@ class Marked(NamedTuple):
 
 
 def scan_ntu(data: bytes) -> NtuScan | None:
-    """The bodies of an NTU file; None: not of the usual layout."""
+    """Return the bodies of an NTU file; None if its layout is not the usual one."""
     marked = mark(data)
     if marked is None:
         return None
@@ -77,7 +77,7 @@ def scan_ntu(data: bytes) -> NtuScan | None:
 
 
 def scan_video(data: bytes) -> VideoScan | None:
-    """The rows of a PKU-MMD video; None: not of the usual layout."""
+    """Return the rows of a PKU-MMD video; None if its layout is not the usual one."""
     view, at, count = memoryview(data), 0, 0
     rows, left = [np.empty((0, COLUMNS), np.float32)], [np.empty((0, 3), np.int64)]
     while at < len(data):
@@ -92,7 +92,7 @@ def scan_video(data: bytes) -> VideoScan | None:
 
 
 def scan_rows(data: memoryview) -> VideoScan | None:
-    """scan_video, for a part that ends with a line."""
+    """Scan a part of a video that ends with a line, as `scan_video` does."""
     marked = mark(data)
     if marked is None or (marked.blanks != COLUMNS - 1).any():
         return None
@@ -107,7 +107,7 @@ def scan_rows(data: memoryview) -> VideoScan | None:
 
 
 def mark(data: bytes | memoryview) -> Marked | None:
-    """Finds lines, blanks and odd lines. None: 64 digits on end (which the addition below cannot carry over)."""
+    """Find lines, blanks and odd lines; None if 64 digits follow each other, which the addition cannot carry over."""
     size = len(data)
     text = np.empty((size // BLOCK + 2) * BLOCK, np.uint8)
     text[:size] = np.frombuffer(data, np.uint8)
@@ -139,24 +139,24 @@ def mark(data: bytes | memoryview) -> Marked | None:
 
 
 def bits(flags: Flags) -> Words:
-    """A bit a byte, the first as the lowest."""
+    """Pack flags into words, a bit for each byte, the first as the lowest."""
     return np.packbits(flags, bitorder="little").view("<u8")
 
 
 def behind(marks: Words) -> Words:
-    """Each mark one byte later."""
+    """Move each mark one byte on."""
     moved = marks << np.uint64(1)
     moved[1:] |= marks[:-1] >> np.uint64(63)
     return moved
 
 
 def overlapping(text: NDArray[np.uint8]) -> Words:
-    """The text as words at every byte."""
+    """Return the text as words at every byte."""
     return np.ndarray((text.size - 7,), np.dtype("<u8"), text.data, strides=(1,))
 
 
 def positions(marks: Words) -> Longs:
-    """Where the marks are, in order."""
+    """Return where the marks are, in order."""
     words = np.flatnonzero(marks)
     left = marks[words]
     found = [words[:0]]
@@ -169,12 +169,12 @@ def positions(marks: Words) -> Longs:
 
 
 def first_mark(marks: Words) -> NDArray[np.uint8]:
-    """Index of each word's lowest bit; 64 when there is none."""
+    """Return the index of each word's lowest bit; 64 if there is none."""
     return np.bitwise_count((marks & (~marks + np.uint64(1))) - np.uint64(1))
 
 
 def blanks_within(spaces: Words, ends: Longs) -> Longs:
-    """How many spaces each line has."""
+    """Return how many spaces each line has."""
     before = np.zeros(spaces.size, np.int64)
     np.cumsum(np.bitwise_count(spaces[:-1]), out=before[1:])
     word, bit = ends >> 6, (ends & 63).view(np.uint64)
@@ -184,7 +184,7 @@ def blanks_within(spaces: Words, ends: Longs) -> Longs:
 
 
 def frame_counts(marked: Marked, heads: Longs) -> Longs | None:
-    """The number of bodies in each frame; None where the lines do not follow one another as they should."""
+    """Return the number of bodies in each frame; None if the lines do not follow one another as they should."""
     lone = np.flatnonzero(marked.blanks == 0)
     lines = marked.ends.size
     if lone.size + (BODY_LINES - 1) * heads.size != lines or (heads.size and heads[-1] + BODY_LINES > lines):
@@ -206,7 +206,7 @@ def frame_counts(marked: Marked, heads: Longs) -> Longs | None:
 
 
 def small_integers(marked: Marked, lines: Longs) -> Longs:
-    """Lines of one or two digits: their numbers, -1 where a line is none."""
+    """Return the numbers on lines of one or two digits; -1 for other lines."""
     start, end = marked.starts[lines], marked.ends[lines]
     end = end - (marked.text[end - 1] == CR)
     one, two = end - start == 1, end - start == 2
@@ -216,7 +216,7 @@ def small_integers(marked: Marked, lines: Longs) -> Longs:
 
 
 def body_ids(data: bytes, starts: Longs) -> Longs:
-    """The first tokens of lines as integers, -1 where one is not of one to eighteen digits."""
+    """Return the first tokens of lines as integers, -1 where one is not of one to eighteen digits."""
     pieces = [data[start : start + ID_DIGITS + 1] for start in starts.tolist()]
     ids = {}
     for piece in set(pieces):  # few: the fields that follow an id hardly change
@@ -226,7 +226,7 @@ def body_ids(data: bytes, starts: Longs) -> Longs:
 
 
 def coordinates(marked: Marked, lines: Longs) -> tuple[NDArray[np.float32], Flags]:
-    """The first three numbers of lines, (n, 3), and whether all three of a line are of the usual form."""
+    """Return the first three numbers of lines, (n, 3), and whether all three of a line are of the usual form."""
     start = marked.starts[lines]
     blanks = window(marked.spaces, start)
     starts, ends = np.empty((2, 3, lines.size), np.int64)
@@ -240,7 +240,7 @@ def coordinates(marked: Marked, lines: Longs) -> tuple[NDArray[np.float32], Flag
 
 
 def window(marks: Words, at: Longs) -> Words:
-    """The marks of the 64 bytes from each position on."""
+    """Return the marks of the 64 bytes from each position on."""
     word, bit = at >> 6, (at & 63).view(np.uint64)
     first: Words = marks[word] >> bit
     first |= marks[word + 1] << np.uint64(1) << (np.uint64(63) - bit)
@@ -248,7 +248,7 @@ def window(marks: Words, at: Longs) -> Words:
 
 
 def decimals(marked: Marked, starts: Longs, ends: Longs) -> tuple[NDArray[np.float32], Flags]:
-    """Tokens d.d to d.dddddddddddddd, a minus before them or not: their values, and which tokens are of that form."""
+    """Return the values of tokens d.d to d.dddddddddddddd, a minus before them or not, and which are of that form."""
     text, words = marked.text, marked.words
     negative = text[starts] == MINUS
     first = starts + negative
@@ -273,7 +273,10 @@ def decimals(marked: Marked, starts: Longs, ends: Longs) -> tuple[NDArray[np.flo
 
 
 def eight_digits(word: Words) -> Words:
-    """The number that eight digits (or zero bytes) spell, the first as the lowest byte. Works on `word` in place."""
+    """Return the number that eight digits (or zero bytes) spell, the first as the lowest byte.
+
+    `word` changes in place.
+    """
     for mask, power, shift in PAIRINGS:
         word &= mask
         word *= power
@@ -282,7 +285,7 @@ def eight_digits(word: Words) -> Words:
 
 
 def places(marked: Marked, lines: Longs, heads: Longs) -> Longs:
-    """Bytes of lines, and which row and joint each is."""
+    """Return bytes of lines, and which row and joint each is."""
     row = np.searchsorted(heads, lines, side="right") - 1
     joint = np.maximum(lines - heads[row] - 2, -1)
     return np.stack([marked.starts[lines], marked.ends[lines], row, joint], axis=1)

@@ -1,10 +1,10 @@
-"""What the fast scanners of raw text give: arrays, and the lines that they leave to the exact reading.
+"""The result of the fast scanners of raw text: arrays, and the lines that they leave to the exact reading.
 
-Both scanners (`scan_numpy`, `scan_numba`) follow one rule, so that which of them reads never shows. They read text
-whose lines have the usual layout: one space between tokens, LF or CRLF, the right number of tokens. A line with a token
-that is not of the form -?digits[.digits], or with a coordinate that is not -?d.d to -?d.dddddddddddddd, is left to the
-exact reading; so is the whole text (None instead of a result) when its layout is another. What is usual is therefore
-decided fast, and everything else, errors above all, in one place.
+Both scanners (`scan_numpy`, `scan_numba`) follow one rule, so that their results are the same. They read text whose
+lines have the usual layout: one space between tokens, LF or CRLF, the right number of tokens. A line with a token that
+is not of the form -?digits[.digits], or with a coordinate that is not -?d.d to -?d.dddddddddddddd, is left to the exact
+reading; so is the whole text (None instead of a result) if its layout is another. The usual case is therefore fast, and
+everything else, above all errors, is handled in one place.
 
 A coordinate of that form is exact: its up to 15 digits make an integer below 2^53 and its power of ten is below 10^23,
 both exact in float64, so that one division is correctly rounded (Clinger 1990), as Python's float() is.
@@ -21,7 +21,7 @@ MOST_DECIMALS = 14
 
 
 class NtuScan(NamedTuple):
-    """The bodies of an NTU file, one row a body and frame, as they follow one another."""
+    """The bodies of an NTU file, one row a body and frame, in the file's order."""
 
     joints: NDArray[np.float32]  # (n, 25, 3)
     ids: NDArray[np.int64]  # (n,)
@@ -32,7 +32,7 @@ class NtuScan(NamedTuple):
 
 
 class VideoScan(NamedTuple):
-    """The rows of a PKU-MMD video."""
+    """The rows of a PKU-MMD video, and the lines left over."""
 
     rows: NDArray[np.float32]  # (F, 150)
     left: NDArray[np.int64]  # (m, 3) lines left to the exact reading: first byte, byte behind, row

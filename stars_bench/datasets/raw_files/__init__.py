@@ -1,0 +1,1 @@
+"""Raw files, read in place: folders and zip, 7z and tar archives."""

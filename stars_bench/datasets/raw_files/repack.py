@@ -1,4 +1,4 @@
-"""Archives that must be read from their start (.7z, .tar, packed .tar): repacked once, as a zip without compression.
+"""Archives that can only be read from their start (.7z, .tar, packed .tar), repacked once as a zip without compression.
 
 Only members of wanted names are taken. They go from the archive straight into one zip in a scratch folder and are read
 from there like those of any zip; no member's name is ever used as a path. The zip is named after what the archive is
@@ -48,15 +48,16 @@ OPENERS: dict[str, Callable[..., Any]] = {  # by suffix
 def repacked(
     archive: Path, wanted: re.Pattern[str], scratch: Path | None, progress: Progress | None = None
 ) -> Path | None:
-    """The zip that holds an archive's wanted members; None when there are none.
+    """Return the zip that holds an archive's wanted members; None if there are none.
 
     Args:
-        wanted: what a member's name, without its folders, must match from end to end.
-        scratch: folder for the zip; made when needed.
-        progress: called with megabytes.
+        archive: The archive.
+        wanted: What a member's name, without its folders, must match from end to end.
+        scratch: Folder for the zip; it is created if needed. None: an archive is an error.
+        progress: Called with megabytes. Default: None.
 
     Raises:
-        StarsBenchError: the archive is damaged, encrypted, or holds what no raw folder does; there is no scratch
+        StarsBenchError: The archive is damaged, encrypted, or holds what no raw folder does; or there is no scratch
             folder, no room, or no py7zr.
     """
     is_7z = archive.name.lower().endswith(".7z")
@@ -161,7 +162,7 @@ def _as_it_is(raw: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _check_end(raw: BinaryIO, stream: BinaryIO) -> None:
-    """tarfile takes a file that was cut off between two members, or in a header, for a whole one."""
+    """Check that an archive was not cut off between two members or in a header, which tarfile does not notice."""
     if stream is raw:
         raw.seek(-min(END_OF_TAR, raw.seek(0, os.SEEK_END)), os.SEEK_END)
         if any(raw.read()):

@@ -20,11 +20,11 @@ ENCRYPTED = "{}: is encrypted; unpack it and give the folder"
 
 
 def wanted_members(archive: Path, wanted: re.Pattern[str]) -> dict[str, int]:
-    """The sizes of the files whose names, without folders, match; links and folders are no files.
+    """Return the sizes of the files whose names, without folders, match; links and folders are no files.
 
     Raises:
-        StarsBenchError: damaged or encrypted, or it holds a name twice.
-        OSError: it cannot be read.
+        StarsBenchError: The archive is damaged or encrypted, or holds a name twice.
+        OSError: The archive cannot be read.
     """
     sizes: dict[str, int] = {}
     with _opened(archive) as members:
@@ -41,14 +41,17 @@ def wanted_members(archive: Path, wanted: re.Pattern[str]) -> dict[str, int]:
 
 
 def contents(archive: Path, names: set[str], folder: Path, take: Callable[[str, bytes], None]) -> None:
-    """Calls `take` with the name and the content of each named member, in the order in which they are packed.
+    """Call `take` with the name and the content of each named member, in the order in which they are packed.
 
     Args:
-        folder: one that exists; py7zr judges by it whether names stay below. Nothing is written there.
+        archive: The archive.
+        names: Names of the members.
+        folder: An existing folder, by which py7zr judges whether names stay below it. Nothing is written there.
+        take: Takes a name and a content.
 
     Raises:
-        StarsBenchError: damaged, encrypted, or a name that leads out of the folder.
-        OSError: it cannot be read, or from `take`.
+        StarsBenchError: The archive is damaged or encrypted, or a name leads out of the folder.
+        OSError: The archive cannot be read, or `take` raised it.
     """
 
     class Taken(Py7zIO):

@@ -1,4 +1,4 @@
-"""Where raw files lie: folders of any shape and archives go in, one Source a file comes out; reading them later.
+"""Where raw files lie: folders of any shape and archives in, one Source for each file out; reading them later.
 
 A zip archive is read in place (`raw_files/zip.py`); a .7z or .tar is repacked once to such a zip in a scratch folder
 (`raw_files/repack.py`). Nothing is ever written beside the raw files, and a file is asked for its size once.
@@ -36,7 +36,13 @@ COMPARED = 64  # files between two calls of progress
 
 
 class Place(NamedTuple):
-    """Where a source's bytes are: size and time of change of a file; of an archive's member, how it is packed, too."""
+    """Where a source's bytes are.
+
+    Args:
+        size: Size of the file or member, in bytes.
+        stamp: Time of the file's last change.
+        packed: How a member is packed. Default: None, it is a file.
+    """
 
     size: int
     stamp: int  # of a file: nanoseconds of its last change; of a member: CRC-32 of its content
@@ -44,7 +50,10 @@ class Place(NamedTuple):
 
 
 class File(Source):
-    """A file that was found in a folder. Keeps its path as text: 114,480 Paths take longer than all else in `find`."""
+    """A file that was found in a folder.
+
+    It keeps its path as text: 114,480 Path objects take longer than everything else in `find`.
+    """
 
     text: str
 
@@ -53,7 +62,7 @@ class File(Source):
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The file's path."""
         return Path(self.text)
 
     def __str__(self) -> str:
@@ -62,7 +71,12 @@ class File(Source):
 
 @dataclass(frozen=True, kw_only=True)
 class Member(Source):
-    """A member of an archive that knows its place. Where `path` is a repacked archive, `shown` is the user's own."""
+    """A member of an archive that knows its place.
+
+    Args:
+        place: Where its bytes are.
+        shown: The user's own archive, where `path` is a repacked one.
+    """
 
     place: Place
     shown: Path
@@ -72,16 +86,17 @@ class Member(Source):
 
 
 class UnreadableSource(StarsBenchError):
-    """A source that cannot be read: damaged, encrypted, gone."""
+    """A source that cannot be read: it is damaged, encrypted or gone."""
 
 
 def raw_folders(raw: Sequence[Path], data_dir: Path, name: str, where: str) -> list[Path]:
-    """The raw folders and archives to look in: those given, else $STARS_BENCH_RAW, else DATA_DIR/raw.
+    """Return the raw folders and archives to look in: those given, else $STARS_BENCH_RAW, else DATA_DIR/raw.
 
-    In the default places a folder called like the dataset comes first.
+    In the default places, a folder with the dataset's name comes first.
 
     Raises:
-        UsageError: a path does not exist, or there is nothing in the default place: says where to get the files.
+        UsageError: A path does not exist, or there is nothing in the default place; the message says where to get the
+            files.
     """
     if raw:
         for path in raw:
@@ -98,12 +113,12 @@ def raw_folders(raw: Sequence[Path], data_dir: Path, name: str, where: str) -> l
 
 
 def is_other_archive(name: str) -> bool:
-    """Whether a file is an archive of a kind that is not read."""
+    """Return whether a file is an archive of a kind that is not read."""
     return name.lower().endswith(OTHER_ARCHIVES) and not name.lower().endswith(ARCHIVES)
 
 
 def why_passed_over(name: str, otherwise: str) -> str:
-    """Why a file is of no use: it is an archive that is not opened, or what else there is to say."""
+    """Return why a file is not used: it is an archive that is not opened, or else `otherwise`."""
     return "archives that are not opened (unpack them)" if name.lower().endswith(UNOPENED) else otherwise
 
 
@@ -116,18 +131,19 @@ def walk(
     scratch: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[str, Source]]:
-    """All files below the paths with their names (without folders), in a fixed order, each once; archives' members too.
+    """Yield all files and archive members below the paths, with their names, in a fixed order, each once.
 
-    Hidden files are left out; links are followed, but no folder is entered twice. A link that leads nowhere or in a
-    circle, and an empty folder with a name that is wanted, come out as files that cannot be read.
+    Names are without folders. Hidden files are left out; links are followed, but no folder is entered twice. A link
+    that leads nowhere or in a circle, and an empty folder with a wanted name, come out as files that cannot be read.
 
     Args:
-        wanted: names worth unpacking; of a .7z or .tar the others are left out.
-        scratch: folder for what must be unpacked; None: an archive that must be is an error.
-        progress: called while archives are unpacked.
+        paths: Folders, files and archives.
+        wanted: Names worth unpacking; other members of a .7z or .tar are left out. Default: all.
+        scratch: Folder for what must be unpacked. Default: None, such an archive is an error.
+        progress: Called while archives are unpacked. Default: None.
 
     Raises:
-        StarsBenchError: a folder or an archive that cannot be read.
+        StarsBenchError: A folder or an archive cannot be read.
     """
     for name, text in _files(paths, wanted):
         if not name.lower().endswith(ARCHIVES):
@@ -142,7 +158,7 @@ def walk(
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """While 100,000 sources are made, Python's search for garbage in cycles would go through them again and again."""
+    """Pause Python's garbage collection of cycles, which would go through 100,000 new sources again and again."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -153,16 +169,16 @@ def collector_paused() -> Iterator[None]:
 
 
 def remove_unpacked(scratch: Path) -> None:
-    """Removes what `walk` unpacked to a scratch folder, and the folder; nothing happens when there is none."""
+    """Remove what `walk` unpacked to a scratch folder, and the folder; nothing happens when there is none."""
     zip.close_all()  # Windows removes no open file
     shutil.rmtree(scratch, ignore_errors=True)
 
 
 def zip_members(archive: Path) -> dict[str, Packed]:
-    """The files in a zip archive, in the archive's order: names and where they are.
+    """Return the files in a zip archive, in the archive's order: names and where they are.
 
     Raises:
-        StarsBenchError: not a zip archive, or a damaged one.
+        StarsBenchError: The file is not a zip archive, or is damaged.
     """
     try:
         return zip.directory(archive)
@@ -176,7 +192,7 @@ def _members(archive: Path, shown: Path) -> Iterator[tuple[str, Source]]:
 
 
 def _files(paths: Iterable[Path], wanted: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """The files among and below the paths: names and paths."""
+    """Yield the files among and below the paths: names and paths."""
     folders: set[str] = set()
     single: set[str] = set()
     for path in paths:
@@ -191,7 +207,10 @@ def _files(paths: Iterable[Path], wanted: re.Pattern[str]) -> Iterator[tuple[str
 
 
 def _below(top: Path, wanted: re.Pattern[str], seen: set[str], single: set[str]) -> Iterator[tuple[str, str]]:
-    """Files below a folder: first its own, then those of its folders. A folder seen before (a link) is not entered."""
+    """Yield files below a folder: first its own, then those of its folders.
+
+    A folder seen before (a link) is not entered.
+    """
     waiting = [str(top)]
     while waiting:
         folder = waiting.pop()
@@ -210,7 +229,7 @@ def _below(top: Path, wanted: re.Pattern[str], seen: set[str], single: set[str])
 
 
 def _listed(folder: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """A folder's files and folders, sorted. Costs no call per file where the system tells their kind at once."""
+    """Return a folder's files and folders, sorted. Costs no call per file where the system tells their kind at once."""
     files, folders = [], []
     try:
         with os.scandir(folder) as entries:
@@ -228,7 +247,7 @@ def _listed(folder: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 
 
 def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
-    """Whether this is a link to nothing or to itself: a file, which is said to be none when it is read."""
+    """Return whether this is a link to nothing or to itself: a file, which is said to be none when it is read."""
     return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
 
 
@@ -236,10 +255,10 @@ def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
 
 
 def place_of(source: Source) -> Place:
-    """Where a source's bytes are.
+    """Return where a source's bytes are.
 
     Raises:
-        UnreadableSource: it is gone.
+        UnreadableSource: The source is gone.
     """
     if isinstance(source, Member):
         return source.place
@@ -254,10 +273,10 @@ def place_of(source: Source) -> Place:
 
 
 def read(source: Source, place: Place | None = None) -> bytes:
-    """A source's bytes; of a member, checked against its CRC-32.
+    """Return a source's bytes; those of a member are checked against its CRC-32.
 
     Raises:
-        UnreadableSource: gone, changed, damaged, encrypted, too large, or packed in a way that is not known.
+        UnreadableSource: The source is gone, changed, damaged, encrypted, too large, or packed in an unknown way.
     """
     place = place_of(source) if place is None else place
     try:
@@ -275,7 +294,7 @@ def read(source: Source, place: Place | None = None) -> bytes:
 
 
 def _content(path: str, size: int) -> bytes:
-    """A file's bytes; `size` of them are expected. Fewer calls of the system than by a file object."""
+    """Return a file's bytes; `size` of them are expected. Fewer calls of the system than by a file object."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         data = os.read(descriptor, size + 1)
@@ -287,7 +306,7 @@ def _content(path: str, size: int) -> bytes:
 
 
 def head(source: Source, size: int = 512) -> bytes:
-    """The first bytes of a source; fewer, or none, where it cannot be read."""
+    """Return the first bytes of a source; fewer, or none, where it cannot be read."""
     try:
         if source.member is not None:
             packed = place_of(source).packed
@@ -307,16 +326,16 @@ def unique(
     passed_over: Counter[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Source]:
-    """One source a name, the first. A later one of the same content is fine.
+    """Return one source for each name, the first; a later one with the same content is accepted.
 
     Args:
-        found: names and sources.
-        on_duplicate: "refuse" a later one of other content, or pass over all later ones without comparing.
-        passed_over: counts the later ones by reason.
-        progress: called while contents are compared.
+        found: Names and sources.
+        on_duplicate: "refuse" a later one with other content, or take the "first" without comparing. Default: "refuse".
+        passed_over: Counts the later ones by reason. Default: None.
+        progress: Called while contents are compared. Default: None.
 
     Raises:
-        StarsBenchError: two sources of one name whose contents differ; names both.
+        StarsBenchError: Two sources of one name differ in content; the message names both.
     """
     first: dict[str, Source] = {}
     later = [(name, source) for name, source in found if first.setdefault(name, source) is not source]
@@ -338,7 +357,7 @@ def unique(
 
 
 def same_content(one: Source, other: Source) -> bool:
-    """Whether two sources hold the same bytes; members of archives are judged by size and CRC-32."""
+    """Return whether two sources hold the same bytes; members of archives are judged by size and CRC-32."""
     first, second = place_of(one), place_of(other)
     if first.size != second.size:
         return False

@@ -1,7 +1,7 @@
-"""Zip archives read in place: the directory once, each member afterwards straight from its place, by any process.
+"""Zip archives read in place: the directory once, then each member straight from its place, by any process.
 
-An archive is opened once a process and read at stated positions (pread), so forked workers share it without harm.
-Inflating is what reading costs: ISA-L does it at more than twice zlib's speed, and is used where it is installed.
+An archive is opened once a process and read at given positions (pread), so forked workers can share it. Inflating takes
+most of the time: ISA-L does it at more than twice zlib's speed, and is used where it is installed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,16 @@ OPEN_ARCHIVES = 16
 
 
 class Packed(NamedTuple):
-    """Where a member is in its archive, and how it is packed."""
+    """Where a member is in its archive, and how it is packed.
+
+    Args:
+        size: Size after unpacking, in bytes.
+        crc: CRC-32 of the content.
+        offset: Position of the member's header in the archive.
+        length: Size in the archive, in bytes.
+        method: Compression method, as in the zip format.
+        changed: The archive's time of last change.
+    """
 
     size: int
     crc: int
@@ -48,11 +57,11 @@ class Packed(NamedTuple):
 
 
 def directory(path: Path) -> dict[str, Packed]:
-    """The files in an archive, in its order; folders, hidden files and those of macOS are left out.
+    """Return the files in an archive, in its order; folders, hidden files and those of macOS are left out.
 
     Raises:
-        zipfile.BadZipFile: no zip archive, a damaged one, or one that holds a name twice.
-        OSError: it cannot be read.
+        zipfile.BadZipFile: The file is not a zip archive, is damaged, or holds a name twice.
+        OSError: The file cannot be read.
     """
     members: dict[str, Packed] = {}
     try:
@@ -73,21 +82,21 @@ def directory(path: Path) -> dict[str, Packed]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a member is no content: a hidden file, or what macOS adds."""
+    """Return whether a member is no content: a hidden file, or what macOS adds."""
     return base_name(name).startswith(".") or name.startswith("__MACOSX") or "/__MACOSX/" in name
 
 
 def base_name(member: str) -> str:
-    """A member's name without its folders, whichever system wrote the archive."""
+    """Return a member's name without its folders, whichever system wrote the archive."""
     return member.replace("\\", "/").rpartition("/")[2]
 
 
 def read(path: Path, member: Packed) -> bytes:
-    """A member's content, checked against its CRC-32. Never inflates more than the directory promised.
+    """Return a member's content, checked against its CRC-32; no more is inflated than the directory states.
 
     Raises:
-        zipfile.BadZipFile: damaged, encrypted, packed in a way that is not known, or larger than any raw file.
-        OSError: the archive cannot be read.
+        zipfile.BadZipFile: The member is damaged, encrypted, packed in an unknown way, or larger than any raw file.
+        OSError: The archive cannot be read.
     """
     if max(member.size, member.length) > LARGEST:
         raise zipfile.BadZipFile(f"{member.size:,} bytes, more than any raw file has")
@@ -101,10 +110,10 @@ def read(path: Path, member: Packed) -> bytes:
 
 
 def head(path: Path, member: Packed, size: int) -> bytes:
-    """The first bytes of a member, or fewer.
+    """Return the first bytes of a member, or fewer.
 
     Raises:
-        zipfile.BadZipFile, OSError: as `read`.
+        zipfile.BadZipFile, OSError: As `read`.
     """
     if member.method not in (STORED, DEFLATED):
         return read(path, member)[:size]
@@ -123,7 +132,7 @@ def _unpack(packed: memoryview, member: Packed, most: int) -> bytes:
 
 
 def _unlzma(packed: memoryview, member: Packed, most: int) -> bytes:
-    """Zip keeps LZMA's five bytes of properties behind four of its own; the stand-alone format adds the size."""
+    """Unpack LZMA: zip keeps its five bytes of properties behind four others; the stand-alone format adds the size."""
     header = bytes(packed[4:9]) + member.size.to_bytes(8, "little")
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=LARGEST)
     return decompressor.decompress(header + packed[9:], most)
@@ -138,7 +147,7 @@ UNPACK: Mapping[int, Callable[[memoryview, Packed, int], bytes]] = {
 
 
 def _packed(path: Path, member: Packed, length: int) -> memoryview:
-    """The first `length` packed bytes of a member; fewer where the archive ends."""
+    """Return the first `length` packed bytes of a member; fewer where the archive ends."""
     archive = _opened(path, member.changed)
     block = archive.read(member.offset, LOCAL_HEADER.size + ROOM + length)
     if len(block) < LOCAL_HEADER.size:
@@ -180,5 +189,5 @@ def _opened(path: Path, changed: int) -> _Archive:
 
 
 def close_all() -> None:
-    """Closes the archives that are open in this process."""
+    """Close the archives that are open in this process."""
     _opened.cache_clear()

@@ -11,10 +11,10 @@ from stars_bench.datasets.skeletons.kinect import KINECT_V2
 
 
 def of_names(name: str, joints: tuple[str, ...], parents: tuple[str, ...], centre: str) -> Skeleton:
-    """A layout whose parents and centre are given by name; each parent stands at its joint's place.
+    """Return a layout whose parents and centre are given by name; each parent stands at its joint's position.
 
     Raises:
-        ValueError: a name that is no joint.
+        ValueError: A name is not a joint.
     """
     return Skeleton(name, joints, tuple(joints.index(parent) for parent in parents), joints.index(centre))
 

@@ -1,8 +1,8 @@
-"""Synthetic data in NTU's format: actors who are simulated, as raw `.skeleton` files or as clips without files.
+"""Synthetic data in NTU's format: simulated actors, as raw `.skeleton` files or as clips without files.
 
 Performers (bodies and habits), choreographies for the 120 actions of NTU RGB+D 120, three Kinect-like sensors a setup,
-and a writer of `.skeleton` text (`writer.write_raw`); or, without any text, the clips that would be read from it
-(`generated`). Every clip is a pure function of (seed, name). What simulates is imported when it is used.
+and a writer of `.skeleton` text (`writer.write_raw`). `generated` makes, without any text, the clips that would be read
+from it. Every clip is a pure function of (seed, name). The simulation is imported when it is used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def generate(clips: int | None = None) -> Found:
     """List items without raw files, of which `convert` makes clips.
 
     Args:
-        clips: how many clips, balanced over the actions; None: those of the quick start.
+        clips: Number of clips, balanced over the actions. Default: None, those of the quick start.
     """
     from stars_bench.datasets.synthetic.generated import generated_items
     from stars_bench.datasets.synthetic.stage import DEFAULT_CLIPS, DEFAULT_SETUPS

@@ -27,7 +27,7 @@ PLACE, PELVIS, TRUNK, HEAD, HAND, FOOT = 0, 1, 2, 3, 4, 6
 
 
 class Physique(NamedTuple):
-    """Segment lengths in metres. Pairs are (left, right): nobody is symmetric, least of all to a Kinect."""
+    """Segment lengths in metres; pairs are (left, right), since nobody is symmetric."""
 
     height: float
     torso_low: float
@@ -49,16 +49,19 @@ class Physique(NamedTuple):
 
 @kept
 def joints(pose: Any, body: Physique, elbow: Vector, stance: float) -> NDArray[np.float64]:
-    """Joints (F, 25, 3) in metres on a floor at y = 0.
+    """Return joints (F, 25, 3) in metres on a floor at y = 0.
 
     Args:
         pose: (8, 3, F), the channels PLACE (x, z in metres, heading in radians), PELVIS (left, up, forward from
             standing, units of leg length), TRUNK and HEAD (pitch forward, roll, twist; radians), HAND of both sides
             (out, up, forward from the shoulder in the frame of the chest, units of arm length) and FOOT of both sides
             (out, up, forward from standing, units of leg length).
-        body: lengths.
-        elbow: where elbows point (out, up, forward).
-        stance: half the distance between the feet, units of leg length.
+        body: Segment lengths, metres.
+        elbow: Where elbows point (out, up, forward).
+        stance: Half the distance between the feet, units of leg length.
+
+    Returns:
+        (F, 25, 3) float64, metres.
     """
     leg = (body.thigh[0] + body.shin[0] + (body.thigh[1] + body.shin[1])) / 2
     standing = body.ankle_height + 0.98 * leg + 0.2 * ((body.hip[0] + body.hip[1]) / 2)
@@ -94,7 +97,7 @@ def joints(pose: Any, body: Physique, elbow: Vector, stance: float) -> NDArray[n
 def _arm(
     out: Any, frame: int, trunk: Frame, chest: Vector, hand: Vector, elbow: Vector, body: Physique, side: int
 ) -> None:
-    """Fills shoulder, elbow, wrist, hand, hand tip and thumb of one side."""
+    """Fill shoulder, elbow, wrist, hand, hand tip and thumb of one side."""
     sign = 1.0 - 2.0 * side
     shoulder = _along(chest, _turn(trunk, _unit((0.95 * sign, -0.28, 0.0))), body.clavicle[side])
     upper, lower = body.upper_arm[side], body.forearm[side]
@@ -125,7 +128,7 @@ def _leg(
     body: Physique,
     side: int,
 ) -> None:
-    """Fills hip, knee, ankle and foot of one side."""
+    """Fill hip, knee, ankle and foot of one side."""
     sign = 1.0 - 2.0 * side
     thigh, shin = body.thigh[side], body.shin[side]
     x, y, z = _unit((0.97, -0.2, 0.0))
@@ -143,7 +146,7 @@ def _leg(
 
 @compiled
 def _two_bones(root: Vector, target: Vector, first: float, second: float, pole: Vector) -> tuple[Vector, Vector]:
-    """Middle and end of two segments from `root` towards `target`, bent in the direction of `pole`.
+    """Return the middle and end of two segments from `root` towards `target`, bent in the direction of `pole`.
 
     A target out of reach is approached in its direction: lengths never change.
     """
@@ -161,7 +164,7 @@ def _two_bones(root: Vector, target: Vector, first: float, second: float, pole: 
 
 @compiled
 def _frame(pitch: float, roll: float, yaw: float) -> Frame:
-    """The rotation that takes (left, up, forward) to the world: roll first, then pitch, then yaw."""
+    """Return the rotation that takes (left, up, forward) to the world: roll first, then pitch, then yaw."""
     cp, sp, cr, sr = math.cos(pitch), math.sin(pitch), math.cos(roll), math.sin(roll)
     cy, sy = math.cos(yaw), math.sin(yaw)
     return (
@@ -195,14 +198,14 @@ def _minus(a: Vector, b: Vector) -> Vector:
 
 @compiled
 def _across(vector: Vector, along: Vector) -> Vector:
-    """What of a vector is at right angles to a direction."""
+    """Return the part of a vector at right angles to a direction."""
     size = vector[0] * along[0] + vector[1] * along[1] + vector[2] * along[2]
     return vector[0] - along[0] * size, vector[1] - along[1] * size, vector[2] - along[2] * size
 
 
 @compiled
 def _unit(vector: Vector) -> Vector:
-    """At length 1."""
+    """Scale a vector to length 1."""
     x, y, z = vector
     length = max(math.sqrt(x * x + y * y + z * z), 1e-9)
     return x / length, y / length, z / length

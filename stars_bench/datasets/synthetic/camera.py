@@ -1,7 +1,7 @@
-"""The three sensors: where they stand, and what a Kinect makes of the bodies in front of it.
+"""The three sensors: where they stand, and what a Kinect records of the bodies in front of it.
 
 In: a performance (world joints). Out: a `SyntheticClip`: bodies frame by frame in the camera frame (x to the sensor's
-left, y up, z away from it; metres) with tracking states, new ids after a loss, empty frames, and bodies that are none.
+left, y up, z away from it; metres) with tracking states, new ids after a loss, empty frames, and false bodies.
 """
 
 from __future__ import annotations
@@ -86,10 +86,10 @@ class Track:
     """One body that a sensor follows: the frame in which it appears, and its joints in n frames on end.
 
     Attributes:
-        start: frame, from 0.
+        start: Frame, from 0.
         joints: (n, 25, 3) float64, metres in the camera frame.
         states: (n, 25) uint8, as in `SyntheticClip`.
-        role: as in `SyntheticClip`.
+        role: As in `SyntheticClip`.
     """
 
     start: int
@@ -99,13 +99,19 @@ class Track:
 
     @property
     def frames(self) -> np.ndarray:
-        """(n,) frame numbers."""
+        """The frame numbers (n,)."""
         return np.arange(self.start, self.start + len(self.joints))
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What a sensor makes of a clip: tracks in file order, their body ids, and the frames (F,) that are not lost."""
+    """A sensor's recording of a clip.
+
+    Attributes:
+        tracks: Tracks in file order.
+        ids: Their body ids.
+        seen: (F,) bool, the frames that are not lost.
+    """
 
     tracks: tuple[Track, ...]
     ids: np.ndarray
@@ -114,7 +120,7 @@ class Recording:
 
 @cache
 def camera_pose(seed: int, setup: int, camera: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation (3, 3) whose columns are the camera's axes in the world, and position (3,) in metres."""
+    """Return the rotation (3, 3) whose columns are the camera's axes in the world, and position (3,) in metres."""
     shared, own = generator(seed, "setup", setup), generator(seed, "camera", setup, camera)
     height, distance = shared.uniform(*HEIGHT_RANGE), shared.uniform(*DISTANCE_RANGE)
     yaw = CAMERA_YAW[camera] + own.normal(0, YAW_ERROR)
@@ -125,7 +131,7 @@ def camera_pose(seed: int, setup: int, camera: int) -> tuple[np.ndarray, np.ndar
 
 
 def clean_views(clip: ClipName, seed: int = 0) -> list[np.ndarray]:
-    """Joints (F, 25, 3) float64 of each person in the camera frame before any error of the sensor."""
+    """Return joints (F, 25, 3) float64 of each person in the camera frame before any error of the sensor."""
     axes, position = camera_pose(seed, clip.setup, clip.camera)
     bodies = perform(seed, clip.setup, clip.performer, clip.replication, clip.action)
     start = position[AXES]  # long rows are subtracted faster
@@ -133,7 +139,7 @@ def clean_views(clip: ClipName, seed: int = 0) -> list[np.ndarray]:
 
 
 def record(clip: ClipName, seed: int = 0) -> Recording:
-    """The recording of a clip: a pure function of (seed, name)."""
+    """Return the recording of a clip: a pure function of (seed, name)."""
     bodies = clean_views(clip, seed)
     rng = generator(seed, "sensor", clip.setup, clip.camera, clip.performer, clip.replication, clip.action)
     frames = len(bodies[0])
@@ -150,10 +156,10 @@ def record(clip: ClipName, seed: int = 0) -> Recording:
 
 
 def make_clip(name: str, seed: int = 0) -> SyntheticClip:
-    """The clip of that name, frame by frame: a pure function of (seed, name).
+    """Return the clip of that name, frame by frame: a pure function of (seed, name).
 
     Raises:
-        ValueError: not the name of a clip of NTU RGB+D 120.
+        ValueError: The name is not one of a clip of NTU RGB+D 120.
     """
     recording = record(ClipName.parse(name), seed)
     tracks, seen = recording.tracks, recording.seen
@@ -172,7 +178,7 @@ def make_clip(name: str, seed: int = 0) -> SyntheticClip:
 
 
 def _follow(body: np.ndarray, role: int, rng: np.random.Generator) -> list[Track]:
-    """One person with the sensor's errors: one track, or two under different ids when he is lost in between."""
+    """Return one person with the sensor's errors: one track, or two under different ids when he is lost in between."""
     joints, states = _corrupt(body, rng)
     pieces = [slice(0, len(body))]
     if rng.random() < LOST_ODDS and len(body) > 2 * SHORTEST_TRACK + 6:
@@ -184,7 +190,7 @@ def _follow(body: np.ndarray, role: int, rng: np.random.Generator) -> list[Track
 
 
 def _corrupt(body: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Joints (F, 25, 3) with jitter, slow drift and glitches, and states (F, 25) that tell of them."""
+    """Return joints (F, 25, 3) with jitter, slow drift and glitches, and tracking states (F, 25) that show them."""
     noise = rng.standard_normal(body.shape)
     knots = rng.standard_normal((len(body) // DRIFT_FRAMES + 2, 25, 3))
     states = _disturb(body, noise, knots, rng.random(body.shape[:2]))
@@ -199,7 +205,7 @@ def _corrupt(body: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
 
 @kept
 def _disturb(body: Any, noise: Any, knots: Any, luck: Any) -> NDArray[np.uint8]:
-    """Turns standard normal `noise` (F, 25, 3) into the joints as they are seen, and tells states (F, 25) for them.
+    """Turn standard normal `noise` (F, 25, 3) into the joints as they are seen, and mark states (F, 25) for them.
 
     Drift changes linearly between `knots`, one every `DRIFT_FRAMES` frames; `luck` (F, 25) is 0 to 1.
     """
@@ -221,7 +227,7 @@ def _disturb(body: Any, noise: Any, knots: Any, luck: Any) -> NDArray[np.uint8]:
 
 @compiled
 def _hidden(body: Any, joint: int) -> bool:
-    """Whether a limb's joint lies behind the trunk or behind its counterpart of the other side."""
+    """Return whether a limb's joint lies behind the trunk or behind its counterpart of the other side."""
     if joint in (0, 1, 2, 3, 20):
         return False
     for front in (OTHER_SIDE[joint], 1):
@@ -232,7 +238,7 @@ def _hidden(body: Any, joint: int) -> bool:
 
 
 def _ghost(frames: int, rng: np.random.Generator) -> Track:
-    """A body out of nothing for at most 11 frames, anywhere in the picture."""
+    """Return a body out of nothing for at most 11 frames, anywhere in the picture."""
     length = int(rng.integers(GHOST_FRAMES[0], GHOST_FRAMES[1] + 1))
     start = int(rng.integers(0, max(frames - length, 1)))
     shape = rng.normal((0.0, 0.0, 0.0), (0.2, 0.35, 0.15), (25, 3)) + rng.normal((0, 0, 3.2), (0.8, 0.3, 0.6))
@@ -243,7 +249,7 @@ def _ghost(frames: int, rng: np.random.Generator) -> Track:
 
 
 def _furniture(frames: int, rng: np.random.Generator) -> Track:
-    """Something flat and wide that hardly moves, for most of the clip."""
+    """Return something flat and wide that hardly moves, for most of the clip."""
     width, height = rng.uniform(0.7, 1.3), rng.uniform(0.25, 0.6)
     shape = rng.uniform(-0.5, 0.5, (25, 3)) * (width, height, 0.4) + rng.normal((0.3, -0.5, 3.2), (0.8, 0.2, 0.5))
     shape[:, 2] = np.maximum(shape[:, 2], 0.8)
@@ -253,7 +259,7 @@ def _furniture(frames: int, rng: np.random.Generator) -> Track:
 
 
 def _seen(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """(F,) whether the sensor reports anything; sometimes it misses frames at an end or in the middle."""
+    """Return (F,) whether the sensor reports anything; sometimes it misses frames at an end or in the middle."""
     seen = np.ones(frames, dtype=bool)
     if rng.random() < EMPTY_ODDS:
         length = int(rng.integers(*EMPTY_FRAMES))

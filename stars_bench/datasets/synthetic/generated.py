@@ -1,7 +1,7 @@
 """Synthetic clips without files: what a reader of their raw files would get, handed straight to the cleaning.
 
-In: items, a performance with its cameras each. Out: cleaned clips, equal to the last bit to those that the files of
-`write_raw` give; only the text and the columns that no reader keeps are left out.
+In: items, one for each performance with its cameras. Out: cleaned clips, equal to the last bit to those that the files
+of `write_raw` give; only the text and the columns that no reader keeps are left out.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ _ITEM = re.compile(r"S(\d{3})C([123]{1,3})P(\d{3})R(\d{3})A(\d{3}) seed (\d+) ge
 
 
 def generated_items(limit: int | None = None, seed: int = 0, setups: Sequence[int] | None = None) -> list[RawItem]:
-    """Items without sources, sorted by name; a name says all that its clips depend on.
+    """Return items without sources, sorted by name; the name determines all clips of an item.
 
     Args:
-        limit: so many clips, chosen as by `clip_names`; None: all that there are.
-        seed: of everything.
-        setups: as for `clip_names`; None with no limit: all 113,945 clips of NTU RGB+D 120, missing list taken out.
+        limit: Number of clips, chosen as by `clip_names`. Default: None, all clips.
+        seed: Seed of the whole dataset. Default: 0.
+        setups: As for `clip_names`. Default: None; without a limit, all 113,945 clips of NTU RGB+D 120, missing list
+            taken out.
     """
     names = []
     clips = sorted(choose_clips(setups, None, limit), key=lambda clip: clip.performance)
@@ -47,11 +48,11 @@ def generated_items(limit: int | None = None, seed: int = 0, setups: Sequence[in
 
 
 def clips_of(item: RawItem, profile: Profile) -> list[Clip | SetAside]:
-    """The cleaned clips of one item: a pure function of its name and of the profile's parameters.
+    """Return the cleaned clips of one item: a pure function of its name and of the profile's parameters.
 
     Raises:
-        UsageError: the item is not one of `generated_items`, or of another version of the generator; or the profile's
-            cleaning is unknown.
+        UsageError: The item is not one of `generated_items`, or is of another version of the generator; or the
+            profile's cleaning is unknown.
     """
     match = _ITEM.fullmatch(item.name)
     if match is None or int(match[7]) != GENERATOR:
@@ -74,7 +75,7 @@ def _generate(clip: ClipName, seed: int, profile: Profile) -> Clip | SetAside:
 
 
 def as_read(recording: Recording) -> RawClip:
-    """What `parsing.ntu.parse` gets from the file of a recording, the rounding of printed numbers included."""
+    """Return what `parsing.ntu.parse` reads from the file of a recording, including the rounding of printed numbers."""
     seen = recording.seen
     held = np.zeros(len(seen), bool)
     for track in recording.tracks:
@@ -94,7 +95,7 @@ def as_read(recording: Recording) -> RawClip:
 
 
 def frames_of(recording: Recording) -> list[list[Seen]]:
-    """What `ntu_frames.frames_of` gets from it."""
+    """Return what `ntu_frames.frames_of` reads from the file of a recording."""
     frames: list[list[Seen]] = [[] for _ in recording.seen]
     for number, track in zip(recording.ids.tolist(), recording.tracks, strict=True):
         for frame in track.frames[recording.seen[track.frames]].tolist():

@@ -53,7 +53,7 @@ MIRRORED = np.array([[-1, 1, -1], [-1, 1, 1], [1, -1, -1], [1, -1, -1], *[[1, 1,
 
 @lru_cache(maxsize=32)
 def perform(seed: int, setup: int, performer_number: int, replication: int, action: int) -> tuple[np.ndarray, ...]:
-    """Joints (F, 25, 3) float64 in world metres of each person, read-only: a pure function of its arguments."""
+    """Return joints (F, 25, 3) float64 in world metres of each person, read-only: a pure function of its arguments."""
     rng = generator(seed, "performance", setup, performer_number, replication, action)
     choreography = ACTIONS[action]
     actor = performer(seed, performer_number)
@@ -84,7 +84,10 @@ def perform(seed: int, setup: int, performer_number: int, replication: int, acti
 def _act(
     move: Move, who: Performer, time: np.ndarray, spot: np.ndarray, heading: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Joints (F, 25, 3) of one person at a spot (x, z), facing `heading`; `time` (F,) is 0 to 1 within the action."""
+    """Return joints (F, 25, 3) of one person at a spot (x, z), facing `heading`.
+
+    `time` (F,) is 0 to 1 within the action.
+    """
     pose = _pose(move, who, time, rng)
     # Two people who deal with each other face each other better than one who faces a camera by guess.
     heading += rng.normal(0, HEADING_JITTER) + who.heading
@@ -96,7 +99,7 @@ def _act(
 
 
 def _pose(move: Move, who: Performer, time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A pose (8, 3, F) with sides resolved, as `body.joints` wants it."""
+    """Return a pose (8, 3, F) with sides resolved, as `body.joints` wants it."""
     amplitude = who.amplitude * math.exp(rng.normal(0, AMPLITUDE_JITTER))
     cycles = math.exp(rng.normal(0, CYCLE_JITTER))
     phase = rng.uniform()
@@ -121,7 +124,7 @@ def _pose(move: Move, who: Performer, time: np.ndarray, rng: np.random.Generator
 
 
 def _rest(who: Performer, rng: np.random.Generator) -> np.ndarray:
-    """(8, 3) where each channel rests today."""
+    """Return where each channel rests today, (8, 3)."""
     rest = np.zeros((len(CHANNELS), 3))
     rest[TRUNK] = who.lean + 0.03 * rng.standard_normal(3)
     rest[HEAD] = (0.08, 0.0, 0.0) + 0.07 * rng.standard_normal(3)
@@ -139,7 +142,7 @@ def _follow(
     time: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
-    """A channel (3, F) at rest is made to pass through its keys, which vary in time and place."""
+    """Move a channel (3, F) at rest through its keys, which vary in time and place."""
     if channel == "place":
         amplitude, jitter = 1.0, 0.02  # people meet where they meet, however large their gestures are
     else:
@@ -157,7 +160,7 @@ def _follow(
 
 @cache
 def _planned(keys: tuple[Key, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times (K,), values (K, 3), and which of them are not the resting value (K,)."""
+    """Return times (K,), values (K, 3), and which of them are not the resting value (K,)."""
     values = [(0.0, 0.0, 0.0) if value is None else value for _, value in keys]
     return np.array([key for key, _ in keys]), np.array(values), np.array([value is not None for _, value in keys])
 
@@ -175,7 +178,7 @@ def _pass_through(
     arc: Any,
     time: Any,
 ) -> None:
-    """Fills a channel (3, F), which holds its resting value, accelerating and braking smoothly between keys."""
+    """Fill a channel (3, F), which holds its resting value, accelerating and braking smoothly between keys."""
     values = values.copy()
     times = np.empty(len(planned))
     start, passed = planned[0] + late, 0.0
@@ -200,7 +203,7 @@ def _pass_through(
 
 
 def _oscillate(swing: np.ndarray, wave: Wave, amplitude: float, cycles: float, phase: float, time: np.ndarray) -> None:
-    """Adds a wave to a channel (3, F) within its window, fading in and out."""
+    """Add a wave to a channel (3, F) within its window, fading in and out."""
     part = (time - wave.start) / (wave.stop - wave.start)
     arc = np.sin(2 * math.pi * (wave.cycles * cycles * part + wave.phase + phase))
     if wave.shape == "bounce":
@@ -219,14 +222,14 @@ def _add_faded(swing: Any, part: Any, arc: Any, reach: Vector, amplitude: float)
 
 
 def _bump(time: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(F,) between 0 and 1: a gesture somewhere in the clip."""
+    """Return a curve (F,) between 0 and 1: a gesture somewhere in the clip."""
     centre, width = rng.uniform(0.0, 1.0), rng.uniform(0.1, 0.3)
     bump: np.ndarray = np.exp(-(((time - centre) / width) ** 2))
     return bump
 
 
 def _sway(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """(5, 3, F) slow idle motion: two sines a component, 0.15 to 0.7 Hz."""
+    """Return slow idle motion (5, 3, F): two sines a component, 0.15 to 0.7 Hz."""
     drawn = rng.random((len(IDLE_SWAY), 2, 2, 3, 1))
     hertz, phase = 0.15 + (0.7 - 0.15) * drawn[:, 0], 2 * math.pi * drawn[:, 1]
     time = np.arange(frames) / FPS

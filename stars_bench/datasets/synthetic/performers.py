@@ -1,4 +1,4 @@
-"""Who performs: the proportions and habits of a synthetic person, drawn once a seed and number."""
+"""The performers: proportions and habits of a synthetic person, drawn once a seed and number."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Performer:
 
 @cache
 def performer(seed: int, number: int) -> Performer:
-    """The performer of that number: a pure function of (seed, number)."""
+    """Return the performer with a number: a pure function of (seed, number)."""
     rng = generator(seed, "performer", number)
     return Performer(
         physique=_physique(rng),
@@ -66,7 +66,7 @@ def performer(seed: int, number: int) -> Performer:
 
 
 def idle_hands(rng: np.random.Generator) -> np.ndarray:
-    """(2, 3) places where main and other hand rest: mostly both the same way, sometimes one is kept busy."""
+    """Return where main and other hand rest, (2, 3): mostly both the same way, sometimes one is kept busy."""
     main = bisect(_IDLE_STEPS, rng.random())
     other = main if rng.random() < 0.6 else bisect(_IDLE_STEPS, rng.random())
     hands: np.ndarray = np.array([IDLE_HANDS[main], IDLE_HANDS[other]]) + 0.05 * rng.standard_normal((2, 3))
@@ -79,7 +79,7 @@ def _elbow(rng: np.random.Generator) -> Vector:
 
 
 def _physique(rng: np.random.Generator) -> Physique:
-    """Segments drawn around their share of a drawn height; left and right differ by a little."""
+    """Draw segment lengths around their share of a drawn height; left and right differ slightly."""
     height = float(rng.uniform(*HEIGHT_RANGE))
 
     def one(share: float) -> float:

@@ -28,7 +28,7 @@ LONGEST_COUNT, LONGEST_BODY = 8, 80 + (LONGEST + 1) * (2 + 25 * 12)  # bytes, ge
 
 
 def as_printed(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What is left of numbers after they are kept as float32, printed and read again."""
+    """Return numbers as they are read after they are stored as float32 and printed."""
     read = np.empty(values.shape, np.float32)
     if not _round(read.reshape(-1), values.reshape(-1)):
         for i in np.flatnonzero(np.abs(read, dtype=np.float64) < SMALLEST_EXACT):
@@ -39,13 +39,16 @@ def as_printed(values: NDArray[np.float64]) -> NDArray[np.float32]:
 def print_clip(
     counts: NDArray[np.int64], ids: NDArray[np.int64], numbers: NDArray[np.float32], states: NDArray[np.uint8]
 ) -> bytes:
-    """A `.skeleton` file.
+    """Print a `.skeleton` file.
 
     Args:
         counts: (F,) bodies in each frame.
-        ids: (B,) of the bodies of all frames.
-        numbers: (B, 2 + 25 * 11): lean, and per joint what stands before its state.
-        states: (B, 25).
+        ids: (B,) body ids, for the bodies of all frames.
+        numbers: (B, 2 + 25 * 11): lean, and per joint everything before its state.
+        states: (B, 25) tracking states.
+
+    Returns:
+        The text of the file.
     """
     # The few numbers that need an exponent, in order, are printed by Python.
     with_exponent = np.flatnonzero((np.abs(numbers, dtype=np.float64) < SMALLEST_FIXED) & (numbers != 0))
@@ -57,7 +60,7 @@ def print_clip(
 
 @kept
 def _print(text: Any, counts: Any, ids: Any, numbers: Any, states: Any, small: Any) -> int:
-    """Fills `text` with a file; its size. `small`: the texts of the numbers that need an exponent, in order."""
+    """Fill `text` with a file and return its size; `small` holds the texts of the numbers that need an exponent."""
     at = _put_text(text, _put_integer(text, 0, np.uint64(len(counts))), LINE_END)
     body = exponents = 0
     for count in counts:
@@ -89,7 +92,7 @@ def _print(text: Any, counts: Any, ids: Any, numbers: Any, states: Any, small: A
 
 @compiled
 def _put_text(text: Any, at: int, word: Any) -> int:
-    """Copies the bytes of a word that are not 0."""
+    """Copy the bytes of a word that are not 0."""
     for byte in word:
         if byte:
             text[at] = byte
@@ -99,7 +102,7 @@ def _put_text(text: Any, at: int, word: Any) -> int:
 
 @compiled
 def _decimals_of(size: float) -> int:
-    """How many decimals 7 significant digits have."""
+    """Return how many decimals 7 significant digits have."""
     decimals = MOST_DECIMALS
     while decimals > FEWEST_DECIMALS and size >= LIMITS[MOST_DECIMALS - decimals]:
         decimals -= 1
@@ -108,7 +111,7 @@ def _decimals_of(size: float) -> int:
 
 @kept
 def _round(read: Any, values: Any) -> bool:
-    """Fills (N,) float32; whether that was possible for all but zeros."""
+    """Round numbers in place, (N,) float32; return whether that was possible for all but zeros."""
     done = True
     for i in range(len(values)):
         value = np.float32(values[i])
@@ -124,7 +127,7 @@ def _round(read: Any, values: Any) -> bool:
 
 @compiled
 def _put_number(text: Any, at: int, value: float) -> int:
-    """Prints a number that needs no exponent; the position behind it."""
+    """Print a number that needs no exponent; return the position behind it."""
     size = abs(value)
     decimals = _decimals_of(size)
     digits = np.uint64(np.rint(size * POWERS[decimals]))
@@ -149,7 +152,7 @@ def _put_number(text: Any, at: int, value: float) -> int:
 
 @compiled
 def _put_integer(text: Any, at: int, number: Any) -> int:
-    """Prints an integer of at least 0; the position behind it."""
+    """Print an integer of at least 0; return the position behind it."""
     rest, length = number, 1
     bound = TEN
     while rest >= bound:

@@ -1,4 +1,4 @@
-"""Random numbers that depend on what they are for, never on what was drawn before."""
+"""Random numbers that depend on their purpose only, not on what was drawn before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.random import PCG64, Generator, SeedSequence
 
 
 def generator(seed: int, purpose: str, *numbers: int) -> Generator:
-    """A generator that is a pure function of its arguments (all numbers >= 0)."""
+    """Return a generator that is a pure function of its arguments (all numbers >= 0)."""
     words = [seed, zlib.crc32(purpose.encode()), *numbers]
     # The same entropy, but an array of words is taken much faster than a list.
     return Generator(PCG64(SeedSequence(np.array(words, np.uint32) if max(words) < 2**32 else words)))

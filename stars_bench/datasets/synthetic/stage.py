@@ -1,4 +1,4 @@
-"""Which clips there are: the names of NTU RGB+D 120, who performs in which setup, what a set of a size consists of."""
+"""The clips that exist: the names of NTU RGB+D 120, the performers of each setup, and the clips of a set."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class ClipName(NamedTuple):
 
     @classmethod
     def parse(cls, name: str) -> ClipName:
-        """Reads a name.
+        """Parse a name.
 
         Raises:
-            ValueError: not the name of a clip of NTU RGB+D 120.
+            ValueError: The name is not one of a clip of NTU RGB+D 120.
         """
         parts = _parts(name)
         recorded = parts.performer in setup_performers().get(parts.setup, ()) and parts.camera in CAMERAS
@@ -65,14 +65,14 @@ def _parts(name: str) -> ClipName:
 
 @cache
 def setup_performers() -> dict[int, tuple[int, ...]]:
-    """Performers of each setup, as in NTU RGB+D."""
+    """Return the performers of each setup, as in NTU RGB+D."""
     rows = (line.split(":") for line in _listed("ntu_setup_performers.txt"))
     return {int(setup): tuple(map(int, performers.split())) for setup, performers in rows}
 
 
 @cache
 def missing_names() -> frozenset[str]:
-    """Names that everybody leaves out: a synthetic clip must not bear one."""
+    """Return the names on the missing list, which a synthetic clip must not have."""
     return frozenset(_listed("ntu_missing.txt"))
 
 
@@ -81,19 +81,20 @@ def clip_names(
     actions: Sequence[int] | None = None,
     limit: int | None = DEFAULT_CLIPS,
 ) -> list[str]:
-    """Valid NTU names, sorted, of clips that can be made; without arguments the quickstart's.
+    """Return the valid NTU names, sorted, of clips that can be made; by default those of the quick start.
 
     Args:
-        setups: setups 1 to 32; None: all.
-        actions: action numbers; None: `DEFAULT_ACTIONS` in the default setups, else all 120.
-        limit: at most so many clips, balanced over actions, all cameras of a performance together; a smaller set is
-            part of a larger one. None: every setup x performer x camera x replication x action.
+        setups: Setups from 1 to 32; None: all. Default: those of the quick start.
+        actions: Action numbers. Default: None, `DEFAULT_ACTIONS` in the default setups, else all 120.
+        limit: Largest number of clips, balanced over actions, with all cameras of a performance together; a smaller set
+            is part of a larger one. None: every setup x performer x camera x replication x action. Default: that of the
+            quick start.
     """
     return [str(clip) for clip in choose_clips(setups, actions, limit)]
 
 
 def choose_clips(setups: Sequence[int] | None, actions: Sequence[int] | None, limit: int | None) -> list[ClipName]:
-    """The same, as numbers."""
+    """Return the clips of `clip_names` as numbers."""
     chosen = tuple(sorted(setup_performers())) if setups is None else tuple(sorted(set(setups)))
     if actions is None:
         actions = DEFAULT_ACTIONS if chosen == DEFAULT_SETUPS else tuple(ACTIONS)
@@ -108,7 +109,7 @@ def choose_clips(setups: Sequence[int] | None, actions: Sequence[int] | None, li
 
 
 def _performances(setups: tuple[int, ...], actions: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
-    """(setup, performer, replication, action), shuffled in a fixed way, one of each action in turn."""
+    """Yield (setup, performer, replication, action), shuffled in a fixed way, one of each action in turn."""
     queues = []
     for action in actions:
         fitting = [setup for setup in setups if action in _actions_of(setup)]

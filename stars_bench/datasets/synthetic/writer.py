@@ -1,4 +1,4 @@
-"""Raw NTU text: numbers as the sensor's own program printed them, a file a clip, whole or not at all.
+"""Raw NTU text: numbers as the sensor's own program printed them, one file a clip, written completely or not at all.
 
 The original files were printed by .NET (`float.ToString()`, 7 significant digits, CRLF): see `printing`.
 """
@@ -33,7 +33,7 @@ PERFORMANCES_PER_TASK = 8
 
 
 def to_text(clip: SyntheticClip) -> bytes:
-    """The raw `.skeleton` file of a clip: ASCII with CRLF line ends."""
+    """Return the raw `.skeleton` file of a clip: ASCII with CRLF line ends."""
     across = clip.joints[:, 4] - clip.joints[:, 8]
     half = 0.5 * np.arctan2(-across[:, 2], across[:, 0])
     return print_clip(clip.counts, clip.ids, _numbers(clip.joints, np.cos(half), np.sin(half)), clip.states)
@@ -46,16 +46,17 @@ def write_raw(
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Writes `NAME.skeleton` files, each atomically; files that already hold the same bytes are kept.
+    """Write `NAME.skeleton` files, each atomically; files that already hold the same bytes are kept.
 
     Args:
-        folder: made when it does not exist.
-        names: NTU names; None: the quickstart's.
-        seed: of everything.
-        jobs: processes.
-        progress: called with (clips done, clips in all).
+        folder: Where the files go; it is created if needed.
+        names: NTU names. Default: None, those of the quick start.
+        seed: Seed of the whole dataset. Default: 0.
+        jobs: Number of processes. Default: 1.
+        progress: Called with (clips done, clips in all). Default: None.
 
-    Returns: the paths, in the order of `names`.
+    Returns:
+        The paths, in the order of `names`.
     """
     names = clip_names() if names is None else names
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ def write_raw(
 
 
 def _run(tasks: list[list[str]], folder: Path, seed: int, jobs: int) -> Iterable[int]:
-    """Clips written by each task, as tasks finish."""
+    """Yield the number of clips that each task wrote, as tasks finish."""
     work = partial(_write_clips, folder, seed)
     if jobs == 1 or len(tasks) < 2:
         return map(work, tasks)
@@ -77,7 +78,7 @@ def _run(tasks: list[list[str]], folder: Path, seed: int, jobs: int) -> Iterable
 
 
 def _tasks(names: Sequence[str]) -> Iterator[list[str]]:
-    """Names in portions; the cameras of a performance stay together, so that it is performed once."""
+    """Yield names in portions; the cameras of a performance stay together, so that it is performed once."""
 
     def performance(name: str) -> tuple[int, int, int, int]:
         return ClipName.parse(name).performance
@@ -88,7 +89,7 @@ def _tasks(names: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _write_clips(folder: Path, seed: int, names: Sequence[str]) -> int:
-    """Writes a few clips; the number of clips."""
+    """Write a few clips; return their number."""
     for name in names:
         text = to_text(make_clip(name, seed))
         path = folder / f"{name}.skeleton"
@@ -101,7 +102,7 @@ def _write_clips(folder: Path, seed: int, names: Sequence[str]) -> int:
 
 @kept
 def _numbers(joints: Any, cosines: Any, sines: Any) -> NDArray[np.float32]:
-    """What is printed of bodies (B, 25, 3) apart from ids and states: (B, 2 + 25 * 11) float32.
+    """Return the printed numbers of bodies (B, 25, 3), without ids and states: (B, 2 + 25 * 11) float32.
 
     Lean; then per joint position, depth pixel, colour pixel, orientation. The heading of a body is twice the angle of
     `cosines` and `sines` (B,).
@@ -125,7 +126,7 @@ def _numbers(joints: Any, cosines: Any, sines: Any) -> NDArray[np.float32]:
 
 @compiled
 def _direction(joints: Any, body: int, end: int, start: int) -> Any:
-    """From one joint of a body to another, at length 1."""
+    """Return the direction from one joint of a body to another, at length 1."""
     x = joints[body, end, 0] - joints[body, start, 0]
     y = joints[body, end, 1] - joints[body, start, 1]
     z = joints[body, end, 2] - joints[body, start, 2]
@@ -135,7 +136,7 @@ def _direction(joints: Any, body: int, end: int, start: int) -> Any:
 
 @compiled
 def _orientation(bone: Any, c: Any, s: Any) -> Any:
-    """A unit quaternion, w first: the body's heading, then y along the bone to the joint."""
+    """Return a unit quaternion, w first: the body's heading, then y along the bone to the joint."""
     x, y, z = bone
     # The shortest turn from y to the bone has the axis (z, 0, -x); a bone straight down has none and turns about x.
     straight_down = y < np.float32(-0.9999)

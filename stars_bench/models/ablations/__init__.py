@@ -1,0 +1,1 @@
+"""The comparison rows of the STARS paper."""

@@ -50,7 +50,15 @@ KOLEO_PARTS = 4
 
 
 class DinoSettings(TeacherSettings):
-    """Settings of the head-only stage and the tuning."""
+    """Settings of the head-only stage and the tuning.
+
+    Args:
+        out_dim: Width of the head, which gives logits of the assignment. Default: 128.
+        student_temperature: Temperature of the student's assignment. Default: 0.1.
+        teacher_temperature: Temperature of the teacher's assignment. Default: 0.04.
+        momentum: Momentum of the teacher at the start of a stage; it rises to 1 at its end. Default: 0.996.
+        koleo_weight: Weight of the KoLeo loss. Default: 0.4.
+    """
 
     batch_unit: ClassVar[int] = KOLEO_PARTS
 
@@ -62,18 +70,21 @@ class DinoSettings(TeacherSettings):
 
 
 class DinoTuningConfig(MampConfig, DinoSettings):
-    """Settings of all stages."""
+    """Settings of DINO-tuning: those of MAMP for stage 1, then those of the tuning."""
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`: the released settings. `quick`: those of `stars`, for two CPU cores."""
+        """Return a preset: `paper` (the released settings) or `quick` (those of `stars`, for two CPU cores)."""
         stage2 = {key: value for key, value in stage2_preset(name, dataset).items() if key in cls.model_fields}
         settings: dict[str, Any] = stage1_preset(name, dataset) | stage2
         return cls(**settings)
 
 
 def sinkhorn(logits: Tensor, rounds: int = SINKHORN_ROUNDS) -> Tensor:
-    """Assignments (B, K), each clip's summing to 1, with equal sums over the batch: Sinkhorn-Knopp on exp(logits)."""
+    """Return assignments (B, K) by Sinkhorn-Knopp on exp(logits).
+
+    Each clip's assignments sum to 1; those of each class have the same sum over the batch.
+    """
     assigned = (logits - logits.amax()).exp()
     for _ in range(rounds):
         assigned = assigned / assigned.sum(0, keepdim=True)
@@ -82,7 +93,7 @@ def sinkhorn(logits: Tensor, rounds: int = SINKHORN_ROUNDS) -> Tensor:
 
 
 def koleo(vectors: Tensor) -> Tensor:
-    """Mean of -log distance to the nearest other of unit vectors (B, D): large when two lie close."""
+    """Return the mean of -log distance to the nearest other of unit vectors (B, D); large when two lie close."""
     with torch.no_grad():
         nearest = (vectors @ vectors.T).fill_diagonal_(-1).argmax(1)
     distance = (vectors - vectors[nearest] + 1e-8).norm(dim=1)
@@ -91,7 +102,12 @@ def koleo(vectors: Tensor) -> Tensor:
 
 
 class SelfDistillation(TeacherTuned):
-    """Encoder, head (one Linear), their teacher, and the loss."""
+    """An encoder, a head (one Linear), their teacher, and the loss.
+
+    Args:
+        encoder: The pre-trained encoder.
+        settings: Width, temperatures, momentum and weights.
+    """
 
     head: nn.Linear
 
@@ -106,14 +122,14 @@ class SelfDistillation(TeacherTuned):
         self.settings = settings
 
     def begin(self, part: Part, epochs: int, steps_per_epoch: int) -> None:
-        """Starts a stage of so many epochs, over which the teacher's momentum rises to 1."""
+        """Start a stage of so many epochs, over which the teacher's momentum rises to 1."""
         gpus = self.settings.released_gpus
         planned = cosine_momentum(self.settings.momentum, epochs * steps_per_epoch * max(gpus, 1))
         self.teacher.momentum = (lambda step: planned(step + steps_per_epoch)) if gpus else planned
         super().begin(part, epochs, steps_per_epoch)
 
     def loss(self, features: Tensor) -> Tensor:
-        """Cross entropy of assignments and KoLeo, of a whole batch's (B, 2, D)."""
+        """Return the loss of a whole batch (B, 2, D): cross entropy of the assignments, and KoLeo."""
         student, teacher = features.to(self.head.weight.dtype).unbind(1)
         with torch.autocast(features.device.type, enabled=False):
             own = F.normalize(self.head(student), dim=1)
@@ -124,7 +140,7 @@ class SelfDistillation(TeacherTuned):
             return torch.stack([self.distillation(*share) + self.spread(share[0]) for share in shares]).mean()
 
     def distillation(self, own: Tensor, taught: Tensor) -> Tensor:
-        """Cross entropy of the student's outputs (b, K) towards the balanced assignments of the teacher's (b, K)."""
+        """Return the cross entropy of the student's outputs (b, K) with the teacher's balanced assignments (b, K)."""
         target = sinkhorn(taught / self.settings.teacher_temperature)
         return -(target * (own / self.settings.student_temperature).log_softmax(1)).sum(1).mean()
 
@@ -135,7 +151,7 @@ class SelfDistillation(TeacherTuned):
 
 
 class DinoTuning:
-    """Stage 1, then self-distillation: its head alone, then with the upper half of the encoder."""
+    """Pre-train as MAMP, then tune by self-distillation: the head alone, then with the upper half of the encoder."""
 
     name: ClassVar[str] = "dino-tuning"
     Config: ClassVar[type[BaseModel]] = DinoTuningConfig
@@ -152,15 +168,15 @@ class DinoTuning:
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run[DinoTuningConfig]) -> SkeletonEncoder:
-        """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
+        """Pre-train and tune on the training part without labels. `run.start` stands for stage 1 where it is given.
 
         Raises:
-            UsageError: the encoder to start from is not of the size that the config says.
+            UsageError: The encoder to start from is not of the size that the config says.
         """
         config = run.config
         model = SelfDistillation(first_stage(self, clips, run), config).to(run.device)
         return tune_stages(clips, run, model, model.step_of, config, DinoSettings, config.head_epochs)
 
     def build(self, config: DinoTuningConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

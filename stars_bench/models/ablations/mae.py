@@ -26,17 +26,17 @@ MAE = Citation(
 
 
 class MaeConfig(MaskedConfig):
-    """Settings of MAMP without those of the motion-aware mask."""
+    """Settings of MAE: those of MAMP without the motion-aware mask."""
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`: the official settings for the dataset. `quick`: those of `mamp`, for two CPU cores."""
+        """Return a preset: `paper` (the official settings for the dataset) or `quick` (those of `mamp`)."""
         settings = stage1_preset(name, dataset)
         return cls(**{key: value for key, value in settings.items() if key in cls.model_fields})
 
 
 class Mae:
-    """Masked prediction of the joints themselves, under a plain random mask."""
+    """Predict the joints themselves under a plain random mask."""
 
     name: ClassVar[str] = "mae"
     Config: ClassVar[type[BaseModel]] = MaeConfig
@@ -47,12 +47,12 @@ class Mae:
     }
 
     def fit(self, clips: TrainingClips, run: Run[MaeConfig]) -> SkeletonEncoder:
-        """Pre-trains on the training part without labels."""
+        """Pre-train on the training part without labels."""
         config = run.config
         encoder = self.build(config, clips.num_joints)
         model = MaskedPrediction(encoder, config.decoder_depth, config.mask_ratio, target="joints")
         return train_masked(clips, run, model, config, MaeConfig)
 
     def build(self, config: MaeConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

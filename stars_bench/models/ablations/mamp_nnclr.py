@@ -35,7 +35,14 @@ MAE_CT = Citation(
 
 
 class MampNnclrConfig(MampConfig):
-    """Settings of MAMP and of the contrastive loss beside it."""
+    """Settings of MAMP and of the contrastive loss that is added to it.
+
+    Args:
+        contrast_weight: Weight of the contrastive loss; the loss of MAMP has weight 1. Default: 1.
+        queue_size: Vectors in the queue. Default: 32,768.
+        temperature: Temperature of the contrastive loss. Default: 0.07.
+        predictor_hidden: Hidden width of the predictor. Default: that of STARS.
+    """
 
     contrast_weight: float = Field(1.0, ge=0, description="of the contrastive loss; that of MAMP weighs 1")
     queue_size: int = Field(32_768, ge=2)
@@ -44,13 +51,18 @@ class MampNnclrConfig(MampConfig):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`: the official settings of both parts for the dataset. `quick`: those of `stars`."""
+        """Return a preset: `paper` (the official settings of both parts for the dataset) or `quick` (as `stars`)."""
         contrast: dict[str, Any] = {key: QUICK_STAGE2[key] for key in ("queue_size", "predictor_hidden")}
         return cls(**stage1_preset(name, dataset), **(contrast if name == "quick" else {}))
 
 
 class Joint(nn.Module):
-    """Both objectives around one encoder."""
+    """Both objectives around one encoder.
+
+    Args:
+        encoder: The encoder, freshly initialised.
+        config: Settings of both objectives.
+    """
 
     def __init__(self, encoder: SkeletonEncoder, config: MampNnclrConfig) -> None:
         super().__init__()
@@ -63,21 +75,21 @@ class Joint(nn.Module):
         self.weight = config.contrast_weight
 
     def forward(self, crop: Tensor, whole: Tensor, ids: Tensor) -> Tensor:
-        """The sum of the losses of crops and whole clips, both (B, 3, T, V, M), with dataset indices (B,)."""
+        """Return the sum of the losses of crops and whole clips, both (B, 3, T, V, M), with dataset indices (B,)."""
         return self.loss(self.encode(crop, whole), ids)
 
     def encode(self, crop: Tensor, whole: Tensor) -> Tensor:
-        """Each clip's loss of masked prediction, then its features: (B, 1 + D)."""
+        """Return each clip's loss of masked prediction, then its features: (B, 1 + D)."""
         masked = self.masked.clip_losses(crop)[:, None]
         return torch.cat([masked, self.contrast.encoder(whole).to(masked.dtype)], 1)
 
     def loss(self, encoded: Tensor, ids: Tensor) -> Tensor:
-        """The sum of the losses of a whole batch (B, 1 + D)."""
+        """Return the sum of the losses of a whole batch (B, 1 + D)."""
         return encoded[:, 0].mean() + self.weight * self.contrast.loss(encoded[:, 1:], ids)
 
 
 class MampNnclr:
-    """Masked motion prediction and nearest-neighbour contrast at the same time."""
+    """Learn masked motion prediction and nearest-neighbour contrast at the same time."""
 
     name: ClassVar[str] = "mamp+nnclr"
     Config: ClassVar[type[BaseModel]] = MampNnclrConfig
@@ -92,7 +104,7 @@ class MampNnclr:
     }
 
     def fit(self, clips: TrainingClips, run: Run[MampNnclrConfig]) -> SkeletonEncoder:
-        """Pre-trains on the training part without labels."""
+        """Pre-train on the training part without labels."""
         config = run.config
         encoder = self.build(config, clips.num_joints)
         model = Joint(encoder, config).to(run.device)
@@ -108,5 +120,5 @@ class MampNnclr:
         return encoder
 
     def build(self, config: MampNnclrConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

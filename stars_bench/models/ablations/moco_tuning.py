@@ -41,28 +41,33 @@ MOCO = Citation(
 
 
 class MocoSettings(TuningConfig, TeacherSettings):
-    """Settings of the head-only stage and the tuning."""
+    """Settings of the head-only stage and the tuning.
+
+    Args:
+        tune_epochs: Epochs of the tuning. Default: 10.
+        momentum: Momentum of the copy that gives the keys. Default: 0.999.
+    """
 
     tune_epochs: int = Field(10, ge=1)
     momentum: float = Field(0.999, ge=0, lt=1, description="of the copy that gives the keys")
 
 
 class MocoTuningConfig(MampConfig, MocoSettings):
-    """Settings of all stages."""
+    """Settings of MoCo-tuning: those of MAMP for stage 1, then those of the tuning."""
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`: the released settings. `quick`: those of `stars`, for two CPU cores."""
+        """Return a preset: `paper` (the released settings) or `quick` (those of `stars`, for two CPU cores)."""
         settings: dict[str, Any] = stage1_preset(name, dataset) | stage2_preset(name, dataset)
         return cls(**settings)
 
 
 class MomentumTuning(TeacherTuned):
-    """Encoder, head, their copies that follow, queue and loss.
+    """An encoder and a head, their momentum copies, a queue and the loss.
 
     Args:
-        encoder: pre-trained.
-        settings: of the tuning.
+        encoder: The pre-trained encoder.
+        settings: Settings of the tuning.
     """
 
     def __init__(self, encoder: SkeletonEncoder, settings: MocoSettings) -> None:
@@ -72,7 +77,7 @@ class MomentumTuning(TeacherTuned):
         self.queue = FeatureQueue(encoder.dim, settings.queue_size)
 
     def loss(self, features: Tensor) -> Tensor:
-        """InfoNCE of a whole batch's (B, 2, D); the keys are then enqueued."""
+        """Return InfoNCE of a whole batch (B, 2, D); then enqueue the keys."""
         student, teacher = features.to(self.queue.vectors.dtype).unbind(1)
         with torch.autocast(features.device.type, enabled=False):
             _, query = self.head(student)
@@ -86,7 +91,7 @@ class MomentumTuning(TeacherTuned):
 
 
 class MocoTuning:
-    """Stage 1, then momentum contrast: its head alone, then with the upper half of the encoder."""
+    """Pre-train as MAMP, then tune by momentum contrast: the head alone, then with the upper half of the encoder."""
 
     name: ClassVar[str] = "moco-tuning"
     Config: ClassVar[type[BaseModel]] = MocoTuningConfig
@@ -103,15 +108,15 @@ class MocoTuning:
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run[MocoTuningConfig]) -> SkeletonEncoder:
-        """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
+        """Pre-train and tune on the training part without labels. `run.start` stands for stage 1 where it is given.
 
         Raises:
-            UsageError: the encoder to start from is not of the size that the config says.
+            UsageError: The encoder to start from is not of the size that the config says.
         """
         config = run.config
         model = MomentumTuning(first_stage(self, clips, run), config).to(run.device)
         return tune_stages(clips, run, model, model.step_of, config, MocoSettings, config.head_epochs)
 
     def build(self, config: MocoTuningConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

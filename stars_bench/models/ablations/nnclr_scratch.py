@@ -21,21 +21,29 @@ EPOCHS = 400
 
 
 class NnclrScratchConfig(EncoderConfig, TuningConfig):
-    """The encoder's size and the settings of stage 2."""
+    """Settings of the encoder and of stage 2.
+
+    Args:
+        tune_epochs: Epochs. Default: those of stage 1 of MAMP.
+        tune_layer_decay: Factor on the learning rate per block downwards. Default: 1, the same rate everywhere.
+    """
 
     tune_epochs: int = Field(EPOCHS, ge=1)
     tune_layer_decay: float = Field(1.0, gt=0, le=1, description="factor on the rate per block downwards")
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`: STARS's settings of stage 2 for the dataset. `quick`: those of `stars`, as long as its stage 1."""
+        """Return a preset: `paper` (STARS's settings of stage 2 for the dataset) or `quick` (those of `stars`).
+
+        `quick` has as many epochs as its stage 1.
+        """
         size = {key: value for key, value in QUICK_STAGE1.items() if key in EncoderConfig.model_fields}
         quick = size | {"tune_epochs": QUICK_STAGE1["epochs"]} if name == "quick" else {}
         return cls(**(stage2_preset(name, dataset) | {"tune_layer_decay": 1.0} | quick))
 
 
 class NnclrScratch:
-    """Nearest-neighbour contrastive learning of the whole encoder, not pre-trained."""
+    """Train the whole encoder by nearest-neighbour contrast, without pre-training."""
 
     name: ClassVar[str] = "nnclr-scratch"
     Config: ClassVar[type[BaseModel]] = NnclrScratchConfig
@@ -49,12 +57,12 @@ class NnclrScratch:
     }
 
     def fit(self, clips: TrainingClips, run: Run[NnclrScratchConfig]) -> SkeletonEncoder:
-        """Trains on the training part without labels."""
+        """Train on the training part without labels."""
         config = run.config
         encoder = self.build(config, clips.num_joints)
         model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden, part="all")
         return tune_by_neighbours(clips, run, model.to(run.device), config)
 
     def build(self, config: NnclrScratchConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

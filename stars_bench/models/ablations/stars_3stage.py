@@ -22,18 +22,22 @@ from stars_bench.models.stars import STARS
 
 
 class Stars3StageConfig(MampConfig, TuningConfig, HeadsFirst, UpperPart):
-    """Settings of all three stages."""
+    """Settings of all three stages.
+
+    Args:
+        tune_epochs: Epochs of the tuning. Default: 10.
+    """
 
     tune_epochs: int = Field(10, ge=1)
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`: the released settings. `quick`: those of `stars`, for two CPU cores."""
+        """Return a preset: `paper` (the released settings) or `quick` (those of `stars`, for two CPU cores)."""
         return cls(**stage1_preset(name, dataset), **stage2_preset(name, dataset))
 
 
 class Stars3Stage:
-    """Stage 1, then the contrastive heads alone on the frozen encoder, then the tuning of the upper half."""
+    """Pre-train as MAMP, train the contrastive heads on the frozen encoder, then tune its upper half."""
 
     name: ClassVar[str] = "stars-3stage"
     Config: ClassVar[type[BaseModel]] = Stars3StageConfig
@@ -50,14 +54,14 @@ class Stars3Stage:
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run[Stars3StageConfig]) -> SkeletonEncoder:
-        """Pre-trains and tunes on the training part without labels. `run.start` stands for stage 1 where it is given.
+        """Pre-train and tune on the training part without labels. `run.start` stands for stage 1 where it is given.
 
         Raises:
-            UsageError: the encoder to start from is not of the size that the config says.
+            UsageError: The encoder to start from is not of the size that the config says.
         """
         config = run.config
         return tune(clips, run, first_stage(self, clips, run), config, config.head_epochs, config.tune_share)
 
     def build(self, config: Stars3StageConfig, num_joints: int) -> SkeletonEncoder:
-        """The encoder without its weights, for a checkpoint."""
+        """Return the encoder without its weights, for a checkpoint."""
         return config.build(num_joints)

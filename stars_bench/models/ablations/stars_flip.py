@@ -34,7 +34,10 @@ class FlipTuning(NeighbourTuning):
     """Stage 2 on two views of every clip.
 
     Args:
-        mirrored: (V,) the joint that takes the place of each in a mirror.
+        encoder: The pre-trained encoder.
+        mirrored: (V,) the joint that takes the place of each joint in a mirror.
+        config: Settings of stage 2.
+        share: Share of the blocks, from the last, that is tuned. Default: 0.5.
     """
 
     mirrored: Tensor
@@ -47,11 +50,11 @@ class FlipTuning(NeighbourTuning):
         self.register_buffer("mirrored", torch.tensor(mirrored), persistent=False)
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
-        """The loss of clips (B, 3, T, V, M) with dataset indices (B,); each view is mirrored at random."""
+        """Return the loss of clips (B, 3, T, V, M) with dataset indices (B,); each view is mirrored at random."""
         return self.loss(self.views(x), ids)
 
     def views(self, x: Tensor) -> Tensor:
-        """Features (B, 2, D) of two views of clips (B, 3, T, V, M), of which the second's have no gradient."""
+        """Return features (B, 2, D) of two views of clips (B, 3, T, V, M); the second view's have no gradient."""
         flipped = (random.rand(len(x), 2, device=x.device) < PROBABILITY).unbind(1)
         first = self.encoder.features(mirror(x, self.mirrored, flipped[0]), self.frozen)
         with torch.no_grad():
@@ -59,9 +62,10 @@ class FlipTuning(NeighbourTuning):
         return torch.stack([first, second], 1)
 
     def loss(self, features: Tensor, ids: Tensor) -> Tensor:
-        """The mean of both views' losses, of which the first alone has a gradient; the first's z are enqueued.
+        """Return the mean of both views' losses; then enqueue the first view's z.
 
-        Its gradient is that of the first loss: half of it must be back-propagated, as in stage 2 (the mean's gradient).
+        Only the first loss has a gradient, so the mean has half of it. The official program back-propagates the same
+        half in stage 2.
         """
         first, second = features.to(self.queue.vectors.dtype).unbind(1)
         with torch.autocast(features.device.type, enabled=False):
@@ -79,7 +83,7 @@ class StarsFlipConfig(StarsConfig):
 
 
 class StarsFlip(Stars):
-    """STARS whose tuning sees every clip in two views, each mirrored at random."""
+    """Train as STARS, with two views of every clip in the tuning, each mirrored at random."""
 
     name: ClassVar[str] = "stars+flip"
     Config: ClassVar[type[BaseModel]] = StarsFlipConfig
@@ -98,10 +102,10 @@ class StarsFlip(Stars):
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
 
     def fit(self, clips: TrainingClips, run: Run[StarsConfig]) -> SkeletonEncoder:
-        """As `Stars.fit`.
+        """Train as `Stars.fit` does.
 
         Raises:
-            UsageError: the dataset's joints are not named in pairs of left and right.
+            UsageError: The dataset's joints are not named in pairs of left and right.
         """
         config = run.config
         mirrored = mirrored_joints(clips.skeleton)

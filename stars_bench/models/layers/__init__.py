@@ -1,0 +1,1 @@
+"""Networks, heads and objectives that several methods share."""

@@ -1,8 +1,8 @@
 """Augmentations of contrastive skeleton learning, for whole batches of clips (B, C, T, V, M) on the device.
 
 As in the official programs of CrosSCLR (arXiv:2104.14466, github LinguoLi/CrosSCLR) and AimCLR (arXiv:2112.03590,
-github Levigty/AimCLR). Each of the first functions says what happens to a batch under given draws; `Draws` makes them
-from torch's generators alone, so that a run that was interrupted draws the same.
+github Levigty/AimCLR). The first functions apply given draws to a batch. `Draws` makes the draws from torch's
+generators alone, so that a resumed run draws the same numbers.
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ BLUR_SIGMA = (0.1, 2.0)
 
 
 def linear_map(x: Tensor, matrices: Tensor) -> Tensor:
-    """x' = R x of every joint, each clip by its own matrix (B, 3, 3); no matrix product, which TF32 would round."""
+    """Map every joint by x' = R x, each clip by its own matrix (B, 3, 3).
+
+    This is not a matrix product, which TF32 would round.
+    """
     return (matrices.to(x.dtype)[..., None, None, None] * x[:, None]).sum(2)
 
 
 def shear_matrices(draws: Tensor, amplitude: float) -> Tensor:
-    """Shears (B, 3, 3): ones on the diagonal, elsewhere `data.random` (B, 6) from [0, 1) spread over +- amplitude."""
+    """Return shears (B, 3, 3): ones on the diagonal, elsewhere draws within +- amplitude.
+
+    Args:
+        draws: (B, 6) from [0, 1), by `data.random`.
+        amplitude: Largest absolute entry off the diagonal.
+    """
     spread = (2 * draws - 1) * amplitude
     one = torch.ones_like(spread[:, 0])
     s = spread.unbind(1)
@@ -33,11 +41,13 @@ def shear_matrices(draws: Tensor, amplitude: float) -> Tensor:
 
 
 def rotation_matrices(main: Tensor, draws: Tensor, large: float = 30.0, small: float = 1.0) -> Tensor:
-    """AimCLR's rotations (B, 3, 3): about x, then y, then z, left-handed as in its program.
+    """Return AimCLR's rotations (B, 3, 3): about x, then y, then z, left-handed as in its program.
 
     Args:
-        main: (B,) int64, the axis with angles of up to `large` degrees; about the others up to `small`.
+        main: (B,) int64 axis of the large angle.
         draws: (B, 3) from [0, 1).
+        large: Largest angle about the main axis, in degrees. Default: 30.
+        small: Largest angle about the other axes, in degrees. Default: 1.
     """
     limit = torch.full_like(draws, small).scatter_(1, main[:, None], large)
     angles = torch.deg2rad(draws * limit)
@@ -53,9 +63,12 @@ def rotation_matrices(main: Tensor, draws: Tensor, large: float = 30.0, small: f
 
 
 def temporal_crop(x: Tensor, start: Tensor, ratio: int = 6) -> Tensor:
-    """T frames from `start` (B,) of the clip that is continued by T // ratio mirrored frames at each end.
+    """Crop T frames from `start` of clips that are continued by T // ratio mirrored frames at each end.
 
-    start: from 0 to 2 * (T // ratio), included.
+    Args:
+        x: (B, C, T, V, M) clips.
+        start: (B,) int64, from 0 to 2 * (T // ratio), inclusive.
+        ratio: The inverse of the share by which a clip is continued. Default: 6.
     """
     frames = x.shape[2]
     pad = frames // ratio
@@ -67,17 +80,23 @@ def temporal_crop(x: Tensor, start: Tensor, ratio: int = 6) -> Tensor:
 
 
 def swap_sides(x: Tensor, mirrored: Tensor, which: Tensor) -> Tensor:
-    """Left and right joints of the clips `which` (B,) bool change places: AimCLR's spatial flip.
+    """Swap the left and right joints of some clips: AimCLR's spatial flip.
 
-    mirrored: (V,) int64, where the clips are.
+    Args:
+        x: (B, C, T, V, M) clips.
+        mirrored: (V,) int64 joint that takes the place of each joint in a mirror.
+        which: (B,) bool, the clips to change.
     """
     return torch.where(which.view(-1, 1, 1, 1, 1), x.index_select(3, mirrored), x)
 
 
 def mirror(x: Tensor, mirrored: Tensor, which: Tensor) -> Tensor:
-    """The clips `which` (B,) bool in a mirror: x negated, left and right joints changed (STARS's flip).
+    """Mirror some clips: negate x, and swap the left and right joints (STARS's flip).
 
-    mirrored: (V,) int64, where the clips are.
+    Args:
+        x: (B, C, T, V, M) clips.
+        mirrored: (V,) int64 joint that takes the place of each joint in a mirror.
+        which: (B,) bool, the clips to change.
     """
     negated = (torch.arange(AXES, device=x.device) == 0).view(1, AXES, 1, 1, 1)
     changed = x.index_select(3, mirrored)
@@ -85,9 +104,10 @@ def mirror(x: Tensor, mirrored: Tensor, which: Tensor) -> Tensor:
 
 
 def blur(x: Tensor, sigma: Tensor, which: Tensor, taps: int = 15) -> Tensor:
-    """The clips `which` (B,) bool filtered over time with exp(-k^2 / 2 sigma^2), sigma (B,), zeros beyond the ends.
+    """Filter the clips `which` (B,) bool over time with exp(-k^2 / 2 sigma^2), sigma (B,), and zeros beyond the ends.
 
-    AimCLR's Gaussian blur. Its program does not divide by the sum of the taps, so it also enlarges: so here.
+    This is AimCLR's Gaussian blur. Its program does not divide by the sum of the taps, so the blur also enlarges; so
+    does this function.
     """
     radius = taps // 2
     offsets = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
@@ -99,46 +119,46 @@ def blur(x: Tensor, sigma: Tensor, which: Tensor, taps: int = 15) -> Tensor:
 
 
 def mask_axis(x: Tensor, axis: Tensor, which: Tensor) -> Tensor:
-    """In the clips `which` (B,) bool one coordinate, `axis` (B,) int64, becomes 0."""
+    """Set one coordinate, `axis` (B,) int64, to 0 in the clips `which` (B,) bool."""
     hidden = which[:, None] & (torch.arange(AXES, device=x.device) == axis[:, None])
     return x.masked_fill(hidden[:, :, None, None, None], 0.0)
 
 
 def flip_time(x: Tensor, which: Tensor) -> Tensor:
-    """The clips `which` (B,) bool backwards: AimCLR's temporal flip of the paper, off in its settings."""
+    """Reverse the clips `which` (B,) bool in time: AimCLR's temporal flip of the paper, off in its settings."""
     return torch.where(which.view(-1, 1, 1, 1, 1), x.flip(2), x)
 
 
 class Draws:
-    """Random draws for a batch of B clips, on its device; clip by clip, so that a divided batch draws the same."""
+    """Random draws for a batch of B clips, on its device; made clip by clip, so that a divided batch draws the same."""
 
     def __init__(self, x: Tensor) -> None:
         self.count, self.device = len(x), x.device
 
     def uniform(self, *shape: int) -> Tensor:
-        """(B, *shape) from [0, 1), float64."""
+        """Return uniform numbers (B, *shape) from [0, 1), float64."""
         return draws.rand(self.count, *shape, dtype=torch.float64, device=self.device)
 
     def whole(self, limit: int) -> Tensor:
-        """(B,) int64 from 0 .. limit - 1."""
+        """Return whole numbers (B,) int64 from 0 to limit - 1."""
         return (self.uniform() * limit).long()
 
     def coin(self) -> Tensor:
-        """(B,) bool, true with probability 1/2."""
+        """Return booleans (B,), true with probability 1/2."""
         return self.uniform() < 0.5
 
 
 def normal_view(x: Tensor, shear: float = 0.5, ratio: int = 6) -> Tensor:
-    """The augmentation of CrosSCLR and the normal one of AimCLR: temporal crop, then shear."""
+    """Apply the augmentation of CrosSCLR, which is the normal one of AimCLR: temporal crop, then shear."""
     drawn = Draws(x)
     x = temporal_crop(x, drawn.whole(2 * (x.shape[2] // ratio) + 1), ratio)
     return linear_map(x, shear_matrices(drawn.uniform(6), shear))
 
 
 def extreme_view(x: Tensor, mirrored: Tensor, shear: float = 0.5, ratio: int = 6, time_flip: bool = False) -> Tensor:
-    """AimCLR's extreme augmentation: the normal one, then flip, rotation, noise, blur, axis mask, and time flip.
+    """Apply the extreme augmentation of AimCLR: the normal one, then flip, rotation, noise, blur, axis mask, time flip.
 
-    Each but crop, shear and rotation with probability 1/2; the time flip only if asked.
+    Each but crop, shear and rotation has probability 1/2. The time flip is applied only if `time_flip` is set.
     """
     x, drawn = normal_view(x, shear, ratio), Draws(x)
     x = swap_sides(x, mirrored, drawn.coin())

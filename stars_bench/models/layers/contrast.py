@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def momentum_logits(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> Tensor:
-    """Cosines of queries (B, D) with their own keys (B, D) and with the queue (D, K), / temperature: (B, 1 + K)."""
+    """Return logits (B, 1 + K): cosines of queries (B, D) with own keys (B, D) and queue (D, K), over temperature."""
     return torch.cat([(query * key).sum(1, keepdim=True), query @ queue], dim=1) / temperature
 
 
 def own_key_loss(logits: Tensor) -> Tensor:
-    """InfoNCE: cross entropy of `momentum_logits` towards each query's own key, column 0."""
+    """Return InfoNCE: the cross entropy of `momentum_logits` with each query's own key, column 0."""
     return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))

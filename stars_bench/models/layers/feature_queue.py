@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 
 class FeatureQueue(nn.Module):
-    """The last K feature vectors and the clips that they came from, first in, first out.
+    """The last K feature vectors, first in, first out, and the clips that they came from.
 
-    It belongs into `Stage.module`: then checkpoints hold it. Every process keeps the same queue when it is filled in
+    Put it into `Stage.module`, so that checkpoints hold it. Every process keeps the same queue when it is filled in
     `SplitStep.loss`, which sees the whole batch.
 
     Args:
-        dim: length D of a vector.
-        size: number K of vectors. Before the first batches they are random unit vectors.
+        dim: Length D of a vector.
+        size: Number K of vectors. Before the first batches they are random unit vectors.
 
     Attributes:
         vectors: (D, K), a column for each vector, as in official checkpoints.
@@ -41,8 +41,8 @@ class FeatureQueue(nn.Module):
         """Overwrite the oldest vectors; the batch need not divide the queue.
 
         Args:
-            vectors: (B, D). Of a batch larger than the queue the last K stay.
-            ids: (B,) int64 clip numbers; None where `nearest` need not leave out a clip's own vectors.
+            vectors: (B, D). If a batch is larger than the queue, its last K vectors stay.
+            ids: (B,) int64 clip numbers. Default: None, if `nearest` need not leave out a clip's own vectors.
         """
         size = len(self.ids)
         vectors = vectors[-size:]
@@ -57,10 +57,10 @@ class FeatureQueue(nn.Module):
 
         Args:
             vectors: (B, D), of length 1, as those in the queue.
-            ids: (B,) int64 clip numbers, whose own vectors in the queue are left out; None: none is.
+            ids: (B,) int64 clip numbers, whose own vectors in the queue are left out. Default: None, none is left out.
 
         Returns:
-            (B, D).
+            (B, D), the nearest vectors of the queue.
         """
         similarity = vectors @ self.vectors
         if ids is not None:

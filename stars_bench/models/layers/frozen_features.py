@@ -25,11 +25,11 @@ part of a CPU's that is filled. Of all of it, not of what is free: the same in e
 
 
 class FrozenHalf:
-    """Features of whole clips by an encoder of which embeddings and the first `frozen` blocks no longer change.
+    """Features of whole clips by an encoder whose embeddings and first `frozen` blocks no longer change.
 
     Args:
-        clips: the training part; row numbers are its.
-        limit: bytes that may be kept; None: a share of the memory.
+        clips: The training part, whose row numbers are used.
+        limit: Bytes that may be kept. Default: None, a share of the memory.
     """
 
     def __init__(self, encoder: SkeletonEncoder, clips: TrainingClips, frozen: int, limit: int | None = None) -> None:
@@ -39,11 +39,14 @@ class FrozenHalf:
         self.looked = not frozen  # where nothing is frozen there is nothing to keep
 
     def features(self, rows: Tensor) -> Tensor:
-        """Features (B, D) of clips by their rows (B,); the first call fills in what is kept, if all of it fits."""
+        """Return features (B, D) of clips by their rows (B,).
+
+        The first call fills in what is kept, if all of it fits.
+        """
         return self.encoder.features_from(*self.tokens(rows), self.frozen)
 
     def tokens(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """What `features` starts from: tokens (K, L, D) above the frozen part, and each body's sequence (B, M)."""
+        """Return the input of `features`: tokens (K, L, D) above the frozen part, each body's sequence (B, M)."""
         if not self.looked:
             self.looked, self.kept = True, self._fill()
         if self.kept is None:
@@ -54,7 +57,7 @@ class FrozenHalf:
 
     @torch.no_grad()
     def _fill(self) -> tuple[Tensor, Tensor] | None:
-        """Tokens (K, L, D) of the distinct bodies, an empty one first, and, on the CPU, which each is, (N, M)."""
+        """Return tokens (K, L, D) of the distinct bodies, an empty one first, and each body's number (N, M)."""
         empty = torch.zeros_like(distinct_bodies(self._whole(0))[0][:1])
         first = self._tokens(empty)
         count = 1 + sum(int(_present(distinct_bodies(self._whole(start))[0]).sum()) for start in self._starts)
@@ -85,12 +88,15 @@ class FrozenHalf:
 
 
 def _present(bodies: Tensor) -> Tensor:
-    """Which bodies (K, T, V, 3) are not empty: (K,)."""
+    """Return which bodies (K, T, V, 3) are not empty, (K,) bool."""
     return (bodies != 0).flatten(1).any(1)
 
 
 def memory_share(device: torch.device) -> int:
-    """Bytes that may be kept on a device: all but 20 GB of a GPU, a quarter of what this machine (or container) has."""
+    """Return the bytes that may be kept on a device: all but 20 GB of a GPU, else a quarter of the machine's memory.
+
+    In a container, the container's memory counts.
+    """
     if device.type == "cuda":
         return max(0, torch.cuda.get_device_properties(device).total_memory - GPU_LEFT)
     return int(CPU_SHARE * _machine_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 class MomentumTeacher(nn.Module):
     """A copy of a module, its student, that has no gradient and follows it: teacher <- m * teacher + (1 - m) * student.
 
-    It belongs into `Stage.module` (then checkpoints hold it) and is updated by `Stage.after_step`:
+    Put it into `Stage.module`, so that checkpoints hold it, and update it in `Stage.after_step`:
     `after_step=lambda step: teacher.update(student, step)`.
 
     Args:
-        student: the module to copy. The teacher starts equal to it.
-        momentum: m, from 0 to 1, or a function from the number of steps done to m, such as `cosine_momentum`.
+        student: The module to copy. The teacher starts equal to it.
+        momentum: M, from 0 to 1, or a function from the number of steps done to m, such as `cosine_momentum`.
     """
 
     def __init__(self, student: nn.Module, momentum: float | Callable[[int], float] = 0.996) -> None:
@@ -32,17 +32,17 @@ class MomentumTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """Give what the copy gives for `x`, without gradient."""
+        """Return the output of the copy for `x`, without gradient."""
         out: Tensor = self.module(x)
         return out
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
-        """Move the parameters towards the student's. Buffers, such as BatchNorm's statistics, stay the teacher's own.
+        """Move the parameters towards the student's; buffers, such as BatchNorm's statistics, stay the teacher's own.
 
         Args:
-            student: of the same parameters as the module that was copied.
-            step: number of steps done, which a scheduled momentum depends on.
+            student: A module with the same parameters as the one that was copied.
+            step: Number of steps done, which a scheduled momentum depends on.
         """
         weight = 1 - (self.momentum(step) if callable(self.momentum) else self.momentum)
         for own, other in zip(self.module.parameters(), student.parameters(), strict=True):
@@ -50,11 +50,11 @@ class MomentumTeacher(nn.Module):
 
 
 def cosine_momentum(start: float, steps: int) -> Callable[[int], float]:
-    """Let the momentum rise to 1 along half a cosine, as in BYOL and DINO.
+    """Make a schedule in which the momentum rises to 1 along half a cosine, as in BYOL and DINO.
 
     Args:
-        start: the momentum before the first step.
-        steps: the step at which it reaches 1: those of the whole stage.
+        start: The momentum before the first step.
+        steps: The step at which it reaches 1: the number of steps of the whole stage.
 
     Returns:
         A function from the number of steps done to the momentum.

@@ -37,7 +37,13 @@ PREDICTOR_HIDDEN = 4096
 
 
 class TuningConfig(TuningSettings):
-    """Settings of stage 2. The defaults are the official ones for NTU-60."""
+    """Settings of stage 2. The defaults are the official ones for NTU-60.
+
+    Args:
+        queue_size: Vectors in the queue. Default: 32,768.
+        temperature: Temperature of the contrastive loss. Default: 0.07.
+        predictor_hidden: Hidden width of the predictor. Default: 4096.
+    """
 
     queue_size: int = Field(32_768, ge=2)
     temperature: float = Field(0.07, gt=0)
@@ -49,7 +55,7 @@ LAYER_DECAY = {"ntu60": 0.45, "ntu120": 0.40, "pku1": 0.35, "pku2": 0.35}
 
 
 def stage2_preset(name: str, dataset: str) -> dict[str, Any]:
-    """The settings of stage 2 under a preset (`paper`, `paper-10-epochs` or `quick`), as keyword arguments."""
+    """Return the settings of stage 2 under a preset (`paper`, `paper-10-epochs` or `quick`), as keyword arguments."""
     paper: dict[str, Any] = {
         "tune_layer_decay": LAYER_DECAY.get(dataset, 0.45),
         "tune_lr": 1e-4 if dataset == "pku2" else 1e-3,
@@ -70,7 +76,12 @@ QUICK_STAGE2: dict[str, Any] = {
 
 
 class ContrastiveHead(nn.Module):
-    """Projector (BatchNorm) and predictor (Linear, BatchNorm, ReLU, Linear) with the official initialisation."""
+    """Projector (BatchNorm) and predictor (Linear, BatchNorm, ReLU, Linear) with the official initialisation.
+
+    Args:
+        dim: D, the width of the representations.
+        hidden: Hidden width of the predictor. Default: 4096.
+    """
 
     def __init__(self, dim: int, hidden: int = PREDICTOR_HIDDEN) -> None:
         super().__init__()
@@ -87,18 +98,21 @@ class ContrastiveHead(nn.Module):
                 nn.init.normal_(part.weight, mean=1.0, std=0.02)
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised projection z and prediction p, both (B, D), of representations h (B, D)."""
+        """Return the normalised projection z and prediction p, both (B, D), of representations h (B, D)."""
         projected = self.projector(h)
         return F.normalize(projected, dim=1), F.normalize(self.predictor(projected), dim=1)
 
 
 class NeighbourTuning(Tuned):
-    """Encoder, head, queue and the loss of stage 2. Only the upper half of the encoder (and its norm) is trained.
+    """An encoder, a head, a queue and the loss of stage 2, which trains the upper half of the encoder and its norm.
 
     Args:
-        encoder: pre-trained; everything below block depth / 2 is frozen.
-        queue_size: vectors in the queue.
-        part: what of the encoder learns, where it is not the upper half.
+        encoder: The pre-trained encoder; everything below block depth / 2 is frozen.
+        queue_size: Vectors in the queue. Default: 32,768.
+        temperature: Temperature of the loss. Default: 0.07.
+        predictor_hidden: Hidden width of the predictor. Default: 4096.
+        part: Which part of the encoder learns. Default: "half".
+        share: Share of the blocks, from the last, that counts as the upper half. Default: 0.5.
     """
 
     def __init__(
@@ -116,11 +130,11 @@ class NeighbourTuning(Tuned):
         self.queue = FeatureQueue(encoder.dim, queue_size)
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
-        """The loss of clips (B, 3, T, V, M) with dataset indices (B,); in training z is then enqueued."""
+        """Return the loss of clips (B, 3, T, V, M) with dataset indices (B,); in training, then enqueue z."""
         return self.loss(self.encoder.features(x, self.frozen), ids)
 
     def loss(self, features: Tensor, ids: Tensor) -> Tensor:
-        """The loss of the representations (B, D) of a whole batch; in training z is then enqueued."""
+        """Return the loss of the representations (B, D) of a whole batch; in training, then enqueue z."""
         features = features.to(self.queue.vectors.dtype)
         # bf16 is for the encoder: here it would change neighbours.
         with torch.autocast(features.device.type, enabled=False):
@@ -130,7 +144,7 @@ class NeighbourTuning(Tuned):
         return loss
 
     def neighbour_loss(self, neighbours: Tensor, p: Tensor) -> Tensor:
-        """Cross entropy of neighbours (B, D) and predictions (B, D): each neighbour belongs to its own clip's."""
+        """Return the cross entropy of neighbours (B, D) with predictions (B, D), each clip's with its own."""
         logits = neighbours @ p.T / self.temperature
         return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
@@ -143,11 +157,18 @@ def tune(
     head_epochs: int = 0,
     share: float = 0.5,
 ) -> SkeletonEncoder:
-    """Stage 2 on the training part, from a pre-trained encoder; returns it after the last epoch.
+    """Run stage 2 on the training part, from a pre-trained encoder.
 
     Args:
-        head_epochs: epochs of the heads alone before it, whose heads and queue it then starts from.
-        share: of the blocks, from the last, that is tuned.
+        clips: The training part.
+        run: Device, seed and stages.
+        encoder: The pre-trained encoder.
+        config: Settings of stage 2.
+        head_epochs: Epochs of the heads alone; stage 2 then starts from these heads and their queue. Default: 0.
+        share: Share of the blocks, from the last, that is tuned. Default: 0.5.
+
+    Returns:
+        The encoder after the last epoch.
     """
     model = NeighbourTuning(encoder, config.queue_size, config.temperature, config.predictor_hidden, share=share)
     return tune_by_neighbours(clips, run, model.to(run.device), config, head_epochs)
@@ -156,7 +177,7 @@ def tune(
 def tune_by_neighbours(
     clips: TrainingClips, run: Run[BaseModel], model: NeighbourTuning, config: TuningConfig, head_epochs: int = 0
 ) -> SkeletonEncoder:
-    """The stages of `tune` on a model that is already there."""
+    """Run the stages of `tune` on a given model."""
 
     def loss(features: Tensor, rows: Tensor) -> Tensor:
         return model.loss(features, clips.ids[rows])

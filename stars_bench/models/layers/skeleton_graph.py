@@ -1,4 +1,4 @@
-"""What methods read off a dataset's joint layout: mirrored joints, the graph of the bones, ST-GCN's partitions.
+"""What methods read from a dataset's joint layout: mirrored joints, the graph of the bones, ST-GCN's partitions.
 
 No torch: small NumPy arrays, computed once. Any `Skeleton` will do (25 joints of Kinect v2, 20 of v1, 17 of COCO).
 """
@@ -14,10 +14,10 @@ from stars_bench.errors import UsageError
 
 
 def mirrored_joints(skeleton: Skeleton) -> tuple[int, ...]:
-    """For every joint (V,) the joint that takes its place in a mirror: left and right change, others stay.
+    """Return, for each joint (V,), the joint that takes its place in a mirror: left and right change, others stay.
 
     Raises:
-        UsageError: a joint called left or right has no counterpart, or none is called so.
+        UsageError: A joint that is named left or right has no counterpart, or no joint is named so.
     """
     place = {name: joint for joint, name in enumerate(skeleton.joints)}
     swapped = [_other_side(name) for name in skeleton.joints]
@@ -37,15 +37,15 @@ def _other_side(name: str) -> str:
 
 
 def bones(parents: Sequence[int]) -> list[tuple[int, int]]:
-    """(child, parent) of every joint that has one; a root is its own parent."""
+    """Return (child, parent) of every joint that has one; a root is its own parent."""
     return [(child, parent) for child, parent in enumerate(parents) if child != parent]
 
 
 def hops_from(joint: int, parents: Sequence[int]) -> np.ndarray:
-    """Number of bones (V,) between every joint and `joint`, int64.
+    """Return the number of bones (V,) int64 between every joint and `joint`.
 
     Raises:
-        UsageError: the bones do not connect all joints.
+        UsageError: The bones do not connect all joints.
     """
     hops = np.full(len(parents), -1, np.int64)
     hops[joint] = 0
@@ -60,17 +60,17 @@ def hops_from(joint: int, parents: Sequence[int]) -> np.ndarray:
 
 
 def root_of(skeleton: Skeleton) -> int:
-    """The joint that is its own parent."""
+    """Return the joint that is its own parent."""
     return next(joint for joint, parent in enumerate(skeleton.parents) if joint == parent)
 
 
 def spatial_partitions(skeleton: Skeleton) -> np.ndarray:
-    """ST-GCN's spatial partitions as its official program (github yysijie/st-gcn) makes them: (3, V, V) float32.
+    """Return ST-GCN's spatial partitions (3, V, V) float32 as its official program (github yysijie/st-gcn) makes them.
 
     Entry (k, j, i) weighs what joint i receives from joint j: k = 0 from itself, 1 from neighbours that are farther
     from the centre or as far, 2 from neighbours that are nearer. The program knows no distance beyond one bone, so all
-    joints that do not touch the centre count as equally far: published numbers rest on that, and not on the paper's
-    text (arXiv:1801.07455, section 3.3). Weights into a joint sum to 1. The centre is the root of `parents`, which for
+    joints that do not touch the centre count as equally far. Published numbers follow the program, not the paper's text
+    (arXiv:1801.07455, section 3.3). Weights into a joint sum to 1. The centre is the root of `parents`, which for
     Kinect v2 is the published one, the spine at the shoulders.
     """
     parents = skeleton.parents

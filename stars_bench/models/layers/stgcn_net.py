@@ -29,7 +29,7 @@ class GraphConv(nn.Module):
         self.conv = nn.Conv2d(before, after * PARTITIONS, 1)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """(N, C, T, V) and weights (K, V, V) -> (N, C', T, V)."""
+        """Convolve x (N, C, T, V) with weights (K, V, V) to (N, C', T, V)."""
         n, _, t, v = x.shape
         return torch.einsum("nkctv,kvw->nctw", self.conv(x).view(n, PARTITIONS, -1, t, v), weights)
 
@@ -54,6 +54,7 @@ class Block(nn.Module):
             self.residual = nn.Identity() if same else nn.Sequential(*projection)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return (N, C', T / stride, V) of x (N, C, T, V) with weights (K, V, V)."""
         out = self.tcn(self.gcn(x, weights))
         return F.relu(out if self.residual is None else out + self.residual(x))
 
@@ -62,12 +63,12 @@ class STGCN(nn.Module):
     """The network without its last layer, an encoder.
 
     Args:
-        frames: T that it is given.
+        frames: T, the number of frames of a clip.
         partitions: (3, V, V), `skeleton_graph.spatial_partitions`.
-        channels: C.
-        dim: D.
-        root: joint that each body is placed at, in every frame, as in the data of CrosSCLR; None: coordinates as they
-            are.
+        channels: C, the width of the first blocks.
+        dim: D, the width of the features.
+        root: Joint that each body is moved to in every frame, as in the data of CrosSCLR. Default: None, coordinates
+            stay.
     """
 
     adjacency: Tensor
@@ -98,11 +99,11 @@ class STGCN(nn.Module):
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (B, D) of clips (B, 3, T, V, M). An absent body counts like any other."""
+        """Return features (B, D) of clips (B, 3, T, V, M). An absent body counts like any other."""
         return self.features(self.placed(x))
 
     def features(self, x: Tensor) -> Tensor:
-        """As `forward`, of clips that are placed already."""
+        """Return features (B, D) of clips that `placed` has moved already."""
         if self.training:  # BatchNorm counts every body
             bodies, which = bodies_of(x), torch.arange(x.shape[0] * x.shape[4], device=x.device).view(x.shape[0], -1)
         else:
@@ -110,11 +111,11 @@ class STGCN(nn.Module):
         return self.maps(bodies).mean((2, 3))[which].mean(1)
 
     def placed(self, x: Tensor) -> Tensor:
-        """Clips (B, 3, T, V, M) with every body's root at the origin in every frame, where the network has a root."""
+        """Return clips (B, 3, T, V, M) with every body's root at the origin in every frame, if there is a root."""
         return x - x[:, :, :, self.root.clamp_min(0).view(1)] * (self.root != NO_ROOT)
 
     def maps(self, bodies: Tensor) -> Tensor:
-        """What the last block gives, (N, D, T / 4, V), of bodies (N, T, V, 3)."""
+        """Return the feature maps (N, D, T / 4, V) of the last block, of bodies (N, T, V, 3)."""
         n, t, v, _ = bodies.shape
         x = self.data_bn(bodies.reshape(n, t, v * 3).transpose(1, 2))  # the official order: joint, then x y z
         x = x.view(n, v, 3, t).permute(0, 2, 3, 1)
@@ -124,7 +125,7 @@ class STGCN(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """The official initialisation: weights N(0, 0.02), biases 0; BatchNorm N(1, 0.02) and 0."""
+    """Initialise as the official program: weights N(0, 0.02), biases 0; BatchNorm N(1, 0.02) and 0."""
     for part in module.modules():
         if isinstance(part, (nn.Conv2d, nn.Linear)):
             nn.init.normal_(part.weight, std=0.02)
@@ -136,5 +137,5 @@ def initialise(module: nn.Module) -> None:
 
 
 def blank(joints: int) -> np.ndarray:
-    """Partitions of the right shape (3, V, V), for a network whose graph comes from a checkpoint."""
+    """Return empty partitions (3, V, V), for a network whose graph comes from a checkpoint."""
     return np.zeros((PARTITIONS, joints, joints), np.float32)

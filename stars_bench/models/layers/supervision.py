@@ -22,7 +22,22 @@ from stars_bench.training.step import SplitStep
 
 
 class SupervisionConfig(BaseModel):
-    """Settings of training with labels. The defaults are those of the official fine-tuning, on every dataset."""
+    """Settings of training with labels. The defaults are those of the official fine-tuning, on every dataset.
+
+    Args:
+        epochs: Epochs. Default: 100.
+        warmup_epochs: Epochs in which the learning rate rises from 0. Default: 5.
+        batch_size: Clips a batch. Default: 48.
+        lr: Largest learning rate. Default: 3e-4.
+        min_lr: Learning rate at the end of the cosine. Default: 1e-5.
+        layer_decay: Factor on the learning rate per layer towards the input. Default: 0.8.
+        weight_decay: Weight decay of AdamW. Default: 0.05.
+        label_smoothing: Share of a label that is spread over all classes. Default: 0.1.
+        drop_path: Stochastic depth of the last block; it rises linearly from 0 in the first. Default: 0.3.
+        dropout: Dropout of the tokens in front of the head. Default: 0.3.
+        head_hidden: Hidden width of the head. Default: 2048.
+        max_angle: Largest rotation about each axis, in radians. Default: 0.3.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,6 +72,9 @@ class ActionHead(nn.Module):
 
     Args:
         width: V * D; or D, for an encoder that gives features (B, D) alone.
+        num_classes: K.
+        hidden: Width between the two Linear layers. Default: 2048.
+        dropout: Dropout of the tokens. Default: 0.3.
     """
 
     def __init__(self, width: int, num_classes: int, hidden: int = 2048, dropout: float = 0.3) -> None:
@@ -70,15 +88,16 @@ class ActionHead(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, K) of tokens (B, M, S, V, D) or features (B, D)."""
         return self.classify(self.pool(x))
 
     def pool(self, x: Tensor) -> Tensor:
-        """Dropout and means: tokens (B, M, S, V, D) or features (B, D) -> (B, width), every clip on its own."""
+        """Apply dropout and means, every clip on its own: tokens (B, M, S, V, D) or features (B, D) -> (B, width)."""
         x = random.dropout(x, self.dropout) if self.training else x
         return x.mean((1, 2)).flatten(1) if x.ndim > 2 else x
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Logits (B, K) of a whole batch (B, width), which BatchNorm must see together."""
+        """Return logits (B, K) of a whole batch (B, width), which BatchNorm must see together."""
         return cast(Tensor, self.fc2(F.relu(self.bn(self.fc1(pooled)))))
 
 
@@ -93,15 +112,19 @@ def supervised_stage(
     after_epoch: Callable[[int], None] | None = None,
     head: Callable[[Tensor], Tensor] | None = None,
 ) -> Stage:
-    """The stage that trains `module` so that `logits` say `labels`.
+    """Make the stage that trains `module` to predict labels.
 
     Args:
-        logits: from row numbers (B,) to (B, K), augmentation included, every clip on its own (`SplitStep.encode`); with
-            a head to what that takes.
+        name: Name of the stage.
+        module: Everything that learns.
+        logits: From row numbers (B,) to (B, K), augmentation included, every clip on its own (`SplitStep.encode`); with
+            a `head`, from row numbers to the head's input.
         labels: (N,) int64.
-        config: everything that decides the outcome, for the stage's key.
-        layer_of: from a parameter's name to its layer; None: one rate.
-        head: from (B, W) of a whole batch to (B, K), where what follows must see the batch together.
+        settings: Epochs, rates and batch size.
+        config: Everything that decides the outcome, for the stage's key.
+        layer_of: From a parameter's name to its layer. Default: None, one learning rate.
+        after_epoch: Called after each epoch with its number. Default: None.
+        head: From (B, W) of a whole batch to (B, K), for layers that must see the batch together. Default: None.
     """
 
     def loss(encoded: Tensor, rows: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """A tuned encoder with a teacher: a copy of what learns that follows by momentum (MoCo's key encoder, DINO's teacher).
 
-What does not learn is the same in both, so it is computed once and has no copy. The teacher moves before every forward
-pass, the first of a stage included, as in the official program of STARS (github TaatiTeam/STARS).
+The part that does not learn is the same in both, so it is computed once and has no copy. The teacher moves before every
+forward pass, the first of a stage included, as in the official program of STARS (github TaatiTeam/STARS).
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class TeacherSettings(TuningSettings, HeadsFirst):
 
 
 class TeacherTuned(Tuned, ABC):
-    """Encoder and head (the student), and a teacher's upper half and head.
+    """An encoder and a head (the student), and a teacher's upper half and head.
 
     Args:
-        encoder: pre-trained.
-        new_head: makes a freshly initialised head.
-        momentum: of the teacher, as `MomentumTeacher` takes it.
-        independent: whether the teacher's head is initialised on its own, as in the released program; default no: it
+        encoder: The pre-trained encoder.
+        new_head: Makes a freshly initialised head.
+        momentum: Momentum of the teacher, as `MomentumTeacher` takes it.
+        independent: Whether the teacher's head is initialised on its own, as in the released program; default no: it
             starts as a copy of the student's. The teacher's blocks always start as copies.
     """
 
@@ -71,31 +71,31 @@ class TeacherTuned(Tuned, ABC):
         self.steps = 0
 
     def begin(self, part: Part, epochs: int, steps_per_epoch: int) -> None:
-        """Starts a stage of so many epochs in which `part` learns, and moves the teacher for its first step."""
+        """Start a stage of so many epochs in which `part` learns, and move the teacher for its first step."""
         super().begin(part, epochs, steps_per_epoch)
         self.steps = epochs * steps_per_epoch
         self.teacher.update(self.student, 0)
 
     @property
     def student(self) -> nn.ModuleDict:
-        """What learns, and what the teacher is a copy of: upper blocks, last norm, head."""
+        """The part that learns, which the teacher copies: upper blocks, last norm and head."""
         blocks = self.encoder.blocks[self.first_tuned :]
         return nn.ModuleDict({"blocks": blocks, "norm": self.encoder.norm, "head": self.head})
 
     def of_teacher(self, part: Literal["blocks", "norm", "head"]) -> nn.Module:
-        """A part of the teacher."""
+        """Return a part of the teacher."""
         return cast(nn.ModuleDict, self.teacher.module)[part]
 
     def forward(self, x: Tensor) -> Tensor:
-        """The loss of clips (B, 3, T, V, M)."""
+        """Return the loss of clips (B, 3, T, V, M)."""
         return self.loss(self.features_of_both(*self.encoder.lower(x, self.frozen)))
 
     @abstractmethod
     def loss(self, features: Tensor) -> Tensor:
-        """The loss of the student's and the teacher's features (B, 2, D) of a whole batch."""
+        """Return the loss of the student's and the teacher's features (B, 2, D) of a whole batch."""
 
     def features_of_both(self, tokens: Tensor, which: Tensor) -> Tensor:
-        """Features (B, 2, D) of `FrozenHalf.tokens`: under the student and, without gradient, under the teacher."""
+        """Return features (B, 2, D) of `FrozenHalf.tokens`: the student's and, without gradient, the teacher's."""
         student = self.encoder.features_from(tokens, which, self.frozen)
         if self.frozen == len(self.encoder.blocks):  # of the encoder nothing learns: the teacher's is the same
             return torch.stack([student, student.detach()], 1)
@@ -106,12 +106,12 @@ class TeacherTuned(Tuned, ABC):
         return torch.stack([student, teacher], 1)
 
     def after_step(self, step: int) -> None:
-        """Moves the teacher towards the student for the coming step, if the stage has one."""
+        """Move the teacher towards the student for the coming step, if the stage has one."""
         if step < self.steps:
             self.teacher.update(self.student, step)
 
     def step_of(self, half: FrozenHalf) -> SplitStep:
-        """The step of a stage."""
+        """Return the step of a stage on tokens that `half` keeps."""
         return SplitStep(
             lambda rows: self.features_of_both(*half.tokens(rows)), lambda features, _: self.loss(features)
         )

@@ -1,4 +1,4 @@
-"""What tuning an encoder has in common, whatever the objective: which part learns, at which rates, in what stages.
+"""What all tunings of an encoder share: which part learns, at which rates, in what stages.
 
 STARS (arXiv:2407.10935; github TaatiTeam/STARS) tunes the upper half of the encoder. Its released three-stage
 configurations, those for MoCo and DINO included, first train the heads alone on the frozen encoder.
@@ -24,7 +24,16 @@ Part = Literal["heads", "half", "all"]
 
 
 class TuningSettings(BaseModel):
-    """Settings that every tuning has, prefixed `tune_`. The defaults are the official ones of STARS for NTU-60."""
+    """Settings that every tuning has, prefixed `tune_`. The defaults are the official ones of STARS for NTU-60.
+
+    Args:
+        tune_epochs: Epochs of the tuning. Default: 20.
+        tune_batch_size: Clips a batch. Default: 128.
+        tune_lr: Learning rate of the heads and the last norm. Default: 1e-3.
+        tune_layer_decay: The paper's alpha: factor on the learning rate per block downwards. Default: 0.45.
+        tune_weight_decay: Weight decay of AdamW. Default: 0.01.
+        tune_clip: Largest gradient norm of each parameter. Default: 3.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,23 +46,33 @@ class TuningSettings(BaseModel):
 
 
 class UpperPart(BaseModel):
-    """How much of the encoder is tuned."""
+    """The share of the encoder that is tuned.
+
+    Args:
+        tune_share: Share of the blocks, from the last, that is tuned. Default: 0.5.
+    """
 
     tune_share: float = Field(0.5, ge=0, le=1, description="share of the blocks, from the last, that is tuned")
 
 
 class HeadsFirst(BaseModel):
-    """Settings of tunings that train their heads alone before."""
+    """Settings of tunings that first train their heads alone.
+
+    Args:
+        head_epochs: Epochs of the heads alone, on the frozen encoder. Default: 20.
+    """
 
     head_epochs: int = Field(20, ge=1, description="epochs of the heads alone, on the frozen encoder")
 
 
 class Tuned(nn.Module):
-    """An encoder under a tuning objective, of which only a part learns; objectives add their heads and their loss.
+    """An encoder under a tuning objective that trains only a part of it; subclasses add their heads and their loss.
 
     Args:
-        encoder: pre-trained. part: what of it learns. share: how many of its blocks count as the upper half; officially
-        half, so that block i is tuned when i >= depth / 2.
+        encoder: The pre-trained encoder.
+        part: Which part of the encoder learns. Default: "half".
+        share: Share of the blocks that counts as the upper half: block i is tuned when i >= depth * (1 - share).
+            Default: 0.5, as officially.
     """
 
     def __init__(self, encoder: SkeletonEncoder, part: Part = "half", share: float = 0.5) -> None:
@@ -63,17 +82,17 @@ class Tuned(nn.Module):
         self.train_only(part)
 
     def train_only(self, part: Part) -> None:
-        """Chooses what of the encoder learns from here on."""
+        """Choose which part of the encoder learns from here on."""
         self.part = part
         for name, parameter in self.encoder.named_parameters():
             parameter.requires_grad_(self.is_tuned(name))
 
     def begin(self, part: Part, epochs: int, steps_per_epoch: int) -> None:  # noqa: ARG002 - for schedules
-        """Starts a stage of so many epochs in which `part` learns."""
+        """Start a stage of so many epochs in which `part` learns."""
         self.train_only(part)
 
     def after_step(self, step: int) -> None:
-        """Called after every step of the optimiser (`Stage.after_step`): for what follows the parameters."""
+        """Update what follows the parameters; called after every step of the optimiser (`Stage.after_step`)."""
 
     @property
     def frozen(self) -> int:
@@ -81,17 +100,20 @@ class Tuned(nn.Module):
         return {"heads": len(self.encoder.blocks), "half": self.first_tuned, "all": 0}[self.part]
 
     def is_tuned(self, parameter: str) -> bool:
-        """Whether a parameter of the encoder (by name) learns."""
+        """Return whether a parameter of the encoder (by name) learns."""
         in_half = parameter.startswith("norm.") or self.block_of(parameter) >= self.first_tuned
         return self.part == "all" or (self.part == "half" and in_half)
 
     @staticmethod
     def block_of(parameter: str) -> int:
-        """0-based block that an encoder parameter belongs to, -1 for embeddings and the last norm."""
+        """Return the 0-based block of an encoder parameter; -1 for the embeddings and the last norm."""
         return int(parameter.split(".")[1]) if parameter.startswith("blocks.") else -1
 
     def learning_rates(self, base: float, decay: float) -> dict[str, float]:
-        """Learning rate of every parameter that learns: base * decay^(depth - i) in block i; norm and heads at base."""
+        """Return the learning rate of every parameter that learns.
+
+        The rate is base * decay^(depth - i) in block i, and base in the norm and the heads.
+        """
         depth = len(self.encoder.blocks)
         rates = {}
         for name, parameter in self.named_parameters():
@@ -103,7 +125,7 @@ class Tuned(nn.Module):
 
 
 def tuning_optimizer(model: Tuned, lr: float, layer_decay: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW with a learning rate per parameter; weight decay on every trained parameter, as officially run."""
+    """Return AdamW with one learning rate per parameter and weight decay on every trained one, as officially run."""
     parameters = dict(model.named_parameters())
     by_rate: dict[float, list[nn.Parameter]] = {}
     for name, rate in model.learning_rates(lr, layer_decay).items():
@@ -122,11 +144,20 @@ def tune_stages(
     head_epochs: int = 0,
     gradient_scale: float = 1.0,
 ) -> SkeletonEncoder:
-    """Trains the heads alone (`head_epochs` > 0), then `model`'s part of the encoder with them; returns the encoder.
+    """Train the heads alone (`head_epochs` > 0), then the model's part of the encoder with them.
 
     Args:
-        step_of: from what a stage leaves frozen to its step. fields: the config
-        class whose fields decide what is computed.
+        clips: The training part.
+        run: Device, seed and stages.
+        model: Encoder, heads and loss.
+        step_of: From the frozen part of a stage to the stage's step.
+        config: Settings of the tuning.
+        fields: The config class whose fields decide what is computed.
+        head_epochs: Epochs of the heads alone. Default: 0.
+        gradient_scale: Factor on the loss before back-propagation. Default: 1.
+
+    Returns:
+        The encoder after the last epoch.
     """
     settings = config.model_dump(include=set(fields.model_fields))
     part = model.part

@@ -1,1 +1,1 @@
-"""From records to the numbers of a leaderboard: what one row is, what it is called, and what is said about it."""
+"""Which records and published numbers stand in one table, and what is said about them."""

@@ -1,0 +1,1 @@
+"""The movements of the synthetic dataset."""

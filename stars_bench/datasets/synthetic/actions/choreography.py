@@ -1,11 +1,11 @@
-"""What a choreography consists of: key poses and waves on the channels of `body.joints`, and how they are written.
+"""Choreographies: key poses and waves on the channels of `body.joints`, and how they are written.
 
-A choreography is written for nobody in particular: main and other hand, key times from 0 to 1, amplitudes as an
-average person would. `perform` gives it a body, habits, timing and variation.
+A choreography describes an average person: main and other hand, key times from 0 to 1, average amplitudes. `perform`
+gives it a body, habits, timing and variation.
 
-Units as in `body.joints`: hands (out, up, forward) from the shoulder in arm lengths, feet and pelvis (out or left, up,
-forward) in leg lengths, trunk and head (pitch, roll, twist) in radians, place (left, forward in metres, turn in
-radians) where forward is towards the partner.
+Units are those of `body.joints`: hands (out, up, forward) from the shoulder in arm lengths, feet and pelvis (out or
+left, up, forward) in leg lengths, trunk and head (pitch, roll, twist) in radians, place (left, forward in metres, turn
+in radians) where forward is towards the partner.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Move:
     waves: tuple[Wave, ...] = ()
 
     def reversed(self) -> Move:
-        """The same, backwards in time."""
+        """Return the same, backwards in time."""
         keys = {name: tuple((1 - time, value) for time, value in track[::-1]) for name, track in self.keys.items()}
         waves = tuple(replace(wave, start=1 - wave.stop, stop=1 - wave.start) for wave in self.waves)
         return Move(self.seconds, keys, waves)
@@ -59,17 +59,17 @@ class Choreography:
 
 
 def hold(value: Vector, start: float, stop: float) -> tuple[Key, ...]:
-    """From rest to a value, kept from `start` to `stop`, and back to rest."""
+    """Make keys from rest to a value, kept from `start` to `stop`, and back to rest."""
     return ((max(start - 0.25, 0.0), None), (start, value), (stop, value), (min(stop + 0.25, 1.0), None))
 
 
 def both(track: tuple[Key, ...]) -> dict[str, tuple[Key, ...]]:
-    """The same for both hands."""
+    """Return the same for both hands."""
     return {"main_hand": track, "other_hand": track}
 
 
 def walk(cycles: float, start: float, stop: float) -> tuple[Wave, ...]:
-    """Legs that step and arms that swing against them, for walking on the spot or along `place`."""
+    """Make legs step and arms swing against them, for walking on the spot or along `place`."""
     stride, lift, swing = (0.0, 0.0, 0.24), (0.0, 0.11, 0.0), (0.0, 0.0, 0.18)
     return (
         Wave("main_foot", stride, cycles, start, stop),
@@ -83,21 +83,21 @@ def walk(cycles: float, start: float, stop: float) -> tuple[Wave, ...]:
 
 
 def path(*points: tuple[float, Vector]) -> tuple[Key, ...]:
-    """From rest through values at their times, and back to rest."""
+    """Make keys from rest through values at their times, and back to rest."""
     return ((max(points[0][0] - 0.25, 0.0), None), *points, (min(points[-1][0] + 0.25, 1.0), None))
 
 
 def stay(*points: tuple[float, Vector]) -> tuple[Key, ...]:
-    """From rest through values at their times, the last of which is kept."""
+    """Make keys from rest through values at their times, the last of which is kept."""
     return ((max(points[0][0] - 0.25, 0.0), None), *points, (1.0, points[-1][1]))
 
 
 def move(seconds: float, *waves: Wave, **tracks: tuple[Key, ...]) -> Move:
-    """A move with a track a channel; `hands` stands for both hands."""
+    """Return a move with a track a channel; `hands` stands for both hands."""
     hands = both(tracks.pop("hands")) if "hands" in tracks else {}
     return Move(seconds, hands | tracks, waves)
 
 
 def alone(name: str, seconds: float, *waves: Wave, **tracks: tuple[Key, ...]) -> Choreography:
-    """The choreography of one person."""
+    """Return the choreography of one person."""
     return Choreography(name, move(seconds, *waves, **tracks))

@@ -28,12 +28,12 @@ Track = tuple[Key, ...]
 
 
 def _turned(radians: float) -> Track:
-    """Stands with the front turned away."""
+    """Stand with the front turned away."""
     return (0.0, (0.0, 0.0, radians)), (1.0, (0.0, 0.0, radians))
 
 
 def _goes(left: float, forward: float, start: float, stop: float, turn: float = 0.0) -> Track:
-    """Walks to another place, in metres, and stays there."""
+    """Walk to another place, in metres, and stay there."""
     there = (left, forward, turn)
     return (start, (0.0, 0.0, turn)), (stop, there), (1.0, there)
 
@@ -63,7 +63,7 @@ _FALL = move(
 
 
 def _carry(left: float) -> Move:
-    """Holds one end of a thing and walks sideways with it."""
+    """Hold one end of a thing and walk sideways with it."""
     return move(
         3.6,
         *walk(1.5, 0.42, 0.92),
