@@ -72,6 +72,10 @@ FROM_FILES = {"datasets": {".toml": "stars_bench.datasets.custom.load:describe"}
 DESCRIPTION = "dataset.toml"
 """Beside prepared data (DATA_DIR/NAME) of a dataset that a TOML file describes: that file."""
 
+SPECS: dict[str, type] = {"datasets": DatasetSpec, "protocols": ProtocolSpec}
+MEMBERS = {"methods": ("name", "Config", "fit"), "evaluations": ("name", "Config", "run")}
+"""What an object of each kind is an instance of, or what it has."""
+
 
 class Registry:
     """What names stand for: what ships, what is installed, and what the user of this process has added."""
@@ -120,7 +124,8 @@ class Registry:
                 or a file that describes a dataset (.toml).
 
         Raises:
-            UsageError: unknown name (the nearest one is given), an import that fails, a description that is wrong.
+            UsageError: unknown name (the nearest one is given), an import that fails, an object of another kind, or a
+                description that is wrong.
         """
         is_target = ":" in name or _maker(kind, name) is not None
         target = name if is_target else self._targets(kind).get(name)
@@ -130,6 +135,8 @@ class Registry:
             return _described(kind, Path(target), maker)
         module_name, _, attribute = current(target).partition(":")
         found = _attribute(module_name, attribute, f"{kind[:-1]} {name!r}", here=is_target)
+        if (fault := _fault(kind, found)) is not None:
+            raise UsageError(f"{kind[:-1]} {name!r}: {attribute} {fault}, so it is no {kind[:-1]} (docs/adding.md)")
         self._packages.add(module_name.partition(".")[0])
         return found
 
@@ -191,7 +198,7 @@ class Registry:
         """What has a name in the modules that the user has imported."""
         for module in self._modules.values():
             for value in vars(module).values():
-                if getattr(value, "name", None) == name and _is_a(kind, value):
+                if getattr(value, "name", None) == name and _fault(kind, value) is None:
                     return value
         close = get_close_matches(name, self.names(kind), n=1)
         hint = f"did you mean {close[0]!r}? There" if close else "there"
@@ -239,10 +246,14 @@ def _imported(module_name: str, where: str, *, here: bool) -> ModuleType:
         raise UsageError(f"{where}: {module_name!r} cannot be imported ({one_line(error)})") from error
 
 
-def _is_a(kind: str, value: Any) -> bool:
-    if kind in ("datasets", "protocols"):
-        return isinstance(value, DatasetSpec if kind == "datasets" else ProtocolSpec)
-    return isinstance(value, type) and hasattr(value, "fit" if kind == "methods" else "run")
+def _fault(kind: str, value: Any) -> str | None:
+    """Why an object is not of a kind; None: it is."""
+    if kind in SPECS:
+        return None if isinstance(value, SPECS[kind]) else f"is no {SPECS[kind].__name__}"
+    if not isinstance(value, type):
+        return "is no class"
+    missing = [name for name in MEMBERS[kind] if not hasattr(value, name)]
+    return f"has no `{missing[0]}`" if missing else None
 
 
 default = Registry()

@@ -95,3 +95,19 @@ def test_a_described_dataset_has_no_name_of_another(described: Path) -> None:
     described.write_text(described.read_text().replace('name = "gym"', 'name = "ntu60"'))
     with pytest.raises(UsageError, match=r"gym\.toml: name: 'ntu60' is another dataset's name"):
         Registry().load("datasets", str(described))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "fault"),
+    [
+        ("datasets", "stars_bench.protocols.standard:XSUB", "is no DatasetSpec, so it is no dataset"),
+        ("protocols", "json:loads", "is no ProtocolSpec"),
+        ("methods", "json:loads", "is no class"),
+        ("methods", "stars_bench.evaluation.knn:KNN", "has no `fit`, so it is no method"),
+        ("methods", "stars_bench.evaluation.knn:KNNConfig", "has no `name`"),
+        ("evaluations", "stars_bench.models.stars:Stars", "has no `run`"),
+    ],
+)
+def test_an_object_of_another_kind_is_refused(kind: str, target: str, fault: str) -> None:
+    with pytest.raises(UsageError, match=fault):
+        Registry().load(kind, target)

@@ -5,7 +5,8 @@ Features are extracted once per encoder and crop and kept by clip name (`feature
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Literal, cast
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from stars_bench.api import ConfigT_co
 from stars_bench.data.clip_store import ClipPart
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import source_closure
@@ -28,6 +29,8 @@ from stars_bench.training.stages import StageRun
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Clips encoded at once: on a CPU fewer are faster, and take less memory."""
+PROBED = 2
+"""Clips that an encoder is tried on before anything depends on it."""
 FREE_SOME = "end what else uses the device, or take another (--device cpu)"
 PartName = Literal["train", "test"]
 
@@ -116,6 +119,61 @@ def _check_finite(features: np.ndarray, names: np.ndarray, precision: str) -> No
             f"features: the encoder gives numbers that are not finite for {bad.sum():,} of {len(names):,} clips, the "
             f"first {names[bad][0]} ({precision}); --precision float32 rounds least"
         )
+
+
+@torch.no_grad()
+def probe(encoder: nn.Module, clips: ClipPart, precision: str, who: str) -> int:
+    """Try an encoder on two clips, so that a wrong one fails before anything is written.
+
+    It is tried in evaluation mode; afterwards all of its parts are in the modes they were in.
+
+    Args:
+        encoder: has `frames`, T, and maps clips (B, 3, T, V, M) to features (B, D). D is its `dim` where it has one.
+        clips: the first two of them are taken.
+        precision: float32, tf32 or bf16.
+        who: whose encoder it is, for messages.
+
+    Returns:
+        D.
+
+    Raises:
+        StarsBenchError: the encoder fails, its features are not finite floating point numbers (B, D), or `dim` differs.
+    """
+    rows = torch.arange(min(PROBED, len(clips)), device=clips.ids.device)
+    x = clips.whole(rows, int(encoder.frames))  # type: ignore[arg-type]
+    try:
+        with _eval_mode(encoder), autocast(x.device, precision):
+            features: object = encoder(x)
+    except StarsBenchError:
+        raise
+    except Exception as error:  # a module's own code can fail in any way
+        raise StarsBenchError(
+            f"{who}: the encoder fails on clips of shape {tuple(x.shape)} ({one_line(error)})"
+        ) from error
+    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(x):
+        got = f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else f"a {type(features).__name__}"
+        raise StarsBenchError(
+            f"{who}: the encoder must map clips {tuple(x.shape)} to features ({len(x)}, D), not to {got}"
+        )
+    if not features.is_floating_point() or not bool(features.isfinite().all()):
+        raise StarsBenchError(
+            f"{who}: the features of {len(x)} clips ({features.dtype}, {precision}) are not finite numbers"
+        )
+    width = features.shape[1]
+    if getattr(encoder, "dim", width) != width:
+        raise StarsBenchError(f"{who}: the encoder says dim={encoder.dim}, but its features have {width} numbers")
+    return width
+
+
+@contextmanager
+def _eval_mode(encoder: nn.Module) -> Iterator[None]:
+    modes = [(part, part.training) for part in encoder.modules()]
+    encoder.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Where the encoder of a seed comes from: trained by the plan's method, or rebuilt from what --init names.
 
-A source takes a `SeedRun` and gives a `TrainedEncoder`; any function of that shape can stand in for these two.
+Both can also be built without training, where the method says how, to be tried on two clips before anything is written.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch import nn
 from stars_bench.errors import StarsBenchError
 from stars_bench.experiments import pretrained
 from stars_bench.experiments.plan import Plan
+from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import is_typed, source_closure
@@ -21,7 +22,7 @@ from stars_bench.training.module_state import digest_module, kinds
 
 def source_of(plan: Plan) -> EncoderSource:
     """Choose the source: --init where it gives the method's own encoder, else the method."""
-    return rebuilt if plan.is_trained else trained
+    return EncoderSource(_rebuilt, rebuilt) if plan.is_trained else EncoderSource(_untrained, trained)
 
 
 def rebuilt(run: SeedRun) -> TrainedEncoder:
@@ -30,17 +31,33 @@ def rebuilt(run: SeedRun) -> TrainedEncoder:
     Raises:
         UsageError: its method cannot be built without training, or it is for other joints.
     """
-    start = run.start
-    if start is None:
+    encoder, key = _rebuilt(run), _start(run).key
+    return TrainedEncoder(encoder.to(run.plan.device), key)
+
+
+def _rebuilt(run: SeedRun) -> nn.Module:
+    return pretrained.rebuild(_start(run), run.store.num_joints)
+
+
+def _start(run: SeedRun) -> Pretrained:
+    if run.start is None:
         raise StarsBenchError(f"{run.folder.path}: there is no encoder to start from with seed {run.seed}")
-    return TrainedEncoder(pretrained.rebuild(start, run.store.num_joints).to(run.plan.device), start.key)
+    return run.start
+
+
+def _untrained(run: SeedRun) -> nn.Module | None:
+    """The method's encoder before training; what it starts from is rebuilt, too, so that it fails now or never."""
+    if run.start is not None:
+        _rebuilt(run)
+    method = run.plan.method()
+    return pretrained.build(method, run.plan.config, run.store.num_joints) if hasattr(method, "build") else None
 
 
 def trained(run: SeedRun) -> TrainedEncoder:
     """Train the encoder by the plan's method, from what --init names where there is one, and keep it in encoder.pt.
 
     Raises:
-        StarsBenchError: `fit` returns something else than an encoder, or training fails.
+        StarsBenchError: `fit` returns something else than an encoder of finite features, or training fails.
     """
     plan, start = run.plan, run.start
     loaded = None if start is None else pretrained.rebuild(start, run.store.num_joints).to(plan.device)
@@ -48,11 +65,11 @@ def trained(run: SeedRun) -> TrainedEncoder:
     typed = [plan.method] if is_typed(plan.method.__module__) else []
     fit = run.stage_run(plan.config, run.split.train, typed, start=loaded, **context)
     method = plan.method()
-    encoder = method.fit(run.part(run.split.train, labelled=getattr(method, "needs_labels", False)), fit)
-    if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
-        raise StarsBenchError(f"{plan.method.name}: fit must return an nn.Module with `dim` and `frames`")
+    clips = run.part(run.split.train, labelled=getattr(method, "needs_labels", False))
+    encoder = pretrained.checked(method.fit(clips, fit), plan.method.name, "fit")
     distributed.take_weights_of_first(encoder)
     encoder = encoder.to(plan.device).requires_grad_(True)
+    run.probe(encoder)
     config = plan.config.model_dump(mode="json")
     code = source_closure([plan.method, *kinds(encoder)]).digest
     parts = {"stages": fit.key, "method": plan.target, "config": config, "code": code}

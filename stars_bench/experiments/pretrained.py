@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec
-from stars_bench.errors import StarsBenchError, UsageError, of_validation
+from stars_bench.errors import StarsBenchError, UsageError, of_validation, one_line
 from stars_bench.experiments import official_checkpoints
 from stars_bench.formats.clip_order import table_of
 from stars_bench.io.files import digest_file, digest_json
@@ -256,15 +256,44 @@ def rebuild(start: Pretrained, num_joints: int) -> nn.Module:
         raise UsageError(
             f"{start.path}: {start.method} has no build(config, num_joints), so its encoder cannot be loaded"
         )
-    encoder = method().build(method.Config.model_validate(dict(start.config)), num_joints)
+    encoder = build(method(), method.Config.model_validate(dict(start.config)), num_joints)
     try:
         encoder.load_state_dict(start.state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UsageError(f"{start.path}: does not fit skeletons of {num_joints} joints ({reason})") from error
-    if not isinstance(encoder, nn.Module):
-        raise StarsBenchError(f"{start.method}: build must return an nn.Module")
     return encoder.to(torch.device("cpu"))
+
+
+def build(method: Any, config: BaseModel, num_joints: int) -> nn.Module:
+    """Build a method's encoder without training.
+
+    Args:
+        method: an instance that has `build(config, num_joints)`.
+        config: the method's settings.
+        num_joints: V.
+
+    Raises:
+        StarsBenchError: it fails, or gives something else than an encoder.
+    """
+    try:
+        encoder = method.build(config, num_joints)
+    except StarsBenchError:
+        raise
+    except Exception as error:  # a plug-in's code can fail in any way
+        raise StarsBenchError(f"{method.name}: build(config, {num_joints}) fails ({one_line(error)})") from error
+    return checked(encoder, method.name, "build")
+
+
+def checked(encoder: object, method: str, function: str) -> nn.Module:
+    """Return what a function of a method has given, if it is an encoder.
+
+    Raises:
+        StarsBenchError: it is no nn.Module with `dim` and `frames`.
+    """
+    if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
+        raise StarsBenchError(f"{method}: {function} must return an nn.Module with `dim` and `frames`")
+    return encoder
 
 
 def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = False) -> int:

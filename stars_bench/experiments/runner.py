@@ -58,6 +58,8 @@ def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell:
         clips = ClipStore.of(plan.dataset, plan.device, request.stream)
         if plan.device.type == "cpu":
             memory.keep_freed()
+        for seed in request.seeds:
+            _seed_run(plan, seed, clips, source, progress, tell).check()
         runs = (_seed_run(plan, seed, clips, source, progress, tell) for seed in request.seeds)
         return [record for run in runs for record in run.records()]
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from stars_bench.api import Evaluation, Split
 from stars_bench.data.clip_store import ClipPart, ClipStore
-from stars_bench.evaluation.subject import Subject
+from stars_bench.evaluation.subject import Subject, probe
 from stars_bench.experiments.plan import Plan, device_name, to_toml
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.record_parts import (
@@ -88,8 +88,17 @@ class TrainedEncoder:
     code: Sequence[object] = ()
 
 
-EncoderSource = Callable[["SeedRun"], TrainedEncoder]
-"""Where the encoder of a seed comes from; `encoder_source.py` has the sources."""
+@dataclass(frozen=True)
+class EncoderSource:
+    """Where the encoder of a seed comes from; `encoder_source.py` has the sources.
+
+    Args:
+        build: gives an encoder of the same kind without training it, for `SeedRun.check`; None where none can be built.
+        get: gives the encoder, trained.
+    """
+
+    build: Callable[[SeedRun], nn.Module | None]
+    get: Callable[[SeedRun], TrainedEncoder]
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,22 @@ class SeedRun:
     tell: Tell | None
     started: str
 
+    def check(self) -> None:
+        """Try the encoder on two training clips, as far as it can be had without training; nothing is written.
+
+        Raises:
+            UsageError: there is no such encoder, or it is for other joints.
+            StarsBenchError: it cannot be built, or gives no finite features.
+        """
+        encoder = self.source.build(self)
+        if encoder is not None:
+            self.probe(encoder.to(self.plan.device))
+
+    def probe(self, encoder: nn.Module) -> int:
+        """Try an encoder on two training clips, see `evaluation.subject.probe`, and return the width of features."""
+        clips = self.part(self.split.train, labelled=False)
+        return probe(encoder, clips, self.plan.precision, self.plan.method.name)
+
     def records(self) -> list[Record]:
         """Evaluate the encoder and keep the records.
 
@@ -133,7 +158,7 @@ class SeedRun:
     def _records(self) -> list[Record]:
         if distributed.is_first():
             write_text(self.folder.config, to_toml(self.plan))
-        encoder = self.source(self)
+        encoder = self.source.get(self)
         has_blocks = any(isinstance(module, Block) for module in encoder.module.modules())
         if self.tell and self.plan.request.training.compile and not has_blocks:
             self.tell(f"--compile changes nothing: {self.plan.method.name} has no transformer blocks")

@@ -14,7 +14,7 @@ from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation import feature_cache
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.evaluation.knn import KNNConfig
-from stars_bench.evaluation.subject import Subject
+from stars_bench.evaluation.subject import Subject, probe
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.training.memory import OutOfMemory
 from tests.evaluation.still_clips import Reader, still_subject
@@ -137,3 +137,30 @@ def test_features_that_find_no_memory_say_so(tmp_path: Path) -> None:
     of = replace(subject(tmp_path, slice(0, 30), slice(30, 40)), encoder=TooLarge(6))
     with pytest.raises(OutOfMemory, match="test features: out of memory with 16 clips at once: end what else uses"):
         of.features("test")
+
+
+class Half(torch.nn.Module):
+    """An encoder with batch normalisation, one part of which is frozen in evaluation mode."""
+
+    dim, frames = 1, 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen, self.tuned = torch.nn.BatchNorm1d(1).eval(), torch.nn.BatchNorm1d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert not any(part.training for part in self.modules())
+        return self.tuned(self.frozen(x.flatten(1).mean(1, keepdim=True)))
+
+
+def test_a_probed_encoder_stays_as_it_was(tmp_path: Path) -> None:
+    encoder, clips = Half(), subject(tmp_path, slice(0, 30), slice(30, 40)).test
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    assert probe(encoder, clips, "float32", "mine") == 1
+    assert [encoder.training, encoder.frozen.training, encoder.tuned.training] == [True, False, True]
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+def test_one_clip_is_enough_to_probe(tmp_path: Path) -> None:
+    clips = subject(tmp_path, slice(0, 30), slice(30, 31)).test
+    assert probe(Half(), clips, "float32", "mine") == 1

@@ -1,4 +1,4 @@
-"""An encoder that a program hands over: what identifies it, whether it gives features, and how it stands in a plan."""
+"""An encoder that a program hands over: what identifies it, and how it stands in a plan."""
 
 from __future__ import annotations
 
@@ -17,18 +17,13 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from stars_bench.api import Encoder, Method
-from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments.pretrained import Pretrained
-from stars_bench.experiments.seed_run import SeedRun, TrainedEncoder
+from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import Definition, is_plain, qualified_name, source_closure
-from stars_bench.storage.shards import PreparedDataset
 from stars_bench.training import checkpoint
 from stars_bench.training.module_state import own_values
-
-PROBED = 2
-"""Clips of the training part that an encoder is tried on before anything is written."""
 
 
 class CallableEncoder(nn.Module):
@@ -57,7 +52,7 @@ class GivenEncoder:
     """An encoder that a program hands over.
 
     Args:
-        module: a copy, in evaluation mode, with `frames`; `probe` adds `dim`.
+        module: a copy, in evaluation mode, with `frames`.
         name: how its rows are called.
         target: `module:Class` of what was handed over.
         config: what tells it from others.
@@ -101,40 +96,18 @@ class GivenEncoder:
             named=self.name,
         )
 
-    def source(self, run: SeedRun) -> TrainedEncoder:
-        """Give a copy to a seed: an `EncoderSource`."""
-        return TrainedEncoder(copy.deepcopy(self.module).to(run.plan.device), self.key, code=self.definitions)
+    @property
+    def source(self) -> EncoderSource:
+        """Give a copy to each seed."""
+        return EncoderSource(build=self._copy, get=self._get)
 
-    def probe(self, dataset: PreparedDataset, rows: np.ndarray, stream: str, device: torch.device) -> None:
-        """Extract features of a few training clips, and keep their width in the module's `dim`.
+    def _copy(self, run: SeedRun) -> nn.Module:
+        return copy.deepcopy(self.module).to(run.plan.device)
 
-        Args:
-            dataset: where the clips are from.
-            rows: (N,) numbers of training clips in its table.
-            stream: joint, bone or motion.
-            device: where the encoder is tried.
-
-        Raises:
-            StarsBenchError: it fails, or returns no finite features (B, D).
-        """
-        x = _clips(dataset, rows[:PROBED], self.config.frames, stream)
-        encoder, told = self.module.to(device), f"encoder {self.target}"
-        try:
-            with torch.no_grad():
-                features = encoder(x.to(device))
-        except Exception as error:  # a module's own code can fail in any way
-            reason = (str(error).splitlines() or [""])[0]
-            raise StarsBenchError(
-                f"{told}: fails on clips of shape {tuple(x.shape)} ({type(error).__name__}: {reason})"
-            ) from error
-        if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(x):
-            got = f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else f"a {type(features).__name__}"
-            raise StarsBenchError(f"{told}: must map clips {tuple(x.shape)} to features ({len(x)}, D), not to {got}")
-        if not features.is_floating_point() or not bool(features.isfinite().all()):
-            raise StarsBenchError(f"{told}: its features of clips of {dataset.name} are not finite numbers")
-        if int(getattr(encoder, "dim", features.shape[1])) != features.shape[1]:
-            raise StarsBenchError(f"{told}: says dim={encoder.dim}, but its features have {features.shape[1]} numbers")
-        setattr(encoder, "dim", features.shape[1])  # noqa: B010 - a module's attributes are tensors to a type checker
+    def _get(self, run: SeedRun) -> TrainedEncoder:
+        module = self._copy(run)
+        setattr(module, "dim", run.probe(module))  # noqa: B010 - a module's attributes are tensors to a type checker
+        return TrainedEncoder(module, self.key, code=self.definitions)
 
 
 def given(encoder: nn.Module | Encoder | Callable[[Tensor], Tensor], name: str, frames: int | None) -> GivenEncoder:
@@ -239,19 +212,3 @@ def _held_by_module(module: nn.Module, place: str) -> Iterator[tuple[str, Any]]:
         for key, value in own_values(part):
             if isinstance(value, (Tensor, np.ndarray, FunctionType, MethodType)) or is_plain(value):
                 yield from _held(value, f"{name}.{key}")
-
-
-def _clips(dataset: PreparedDataset, rows: np.ndarray, frames: int, stream: str) -> Tensor:
-    """A few clips as evaluations get them, read alone: (B, 3, T, V, M)."""
-    bodies = [dataset.clip(int(row)) for row in rows]
-    lengths = np.array([len(clip) * clip.shape[1] for clip in bodies])
-    store = ClipStore(
-        np.concatenate([clip.reshape(-1, *clip.shape[2:]) for clip in bodies]),
-        np.cumsum(lengths) - lengths,
-        np.array([clip.shape[1] for clip in bodies]),
-        np.array([len(clip) for clip in bodies]),
-        dataset.absent_body,
-        stream=stream,
-        skeleton=dataset.spec.skeleton,
-    )
-    return ClipPart(store, np.arange(len(rows))).whole(torch.arange(len(rows)), frames, keep=0.95)

@@ -220,7 +220,6 @@ def _evaluate_given(
     if trained_on is not None:
         start = pretrained.trained_on(start, trained_on, request.data_dir)
     plan = _resolved(replace(request, method=mine.target), mine.method, start)
-    mine.probe(plan.dataset, plan.split(request.seeds[0]).train, request.stream, plan.device)
     return _run(plan, mine.source, progress)
 
 
