@@ -105,23 +105,26 @@ def prepare(
     overwrite: bool = False,
     **options: Any,
 ) -> PrepareReport:
-    """Converts a dataset's raw files to shards in DATA_DIR/DATASET/PROFILE, as `stars-bench prepare` does.
+    """Convert a dataset's raw files to shards in DATA_DIR/DATASET/PROFILE, as `stars-bench prepare` does.
 
     Args:
-        dataset: a registered name, "module:SPEC", or a DatasetSpec.
-        raw: folders and archives; none for $STARS_BENCH_RAW, else DATA_DIR/raw.
-        data_dir: where prepared datasets lie; None for $STARS_BENCH_DATA, else "data" here or in a folder above.
-        profile: how clips are cleaned; None for the dataset's default.
-        parameters: of the profile, where they are to differ from it ({"slice": "aimclr"}).
-        jobs: processes; None for one a core.
-        limit: only the first so many raw files, by name.
-        progress: called with how many are done, of how many, and how many were set aside.
-        overwrite: convert everything anew, whatever is there.
-        options: what else `stars_bench.preparation.prepare.prepare` takes.
+        dataset: A registered name, "module:SPEC", or a DatasetSpec.
+        raw: Folders and archives. Default: $STARS_BENCH_RAW, else DATA_DIR/raw.
+        data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data" here or in a folder above.
+        profile: How clips are cleaned. Default: the dataset's default.
+        parameters: Parameters of the profile to change, such as {"slice": "aimclr"}. Default: none.
+        jobs: Number of processes. Default: one a core.
+        limit: Convert only this many raw files, the first by name. Default: all.
+        progress: Called with the number of files done, their total, and the number set aside. Default: None.
+        overwrite: Whether to convert everything again and replace existing data. Default: False.
+        options: Other arguments of `stars_bench.preparation.prepare.prepare`.
+
+    Returns:
+        What was converted, and what was set aside.
 
     Raises:
-        UsageError: unknown name, no raw files, or something else is in the way.
-        StarsBenchError: nothing to convert, or everything was set aside.
+        UsageError: A name is unknown, there are no raw files, or other data are in the way.
+        StarsBenchError: There is nothing to convert, or everything was set aside.
     """
     spec = import_module("stars_bench.registry").load("datasets", dataset) if isinstance(dataset, str) else dataset
     report: PrepareReport = import_module("stars_bench.preparation.prepare").prepare(
@@ -140,14 +143,18 @@ def prepare(
 
 
 def open_dataset(name: str, data_dir: str | Path | None = None, profile: str | None = None) -> PreparedDataset:
-    """A prepared dataset: `.table` (pandas), `.load()` (all coordinates), `.clip(name)` (one clip).
+    """Open a prepared dataset: `.table` (pandas), `.load()` (all coordinates), `.clip(name)` (one clip).
 
     Args:
-        data_dir: None for $STARS_BENCH_DATA, else "data" here or in a folder above.
-        profile: None for the default one, or the only one there is.
+        name: Name of the dataset.
+        data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data" here or in a folder above.
+        profile: How clips were cleaned. Default: the dataset's default, or the only prepared one.
+
+    Returns:
+        The dataset.
 
     Raises:
-        UsageError: not prepared, or not finished: says what to run.
+        UsageError: The dataset is not prepared, or not finished; the message says what to run.
     """
     dataset: PreparedDataset = import_module("stars_bench.storage.shards").open_dataset(
         _data_dir(data_dir), name, profile
@@ -182,32 +189,32 @@ def load(
         parts = stars_bench.load("ntu60", "xsub", transform=[T.RandomCrop(120), T.RandomRotation(0.3)])
 
     Args:
-        dataset: a name, opened as `open_dataset` does, or an open dataset.
+        dataset: A name, opened as `open_dataset` does, or an open dataset.
         protocol: xsub, xview, xset, ...
-        data_dir: where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
-        profile: how clips were cleaned. Default: the dataset's default, or the only one there is.
-        transform: what happens to training clips: transforms of `stars_bench.transforms`, functions of your own from a
+        data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
+        profile: How clips were cleaned. Default: the dataset's default, or the only one there is.
+        transform: What happens to training clips: transforms of `stars_bench.transforms`, functions of your own from a
             clip (C, T, V, M) to a clip, or a sequence of them. Default: what the next options say.
-        test_transform: what happens to test and bank clips. Default: `transform` without chance, that is with centre
+        test_transform: What happens to test and bank clips. Default: `transform` without chance, that is with centre
             crops for random ones and without random rotation. If a function of your own draws random numbers, give this
             one, too.
         frames: T, to which every crop is resized. None: clips as they are, each of its own length (batch_size=1, or a
             collate_fn of your own). Default: 120.
-        keep: share of each clip's frames that centre crops keep. Default: 0.95.
-        augment: training clips are random crops of half to all frames, turned at random by up to `max_angle`, as in
+        keep: Share of each clip's frames that centre crops keep. Default: 0.95.
+        augment: Training clips are random crops of half to all frames, turned at random by up to `max_angle`, as in
             stage 1 of MAMP and STARS. Default: False.
-        max_angle: largest random turn about each axis, in radians. Default: 0.3.
-        stream: joint, bone or motion. Default: joint.
+        max_angle: Largest random turn about each axis, in radians. Default: 0.3.
+        stream: Joint, bone or motion. Default: joint.
         validation: "subjects": a part of the training subjects, drawn by `seed`, takes the test part's place, so that
             settings can be chosen without reading it. Default: None.
-        seed: of that draw. Default: 0.
-        settings: of a protocol that has some ({"novel_classes": [3, 17]}).
+        seed: Seed of that draw. Default: 0.
+        settings: Settings of a protocol that has some ({"novel_classes": [3, 17]}).
 
     Returns:
         The parts, with the names of the classes and the joint layout.
 
     Raises:
-        UsageError: not prepared, no such protocol of this dataset, or an option that does not fit.
+        UsageError: Not prepared, no such protocol of this dataset, or an option that does not fit.
     """
     opened = open_dataset(dataset, data_dir, profile) if isinstance(dataset, str) else dataset
     parts: Parts = import_module("stars_bench.data.torch_dataset").load(
@@ -235,15 +242,21 @@ def verify(
     raw: str | Path | Iterable[str | Path] = (),
     progress: Callable[[str, int, int, str], None] | None = None,
 ) -> VerifyReport:
-    """Reads a prepared dataset again: `.ok`, `.faults` (one line each), `.missing` (what a complete one also has).
+    """Read a prepared dataset again: `.ok`, `.faults` (one line each), `.missing` (what a complete one also has).
 
     Args:
-        dataset: a name, opened as `open_dataset` does, or an open dataset.
-        raw: folders and archives of its raw files, to be converted again and compared.
-        progress: called with what is being done, how many are done, of how many, and a note.
+        dataset: A name, opened as `open_dataset` does, or an open dataset.
+        data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data" here or in a folder above.
+        profile: How clips were cleaned. Default: the dataset's default, or the only prepared one.
+        raw: Folders and archives of the raw files, to convert again and compare. Default: none.
+        progress: Called with the task, the number done, their total, and a note. Default: None.
+
+    Returns:
+        What is wrong or missing.
 
     Raises:
-        UsageError: not prepared. StarsBenchError: its index is damaged.
+        UsageError: The dataset is not prepared.
+        StarsBenchError: The index is damaged.
     """
     opened = open_dataset(dataset, data_dir, profile) if isinstance(dataset, str) else dataset
     report: VerifyReport = import_module("stars_bench.preparation.verify").verify(opened, _paths(raw), progress)
@@ -257,8 +270,8 @@ def results(runs_dir: str | Path | None = None) -> pd.DataFrame:
     `protocol.novel_classes` and so on; a value is missing where a record has no such setting.
 
     Args:
-        runs_dir: of all runs, a dataset, a method or one run; None for $STARS_BENCH_RUNS, else "runs" here or in a
-            folder above. A record that cannot be read is left out with a warning.
+        runs_dir: Folder of all runs, a dataset, a method or one run. Default: $STARS_BENCH_RUNS, else "runs" here or in
+            a folder above. A record that cannot be read is left out with a warning.
 
     Returns:
         The frame: `value` in `unit`, `low` and `high` (95 %), `clips`, and where the number comes from.

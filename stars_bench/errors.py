@@ -13,25 +13,25 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class StarsBenchError(Exception):
-    """A fault of the input or of how a command was used: one line that says what, where, and what to do."""
+    """A fault of the input or of how a command was used, in one line: what, where, and what to do."""
 
     is_consequence: ClassVar[bool] = False
     """Whether it follows from the fault of another process, which reports that fault itself."""
 
 
 class UsageError(StarsBenchError):
-    """The command was used wrongly (exit code 2 on the command line)."""
+    """Wrong usage of a command or a function (exit code 2 on the command line)."""
 
 
 def printable(text: str, most: int = 200) -> str:
-    """Make a text out of a file safe for a message: on one line, short, without control characters.
+    """Make text from a file safe for a message: on one line, short, without control characters.
 
     Args:
-        text: the text.
-        most: characters to keep, default 200.
+        text: The text.
+        most: Number of characters to keep. Default: 200.
 
     Returns:
-        The first characters, with what a terminal would obey written as an escape sequence.
+        The first characters; control characters are written as escape sequences.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
 
@@ -40,7 +40,7 @@ def one_line(error: BaseException) -> str:
     """Describe any exception in one line.
 
     Args:
-        error: the exception.
+        error: The exception.
 
     Returns:
         The whole text of a StarsBenchError; the file and the cause of an error of the file system; the file and line of
@@ -61,7 +61,7 @@ def cause(error: BaseException) -> str:
     """Describe any exception in one line, without the file that it names.
 
     Args:
-        error: the exception.
+        error: The exception.
 
     Returns:
         The cause of an error of the file system, for a message that names the file itself; else as `one_line`.
@@ -79,8 +79,8 @@ def of_validation(error: ValidationError, where: str) -> str:
     """Describe the first fault that pydantic found, in one line.
 
     Args:
-        error: what `model_validate` raised.
-        where: the file, method or option that the values come from.
+        error: What `model_validate` raised.
+        where: The file, method or option that the values come from.
 
     Returns:
         `where: key: what is wrong (got value)`; without the value where the message is our own or the key is missing.
@@ -103,6 +103,6 @@ ABOUT_KEYS = {"extra_forbidden": "there is no such key", "missing": "is missing"
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an error says that the disk is full; HDF5 says so in its text only."""
+    """Return whether an error says that the disk is full; HDF5 says so in its text only."""
     full = any(f"errno = {number}," in str(error) for number in DISK_FULL)
     return full or getattr(error, "errno", None) in DISK_FULL

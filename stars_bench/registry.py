@@ -88,21 +88,21 @@ class Registry:
         """Top-level packages of what has been loaded as `module:attribute`."""
 
     def import_module(self, name: str) -> None:
-        """Import a module of the user's own, also from the current folder, and know what is in it by its name.
+        """Import a module of the user, also from the current folder, and register the names in it.
 
         Args:
-            name: the module, as `package.module`.
+            name: The module, as `package.module`.
 
         Raises:
-            UsageError: it cannot be imported.
+            UsageError: The module cannot be imported.
         """
         self._modules[name] = _imported(name, f"--import {name}", here=True)
 
     def add_data_dir(self, data_dir: Path) -> None:
-        """Know the described datasets that are prepared in a folder by name.
+        """Register the described datasets that are prepared in a folder.
 
         Args:
-            data_dir: where prepared datasets lie. Where two folders have a name, the one added last counts.
+            data_dir: Where prepared datasets lie. Where two folders have a name, the one added last counts.
         """
         folder = data_dir.absolute()
         self._data_dirs = [*(one for one in self._data_dirs if one != folder), folder]
@@ -116,16 +116,16 @@ class Registry:
         return list(self._targets(kind))
 
     def load(self, kind: str, name: str) -> Any:
-        """Give the object behind a name.
+        """Return the object behind a name.
 
         Args:
             kind: "datasets", "protocols", "methods" or "evaluations".
-            name: a registered name; `module:attribute`, which is imported as it stands, also from the current folder;
+            name: A registered name; `module:attribute`, which is imported as it stands, also from the current folder;
                 or a file that describes a dataset (.toml).
 
         Raises:
-            UsageError: unknown name (the nearest one is given), an import that fails, an object of another kind, or a
-                description that is wrong.
+            UsageError: The name is unknown (the message gives the nearest one), an import fails, the object is of
+                another kind, or a description is wrong.
         """
         is_target = ":" in name or _maker(kind, name) is not None
         target = name if is_target else self._targets(kind).get(name)
@@ -147,11 +147,11 @@ class Registry:
 
         Args:
             kind: "datasets", "protocols", "methods" or "evaluations".
-            name: what the file says.
-            file: the file, for the message.
+            name: What the file says.
+            file: The file, for the message.
 
         Raises:
-            UsageError: it is other code, or a path.
+            UsageError: It is other code, or a path.
         """
         module, colon, _ = name.partition(":")
         where = f"{file}: names the {kind[:-1]} {printable(name)!r}"
@@ -184,18 +184,18 @@ class Registry:
         return class_source.fact(self._targets(kind)[name], attribute)
 
     def _targets(self, kind: str) -> dict[str, str]:
-        """Names, and what they stand for as `module:attribute` or as the path of a description."""
+        """Return names, and what they stand for as `module:attribute` or as the path of a description."""
         return (self._descriptions() if kind == "datasets" else {}) | installed(kind)
 
     def _descriptions(self) -> dict[str, str]:
-        """Names of the described datasets in the data folders, and their files."""
+        """Return names of the described datasets in the data folders, and their files."""
         usual = Path(os.environ.get("STARS_BENCH_DATA") or "data").absolute()
         folders = (usual, *self._data_dirs)
         found = [path for folder in folders for path in sorted(folder.glob(f"*/{DESCRIPTION}"))]
         return {path.parent.name: str(path) for path in found}
 
     def _from_modules(self, kind: str, name: str) -> Any:
-        """What has a name in the modules that the user has imported."""
+        """Return what has a name in the modules that the user has imported."""
         for module in self._modules.values():
             for value in vars(module).values():
                 if getattr(value, "name", None) == name and _fault(kind, value) is None:
@@ -206,18 +206,18 @@ class Registry:
 
 
 def installed(kind: str) -> dict[str, str]:
-    """Give what ships and what is installed: names and where they are defined."""
+    """Return what ships and what is installed: names and where they are defined."""
     plugins = {point.name: point.value for point in entry_points(group=f"stars_bench.{kind}")}
     return BUILT_IN[kind] | {name: value for name, value in plugins.items() if name not in BUILT_IN[kind]}
 
 
 def _maker(kind: str, target: str) -> str | None:
-    """What makes an object of a path with a known suffix; None: it is no such path."""
+    """Return what makes an object of a path with a known suffix; None: it is no such path."""
     return next((maker for suffix, maker in FROM_FILES.get(kind, {}).items() if target.endswith(suffix)), None)
 
 
 def _described(kind: str, path: Path, maker: str) -> Any:
-    """The object that a file describes, under a name that is not taken."""
+    """Return the object that a file describes, under a name that is not taken."""
     module_name, _, attribute = maker.partition(":")
     made = _attribute(module_name, attribute, str(path), here=False)(path)
     if made.name in installed(kind):
@@ -233,7 +233,7 @@ def _attribute(module_name: str, attribute: str, where: str, *, here: bool) -> A
 
 
 def _imported(module_name: str, where: str, *, here: bool) -> ModuleType:
-    """A module, looked for in the current folder, too, if `here`."""
+    """Return a module, looked for in the current folder, too, if `here`."""
     if not all(part.isidentifier() for part in module_name.split(".")):
         raise UsageError(f"{where}: {module_name!r} is not the name of a module, such as package.module")
     if here and str(Path.cwd()) not in sys.path:
@@ -247,7 +247,7 @@ def _imported(module_name: str, where: str, *, here: bool) -> ModuleType:
 
 
 def _fault(kind: str, value: Any) -> str | None:
-    """Why an object is not of a kind; None: it is."""
+    """Return why an object is not of a kind; None: it is."""
     if kind in SPECS:
         return None if isinstance(value, SPECS[kind]) else f"is no {SPECS[kind].__name__}"
     if not isinstance(value, type):

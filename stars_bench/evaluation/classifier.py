@@ -1,4 +1,4 @@
-"""What an encoder that has learnt to classify says itself of the test clips, centre crops of 0.95."""
+"""The predictions of an encoder that has learnt to classify, on centre crops of 0.95 of the test clips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from stars_bench.records.outcome import Outcome
 
 
 class ClassifierConfig(BaseModel):
-    """Settings of the evaluation; the default is the official crop."""
+    """Settings of the evaluation; the default is the official crop.
+
+    Args:
+        crop: Share of the frames that the centre crop keeps. Default: 0.95.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,6 +32,7 @@ class OwnLogits(nn.Module):
         self.encoder, self.frames = encoder, int(cast(int, encoder.frames))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) of clips (B, 3, T, V, M)."""
         return cast(Tensor, cast(Any, self.encoder).classify(x))
 
 
@@ -38,10 +43,10 @@ class Classifier:
     Config: ClassVar[type[BaseModel]] = ClassifierConfig
 
     def run(self, subject: Subject[ClassifierConfig]) -> list[Outcome]:
-        """One outcome; nothing is trained.
+        """Return one outcome; nothing is trained.
 
         Raises:
-            UsageError: the encoder has no `classify`, or its classes are not the dataset's.
+            UsageError: The encoder has no `classify`, or its classes are not the dataset's.
         """
         if not hasattr(subject.encoder, "classify"):
             raise UsageError(

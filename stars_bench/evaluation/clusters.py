@@ -28,10 +28,11 @@ class ClustersConfig(BaseModel):
     """Settings of the cluster evaluation.
 
     Args:
-        restarts: of k-means; the best is kept.
-        neighbours: of each clip whose classes are compared.
-        sample: clips that the silhouette is computed over.
-        seed: of k-means and of the sample.
+        restarts: Starts of k-means, of which the best is kept. Default: 10.
+        neighbours: Neighbours of each clip whose classes are compared. Default: 10.
+        sample: Clips that the silhouette is computed over. Default: 5000.
+        seed: Seed of k-means and of the sample. Default: 0.
+        crop: Share of the frames that the centre crop keeps. Default: 0.95.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,7 +52,7 @@ class Clusters:
     source: ClassVar[str] = "k-means and silhouette; the claim tested is that of STARS (arXiv:2407.10935)"
 
     def run(self, subject: Subject[ClustersConfig]) -> list[Outcome]:
-        """One outcome: cluster numbers, and in `extra` nearest clips (N, 10), sampled rows (S,) and their features."""
+        """Return one outcome: cluster numbers, and in `extra` nearest clips (N, 10), sampled rows (S,) and features."""
         config = subject.run.config
         if not subject.test_classes:
             raise StarsBenchError("clusters: this Subject has no test_classes, the number of clusters")
@@ -71,7 +72,7 @@ class Clusters:
 
 
 def k_means(units: NDArray[np.float32], clusters: int, restarts: int, seed: int) -> NDArray[np.int64]:
-    """Cluster numbers (N,) of vectors (N, D): the best of several starts."""
+    """Return cluster numbers (N,) of vectors (N, D): the best of several starts."""
     from sklearn.cluster import KMeans
 
     model = KMeans(clusters, n_init=restarts, random_state=seed).fit(units.astype(np.float64))
@@ -79,7 +80,7 @@ def k_means(units: NDArray[np.float32], clusters: int, restarts: int, seed: int)
 
 
 def other_neighbours(features: torch.Tensor, count: int) -> NDArray[np.int64]:
-    """Rows (N, count) of the nearest other clips of each clip, by cosine."""
+    """Return rows (N, count) of the nearest other clips of each clip, by cosine."""
     found = nearest(features, features, count + 1).cpu().numpy()
     own = found == np.arange(len(found))[:, None]
     own[~own.any(1), -1] = True  # more copies of a clip than neighbours: it does not stand among its own
@@ -94,13 +95,13 @@ def tsne_map(
     per_class: int = PAPER_PER_CLASS,
     seed: int = PAPER_SEED,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Places (n, 2) on a map of the first `per_class` clips of each class, and their rows (n,), in order.
+    """Return places (n, 2) on a map of the first `per_class` clips of each class, and their rows (n,), in order.
 
     As in the paper: features as they are, PCA initialisation. Where a class asked for is absent though others could
     stand in for it, the first ones that are present are drawn instead. Small maps get a smaller perplexity.
 
     Raises:
-        UsageError: fewer than four clips.
+        UsageError: Fewer than four clips.
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]

@@ -22,10 +22,10 @@ from stars_bench.io.sealed import Damaged, keep_away, seal
 
 
 def read(file: Path) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
-    """Names (N,) and features (N, D) of a file.
+    """Return names (N,) and features (N, D) of a file.
 
     Raises:
-        StarsBenchError: it cannot be read.
+        StarsBenchError: It cannot be read.
     """
     try:
         with opened_npz(file) as stored:
@@ -38,10 +38,10 @@ class FeatureFiles:
     """The features that are kept under a key.
 
     Args:
-        folder: the run's own folder, which new files go into.
-        key: file name up to the digest of names.
-        reuse: whether files of other runs of the dataset under the same key count as well; default no.
-        tell: called with a line for each damaged file; default None.
+        folder: The run's own folder, which new files go into.
+        key: File name up to the digest of names.
+        reuse: Whether files of other runs of the dataset under the same key count as well; default no.
+        tell: Called with a line for each damaged file; default None.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class FeatureFiles:
         self.folder, self.key, self.reuse, self.tell = folder, key, reuse, tell
 
     def find(self, names: NDArray[np.str_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Features (N, D) of clips by name, and which of them are there (N,); D is 0 where none is.
+        """Return features (N, D) of clips by name, and which of them are there (N,); D is 0 where none is.
 
         A damaged file is passed over, and set aside if it is this run's own.
 
         Raises:
-            OSError: a file cannot be read.
+            OSError: A file cannot be read.
         """
         found, there = np.empty((len(names), 0), np.float32), np.zeros(len(names), bool)
         for file in self.folder.feature_files(self.key, everywhere=self.reuse):
@@ -80,7 +80,7 @@ class FeatureFiles:
         return found, there
 
     def add(self, names: NDArray[np.str_], features: NDArray[np.float32]) -> Path:
-        """Keeps features (N, D) of clips."""
+        """Keep features (N, D) of clips."""
         file = self.folder.features / f"{self.key}-{digest_lines(names)[:8]}.npz"
         with atomic_path(file) as temporary, temporary.open("w+b") as stream:
             np.savez(stream, allow_pickle=False, names=names.astype(str), features=features)

@@ -30,10 +30,13 @@ class FewShotConfig(BaseModel):
     """Settings of the episodes.
 
     Args:
-        ways: classes of an episode.
-        shots: labelled clips of each.
-        queries: test clips of each.
-        seed: of the draw, the same for all encoders, so that methods meet the same episodes.
+        ways: Classes of an episode. Default: 5 and 20.
+        shots: Labelled clips of each class. Default: 1, 2, 5 and 10.
+        queries: Test clips of each class. Default: 15.
+        episodes: Number of episodes. Default: 1000.
+        classifiers: Classifiers, "prototype" or "nearest". Default: both.
+        seed: Seed of the draw. It is the same for all encoders, so that all methods get the same episodes. Default: 0.
+        crop: Share of the frames that the centre crop keeps. Default: 0.95.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,7 +51,7 @@ class FewShotConfig(BaseModel):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - one protocol for all datasets
-        """`paper`: the usual episodes. `quick`: fewer and smaller ones, for which small datasets have clips."""
+        """Return a preset: `paper` (the usual episodes) or `quick` (fewer and smaller ones, for small datasets)."""
         return cls(**QUICK) if name == "quick" else cls()
 
 
@@ -63,10 +66,10 @@ class FewShot:
     source: ClassVar[str] = "prototypical networks (arXiv:1703.05175), with cosine for the Euclidean distance"
 
     def run(self, subject: Subject[FewShotConfig]) -> list[Outcome]:
-        """One outcome for each ways, shots and classifier for which enough classes have enough clips.
+        """Return one outcome for each ways, shots and classifier for which enough classes have enough clips.
 
         Raises:
-            UsageError: there is none.
+            UsageError: There is none.
         """
         config = subject.run.config
         draw = subject.draw_episodes
@@ -86,7 +89,10 @@ class FewShot:
 
 
 def possible_draws(config: FewShotConfig, draw: DrawEpisodes) -> list[Episodes]:
-    """Episodes for each ways and shots for which enough classes have enough clips; the fault where there is none."""
+    """Return episodes for each ways and shots for which enough classes have enough clips.
+
+    The fault where there is none.
+    """
     possible, faults = [], []
     for ways, shots in product(config.ways, config.shots):
         try:
@@ -99,10 +105,17 @@ def possible_draws(config: FewShotConfig, draw: DrawEpisodes) -> list[Episodes]:
 
 
 def classify_episodes(bank: Tensor, queries: Tensor, drawn: Episodes, classifier: Classifier) -> np.ndarray:
-    """Classes (E, N * Q) int16 that a classifier gives the queries of E episodes.
+    """Classify the queries of E episodes.
 
     Args:
-        bank, queries: features (., D) at unit length, float64.
+        bank: Features (B, D) of the bank at unit length, float64. bank, queries: features (., D) at unit length,
+            float64.
+        queries: Features (T, D) of the test part at unit length, float64.
+        drawn: The episodes.
+        classifier: "prototype" or "nearest".
+
+    Returns:
+        Classes (E, N * Q) int16.
     """
     episodes, ways, shots = drawn.support.shape
     support, asked = (torch.from_numpy(rows).to(bank.device) for rows in (drawn.support, drawn.query))
@@ -119,7 +132,12 @@ def classify_episodes(bank: Tensor, queries: Tensor, drawn: Episodes, classifier
 
 
 class ExemplarConfig(BaseModel):
-    """Settings of the exemplar evaluation."""
+    """Settings of the exemplar evaluation.
+
+    Args:
+        classifiers: Classifiers, "nearest" or "prototype". Default: both.
+        crop: Share of the frames that the centre crop keeps. Default: 0.95.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -135,7 +153,10 @@ class Exemplar:
     source: ClassVar[str] = "the one-shot split of NTU RGB+D 120 (github shahroudy/NTURGB-D); cosine, as in k-NN"
 
     def run(self, subject: Subject[ExemplarConfig]) -> list[Outcome]:
-        """One outcome for each classifier; where every class has one exemplar they are the same, and one is given."""
+        """Return one outcome for each classifier.
+
+        Where every class has one exemplar they are the same, and one is given.
+        """
         config = subject.run.config
         bank, queries = subject.features("train", config.crop), subject.features("test", config.crop)
         labels = subject.train.labels
@@ -152,6 +173,6 @@ class Exemplar:
 
 
 def prototypes(bank: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
-    """(C, D) float64: of each class the mean of its features (N, D) at unit length."""
+    """Return (C, D) float64: of each class the mean of its features (N, D) at unit length."""
     known = unit(bank)
     return torch.stack([known[labels == number].mean(0) for number in classes])

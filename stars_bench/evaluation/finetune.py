@@ -31,8 +31,8 @@ class FinetuneConfig(SupervisionConfig):
     """Settings of fine-tuning. The defaults are the official ones, on every dataset.
 
     Args:
-        crop: of test clips.
-        test_every: the test part is predicted after every so many epochs, and after the last.
+        crop: Share of the frames that the centre crop of test clips keeps. Default: 0.95.
+        test_every: Epochs between two predictions of the test part; the last epoch always predicts. Default: 1.
     """
 
     crop: float = Field(0.95, gt=0, le=1)
@@ -40,7 +40,7 @@ class FinetuneConfig(SupervisionConfig):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
-        """`paper`: the official settings. `quick`: few epochs and a small head, for two CPU cores."""
+        """Return a preset: `paper` (the official settings) or `quick` (few epochs and a small head)."""
         return cls(**QUICK) if name == "quick" else cls()
 
 
@@ -72,16 +72,16 @@ class TunedEncoder(nn.Module):
         self.register_buffer("scores", torch.zeros(test_clips, num_classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, classes) of clips (B, 3, T, V, M)."""
+        """Return logits (B, classes) of clips (B, 3, T, V, M)."""
         return self.head.classify(self.pooled(x))
 
     def pooled(self, x: Tensor) -> Tensor:
-        """What the head makes of each clip on its own, (B, width), from clips (B, 3, T, V, M)."""
+        """Return what the head makes of each clip on its own, (B, width), from clips (B, 3, T, V, M)."""
         encode: Callable[[Tensor], Tensor] = getattr(self.encoder, "tokens", self.encoder)
         return self.head.pool(encode(x))
 
     def layers(self) -> Callable[[str], int] | None:
-        """From a parameter's name to its layer, the head's being the encoder's last; None where it has no layers."""
+        """The function from a parameter's name to its layer, where the head is in the last; None without layers."""
         of_encoder: Callable[[str], int] | None = getattr(self.encoder, "layer_of", None)
         if of_encoder is None:
             return None
@@ -89,7 +89,7 @@ class TunedEncoder(nn.Module):
         return lambda name: of_encoder(name.removeprefix("encoder.")) if name.startswith("encoder.") else top
 
     def keep(self, scores: Tensor, look: int) -> None:
-        """Keeps scores (N, classes) and predictions of the test clips, the `look`-th (from 0)."""
+        """Keep scores (N, classes) and predictions of the test clips, the `look`-th (from 0)."""
         self.scores.copy_(scores)
         self.by_epoch[look] = scores.argmax(1).to(torch.int16)
 
@@ -102,11 +102,18 @@ def fine_tune(
     run: StageRun[BaseModel],
     depends_on: dict[str, str],
 ) -> TunedEncoder:
-    """Trains a copy of the subject's encoder on labelled clips, looking at the test part (no label) as set.
+    """Train a copy of the subject's encoder on labelled clips; predict the test part, without labels, as set.
 
     Args:
-        name: of the stage.
-        depends_on: what beside settings and the run's context decides the outcome.
+        name: Name of the stage.
+        subject: Encoder and test part.
+        clips: The labelled clips.
+        settings: Epochs, rates, batch size and crop.
+        run: Runs and keeps the stage.
+        depends_on: What decides the outcome beside settings and the run's context.
+
+    Returns:
+        The encoder under its head, with the predictions.
     """
     seed_step(run.seed, name, "head")  # the new head depends on the seed and the stage, not on what ran before
     model = TunedEncoder(subject.encoder, settings, clips.num_joints, subject.num_classes, len(subject.test))
@@ -132,7 +139,7 @@ def tuned_outcome(
     settings: Mapping[str, object],
     extra: Mapping[str, np.ndarray] | None = None,
 ) -> Outcome:
-    """The outcome of a tuned encoder. `extra` gets `encoder_lacks` where the encoder lacks some of OPTIONAL."""
+    """Return the outcome of a tuned encoder. `extra` gets `encoder_lacks` where the encoder lacks some of OPTIONAL."""
     scores, by_epoch = model.scores.cpu().numpy(), model.by_epoch.cpu().numpy()
     lacks = [part for part in OPTIONAL if not hasattr(model.encoder, part)]
     return Outcome(
@@ -153,7 +160,7 @@ class Finetune:
     source: ClassVar[str] = "MAMP (arXiv:2308.07092) and its official program"
 
     def run(self, subject: Subject[FinetuneConfig]) -> list[Outcome]:
-        """Trains on the labelled part; one outcome, with the predictions after every epoch that was looked at."""
+        """Train on the labelled part; one outcome, with the predictions after every epoch that was looked at."""
         settings = subject.run.config
         model = fine_tune("finetune", subject, subject.train, settings, subject.run, {"encoder": subject.key})
         return [tuned_outcome(model, subject.run, {})]

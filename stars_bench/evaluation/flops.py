@@ -1,4 +1,4 @@
-"""What an encoder costs: multiply-adds of one clip's features, counted by running it once."""
+"""The cost of an encoder: multiply-adds of one clip's features, counted by running it once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stars_bench.training.compile import compiled
 
 @torch.no_grad()
 def multiply_adds(encoder: nn.Module, joints: int, device: torch.device) -> int:
-    """Multiply-adds of matrix products and convolutions in the features of one clip of `encoder.frames` frames.
+    """Return multiply-adds of matrix products and convolutions in the features of one clip of `encoder.frames` frames.
 
     The clip has two different bodies, so that nothing is left out. Attention is counted as the products that it is:
     fused kernels are unknown to torch's counter on a CPU, which counts two operations a multiply-add.

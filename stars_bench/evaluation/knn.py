@@ -17,7 +17,12 @@ PAIRS_AT_ONCE = 2**20
 
 
 class KNNConfig(BaseModel):
-    """Settings of the k-NN evaluation; the defaults are the official ones."""
+    """Settings of the k-NN evaluation; the defaults are the official ones.
+
+    Args:
+        k: Numbers of neighbours; each gives a result. Default: 1, 2, 5 and 10.
+        crop: Share of the frames that the centre crop keeps. Default: 0.95.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,7 +38,7 @@ class KNN:
     source: ClassVar[str] = "the official program of STARS (github TaatiTeam/STARS, knn_eval.py)"
 
     def run(self, subject: Subject[KNNConfig]) -> list[Outcome]:
-        """One outcome for each k that the training part is large enough for."""
+        """Return one outcome for each k that the training part is large enough for."""
         config = subject.run.config
         bank, queries = subject.features("train", config.crop), subject.features("test", config.crop)
         ks = tuple(k for k in config.k if k <= len(bank))
@@ -44,7 +49,7 @@ class KNN:
 
 
 def knn_predict(bank: Tensor, labels: Tensor, queries: Tensor, ks: tuple[int, ...], num_classes: int) -> list[Tensor]:
-    """Predicted classes (Q,) for each k, of queries (Q, D) among bank vectors (N, D) with labels (N,).
+    """Return predicted classes (Q,) for each k, of queries (Q, D) among bank vectors (N, D) with labels (N,).
 
     Every neighbour has one vote; of classes with equally many votes the one with the smallest number wins (as in
     scikit-learn). Of equally near clips the earlier rows are the neighbours.
@@ -54,7 +59,7 @@ def knn_predict(bank: Tensor, labels: Tensor, queries: Tensor, ks: tuple[int, ..
 
 
 def majority(classes: Tensor, num_classes: int) -> Tensor:
-    """The most frequent class of each row (Q, k), of equally frequent ones the smallest: (Q,)."""
+    """Return the most frequent class of each row (Q, k), of equally frequent ones the smallest: (Q,)."""
     winners = []
     for part in torch.split(classes, max(PAIRS_AT_ONCE // classes.shape[1] ** 2, 1)):
         votes = (part[:, :, None] == part[:, None, :]).sum(2)  # of each neighbour's class; k is small, classes are many

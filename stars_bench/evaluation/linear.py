@@ -22,7 +22,16 @@ from stars_bench.training.step import SplitStep
 
 
 class LinearConfig(BaseModel):
-    """Settings of the linear probe. The defaults are the official ones for NTU; `preset` knows PKU-MMD."""
+    """Settings of the linear probe. The defaults are the official ones for NTU; `preset` knows PKU-MMD.
+
+    Args:
+        epochs: Epochs. Default: 100.
+        batch_size: Clips a batch. Default: 256.
+        lr: Learning rate at the start. Default: 0.1.
+        momentum: Momentum of SGD. Default: 0.9.
+        max_angle: Largest rotation of a training clip about each axis, in radians. Default: 0.3.
+        crop: Share of the frames that the centre crop of test clips keeps. Default: 0.95.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +44,7 @@ class LinearConfig(BaseModel):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
-        """`paper`: official settings for the dataset. `quick`: fewer epochs, smaller batches."""
+        """Return a preset: `paper` (the official settings for the dataset) or `quick` (fewer epochs, small batches)."""
         by_dataset: dict[str, dict[str, Any]] = {"pku1": {"batch_size": 128}, "pku2": {"batch_size": 32, "lr": 0.01}}
         return cls(**QUICK) if name == "quick" else cls(**by_dataset.get(dataset, {}))
 
@@ -67,7 +76,7 @@ class Probe(nn.Module):
 
     @torch.no_grad()
     def look(self, features: Tensor, epoch: int) -> None:
-        """Keeps scores and predictions for test features (N, D) after `epoch` epochs; no label is involved."""
+        """Keep scores and predictions for test features (N, D) after `epoch` epochs; no label is involved."""
         self.head.eval()
         self.scores.copy_(self.head(features))
         self.by_epoch[epoch - 1] = self.scores.argmax(1).to(torch.int16)
@@ -81,14 +90,14 @@ def probe_stage(
     encoder_key: str,
     test_features: Tensor,
 ) -> Stage:
-    """The stage that trains a probe, which looks at the test features after every epoch.
+    """Return the stage that trains a probe, which looks at the test features after every epoch.
 
     Args:
-        probe: what is trained.
-        encode: from row numbers (B,) to features (B, D), without gradient.
+        probe: What is trained.
+        encode: From row numbers (B,) to features (B, D), without gradient.
         labels: (N,) int64.
-        config: of the evaluation.
-        encoder_key: names the encoder, for the stage's key.
+        config: Settings of the evaluation.
+        encoder_key: Names the encoder, for the stage's key.
         test_features: (T, D).
     """
 
@@ -118,7 +127,7 @@ class Linear:
     source: ClassVar[str] = "MAMP (arXiv:2308.07092) and its official program"
 
     def run(self, subject: Subject[LinearConfig]) -> list[Outcome]:
-        """Trains the probe on the training part; one outcome, with the predictions after every epoch."""
+        """Train the probe on the training part; one outcome, with the predictions after every epoch."""
         config, run, encoder = subject.run.config, subject.run, subject.encoder
         frames, dim = subject.frames, subject.dim
         test_features = subject.features("test", config.crop)

@@ -19,17 +19,17 @@ FEW_PAIRS = 2**24
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors (..., D) at length 1, in float64; a vector of zeros stays one."""
+    """Return vectors (..., D) at length 1, in float64; a vector of zeros stays one."""
     vectors = vectors.double()
     length = vectors.norm(dim=-1, keepdim=True)
     return vectors / torch.where(length > 0, length, 1)
 
 
 def nearest(bank: Tensor, queries: Tensor, count: int) -> Tensor:
-    """Rows (Q, count) int64 of the bank's vectors (N, D) nearest to each query (Q, D), nearest first.
+    """Return rows (Q, count) int64 of the bank's vectors (N, D) nearest to each query (Q, D), nearest first.
 
     Raises:
-        StarsBenchError: more bank vectors than the order by rows can tell apart (16.7 million).
+        StarsBenchError: More bank vectors than the order by rows can tell apart (16.7 million).
     """
     if len(bank) > LAST_ROW:
         raise StarsBenchError(
@@ -46,7 +46,7 @@ def nearest(bank: Tensor, queries: Tensor, count: int) -> Tensor:
 
 
 def by_definition(bank: Tensor, queries: Tensor, count: int) -> Tensor:
-    """As `nearest`, by comparing everything with everything."""
+    """Find the nearest rows as `nearest` does, by comparing everything with everything."""
     bank, last_first = unit(bank), LAST_ROW - torch.arange(len(bank), device=bank.device)
     out = [torch.empty(0, count, dtype=torch.int64, device=bank.device)]
     for chunk in torch.split(unit(queries), max(PAIRS_AT_ONCE // len(bank), 1)):

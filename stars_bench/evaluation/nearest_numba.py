@@ -38,7 +38,7 @@ FLOAT32_ROUNDING = 2.0**-24
 def search(
     bank: NDArray[np.float32], queries: NDArray[np.float32], count: int, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The `count` nearest rows of a bank (N, D) for queries (Q, D): (Q, count), and the queries left open.
+    """Return the `count` nearest rows of a bank (N, D) for queries (Q, D): (Q, count), and the queries left open.
 
     Rows of open queries mean nothing. There are some only where more clips than there are candidates lie closer to each
     other than float32 can tell, as with many copies of one vector.
@@ -81,13 +81,13 @@ class Axes:
         self.turned = units @ self.axes
 
     def turn(self, queries: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """1 / length (B,) of queries (B, D), and their unit vectors (B, D) in these axes."""
+        """Return 1 / length (B,) of queries (B, D), and their unit vectors (B, D) in these axes."""
         scale = scale_to_unit(queries)
         return scale, (queries * scale[:, None] - self.origin) @ self.axes
 
 
 def scale_to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """1 / length of vectors (N, D); 0 where there is none."""
+    """Return 1 / length of vectors (N, D); 0 for a vector of zeros."""
     length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
     scale = np.zeros(len(vectors))
     np.divide(1.0, length, out=scale, where=length > 0)
@@ -105,14 +105,14 @@ class Bounded:
         self.columns = _columns(axes.turned, d, -squares / 2)
 
     def limits(self, turned: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Columns (B, d + 2) whose product with the bank's, plus the offsets (B,), is no less than the cosine."""
+        """Return columns (B, d + 2) whose product with the bank's, plus offsets (B,), is no less than the cosine."""
         squares = _squares(turned)
         # Rounding of a float32 dot product and of its factors: n u |a| |b| (Higham, Accuracy and Stability, 3.1).
         rounding = (self.d + 8) * FLOAT32_ROUNDING * (self.radius * np.sqrt(squares) + self.radius**2 / 2)
         return _columns(turned, self.d, np.ones(len(turned))), 1 - squares / 2 + rounding + 2 * STEP
 
     def nearest(self, queries: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The nearest rows (B, count) of queries (B, D), and whether they are proven (B,)."""
+        """Return the nearest rows (B, count) of queries (B, D), and whether they are proven (B,)."""
         size, axes = len(queries), self.axes
         best = np.full((size, self.candidates), -np.inf, np.float32)
         candidates = np.zeros((size, self.candidates), np.int64)
@@ -135,7 +135,7 @@ def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _columns(turned: NDArray[np.float64], d: int, last: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(N, d + 2) float32: the first d axes, the length of the rest, and one more column."""
+    """Return (N, d + 2) float32: the first d axes, the length of the rest, and one more column."""
     out = np.empty((len(turned), d + 2), np.float32)
     out[:, :d] = turned[:, :d]
     out[:, d] = np.sqrt(_squares(turned[:, d:]))
@@ -151,7 +151,7 @@ def keep_best(
     best: NDArray[np.float32],
     rows: NDArray[np.int64],
 ) -> None:
-    """Takes the columns 0 .. width of bounds (B, ...) into the sorted best of each row (B, C) and their numbers."""
+    """Take the columns 0 .. width of bounds (B, ...) into the sorted best of each row (B, C) and their numbers."""
     last = best.shape[1] - 1
     for i in range(product.shape[0]):
         scores, cut = product[i], best[i, last]
@@ -174,7 +174,7 @@ def keep_best(
 
 @partial(compiled, options=ANY_ORDER)
 def dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Dot product in float64."""
+    """Return the dot product in float64."""
     total = 0.0
     for i in range(a.shape[0]):
         total += np.float64(a[i]) * np.float64(b[i])
@@ -192,11 +192,17 @@ def refine(
     rows: NDArray[np.int64],
     proven: NDArray[np.bool_],
 ) -> None:
-    """Orders candidates (B, C) by cosine, and by row where equal, into rows (B, count).
+    """Sort candidates (B, C) by cosine, and by row if equal, into rows (B, count).
 
     Args:
-        limits: (B, C) no candidate from here on, and no other clip, has a larger cosine.
-        proven: set where that settles the answer.
+        queries: (B, D) vectors.
+        query_scale: (B,) 1 / length of the queries.
+        bank: (N, D) vectors.
+        bank_scale: (N,) 1 / length of the bank's vectors.
+        candidates: (B, C) rows of the bank, best bound first.
+        limits: (B, C) bounds: no candidate from here on, and no other clip, has a larger cosine.
+        rows: (B, count) nearest rows; filled in.
+        proven: (B,) set where the bounds prove the answer.
     """
     count = rows.shape[1]
     keys = np.empty(count, np.int64)

@@ -24,11 +24,11 @@ class SemiConfig(FinetuneConfig):
     """Settings of fine-tuning, and which lists it uses.
 
     Args:
-        percents: of the training clips.
-        lists: how many lists of each.
-        drawing: balanced over classes, or at random as published: by one process, as STARS shows it (with
-            `batch_size` 24), or by each of two, as MAMP's script does.
-        test_every: as in fine-tuning, but rarer: here the test part is much larger than what is trained on.
+        percents: Percentages of the training clips that keep their labels. Default: 1 and 10.
+        lists: Number of lists for each percentage. Default: 5.
+        drawing: Balanced over classes, or at random as published: by one process, as STARS shows it (with `batch_size`
+            24), or by each of two, as MAMP's script does.
+        test_every: As in fine-tuning, but rarer: here the test part is much larger than what is trained on.
     """
 
     shrinks_batch: ClassVar[bool] = True
@@ -41,7 +41,7 @@ class SemiConfig(FinetuneConfig):
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for all datasets
-        """`paper`: the official settings. `quick`: few epochs and a small head, for two CPU cores."""
+        """Return a preset: `paper` (the official settings) or `quick` (few epochs and a small head)."""
         return cls(**QUICK_SEMI) if name == "quick" else cls()
 
 
@@ -57,7 +57,7 @@ class Semi:
     source: ClassVar[str] = "MAMP (arXiv:2308.07092); the lists of clips are ours"
 
     def run(self, subject: Subject[SemiConfig]) -> list[Outcome]:
-        """One outcome for each percentage and list; `extra` holds the names, their digest and the batch size."""
+        """Return one outcome for each percentage and list; `extra` holds the names, their digest and the batch size."""
         config = subject.run.config
         return [
             self._one(subject, config, percent, number) for percent in config.percents for number in range(config.lists)

@@ -1,4 +1,4 @@
-"""Features of a part of the data under an encoder, and what an evaluation is given.
+"""What an evaluation gets: an encoder, both parts, and their features.
 
 Features are extracted once per encoder and crop and kept by clip name (`feature_cache.py`); evaluations share them.
 """
@@ -44,11 +44,18 @@ class Subject(Generic[ConfigT_co]):
     """What an evaluation works on: a trained encoder, the labelled part, the test part without labels.
 
     Args:
-        train: the protocol's bank, or its training part where it has none; with labels. run: gives config, seed, device
-        and checkpointed stages. names: clip names of each part. key: the encoder's, which covers all code, data,
-        settings and precision that its weights depend on. data: what the clips depend on beside their names: digest of
-        the prepared dataset, absent body, stream. test_classes: how many classes the test part has. draw_episodes: the
-        protocol's draw, which alone knows the classes of test clips.
+        encoder: The trained encoder, in evaluation mode.
+        train: The labelled part: the protocol's bank, or its training part if there is no bank.
+        test: The test part, without labels.
+        num_classes: Number of classes of the dataset.
+        run: Has config, seed and device, and trains checkpointed stages.
+        names: Clip names of each part.
+        key: Identifies the encoder; it covers all code, data, settings and precision that its weights depend on.
+        data: What the clips depend on beside their names: checksum of the prepared dataset, absent body, stream.
+            Default: none.
+        test_classes: Number of classes of the test part. Default: 0, unknown.
+        draw_episodes: The protocol's draw, which alone knows the classes of test clips. Default: None.
+        cache: Features that were computed before, by part and crop.
     """
 
     encoder: nn.Module
@@ -65,21 +72,21 @@ class Subject(Generic[ConfigT_co]):
 
     @property
     def dim(self) -> int:
-        """Length D of the encoder's features."""
+        """D, the width of the encoder's features."""
         return int(cast(int, self.encoder.dim))
 
     @property
     def frames(self) -> int:
-        """Frames T of the clips that the encoder takes."""
+        """T, the number of frames that the encoder takes."""
         return int(cast(int, self.encoder.frames))
 
     def features(self, part: PartName, keep: float = 0.95) -> Tensor:
-        """Features (N, D) float32 of the centre crop `keep` of the labelled ("train") or test part.
+        """Return features (N, D) float32 of the centre crop `keep` of the labelled ("train") or test part.
 
         Clips that an evaluation or a run has had before under the same encoder are read, the others extracted and kept.
 
         Raises:
-            StarsBenchError: the encoder gives numbers that are not finite.
+            StarsBenchError: The encoder gives numbers that are not finite.
         """
         if (part, keep) not in self.cache:
             self.cache[part, keep] = self._features(part, keep)
@@ -185,7 +192,7 @@ def extract(
     progress: Progress | None = None,
     task: str = "features",
 ) -> Tensor:
-    """Features (N, D) float32 of every clip of a part, encoder in eval mode, centre crop `keep`.
+    """Return features (N, D) float32 of every clip of a part, encoder in eval mode, centre crop `keep`.
 
     Several processes share the work, in the batches that one would make.
     """

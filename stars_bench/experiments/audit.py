@@ -42,21 +42,21 @@ class Audit:
         return list(self.looked_at.items())
 
     def fault(self, line: str) -> None:
-        """Notes what does not match; each line once, though several records may rest on one thing."""
+        """Note what does not match; each line once, though several records may rest on one thing."""
         if line not in self.faults:
             self.faults.append(line)
 
     def skip(self, line: str) -> None:
-        """Notes what could not be looked at, once."""
+        """Note what could not be looked at, once."""
         if line not in self.skipped:
             self.skipped.append(line)
 
 
 def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
-    """Looks at all that lies below a folder (runs, a run, a seed).
+    """Look at all that lies below a folder (runs, a run, a seed).
 
     Raises:
-        UsageError: there are no records.
+        UsageError: There are no records.
     """
     result, data = Audit(), _Data(data_dir, progress)
     for path in rescore.record_paths(run):
@@ -136,7 +136,7 @@ def _look_at_predictions(one: Saved, data: _Data, result: Audit) -> None:
 
 
 def _look_at_features(folder: RunFolder, result: Audit) -> None:
-    """Each file carries its own digest (`io.sealed`), and in its name that of its clips."""
+    """Check the files of features: each carries its own digest (`io.sealed`), and in its name that of its clips."""
     for file in sorted(folder.features.glob("*.npz")):
         result.looked_at["feature files"] += 1
         try:
@@ -163,12 +163,12 @@ class _Data:
     faults: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, record: Record, path: Path) -> PreparedDataset | None:
-        """The dataset, if it is the one that the record (in the file `path`) was measured on."""
+        """Return the dataset, if it is the one that the record (in the file `path`) was measured on."""
         found = self.find(record, path)
         return None if isinstance(found, str) or found.digest != record.dataset.digest else found
 
     def find(self, record: Record, path: Path) -> PreparedDataset | str:
-        """The dataset of that name and profile, or why it cannot be opened."""
+        """Return the dataset of that name and profile, or why it cannot be opened."""
         key = record.dataset.name, record.dataset.profile
         if key not in self.opened:
             try:

@@ -29,7 +29,7 @@ def rebuilt(run: SeedRun) -> TrainedEncoder:
     """Rebuild the encoder that --init names, already trained by the plan's method.
 
     Raises:
-        UsageError: its method cannot be built without training, or it is for other joints.
+        UsageError: Its method cannot be built without training, or it is for other joints.
     """
     encoder, key = _rebuilt(run), _start(run).key
     return TrainedEncoder(encoder.to(run.plan.device), key)
@@ -101,5 +101,5 @@ def trained(run: SeedRun) -> TrainedEncoder:
 
 
 def _together(own: Set[str], before: Set[str] | None) -> Set[str] | None:
-    """What an encoder was trained on in all; None: unknown."""
+    """Return what an encoder was trained on in all; None: unknown."""
     return None if before is None else own | before

@@ -45,9 +45,9 @@ class Layout:
     """How one of the programs names its weights.
 
     Args:
-        title: the program. method: the registered method that it trains. stage: ours that trains the same weights, in
+        title: The program. method: the registered method that it trains. stage: ours that trains the same weights, in
         the methods whose `official_checkpoints` name the program (mae's first stage predicts something else).
-        prefix: stands before the encoder's names. unused: what else it writes that no encoder needs, as regular
+        prefix: Stands before the encoder's names. unused: what else it writes that no encoder needs, as regular
         expressions by what it is called. ours: prefixes of our names, and what they are there.
     """
 
@@ -105,12 +105,12 @@ class OfficialEncoder:
 
 
 def load(path: Path) -> Mapping[str, Any]:
-    """The content of a file of torch.save: tensors, plain containers and plain argparse.Namespaces.
+    """Return the content of a file of torch.save: tensors, plain containers and plain argparse.Namespaces.
 
     Nothing else is unpickled and nothing that a file names is called (torch's weights_only).
 
     Raises:
-        StarsBenchError: it holds anything else, is damaged, or is no such file.
+        StarsBenchError: It holds anything else, is damaged, or is no such file.
     """
     if path.suffix.lower() == ".safetensors":
         raise StarsBenchError(f"{path}: safetensors are not read; torch.save what safetensors.torch.load_file gives")
@@ -133,10 +133,10 @@ def load(path: Path) -> Mapping[str, Any]:
 
 
 def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
-    """The encoder in what `load` has read from `path`.
+    """Return the encoder in what `load` has read from `path`.
 
     Raises:
-        StarsBenchError: neither MAMP's nor STARS's; a tensor is missing, of a wrong shape, or of no known part.
+        StarsBenchError: Neither MAMP's nor STARS's; a tensor is missing, of a wrong shape, or of no known part.
     """
     layout, weights, beside = _layout(content, path)
     weights, wrapped = _unwrapped(weights)
@@ -170,13 +170,13 @@ def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
 
 
 def interpolated(temp_embed: Tensor, segments: int) -> Tensor:
-    """A temporal table (1, S, 1, D) for `segments` segments: bicubic along time, as both programs do it."""
+    """Return a temporal table (1, S, 1, D) for `segments` segments: bicubic along time, as both programs do it."""
     table = temp_embed.permute(0, 3, 1, 2)
     return F.interpolate(table, size=(segments, 1), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
 
 
 def trains(method: type, program: str) -> bool:
-    """Whether a stage of this method trains the weights of an official program, as the class itself says.
+    """Return whether a stage of this method trains the weights of an official program, as the class itself says.
 
     A subclass does not inherit this: it may train something else.
     """
@@ -184,10 +184,10 @@ def trains(method: type, program: str) -> bool:
 
 
 def write(path: Path, layout: Layout, module: Mapping[str, Tensor]) -> int:
-    """Writes what a stage has trained (its module's state) for an official program; the number of tensors.
+    """Write what a stage has trained (its module's state) for an official program; the number of tensors.
 
     Raises:
-        StarsBenchError: the stage holds something that this program has no name for.
+        StarsBenchError: The stage holds something that this program has no name for.
     """
     weights = {}
     for name, value in module.items():
@@ -202,7 +202,7 @@ def write(path: Path, layout: Layout, module: Mapping[str, Tensor]) -> int:
 
 
 def _layout(content: Mapping[str, Any], path: Path) -> tuple[Layout, Mapping[str, Any], list[str]]:
-    """Whose checkpoint it is, its weights, and what lies beside them."""
+    """Return whose checkpoint it is, its weights, and what lies beside them."""
     weights = content.get("model")
     if isinstance(weights, Mapping):
         beside = sorted(str(name) for name in content if name != "model")
@@ -227,7 +227,7 @@ def _has_prefix(weights: Mapping[str, Any], prefix: str) -> bool:
 
 
 def _unwrapped(weights: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """Weights without what a parallel wrapper has put in front of every name, and a line that says so."""
+    """Return weights without what a parallel wrapper has put in front of every name, and a line that says so."""
     if not weights or not all(str(name).startswith(WRAPPED) for name in weights):
         return weights, ()
     return {name.removeprefix(WRAPPED): value for name, value in weights.items()}, (
@@ -236,7 +236,7 @@ def _unwrapped(weights: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str
 
 
 def _checked_size(state: Mapping[str, Tensor], layout: Layout, path: Path) -> dict[str, float]:
-    """The encoder's size, read from shapes, after every other shape has been held against it."""
+    """Return the encoder's size, read from shapes, after every other shape has been held against it."""
 
     def official(names: Iterable[str]) -> str:
         return _few(layout.prefix + name for name in names)
@@ -268,7 +268,10 @@ def _checked_size(state: Mapping[str, Tensor], layout: Layout, path: Path) -> di
 
 
 def _heads(content: Mapping[str, Any], dim: int) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The number of attention heads: from the program's own arguments, else as published; unknown for other widths."""
+    """Return the number of attention heads: from the program's own arguments, else as published.
+
+    Unknown for other widths.
+    """
     arguments = getattr(content.get("args"), "model_args", None)
     own = arguments.get("num_heads") if isinstance(arguments, Mapping) else None
     if type(own) is int and own > 0 and dim % own == 0:
@@ -279,7 +282,7 @@ def _heads(content: Mapping[str, Any], dim: int) -> tuple[dict[str, int], tuple[
 
 
 def _left(total: int, of: Mapping[str, int], beside: Iterable[str]) -> tuple[str, ...]:
-    """One line on what was not used; none where all was. `beside`: what a file holds beside weights."""
+    """Return one line on what was not used; none where all was. `beside`: what a file holds beside weights."""
     parts = ", ".join(f"{part} {count}" for part, count in sorted(of.items()))
     lines = [f"{sum(of.values())} of {total} tensors ({parts})"] if of else []
     lines += [f"the entries {', '.join(map(printable, beside))}"] if beside else []
@@ -289,13 +292,13 @@ def _left(total: int, of: Mapping[str, int], beside: Iterable[str]) -> tuple[str
 def _shapes(
     state: Mapping[str, Tensor], names: Iterable[str], expected: Mapping[str, Tensor] | None = None
 ) -> list[str]:
-    """Names with the shapes that they have, and with those that they should have."""
+    """Return names with the shapes that they have, and with those that they should have."""
     told = {name: f"{name} {tuple(state[name].shape)}" for name in names}
     return [text + (f", not {tuple(expected[name].shape)}" if expected else "") for name, text in told.items()]
 
 
 def _few(names: Iterable[str], shown: int = 3) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     listed = sorted(map(printable, names))
     more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
     return ", ".join(listed[:shown]) + more

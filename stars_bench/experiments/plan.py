@@ -36,7 +36,20 @@ DEFAULT_EVALUATIONS = ("knn", "linear")
 
 @dataclass(frozen=True)
 class Plan:
-    """A request with every name resolved and every config validated."""
+    """A request with every name resolved and every config validated.
+
+    Args:
+        request: What was asked for.
+        dataset: The prepared dataset.
+        protocol: The protocol.
+        protocol_config: The protocol's settings; None if it has none.
+        method: The method.
+        config: The method's settings.
+        starts: Encoders to start from, by seed.
+        evaluations: Evaluations and their settings, by name.
+        device: Device of the computation.
+        precision: float32, tf32 or bf16.
+    """
 
     request: Request
     dataset: PreparedDataset
@@ -51,6 +64,7 @@ class Plan:
 
     @property
     def target(self) -> str:
+        """The method as `module:Class`."""
         return _target(self.method)
 
     @property
@@ -87,7 +101,7 @@ class Plan:
         """Name the preset as a record does: changed as soon as one setting of the method or the evaluation is.
 
         Args:
-            evaluation: the name of the record's evaluation; None for the method alone.
+            evaluation: The name of the record's evaluation; None for the method alone.
         """
         of_evaluation = [] if evaluation is None else [self.evaluations[evaluation]]
         settings: list[tuple[type[BaseModel], BaseModel | None]]
@@ -96,7 +110,7 @@ class Plan:
         return preset_label(self.request.preset, self.dataset.name, settings)
 
     def split(self, seed: int) -> Split:
-        """The clips that train and that are tested; held-out subjects depend on the seed."""
+        """Return the clips that train and that are tested; held-out subjects depend on the seed."""
         return split_of(self.dataset, self.protocol, self.protocol_config, self.request.validation, seed)
 
     @property
@@ -109,15 +123,15 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
     """Turn names into objects and key=value into configs; nothing is trained before all of it is right.
 
     Args:
-        request: what is asked for.
-        method: the method itself, which then need not be found by its name. Default: None.
-        start: an encoder to start from, for every seed. Default: None, what `request.init` names.
+        request: What is asked for.
+        method: The method itself, which then need not be found by its name. Default: None.
+        start: An encoder to start from, for every seed. Default: None, what `request.init` names.
 
     Returns:
         What will be run.
 
     Raises:
-        UsageError: a name, a setting or a combination that does not fit.
+        UsageError: A name, a setting or a combination that does not fit.
     """
     method = method or registry.load("methods", request.method)
     protocol = registry.load("protocols", request.protocol)
@@ -156,7 +170,10 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
 
 
 def _evaluations(request: Request, protocol: ProtocolSpec, own: Sequence[str]) -> list[str]:
-    """What to run: by default k-NN and linear probe; `own` are those that the method adds (its own classifier)."""
+    """Return what to run: by default k-NN and linear probe.
+
+    `own` are those that the method adds (its own classifier).
+    """
     if not request.evaluations:
         usual = [name for name in DEFAULT_EVALUATIONS if name in protocol.evaluations]
         return [*own, *(usual or protocol.evaluations)]
@@ -188,14 +205,14 @@ def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | No
 
 
 def _starts(request: Request, method: type[Method[BaseModel]], dataset: str) -> dict[int, Pretrained]:
-    """The encoders that --init names, by seed."""
+    """Return the encoders that --init names, by seed."""
     if request.init is None:
         return {}
     return {seed: _start(request, method, dataset, request.init, seed) for seed in request.seeds}
 
 
 def _start(request: Request, method: type[Method[BaseModel]], dataset: str, init: Path, seed: int) -> Pretrained:
-    """The encoder to start from, with what the user says of it."""
+    """Return the encoder to start from, with what the user says of it."""
     said = (item.partition("=") for item in request.overrides)
     start = pretrained.find(init, seed)
     settings = {key: _literal(text) for key, _, text in said if key in pretrained.open_settings(start)}
@@ -209,7 +226,7 @@ def _start(request: Request, method: type[Method[BaseModel]], dataset: str, init
 
 
 def _own(request: Request) -> list[str]:
-    """What is --set of the method itself."""
+    """Return what is --set of the method itself."""
     return [item for item in request.overrides if "." not in item.partition("=")[0]]
 
 
@@ -220,7 +237,7 @@ def _target(method: type[Method[BaseModel]]) -> str:
 def _method_config(
     request: Request, method: type[Method[BaseModel]], dataset: str, starts: Mapping[int, Pretrained]
 ) -> BaseModel:
-    """The method's config: its preset's with changes, or that of the encoder which is already trained."""
+    """Return the method's config: its preset's with changes, or that of the encoder which is already trained."""
     own, target = _own(request), _target(method)
     for start in starts.values():
         if start.stream not in (None, request.stream):
@@ -244,7 +261,7 @@ def _for(evaluation: str, request: Request) -> list[str]:
 
 
 def find_dataset(request: Request, protocol: ProtocolSpec) -> PreparedDataset:
-    """The dataset asked for, or the one prepared dataset that has the protocol."""
+    """Return the dataset asked for, or the one prepared dataset that has the protocol."""
     if request.dataset is None:
         names = sorted({found.name for found in prepared_datasets(request.data_dir) if found.has_protocol(protocol)})
         if not names and (reasons := left_out(request.data_dir)):
@@ -260,10 +277,10 @@ def find_dataset(request: Request, protocol: ProtocolSpec) -> PreparedDataset:
 
 
 def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: Sequence[str], owner: str) -> BaseModel:
-    """The config of a preset with `key=value` overrides, validated.
+    """Return the config of a preset with `key=value` overrides, validated.
 
     Raises:
-        UsageError: unknown preset or key (the nearest one is named), or a value that does not fit.
+        UsageError: Unknown preset or key (the nearest one is named), or a value that does not fit.
     """
     presets = getattr(config, "presets", DEFAULT_PRESETS)
     if preset not in presets:
@@ -292,12 +309,12 @@ def preset_label(preset: str, dataset: str, settings: Sequence[tuple[type[BaseMo
     """Name a preset as records do: `default` where nothing has presets, `changed NAME` where a setting is another.
 
     Args:
-        preset: the name that was asked for.
-        dataset: what the presets are for.
-        settings: each Config with the settings that were used; None: they were not chosen by a preset.
+        preset: The name that was asked for.
+        dataset: What the presets are for.
+        settings: Each Config with the settings that were used; None: they were not chosen by a preset.
 
     Raises:
-        UsageError: there is no such preset.
+        UsageError: There is no such preset.
     """
     name = preset if any(hasattr(config, "preset") for config, _ in settings) else "default"
     used = DEFAULT_PRESETS[0] if name == "default" else preset
@@ -314,7 +331,7 @@ def _literal(text: str) -> Any:
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device asked for, else the GPU where there is one."""
+    """Return the device asked for, else the GPU where there is one."""
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError as error:
@@ -329,7 +346,10 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def numbered_gpu(device: torch.device) -> torch.device:
-    """The GPU asked for, by its number, without which `torch.cuda.set_device` takes none; the first where none is."""
+    """Return the GPU asked for, by its number, without which `torch.cuda.set_device` takes none.
+
+    The first where none is.
+    """
     index, count = device.index or 0, torch.cuda.device_count()
     if index >= count:
         there = "only cuda:0 is there" if count == 1 else f"there are cuda:0 to cuda:{count - 1}"
@@ -338,7 +358,7 @@ def numbered_gpu(device: torch.device) -> torch.device:
 
 
 def own_gpu(device: torch.device) -> torch.device:
-    """The GPU of this one of several processes on a machine."""
+    """Return the GPU of this one of several processes on a machine."""
     count = torch.cuda.device_count()
     if device.index is not None:
         raise UsageError(f"--device {device}: each of several processes has a GPU of its own; say --device cuda")
@@ -348,7 +368,7 @@ def own_gpu(device: torch.device) -> torch.device:
 
 
 def choose_precision(name: str | None, device: torch.device) -> str:
-    """TF32 on a GPU that has it, else float32, unless asked otherwise, as the published runs had it."""
+    """Return the precision asked for; by default TF32 on a GPU that has it, else float32, as the published runs."""
     older = device.type == "cuda" and torch.cuda.get_device_capability(device) < AMPERE
     if name is None:
         return "tf32" if device.type == "cuda" and not older else "float32"
@@ -362,15 +382,15 @@ def choose_precision(name: str | None, device: torch.device) -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """The device for people: the GPU's name, or cpu."""
+    """Return the device for people: the GPU's name, or cpu."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def check_batch_sizes(plan: Plan, split: Split) -> None:
-    """That no stage, however late, has a batch larger than the clips it trains on.
+    """Check that no stage has a batch larger than the clips it trains on.
 
     Raises:
-        UsageError: names the setting.
+        UsageError: A batch is too large; the message names the setting.
     """
     owners = {} if plan.is_trained else {"": (plan.config, len(split.train))}
     owners |= {f"{name}.": (config, len(split.labelled)) for name, (_, config) in plan.evaluations.items()}
@@ -383,7 +403,7 @@ def check_batch_sizes(plan: Plan, split: Split) -> None:
 
 
 def to_toml(plan: Plan) -> str:
-    """What the run folder's key stands for, as TOML (JSON scalars and arrays are TOML)."""
+    """Return what the run folder's key stands for, as TOML (JSON scalars and arrays are TOML)."""
 
     def section(title: str, values: Mapping[str, Any]) -> str:
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]

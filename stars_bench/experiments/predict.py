@@ -1,4 +1,4 @@
-"""Clips classified by a finished run: raw files or clips by name in, the likeliest actions out.
+"""Clips classified by a finished run: raw files or clip names in, the most likely actions out.
 
 The run's encoder with the head that its `linear` evaluation trained; a method that has learnt to classify (`stgcn`,
 `supervised`) says it itself. Clips are cleaned, cropped and turned into a stream as the run's test clips were.
@@ -44,7 +44,13 @@ HEAD = "head."
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of one clip: the likeliest actions with their probabilities (softmax), and the true one where it is known."""
+    """The most likely actions of one clip.
+
+    Args:
+        clip: The clip, as it was asked for.
+        actions: (name, probability) of the most likely actions, by softmax.
+        truth: The true action. Default: None, unknown.
+    """
 
     clip: str
     actions: tuple[tuple[str, float], ...]
@@ -59,23 +65,30 @@ class Probed(nn.Module):
         self.encoder, self.head, self.frames = encoder, head, int(cast(int, encoder.frames))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) of clips (B, 3, T, V, M)."""
         return cast(Tensor, self.head(self.encoder(x).float()))
 
 
 def predict(
     run: Path, clips: Sequence[str], data_dir: Path, seed: int = 0, top: int = 5, device: torch.device | str = "cpu"
 ) -> list[Prediction]:
-    """Classifies clips by a run, one `Prediction` each, in their order.
+    """Classify clips by a run.
 
     Args:
-        run: its folder, a seedN folder or its encoder.pt.
+        run: The run's folder, a seedN folder or its encoder.pt.
         clips: `.skeleton` files (of NTU's format, under any name), or names of clips of the run's dataset as prepared
             in `data_dir`.
-        top: how many actions to name.
+        data_dir: Where prepared datasets lie.
+        seed: Seed of the run. Default: 0.
+        top: Number of actions to return for each clip. Default: 5.
+        device: Device of the encoder. Default: cpu.
+
+    Returns:
+        One `Prediction` for each clip, in their order.
 
     Raises:
-        UsageError: nothing there can classify, or there is no such clip.
-        StarsBenchError: a damaged file.
+        UsageError: The run has nothing that can classify, or there is no such clip.
+        StarsBenchError: A file is damaged.
     """
     start = pretrained.find(run, seed)
     if start.dataset is None:
@@ -110,7 +123,7 @@ def predict(
 
 
 def _record(start: Pretrained) -> Record | None:
-    """Any record of the run, which says how its data were cleaned; None where there is none yet."""
+    """Return any record of the run, which says how its data were cleaned; None if there is none yet."""
     files = RunFolder(start.path.parent).record_files()
     return store.read_record(files[0]) if files else None
 
@@ -138,7 +151,7 @@ class _Reader:
         self.opened: PreparedDataset | None = None
 
     def bodies(self, clip: str) -> NDArray[np.float32]:
-        """(M, F, V, 3), metres, M in {1, 2}."""
+        """Return (M, F, V, 3), metres, M in {1, 2}."""
         if not clip.lower().endswith(RAW):
             return self.dataset.clip(clip)
         if len(self.spec.skeleton.joints) != JOINTS or "cleaning" not in self.profile.parameters:
@@ -153,7 +166,7 @@ class _Reader:
             raise StarsBenchError(f"{clip}: {error}") from error
 
     def truth(self, clip: str) -> str | None:
-        """The action of a clip that was given by name."""
+        """Return the action of a clip that was given by name."""
         if clip.lower().endswith(RAW):
             return None
         return self.spec.classes[int(self.dataset.table["label"].to_numpy()[self.dataset.row_of(clip)])]

@@ -1,4 +1,4 @@
-"""Encoders that are there already: a run's folder, its encoder.pt or an official checkpoint in, the encoder out.
+"""Trained encoders: a run's folder, its encoder.pt or an official checkpoint in, the encoder out.
 
 `run --init` and `evaluate` start from one. What it was trained on (clip and class names) comes along, so that a result
 can say which test clips the encoder has seen; an official checkpoint does not tell, unless the user does.
@@ -42,13 +42,24 @@ OPEN_SETTINGS = ("heads", "frames")
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A trained encoder, as a run or an official program has kept it. None: unknown.
+    """A trained encoder, as a run or an official program stored it. None means unknown.
 
     Args:
-        target: its method as `module:Class`. preset: empty where it had none. run: the key of the run's folder; of an
-        official file its SHA-256. key: names the encoder itself. train: names of the clips, classes: names of the
-        classes that it was trained on. notes: what a user must know of how it was read. named: its name, where it is of
-        no registered method.
+        path: The file.
+        target: Its method as `module:Class`.
+        config: Settings of its method.
+        preset: Preset of the settings; empty if it had none.
+        run: Key of the run's folder; for an official file its SHA-256.
+        key: Identifies the encoder itself.
+        seed: Seed of the run.
+        dataset: Dataset that it was trained on.
+        protocol: Protocol that it was trained under.
+        stream: Joint, bone or motion.
+        train: Names of the clips that it was trained on.
+        classes: Names of the classes that it was trained on.
+        state: Its tensors, by name.
+        notes: What a user must know about how it was read. Default: none.
+        named: Name of an encoder that is of no registered method. Default: None.
     """
 
     path: Path
@@ -72,7 +83,7 @@ class Pretrained:
         """The method's name.
 
         Raises:
-            UsageError: the method is not to be found here.
+            UsageError: The method is not to be found here.
         """
         return self.named or str(registry.load("methods", self.target).name)
 
@@ -83,19 +94,21 @@ class Pretrained:
 
 
 def save(path: Path, encoder: nn.Module, facts: Mapping[str, Any]) -> None:
-    """Writes an encoder with the facts that `Pretrained` holds of it."""
+    """Write an encoder with the facts that `Pretrained` holds of it."""
     listed = {name: None if facts[name] is None else "\n".join(sorted(facts[name])) for name in LISTS}
     checkpoint.save(path, {"encoder": encoder.state_dict(), **facts, **listed})
 
 
 def find(path: Path, seed: int) -> Pretrained:
-    """The encoder of a run: its encoder.pt, its seedN folder, or the folder above (the same seed, else the only one).
+    """Find the encoder of a run: its encoder.pt, its seedN folder, or the folder above.
 
-    Or that of an official checkpoint: `fitted` must then be asked whether its size is whole.
+    The folder above gives the same seed, or the only one. The path can also be an official checkpoint; `fitted` must
+    then be asked whether its size is complete.
 
     Raises:
-        UsageError: nothing there, several seeds and none is this one, or a method whose code the user has neither
-        installed nor named. StarsBenchError: not such a checkpoint.
+        UsageError: There is nothing, there are several seeds and none is this one, or the method's code is neither
+            installed nor named by the user.
+        StarsBenchError: The file is not such a checkpoint.
     """
     file = _file(path, seed)
     content = official_checkpoints.load(file)
@@ -117,7 +130,10 @@ def find(path: Path, seed: int) -> Pretrained:
 
 
 def seeds(path: Path) -> list[int]:
-    """The seeds that a run's folder holds, or the one of a seedN folder or encoder.pt; 0 for an official checkpoint."""
+    """Return the seeds that a run's folder holds, or the one of a seedN folder or encoder.pt.
+
+    0 for an official checkpoint.
+    """
     there = [] if path.is_file() else [folder.seed for folder in _with_encoder(path)]
     return [seed for seed in there if seed is not None] or [find(path, 0).seed or 0]
 
@@ -136,7 +152,7 @@ def _file(path: Path, seed: int) -> Path:
 
 
 def _with_encoder(path: Path) -> list[RunFolder]:
-    """The seeds that a path means and that have an encoder."""
+    """Return the seeds that a path means and that have an encoder."""
     return [folder for folder in seeds_of(path) if folder.encoder.exists()]
 
 
@@ -160,7 +176,7 @@ def _official(file: Path, found: official_checkpoints.OfficialEncoder) -> Pretra
 
 
 def open_settings(start: Pretrained) -> tuple[str, ...]:
-    """What may be said of an encoder that is already trained."""
+    """Return what may be said of an encoder that is already trained."""
     if start.is_official:
         return OPEN_SETTINGS
     is_ours = "temp_embed" in start.state and EncoderConfig.model_fields.keys() <= start.config.keys()
@@ -168,12 +184,14 @@ def open_settings(start: Pretrained) -> tuple[str, ...]:
 
 
 def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
-    """An encoder for the `frames` asked for, an official one with the `heads`; what is not asked for stays as it is.
+    """Return an encoder for the `frames` asked for, an official one with the `heads`.
+
+    What is not asked for stays as it is.
 
     For other frames its temporal table is interpolated, as the official programs do.
 
     Raises:
-        UsageError: nobody says how many heads it has, or the file says otherwise; the size is impossible; or an encoder
+        UsageError: Nobody says how many heads it has, or the file says otherwise; the size is impossible; or an encoder
         without a temporal table is asked for other frames.
     """
     if not start.is_official and settings.get("frames", start.config.get("frames")) == start.config.get("frames"):
@@ -204,10 +222,10 @@ def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
 
 
 def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:
-    """An official encoder that was trained on the training part of `DATASET:PROTOCOL`, as its user says.
+    """Return an official encoder that was trained on the training part of `DATASET:PROTOCOL`, as its user says.
 
     Raises:
-        UsageError: no such dataset or protocol, neither prepared nor known by name, or a run's encoder, which says
+        UsageError: No such dataset or protocol, neither prepared nor known by name, or a run's encoder, which says
         itself what it was trained on.
     """
     where = f"--trained-on {statement}"
@@ -239,17 +257,17 @@ class _Published(NamedTuple):
 
 
 def _clips_of(spec: DatasetSpec, data_dir: Path) -> DatasetFacts:
-    """The clips of a dataset, from its published names or as prepared."""
+    """Return the clips of a dataset, from its published names or as prepared."""
     if spec.expected_names is None or spec.read_name is None or spec.ships_splits:
         return open_dataset(data_dir, spec.name)
     return _Published(spec.name, table_of({name: spec.read_name(name) for name in spec.expected_names()}))
 
 
 def rebuild(start: Pretrained, num_joints: int) -> nn.Module:
-    """The encoder as a module, on the CPU.
+    """Return the encoder as a module, on the CPU.
 
     Raises:
-        UsageError: its method cannot be built without training, or its joints are others.
+        UsageError: Its method cannot be built without training, or its joints are others.
     """
     method = registry.load("methods", start.target)
     if not hasattr(method, "build"):
@@ -297,17 +315,21 @@ def checked(encoder: object, method: str, function: str) -> nn.Module:
 
 
 def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = False) -> int:
-    """Writes a run's stage as a checkpoint of MAMP ("mamp": stage 1) or STARS ("stars": stage 2).
+    """Write a run's stage as a checkpoint of MAMP ("mamp": stage 1) or STARS ("stars": stage 2).
 
     Args:
-        path: the run's folder, its seedN folder or its encoder.pt. seed: which of several.
+        path: The run's folder, its seedN folder or its encoder.pt.
+        layout: "mamp" or "stars".
+        out: The file to write.
+        seed: Which of several seeds. Default: 0.
+        overwrite: Whether to replace an existing file. Default: False.
 
     Returns:
         The number of tensors.
 
     Raises:
-        UsageError: no such layout or run, the run has not trained that stage as the program does, or `out` is there
-        already.
+        UsageError: There is no such layout or run, the run has not trained that stage as the program does, or `out`
+            exists already.
     """
     if layout not in official_checkpoints.LAYOUTS:
         raise UsageError(f"--format {layout}: there are {', '.join(official_checkpoints.LAYOUTS)}")
@@ -328,6 +350,6 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
 
 
 def stage_file(folder: RunFolder, stage: str) -> Path | None:
-    """The last checkpoint of a stage of a run; that of another run where it was taken over from there."""
+    """Return the last checkpoint of a stage of a run; that of another run where it was taken over from there."""
     keys = [key for key, lines in logged(folder).items() if lines[0]["stage"] == stage]
     return folder.find_stage(stage, keys[-1]) if keys else None

@@ -32,7 +32,7 @@ NEXT_STEPS = """\
 
 
 def quickstart(folder: Path, console: Console, jobs: int | None = None, seed: int = 0) -> list[Record]:
-    """Runs the road below `folder` and prints what it does; the same call again goes on where it stopped."""
+    """Run every step below `folder` and print it; the same call again resumes where it stopped."""
     started = time.monotonic()
     console.print(f"[bold]stars-bench quick start[/] in {folder}\nabout three minutes on two cores\n")
     with Bars(console) as bars:

@@ -19,13 +19,13 @@ from stars_bench.storage.shards import PreparedDataset
 
 
 def names_of(dataset: PreparedDataset, ids: np.ndarray) -> np.ndarray:
-    """Names of clips (N,), by their numbers (N,)."""
+    """Return names of clips (N,), by their numbers (N,)."""
     names: np.ndarray = dataset.table["name"].to_numpy(dtype=str)[ids]
     return names
 
 
 def class_names_of(dataset: PreparedDataset, ids: np.ndarray) -> Set[str]:
-    """Names of the classes that clips are of, by their numbers (N,)."""
+    """Return names of the classes that clips are of, by their numbers (N,)."""
     labels = dataset.table["label"].to_numpy(dtype=np.int64)[ids]
     return {dataset.spec.classes[label] for label in np.unique(labels)}
 
@@ -51,11 +51,11 @@ def protocol_part(
     """Describe a split.
 
     Args:
-        dataset: what is split.
-        protocol: the rule.
-        config: its settings; None of a protocol that has none.
-        validation: what is held out of the training part and tested; None: the test part is tested.
-        split: the parts.
+        dataset: What is split.
+        protocol: The rule.
+        config: Its settings; None of a protocol that has none.
+        validation: What is held out of the training part and tested; None: the test part is tested.
+        split: The parts.
     """
     standard = validation is None and (config is None or config == type(config)())
     train, test = protocol.expected.get(dataset.name, (None, None))
@@ -77,7 +77,7 @@ def protocol_part(
 
 
 def _split_notes(protocol: str, validation: str | None, split: Split, num_clips: int) -> tuple[str, ...]:
-    """What a reader of the table must know of the split."""
+    """Return what a reader of the table must know of the split."""
     unused = clips_in_no_part(split, num_clips)
     # Where classes are novel, clips of no part are the rule: the test subjects' base classes.
     said = unused and split.bank is None and validation is None

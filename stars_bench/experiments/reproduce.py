@@ -47,11 +47,11 @@ class Repetition:
 def rerun(
     run: Path, data_dir: Path, scratch: Path, progress: Progress | None = None, tell: Tell | None = None
 ) -> Repetition:
-    """Trains and evaluates again, in an empty folder, what the records below `run` say, and compares.
+    """Train and evaluate again, in an empty folder, what the records below `run` say, and compare.
 
     Raises:
-        UsageError: no records, or `scratch` holds something else.
-        StarsBenchError: files of a record are gone.
+        UsageError: No records, or `scratch` holds something else.
+        StarsBenchError: Files of a record are gone.
     """
     _claim(scratch, run)
     result = Repetition()
@@ -67,7 +67,7 @@ def rerun(
 
 
 def _claim(scratch: Path, run: Path) -> None:
-    """Takes an empty folder for repeating a run, or one where the same was begun: stages found there are taken over."""
+    """Take an empty folder for repeating a run, or one where the same was begun: stages found there are taken over."""
     mark, text = scratch / MARK, f"{run.resolve()}\n"
     if mark.exists() and mark.read_text(encoding="utf-8") == text:
         return
@@ -77,7 +77,7 @@ def _claim(scratch: Path, run: Path) -> None:
 
 
 def _requests(there: Sequence[Saved], data_dir: Path, scratch: Path) -> Iterator[tuple[Request, list[Saved]]]:
-    """One request for each run, seed and set of evaluation settings, with the results that it must give."""
+    """Yield one request for each run, seed and set of evaluation settings, with the results that it must give."""
     groups: dict[RunFolder, list[tuple[Saved, ...]]] = {}
     for one in there:
         rounds = groups.setdefault(one.folder, [])
@@ -102,7 +102,10 @@ def _fits(one: Saved, others: Sequence[Saved]) -> bool:
 
 
 def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: Path) -> Request:
-    """What was asked for, from what the records of a seed's folder say; every setting is given, no preset decides."""
+    """Return what was asked for, from what the records of a seed's folder say.
+
+    Every setting is given, no preset decides.
+    """
     first = records[0]
     for record in records:
         for kind, name in (
@@ -145,7 +148,7 @@ def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: P
 
 
 def _settings(init: Path, record: Record) -> Mapping[str, Any]:
-    """The method's settings after an encoder to start from; its own has none but another length."""
+    """Return the method's settings after an encoder to start from; its own has none but another length."""
     start, config = pretrained.find(init, record.seed), record.method.config
     if start.is_official:
         raise UsageError(f"{init}: evaluations of official checkpoints are not repeated; `evaluate` does it")
@@ -187,7 +190,7 @@ def _compare(old: Saved, new: Saved, result: Repetition) -> None:
 
 
 def _weights(old: Saved, new: Saved) -> Iterator[tuple[str, bool]]:
-    """One line a stage: the same, or the largest difference; and whether it differs."""
+    """Yield one line a stage: the same, or the largest difference; and whether it differs."""
     pairs = zip(_stages(old), _stages(new), strict=True)
     for (name, first), (_, second) in pairs:
         if first is None or second is None:

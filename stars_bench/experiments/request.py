@@ -12,14 +12,14 @@ class TrainingOptions:
     """How everything is computed: device, precision, memory, kernels, and what is written meanwhile.
 
     Args:
-        device: cpu, cuda, cuda:1; None for a GPU if there is one.
+        device: Cpu, cuda, cuda:1; None for a GPU if there is one.
         precision: float32, tf32 or bf16; None for tf32 on a GPU that has it, else float32.
-        grad_accum: parts that a process divides its share of a batch into; changes memory and time only. Default 1.
-        fit_batch: whether `grad_accum` is doubled where memory does not suffice. Default False.
-        deterministic: whether a GPU may use deterministic kernels alone. Default False.
-        compile: whether torch.compile fuses transformer blocks. Default False.
-        tensorboard: whether TensorBoard event files are written, too. Default False.
-        checkpoint_seconds: time between two checkpoints, in seconds. Default 60.
+        grad_accum: Parts that a process divides its share of a batch into; changes memory and time only. Default 1.
+        fit_batch: Whether `grad_accum` is doubled where memory does not suffice. Default False.
+        deterministic: Whether a GPU may use deterministic kernels alone. Default False.
+        compile: Whether torch.compile fuses transformer blocks. Default False.
+        tensorboard: Whether TensorBoard event files are written, too. Default False.
+        checkpoint_seconds: Time between two checkpoints, in seconds. Default 60.
     """
 
     device: str | None = None
@@ -37,26 +37,26 @@ class Request:
     """What is to be run. Names are registered ones, or `module:Class`.
 
     Args:
-        method: name of the method.
-        protocol: name of the protocol.
-        data_dir: folder of the prepared datasets.
-        runs_dir: folder of the runs and their records.
-        dataset: name of the dataset; None for the one prepared dataset that has the protocol.
-        profile: cleaning of the prepared data; None for the published one.
-        evaluations: names, or "all" for what the protocol names; empty for k-NN and linear probe, where the protocol
+        method: Name of the method.
+        protocol: Name of the protocol.
+        data_dir: Folder of the prepared datasets.
+        runs_dir: Folder of the runs and their records.
+        dataset: Name of the dataset; None for the one prepared dataset that has the protocol.
+        profile: Cleaning of the prepared data; None for the published one.
+        evaluations: Names, or "all" for what the protocol names; empty for k-NN and linear probe, where the protocol
             has them, and the method's own.
-        preset: of the method's and the evaluations' settings. Default "paper".
+        preset: Preset of the method's and the evaluations' settings. Default "paper".
         overrides: `key=value` of the method's config, `EVALUATION.key=value` of an evaluation's, `protocol.key=value`
             of the protocol's.
-        seeds: a run each. Default one, 0.
+        seeds: A run each. Default one, 0.
         validation: None to test on the test part; "subjects" to test on a part of the training subjects, drawn by the
             seed, that does not train.
-        init: a run, or a checkpoint of MAMP or STARS, whose encoder is taken instead of training (the same method) or
+        init: A run, or a checkpoint of MAMP or STARS, whose encoder is taken instead of training (the same method) or
             instead of the first stage.
-        trained_on: what a checkpoint of MAMP or STARS was trained on, `DATASET:PROTOCOL`; None: unknown.
-        stream: joint, bone or motion. Default "joint".
-        training: how it is computed.
-        command: what the user typed; kept in the records.
+        trained_on: What a checkpoint of MAMP or STARS was trained on, `DATASET:PROTOCOL`; None: unknown.
+        stream: Joint, bone or motion. Default "joint".
+        training: How it is computed.
+        command: What the user typed; kept in the records.
     """
 
     method: str

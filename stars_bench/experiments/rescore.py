@@ -26,7 +26,15 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Saved:
-    """One record with the predictions that it rests on: what was predicted of which clips, and their classes."""
+    """One record with its predictions.
+
+    Args:
+        path: File of the record.
+        record: The record.
+        outcome: The predictions.
+        names: (N,) names of the test clips.
+        labels: (N,) classes of the test clips.
+    """
 
     path: Path
     record: Record
@@ -40,26 +48,27 @@ class Saved:
         return RunFolder.of_record(self.path)
 
     def measured(self) -> Record:
-        """The record with its metrics computed anew."""
+        """Return the record with its metrics computed anew."""
         of_each = self.record.per_class
         count = len(_classes(self)) if of_each is None else max(len(of_each), 1 + int(self.labels.max(initial=0)))
         return self.record.model_copy(update=measured(self.outcome, self.labels, count))
 
 
 def read(runs: Path) -> list[Saved]:
-    """All records below a folder (runs, a run, a seed) with their predictions.
+    """Return all records below a folder (runs, a run, a seed) with their predictions.
 
     Raises:
-        UsageError: there are none. StarsBenchError: predictions are gone, or are not those that the record names.
+        UsageError: There are none.
+        StarsBenchError: Predictions are gone, or are not those that the record names.
     """
     return [read_one(path) for path in record_paths(runs)]
 
 
 def record_paths(runs: Path) -> list[Path]:
-    """The files of all records below a folder (runs, a run, a seed); of a record, itself.
+    """Return the files of all records below a folder (runs, a run, a seed); of a record, itself.
 
     Raises:
-        UsageError: there are none.
+        UsageError: There are none.
     """
     paths = [runs] if runs.suffix == ".json" and runs.is_file() else store.record_files(runs)
     if not paths:
@@ -68,10 +77,10 @@ def record_paths(runs: Path) -> list[Path]:
 
 
 def read_one(path: Path) -> Saved:
-    """One record with its predictions.
+    """Return one record with its predictions.
 
     Raises:
-        StarsBenchError: the predictions are gone, or are not those that the record names.
+        StarsBenchError: The predictions are gone, or are not those that the record names.
     """
     record = store.read_record(path)
     file = RunFolder.of_record(path).path / record.predictions.file
@@ -83,7 +92,7 @@ def read_one(path: Path) -> Saved:
 
 
 def update(one: Saved, again: Record) -> None:
-    """Writes metrics that the record lacks (it may be of an older version) into it; numbers that differ stay."""
+    """Write metrics that the record lacks (it may be of an older version) into it; numbers that differ stay."""
     have = {metric.name for metric in one.record.metrics}
     more = tuple(metric for metric in again.metrics if metric.name not in have)
     metrics = one.record.metrics + more
@@ -91,7 +100,7 @@ def update(one: Saved, again: Record) -> None:
 
 
 def write_confusion(one: Saved, folder: Path) -> Path | None:
-    """The confusion matrix as CSV (rows: true classes, columns: predicted); None where nothing is classified."""
+    """Return the confusion matrix as CSV (rows: true classes, columns: predicted); None where nothing is classified."""
     import pandas as pd
 
     if one.outcome.kind != "classes":
@@ -112,7 +121,7 @@ def write_confusion(one: Saved, folder: Path) -> Path | None:
 
 
 def _classes(one: Saved) -> tuple[str, ...]:
-    """The names of the classes of a record's dataset."""
+    """Return the names of the classes of a record's dataset."""
     name = one.record.dataset.name
     registry.check_from_file("datasets", name, one.path)
     classes: tuple[str, ...] = registry.load("datasets", name).classes
@@ -120,10 +129,10 @@ def _classes(one: Saved) -> tuple[str, ...]:
 
 
 def parse_weights(text: str | None, runs: int) -> list[float]:
-    """`0.6,0.6,0.4` as numbers; without a text 1 for each run.
+    """Turn `0.6,0.6,0.4` into numbers; without a text, return 1 for each run.
 
     Raises:
-        UsageError: not one number for each run.
+        UsageError: There is not one number for each run.
     """
     if text is None:
         return [1.0] * runs
@@ -137,13 +146,20 @@ def parse_weights(text: str | None, runs: int) -> list[float]:
 
 
 def fuse(runs: Sequence[Path], weights: Sequence[float], runs_dir: Path, command: str = "") -> list[Record]:
-    """Sums the scores of runs that differ in their stream, clip by clip; one new record for each seed and evaluation.
+    """Sum the scores of runs that differ in their stream, clip by clip.
 
     Args:
-        runs: one run folder for each stream. weights: of the same length; the scores (logits) are summed as they are.
+        runs: One run folder for each stream.
+        weights: One weight for each run; the scores (logits) are summed as they are.
+        runs_dir: Where the new records go.
+        command: What the user typed; stored in the records. Default: empty.
+
+    Returns:
+        One new record for each seed and evaluation.
 
     Raises:
-        UsageError: fewer than two runs, or no evaluation whose scores all of them have. StarsBenchError: other clips.
+        UsageError: There are fewer than two runs, or no evaluation whose scores all of them have.
+        StarsBenchError: The runs were tested on different clips.
     """
     if len(runs) < 2 or len(weights) != len(runs):
         raise UsageError(f"fuse needs two runs or more and a weight for each: {len(runs)} runs, {len(weights)} weights")
@@ -157,7 +173,7 @@ def fuse(runs: Sequence[Path], weights: Sequence[float], runs_dir: Path, command
 
 
 def _same(record: Record) -> str:
-    """What must agree between results that are summed."""
+    """Return what must agree between results that are summed."""
     evaluation, protocol = record.evaluation, record.protocol
     what = [
         record.dataset.digest,
@@ -202,7 +218,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
 
 
 def _scores(part: Saved, names: np.ndarray) -> np.ndarray:
-    """Scores (N, classes) float64 in the order of clip names."""
+    """Return scores (N, classes) float64 in the order of clip names."""
     place = {name: i for i, name in enumerate(part.names.tolist())}
     if place.keys() != set(names.tolist()) or part.outcome.scores is None:
         raise StarsBenchError(f"{part.path}: was measured on other clips than the first run")

@@ -23,7 +23,10 @@ def run_each(
     run: Callable[[Request], list[Record]],
     failed: Callable[[Failure], None],
 ) -> tuple[list[Record], list[Failure]]:
-    """The records of every request that could be run, and what failed; `failed` is called as soon as one does."""
+    """Return the records of every request that could be run, and what failed.
+
+    `failed` is called as soon as one does.
+    """
     records: list[Record] = []
     failures: list[Failure] = []
     for request in requests:
@@ -36,6 +39,6 @@ def run_each(
 
 
 def summary(failures: Sequence[Failure], total: int) -> str:
-    """One line on what failed."""
+    """Return one line on what failed."""
     each = "; ".join(f"{failure.method} ({failure.reason})" for failure in failures)
     return f"{len(failures)} of {total} methods failed: {each}"

@@ -28,15 +28,15 @@ def run(request: Request, progress: Progress | None = None, tell: Tell | None = 
     Several processes (torchrun) train as one; all return the records, the first alone writes and calls back.
 
     Args:
-        request: what to run.
-        progress: called while something is computed.
-        tell: called with a line for each thing that the user must know before it starts.
+        request: What to run.
+        progress: Called while something is computed.
+        tell: Called with a line for each thing that the user must know before it starts.
 
     Returns:
         The records, new or already there.
 
     Raises:
-        UsageError, StarsBenchError: one line that says what is wrong and what to do.
+        UsageError, StarsBenchError: One line that says what is wrong and what to do.
     """
     distributed.start()
     plan = resolve(request)

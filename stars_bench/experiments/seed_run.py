@@ -76,10 +76,10 @@ class TrainedEncoder:
     """An encoder that is ready to be evaluated.
 
     Args:
-        module: maps clips (B, 3, T, V, M) to features (B, `module.dim`); `module.frames` is its T.
-        key: names it: a digest of all code, data and settings that its weights depend on.
-        stages: what was trained for it, in order; empty where nothing was.
-        code: classes and functions that it consists of beside its modules' classes.
+        module: Maps clips (B, 3, T, V, M) to features (B, `module.dim`); `module.frames` is its T.
+        key: Names it: a digest of all code, data and settings that its weights depend on.
+        stages: What was trained for it, in order; empty where nothing was.
+        code: Classes and functions that it consists of beside its modules' classes.
     """
 
     module: nn.Module
@@ -106,15 +106,15 @@ class SeedRun:
     """One seed of a plan, from its clips to its records.
 
     Args:
-        plan: what to run, resolved.
-        seed: of all random numbers; held-out subjects depend on it, too.
-        split: the clips that train and that are tested.
-        folder: the seed's folder.
-        store: all clips of the dataset, on the device.
-        source: gives the encoder.
-        progress: called while something is computed.
-        tell: called with a line for each thing that the user must know.
-        started: when the seed was started (UTC, ISO 8601).
+        plan: What to run, resolved.
+        seed: Seed of all random numbers; held-out subjects depend on it, too.
+        split: The clips that train and that are tested.
+        folder: The seed's folder.
+        store: All clips of the dataset, on the device.
+        source: Gives the encoder.
+        progress: Called while something is computed.
+        tell: Called with a line for each thing that the user must know.
+        started: When the seed was started (UTC, ISO 8601).
     """
 
     plan: Plan
@@ -150,7 +150,7 @@ class SeedRun:
             One record for each outcome of each evaluation, new or already there.
 
         Raises:
-            StarsBenchError: another process writes to the folder, or training or an evaluation fails.
+            StarsBenchError: Another process writes to the folder, or training or an evaluation fails.
         """
         with alone_in(self.folder.path) if distributed.is_first() else nullcontext():
             return self._records()
@@ -179,20 +179,20 @@ class SeedRun:
         return self.plan.starts.get(self.seed)
 
     def names(self, ids: np.ndarray) -> np.ndarray:
-        """Names of clips, by their numbers."""
+        """Return names of clips, by their numbers."""
         return names_of(self.plan.dataset, ids)
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
-        """Classes of clips, by their numbers."""
+        """Return classes of clips, by their numbers."""
         labels: np.ndarray = self.plan.dataset.table["label"].to_numpy(dtype=np.int64)[ids]
         return labels
 
     def class_names(self, ids: np.ndarray) -> Set[str]:
-        """Names of the classes that clips are of."""
+        """Return names of the classes that clips are of."""
         return class_names_of(self.plan.dataset, ids)
 
     def part(self, ids: np.ndarray, labelled: bool) -> ClipPart:
-        """Clips as methods and evaluations get them."""
+        """Return clips as methods and evaluations get them."""
         return ClipPart(self.store, ids, self.labels(ids) if labelled else None, len(self.plan.dataset.spec.classes))
 
     @property
@@ -212,14 +212,14 @@ class SeedRun:
         start: nn.Module | None = None,
         **context: str,
     ) -> StageRun[BaseModel]:
-        """Give a method or an evaluation what it trains its stages with.
+        """Return a method or an evaluation what it trains its stages with.
 
         Args:
-            config: its validated config.
-            train: numbers of the training clips.
-            code: classes and functions that its stages depend on beside their steps.
-            start: an encoder to start from. Default: None.
-            context: what its stages depend on beside data and code.
+            config: Its validated config.
+            train: Numbers of the training clips.
+            code: Classes and functions that its stages depend on beside their steps.
+            start: An encoder to start from. Default: None.
+            context: What its stages depend on beside data and code.
         """
         options = self.plan.request.training
         data = dict(self.data) | {"train": digest_lines(self.names(train))}
@@ -244,7 +244,7 @@ class SeedRun:
     def _subject(
         self, encoder: TrainedEncoder, weights: str, evaluation: type[Evaluation[Any]], config: BaseModel
     ) -> Subject[BaseModel]:
-        """What an evaluation is given: labels of the bank or training part, none of the test part."""
+        """Return what an evaluation is given: labels of the bank or training part, none of the test part."""
         labelled, test = self.split.labelled, self.split.test
         # Whatever its key promises, its results are those of these weights.
         key = digest_json({"encoder": encoder.key, "weights": weights})
@@ -272,7 +272,7 @@ class SeedRun:
         weights: str,
         code: CodePart,
     ) -> Record:
-        """Saves predictions, measures them and writes the record; an equal result that is already there stays."""
+        """Save predictions, measure them and write the record; an equal result that is already there stays."""
         evaluation = EvaluationPart(
             name=name,
             config=config.model_dump(mode="json"),
@@ -312,7 +312,7 @@ class SeedRun:
         return store.read_record(store.write_record(self.folder, record))
 
     def _transfer(self) -> dict[str, str]:
-        """The variant that an encoder from another dataset makes; where classes are novel it is the rule."""
+        """Return the variant that an encoder from another dataset makes; where classes are novel it is the rule."""
         start = self.start
         if start is None or start.dataset in (None, self.plan.dataset.name) or self.split.bank is not None:
             return {}
@@ -351,7 +351,7 @@ class SeedRun:
 
 
 def measured(outcome: Outcome, labels: np.ndarray, num_classes: int) -> dict[str, Any]:
-    """The fields of a record that are computed from predictions and labels of the test part."""
+    """Return the fields of a record that are computed from predictions and labels of the test part."""
     metrics = tuple(Metric(**asdict(metric)) for metric in measure(outcome, labels))
     if outcome.kind != "classes":
         return {"metrics": metrics}

@@ -31,13 +31,13 @@ class Drawn:
 
 
 def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = None) -> Drawn:
-    """Draws the test clips of runs under one seed, PNG and SVG.
+    """Draw the test clips of runs under one seed, PNG and SVG.
 
     The places of the clips are kept beside each record, for the HTML report, and small skeletons of the clips where
     their data is prepared in `data_dir` (None: no skeletons).
 
     Raises:
-        UsageError: a run has no `clusters` result under the seed, the runs are of different data, features are gone.
+        UsageError: A run has no `clusters` result under the seed, the runs are of different data, features are gone.
     """
     results = [_clusters(run, seed) for run in runs]
     places = {(one.record.dataset.name, one.record.protocol.name) for one in results}
@@ -64,7 +64,7 @@ def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = Non
 
 
 def _skeletons(one: Saved, names: Sequence[str], data_dir: Path | None) -> tuple[KeptSkeletons | None, str]:
-    """Skeletons of the clips that a record was measured on, or why there are none."""
+    """Return skeletons of the clips that a record was measured on, or why there are none."""
     if data_dir is None:
         return None, ""
     data = one.record.dataset
@@ -104,7 +104,7 @@ def _map(one: Saved, classes: Sequence[str]) -> tuple[Map, MapPoints]:
 
 
 def _features(one: Saved) -> np.ndarray:
-    """Features (N, D) of the test clips, from the run's own folder or one that shares its encoder."""
+    """Return features (N, D) of the test clips, from the run's own folder or one that shares its encoder."""
     features_of_crop = one.folder.feature_files(f"crop{one.record.evaluation.config['crop']:g}", everywhere=False)
     for key in sorted({"-".join(file.name.split("-")[:2]) for file in features_of_crop}):
         features, there = FeatureFiles(one.folder, key, reuse=True).find(one.names.astype(str))

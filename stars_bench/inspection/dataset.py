@@ -22,10 +22,10 @@ LENGTH_BINS = 24
 
 
 def overview(dataset: PreparedDataset) -> Inspection:
-    """Counts, lengths, bodies, what the cleaning dropped, digests.
+    """Describe a prepared dataset: counts, lengths, bodies, what the cleaning dropped, checksums.
 
     Raises:
-        UsageError: a shard is missing or damaged.
+        UsageError: A shard is missing or damaged.
     """
     table, profile = dataset.table, dataset.profile
     blocks = [Facts(totals(dataset)), *_counts(table, dataset.spec.classes), *quality.blocks(dataset.quality)]
@@ -33,7 +33,7 @@ def overview(dataset: PreparedDataset) -> Inspection:
 
 
 def totals(dataset: PreparedDataset) -> dict[str, str]:
-    """What holds for the whole dataset: name and value, in words."""
+    """Return what holds for the whole dataset: name and value, in words."""
     table = dataset.table
     people = table["num_bodies"].value_counts()
     whole = "complete" if dataset.complete else "partial"
@@ -55,7 +55,7 @@ def _frames(frames: pd.Series[int], rate: float) -> str:
 
 
 def _counts(table: pd.DataFrame, classes: tuple[str, ...]) -> list[Block]:
-    """Clips of each class, subject, camera, setup and replication; lengths; bodies."""
+    """Return clips of each class, subject, camera, setup and replication; lengths; bodies."""
     rows: list[tuple[str, ...]] = []
     bars: list[Block] = []
     for column, word in GROUPS.items():
@@ -76,7 +76,7 @@ def _counts(table: pd.DataFrame, classes: tuple[str, ...]) -> list[Block]:
 
 
 def _lengths(frames: pd.Series[int]) -> Bars:
-    """Clips by their length."""
+    """Return clips by their length."""
     counts, edges = np.histogram(frames, bins=min(LENGTH_BINS, int(frames.max() - frames.min()) + 1))
     first, behind = np.ceil(edges[:-1]).astype(int), np.ceil(edges[1:]).astype(int) - 1
     behind[-1] = frames.max()
@@ -90,10 +90,10 @@ def _lengths(frames: pd.Series[int]) -> Bars:
 
 
 def shard_overview(path: Path) -> Inspection:
-    """What one shard says of itself.
+    """Describe one shard by its own attributes.
 
     Raises:
-        UsageError: it cannot be read as one.
+        UsageError: The file cannot be read as a shard.
     """
     facts = shards.read_facts(path)
     if facts is None:

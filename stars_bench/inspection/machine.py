@@ -1,4 +1,4 @@
-"""What this machine and this installation give to stars-bench, and what is wrong with them: one line a matter."""
+"""What this machine and this installation offer to stars-bench, and what is wrong with them: one line for each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ State = Literal["good", "note", "fault"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it stands, what is there and, where something is to be done, what."""
+    """One line of the check.
+
+    Args:
+        matter: What was checked.
+        state: How it stands.
+        text: What was found and, if something must be done, what.
+    """
 
     matter: str
     state: State
@@ -40,7 +46,7 @@ class Finding:
 
 
 def examine(data_dir: Path, runs_dir: Path) -> list[Finding]:
-    """Looks at Python and packages, PyTorch and its GPUs, compiled code, memory, folders and what lies in them."""
+    """Inspect Python and packages, PyTorch and its GPUs, compiled code, memory, folders and their contents."""
     looks: list[Callable[[], Iterator[Finding]]] = [
         _python,
         _packages,
@@ -63,7 +69,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Every requirement of the installation against what is there; those of extras are notes."""
+    """Yield every requirement of the installation against what is there; those of extras are notes."""
     try:
         lines = importlib.metadata.requires(NAME) or []
     except importlib.metadata.PackageNotFoundError:
@@ -88,7 +94,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _unfit(requirement: Requirement) -> str | None:
-    """Why a package does not meet a requirement."""
+    """Return why a package does not meet a requirement."""
     try:
         version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
@@ -119,7 +125,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _compiled_code() -> Iterator[Finding]:
-    """What makes `prepare` fast: numba for text, ISA-L for archives."""
+    """Yield what makes `prepare` fast: numba for text, ISA-L for archives."""
     try:
         import numba
 
@@ -173,7 +179,7 @@ def _runs(folder: Path) -> Iterator[Finding]:
 
 
 def _room(what: str, folder: Path) -> Finding:
-    """Whether a folder can be written, now or once it is made, and how much room there is."""
+    """Return whether a folder can be written, now or once it is made, and how much room there is."""
     there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -191,7 +197,7 @@ def _variables() -> Iterator[Finding]:
 
 
 def check(findings: list[Finding]) -> None:
-    """Raises StarsBenchError where something is wrong."""
+    """Raise StarsBenchError where something is wrong."""
     faults = [finding for finding in findings if finding.state == "fault"]
     if faults:
         raise StarsBenchError(

@@ -53,16 +53,20 @@ WHY = {
 
 @dataclass(frozen=True)
 class BodyFacts:
-    """One body: frames in which it is seen, and numbers over all of them.
+    """One body of a raw file: the frames that show it, and numbers over all of them.
 
     Args:
-        first, last: frames of the file, counted from 1.
-        states: frames by Kinect's tracking state (NTU).
-        low, high: the range of x, y, z (metres).
-        motion: variance of x, y and z summed (m^2).
-        wide: share of frames in which it is wider than a person.
-        repeated: frames that repeat the one before exactly.
-        not_finite: frames.
+        name: Name of the body.
+        frames: Number of frames that show it.
+        first: First frame of the file that shows it, from 1.
+        last: Last frame of the file that shows it, from 1.
+        low: Smallest x, y and z, in metres.
+        high: Largest x, y and z, in metres.
+        motion: Variance of x, y and z summed, in square metres.
+        wide: Share of the frames in which it is wider than a person.
+        repeated: Frames that repeat the one before exactly.
+        not_finite: Frames with coordinates that are not finite. Default: 0.
+        states: Frames by Kinect's tracking state (NTU). Default: none.
     """
 
     name: str
@@ -80,7 +84,13 @@ class BodyFacts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a profile makes of a clip: frames and bodies that are left, what was dropped; or why nothing is left."""
+    """The result of a profile's cleaning of a clip.
+
+    Args:
+        profile: Name of the profile.
+        result: Frames and bodies that are left, or why nothing is left.
+        dropped: What was dropped.
+    """
 
     profile: str
     result: str
@@ -101,15 +111,15 @@ class RawReport:
 
 
 def is_raw(what: str) -> bool:
-    """Whether a word on the command line means a raw file, there or not, rather than a dataset."""
+    """Return whether a word on the command line means a raw file, there or not, rather than a dataset."""
     return Path(what).exists() or MEMBER.fullmatch(what) is not None or Path(what).suffix.lower() in SUFFIXES
 
 
 def raw_source(path: str) -> Source:
-    """The raw file that a path names: a file, or `ARCHIVE.zip:MEMBER` (the member's bare name will do).
+    """Return the raw file that a path names: a file, or `ARCHIVE.zip:MEMBER` (the member's bare name will do).
 
     Raises:
-        UsageError: there is none, or more than one; says what is near.
+        UsageError: There is none, or more than one; says what is near.
     """
     match = MEMBER.fullmatch(path)
     if match is None or Path(path).exists():
@@ -142,10 +152,10 @@ def _members(archive: Path) -> dict[str, Source]:
 
 
 def inspect_raw(source: Source) -> RawReport:
-    """Reads one raw file.
+    """Read one raw file.
 
     Raises:
-        StarsBenchError: it cannot be read, or is not what its format says: names the line.
+        StarsBenchError: It cannot be read, or is not what its format says: names the line.
     """
     data = sources.read(source)
     readers = {SPLIT_FILE: _split, LABEL_FILE: _labels, VIDEO: _video, NTU_CLIP: _clip}
@@ -157,10 +167,10 @@ def inspect_raw(source: Source) -> RawReport:
 
 
 def kind_of(source: Source, data: bytes) -> str:
-    """What a raw file is, by its content: NTU_CLIP, VIDEO, LABEL_FILE or SPLIT_FILE.
+    """Return what a raw file is, by its content: NTU_CLIP, VIDEO, LABEL_FILE or SPLIT_FILE.
 
     Raises:
-        StarsBenchError: none of these.
+        StarsBenchError: None of these.
     """
     first = next((line for line in data[:65536].splitlines() if line.strip()), b"")
     if SPLIT_HEAD.match(first):
@@ -208,7 +218,7 @@ def _name_in_words(name: str) -> dict[str, str]:
 
 
 def _joints_in_words(data: bytes) -> dict[str, str]:
-    """How well the sensor saw the joints, and the one that it saw worst."""
+    """Return how well the sensor saw the joints, and the one that it saw worst."""
     counts = joint_states(data)
     if not counts.sum():
         return {}
@@ -252,7 +262,7 @@ def _repeats(facts: Sequence[BodyFacts]) -> Iterator[str]:
 
 
 def _shared(raw: ntu.RawClip, seen: Mapping[int, list[int]]) -> Iterator[str]:
-    """Pairs of bodies that are one: the same coordinates in the same frames."""
+    """Yield pairs of bodies that are one: the same coordinates in the same frames."""
     for number, one in enumerate(raw.bodies):
         for other in raw.bodies[number + 1 :]:
             _, mine, theirs = np.intersect1d(seen[one.id], seen[other.id], return_indices=True)
@@ -262,7 +272,7 @@ def _shared(raw: ntu.RawClip, seen: Mapping[int, list[int]]) -> Iterator[str]:
 
 
 def _facts(name: str, seen: Sequence[int], joints: NDArray[np.float32], states: Mapping[str, int]) -> BodyFacts:
-    """`seen`: frames of the file, from 0, in which the body is; `joints` (n, 25, 3) are of the same frames."""
+    """Measure a body; `seen` are its frames of the file, from 0, and `joints` (n, 25, 3) are of the same frames."""
     finite = np.isfinite(joints).all(axis=(1, 2))
     good = joints[finite]
     points = good.reshape(-1, 3) if len(good) else np.zeros((1, 3), np.float32)
@@ -340,7 +350,7 @@ def _by_camera(videos: Sequence[str]) -> str:
 
 
 def inspection(report: RawReport) -> Inspection:
-    """The report for a terminal or a page."""
+    """Return the report for a terminal or a page."""
     blocks: list[Block] = [Facts(report.totals)]
     if report.bodies:
         blocks += [_bodies_table(report.bodies), _ranges_table(report.bodies)]

@@ -26,11 +26,11 @@ DEPENDS = (
 
 
 def inspect_run(path: Path) -> Inspection:
-    """Looks at a run.
+    """Inspect a run.
 
     Raises:
-        UsageError: the folder is none.
-        StarsBenchError: its settings cannot be read.
+        UsageError: The folder is not a run.
+        StarsBenchError: Its settings cannot be read.
     """
     folders = seeds_of(path)
     if not folders:
@@ -68,7 +68,7 @@ def _records(folders: Sequence[RunFolder]) -> tuple[list[Record], list[str]]:
 
 
 def _made(config: Path) -> dict[str, str]:
-    """The settings that a run was started with, flat."""
+    """Return the settings that a run was started with, flat."""
     try:
         content = tomllib.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -95,7 +95,7 @@ def _title(records: Sequence[Record], path: Path) -> str:
 
 
 def _stages(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
-    """A row for each stage of each seed, and the stage whose result it starts from."""
+    """Yield a row for each stage of each seed, and the stage whose result it starts from."""
     told = set()
     for record in sorted(records, key=lambda one: one.seed):
         before = ""
@@ -111,7 +111,7 @@ def _stages(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
 
 
 def _curves(folders: Sequence[RunFolder], records: Sequence[Record]) -> Iterator[Curve]:
-    """What the log holds: of the stages that records name, where there are records."""
+    """Yield what the log holds: of the stages that records name, where there are records."""
     keys = {stage.key[:DIGITS_OF_KEY] for record in records for stage in record.stages}
     for folder in folders:
         for key, lines in learning_curves.logged(folder).items():

@@ -16,7 +16,7 @@ from stars_bench.api import Citation
 
 
 def summary(target: str) -> str:
-    """The first line of the docstring of a class; empty where there is none to be found.
+    """Return the first line of the docstring of a class; empty where there is none to be found.
 
     Args:
         target: The class as `package.module:Class`.
@@ -26,7 +26,7 @@ def summary(target: str) -> str:
 
 
 def fact(target: str, attribute: str) -> Any:
-    """The value of an attribute of a class; None where the class does not write it as a literal.
+    """Return the value of an attribute of a class; None where the class does not write it as a literal.
 
     Args:
         target: The class as `package.module:Class`.
@@ -41,7 +41,7 @@ def fact(target: str, attribute: str) -> Any:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    """The module as its file has it; empty where it has no file."""
+    """Return the module as its file has it; empty where it has no file."""
     try:
         found = importlib.util.find_spec(module)
     except (ImportError, ValueError):
@@ -62,7 +62,7 @@ def _class(target: str) -> ast.ClassDef | None:
 
 
 def _value(node: ast.expr | None, *scopes: list[ast.stmt]) -> Any:
-    """What a literal stands for; names are looked up in the scopes, the innermost first.
+    """Return what a literal stands for; names are looked up in the scopes, the innermost first.
 
     Raises:
         LookupError: It is no literal, or a name is not found.

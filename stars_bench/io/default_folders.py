@@ -11,7 +11,7 @@ def default_folder(name: str, content: str) -> Path:
 
     Args:
         name: "data" or "runs".
-        content: a pattern of files below it, which show that a folder above is one of ours.
+        content: A pattern of files below it, which show that a folder above is one of ours.
 
     Returns:
         The folder of this name in the current folder, or, where that does not exist, in the nearest folder above that

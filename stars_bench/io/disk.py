@@ -15,7 +15,7 @@ class NoRoom(StarsBenchError):
 
 
 def check_room(out: Path, needed: int) -> None:
-    """Raises NoRoom when the disk of `out` has not so many bytes left."""
+    """Raise NoRoom when the disk of `out` has not so many bytes left."""
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -24,7 +24,7 @@ def check_room(out: Path, needed: int) -> None:
 
 @contextmanager
 def full_is_told(out: Path) -> Iterator[None]:
-    """Inside, a disk that turns out to be full while `out` is written becomes one line."""
+    """Turn an error of a full disk, while `out` is written, into one line."""
     try:
         yield
     except (OSError, RuntimeError) as error:

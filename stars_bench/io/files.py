@@ -30,13 +30,13 @@ REPORTED_PACKAGES = ("numpy", "torch", "h5py", "pandas", "numba", "pydantic")
 
 
 def digest_json(value: Any) -> str:
-    """SHA-256 (hex) of a JSON-able value, independent of the order of keys."""
+    """Return SHA-256 (hex) of a JSON-able value, independent of the order of keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest_lines(lines: Iterable[str]) -> str:
-    """SHA-256 (hex) of lines, each ended by a newline: the digest of an id list."""
+    """Return SHA-256 (hex) of lines, each ended by a newline: the digest of an id list."""
     hasher = hashlib.sha256()
     for line in lines:
         hasher.update(line.encode() + b"\n")
@@ -44,25 +44,25 @@ def digest_lines(lines: Iterable[str]) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes."""
+    """Return SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def path_part(name: str) -> str:
-    """A name as one part of a path, whatever stands in it: it leads to no other folder, and is never hidden."""
+    """Return a name as one part of a path, whatever stands in it: it leads to no other folder, and is never hidden."""
     part = re.sub(r"[^\w.-]+", "_", name)
     return f"_{part}" if not part or part.startswith(".") else part
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder; renamed to `path` when the block succeeds, removed when it fails.
+    """Yield a temporary path in the same folder; renamed to `path` when the block succeeds, removed when it fails.
 
     What a killed process has left in that folder is removed first (`io.partial`).
 
     Raises:
-        OSError: the file cannot be written; names `path`, not the temporary one.
+        OSError: The file cannot be written; names `path`, not the temporary one.
     """
     temporary = None
     try:
@@ -85,14 +85,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process, which is about to write there, until the block ends or the process is killed.
+    """Hold a folder for this process, which is about to write there, until the block ends or the process is killed.
 
     Beside the folder lie `.NAME.lock` and `.NAME.holder` meanwhile. What a killed process has left half written below
     the folder is removed at the start, and what workers leave that are killed meanwhile at the end: never what another
     process still writes, on whatever machine (`io.partial`). Where the file system knows no locks, nothing is held.
 
     Raises:
-        UsageError: another process holds it; says which.
+        UsageError: Another process holds it; says which.
     """
     from filelock import FileLock, Timeout
 
@@ -155,24 +155,24 @@ def _umask() -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file atomically, with LF line ends."""
+    """Write a UTF-8 text file atomically, with LF line ends."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON atomically."""
+    """Write indented JSON atomically."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def utc_now() -> str:
-    """The time, ISO 8601 in UTC, to the second."""
+    """Return the time, ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @cache
 def code_state() -> dict[str, Any]:
-    """Version, git commit and dirtiness of the code that runs; commit None outside a checkout."""
+    """Return version, git commit and dirtiness of the code that runs; commit None outside a checkout."""
 
     def git(*arguments: str) -> str | None:
         command = ["git", "-C", str(PACKAGE), *arguments]
@@ -190,7 +190,7 @@ def code_state() -> dict[str, Any]:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Python, platform, versions of the packages that matter, and the device (a string the caller knows)."""
+    """Return Python, platform, versions of the packages that matter, and the device (a string the caller knows)."""
     packages = {}
     for name in REPORTED_PACKAGES:
         try:

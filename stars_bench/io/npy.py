@@ -30,7 +30,7 @@ MOST_ROWS = 1 << 20  # ten times the clips of NTU RGB+D 120
 
 
 def write(stream: IO[bytes], dtype: str, shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
-    """Writes an array whose rows come in blocks, with the bytes that `np.save` would write."""
+    """Write an array whose rows come in blocks, with the bytes that `np.save` would write."""
     npy.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
     for block in blocks:
         stream.write(np.ascontiguousarray(block, dtype=dtype).data)
@@ -40,7 +40,7 @@ class Rows:
     """The rows of an array in a stream, read once from the first to the last.
 
     Raises:
-        ValueError: no `.npy`, a damaged one, an array of objects or in Fortran's order, or a size that none has.
+        ValueError: No `.npy`, a damaged one, an array of objects or in Fortran's order, or a size that none has.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -58,10 +58,10 @@ class Rows:
         return self.shape[0] if self.shape else 0
 
     def blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        """Blocks of so many rows, fewer where these are large; the last one shorter.
+        """Yield blocks of so many rows, fewer where these are large; the last one shorter.
 
         Raises:
-            ValueError: the stream ends before the array does.
+            ValueError: The stream ends before the array does.
         """
         rows = min(rows, max(1, LARGEST_BLOCK // max(self.bytes_per_row, 1)))
         for first in range(0, len(self), rows):
@@ -73,7 +73,10 @@ class Rows:
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran's order or not, and dtype. Reads no more than a header may have, whatever it claims to have."""
+    """Return shape, Fortran's order or not, and dtype.
+
+    Reads no more than a header may have, whatever it claims to have.
+    """
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"an array of .npy version {version[0]}.{version[1]}, expected 1.0 or 2.0")
@@ -95,14 +98,14 @@ def opened_npz(file: Path, sealed: bool = False) -> Iterator[Mapping[str, NDArra
     """Yield the arrays of a file by name; each is read when it is asked for.
 
     Args:
-        file: what np.savez or np.savez_compressed wrote.
-        sealed: whether a file without a digest counts as damaged; default no, for files of older versions.
+        file: What np.savez or np.savez_compressed wrote.
+        sealed: Whether a file without a digest counts as damaged; default no, for files of older versions.
 
     Raises:
-        Damaged: its digest differs, it is no such file, or it unpacks to more than any such file.
-        StarsBenchError: it is no regular file, or larger than any of ours.
-        KeyError: an array that was asked for is not there.
-        OSError: it cannot be read.
+        Damaged: Its digest differs, it is no such file, or it unpacks to more than any such file.
+        StarsBenchError: It is no regular file, or larger than any of ours.
+        KeyError: An array that was asked for is not there.
+        OSError: It cannot be read.
     """
     refuse_odd(file, LARGEST_NPZ)
     if not check(file) and sealed:

@@ -22,17 +22,17 @@ ANY_ORDER: Mapping[str, Any] = {"fastmath": {"reassoc", "contract"}}
 
 
 def compiled(function: Function, options: Mapping[str, Any] = {}) -> Function:
-    """Compiled at the first call from Python, or as a part of what calls it; runs without the GIL."""
+    """Compile a function at its first call from Python, or as a part of its caller; it runs without the GIL."""
     return cast(Function, numba.njit(nogil=True, **options)(function))
 
 
 def inlined(function: Function) -> Function:
-    """A part of what calls it; not to be called from Python, which saves a third of the time to compile."""
+    """Compile a function as a part of its caller only, which takes a third less time; Python cannot call it."""
     return compiled(function, {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 
 
 def kept(function: Function, options: Mapping[str, Any] = {}) -> Function:
-    """Compiled, and kept on disk where a folder for it can be written. To be called from Python alone."""
+    """Compile a function and store it on disk, if a folder for it can be written; only Python may call it."""
     try:
         dispatcher = compiled(function, {**options, "cache": True})
     except RuntimeError:  # installed read-only and no home folder

@@ -31,7 +31,7 @@ def prefix_of(name: str) -> str:
     """Return how the name of a partial file or folder of this process begins.
 
     Args:
-        name: what it is called when it is whole.
+        name: What it is called when it is whole.
     """
     return f".{name[:LONGEST_NAME]}.{machine()}-{os.getpid()}."
 
@@ -50,8 +50,8 @@ def remove_abandoned(folder: Path, deep: bool = False) -> None:
     """Remove the partial files and folders that nobody writes any more.
 
     Args:
-        folder: where they lie.
-        deep: whether also anywhere below it; default no.
+        folder: Where they lie.
+        deep: Whether also anywhere below it; default no.
     """
     with suppress(OSError):
         found: Iterable[Path] = folder.rglob(f".*{SUFFIX}") if deep else folder.glob(f".*{SUFFIX}")

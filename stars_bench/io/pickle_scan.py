@@ -34,15 +34,15 @@ class Refused(pickle.UnpicklingError):
 
 
 def scan(data: Any, start: int = 0) -> int:
-    """Reads the opcodes of one pickle without acting on them; where it ends.
+    """Read the opcodes of one pickle without acting on them; where it ends.
 
     Args:
-        data: bytes, or a file mapped into memory.
-        start: where in it the pickle begins.
+        data: Bytes, or a file mapped into memory.
+        start: Where in it the pickle begins.
 
     Raises:
-        Refused: it holds what only an attack needs.
-        Exception: it is damaged, in any way.
+        Refused: It holds what only an attack needs.
+        Exception: It is damaged, in any way.
     """
     stack = _Stack()
     file = _From(data, start)
@@ -103,7 +103,7 @@ class _Stack:
             self.items += [is_key] * len(opcode.stack_after)
 
     def pop(self, opcode: pickletools.OpcodeInfo) -> list[bool | None]:
-        """Takes off what an opcode needs, the first first, marks left out."""
+        """Take off what an opcode needs, the first first, marks left out."""
         needs = opcode.stack_before
         taken: list[bool | None] = []
         if pickletools.markobject in needs:

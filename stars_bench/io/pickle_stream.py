@@ -18,7 +18,7 @@ DTYPE, RECONSTRUCT, NDARRAY = range(3)  # where the preamble stores what all arr
 
 
 def write(stream: IO[bytes], head: Mapping[str, Any], name: str, items: Iterable[Any]) -> None:
-    """Writes {**head, name: [*items]}. Values: dict, list, tuple, str, int, bool, None and float16 arrays."""
+    """Write {**head, name: [*items]}. Values: dict, list, tuple, str, int, bool, None and float16 arrays."""
     stream.write(pickle.PROTO + b"\x04" + PREAMBLE + pickle.EMPTY_DICT + pickle.MARK)
     for key, value in head.items():
         stream.write(_plain(key) + _plain(value))
@@ -52,7 +52,7 @@ def _plain(value: Any) -> bytes:
 
 
 def _array(array: NDArray[np.float16]) -> bytes:
-    """As numpy pickles an array: _reconstruct(ndarray, (0,), b"b"), then its state."""
+    """Write an array as numpy pickles it: _reconstruct(ndarray, (0,), b"b"), then its state."""
     data = array.astype("<f2", copy=False).tobytes()
     made = _get(RECONSTRUCT) + _get(NDARRAY) + _plain((0,)) + _bytes(b"b") + pickle.TUPLE3 + pickle.REDUCE
     state = _plain(1) + _plain(array.shape) + _get(DTYPE) + pickle.NEWFALSE + _bytes(data)

@@ -32,15 +32,15 @@ KILLED = "a worker was killed (out of memory?); run the same again, it continues
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_backend(backend: str | None, scheduler: str | None) -> None:
-    """That there is such a backend, and a scheduler where one is needed.
+    """Check that there is such a backend, and a scheduler where one is needed.
 
     Raises:
-        UsageError: there is not.
+        UsageError: There is not.
     """
     if scheduler is not None and backend != DASK:
         raise UsageError("--scheduler is for --backend dask")
@@ -63,13 +63,17 @@ def run(
     backend: str | None = None,
     scheduler: str | None = None,
 ) -> Iterator[Result]:
-    """Runs the tasks in `jobs` processes, or on the cluster whose scheduler is named.
+    """Run the tasks in `jobs` processes, or on the cluster whose scheduler is named.
 
     Args:
-        backend: None for the fastest of this machine: forked processes on Linux, joblib's loky elsewhere.
+        task: Called with each argument.
+        arguments: One for each task.
+        jobs: Number of processes.
+        backend: "dask", or one of joblib's (such as loky). Default: None, this machine's fastest.
+        scheduler: Address of the dask cluster's scheduler. Default: None.
 
     Raises:
-        StarsBenchError: a worker was killed, or there is no such cluster.
+        StarsBenchError: A worker was killed, or there is no such cluster.
     """
     if backend is None and CAN_FORK:
         yield from in_forks(task, arguments, min(jobs, len(arguments)))
@@ -86,13 +90,13 @@ def run(
 
 
 def in_forks(task: Callable[[Argument], Result], arguments: Sequence[Argument], jobs: int) -> Iterator[Result]:
-    """Runs tasks in forked workers, which inherit everything that is loaded, the arguments included, and start at once.
+    """Run tasks in forked workers, which inherit everything that is loaded, the arguments included, and start at once.
 
     Not joblib here: its loky starts for longer than many a conversion lasts, and its forked pool waits for ever when a
     worker is killed.
 
     Raises:
-        StarsBenchError: a worker was killed.
+        StarsBenchError: A worker was killed.
     """
     numbers = iter(range(len(arguments)))
     inherited = (os.getpid(), task, arguments)
@@ -121,7 +125,7 @@ def in_forks(task: Callable[[Argument], Result], arguments: Sequence[Argument], 
 
 @contextmanager
 def _stops_held_back() -> Iterator[None]:
-    """Inside, requests to stop wait: a worker that is being forked would answer them as the command does."""
+    """Hold back requests to stop: a worker that is being forked would answer them as the command does."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
@@ -133,7 +137,7 @@ _inherited: tuple[Callable[[Any], Any], Sequence[Any]] | None = None  # in a for
 
 
 def _start_fork(parent: int, task: Callable[[Any], Any], arguments: Sequence[Any]) -> None:
-    """In a forked worker: have the kernel end it when the command is killed, or it would wait for work for ever.
+    """Have the kernel end this forked worker when the command is killed; else it would wait for work for ever.
 
     Ctrl-C reaches the workers too: the command alone answers. A pool that is broken ends its workers by SIGTERM.
     """
@@ -155,12 +159,12 @@ def _inherited_task(number: int) -> Any:
 
 
 def on_cluster(task: Callable[[Argument], Result], arguments: Sequence[Argument], scheduler: str) -> Iterator[Result]:
-    """Runs tasks on a dask cluster, whose workers must see the same files under the same paths.
+    """Run tasks on a dask cluster, whose workers must see the same files under the same paths.
 
     Not through joblib's backend for dask, which gives no results before the last.
 
     Raises:
-        StarsBenchError: there is no such cluster, or its workers were killed again and again.
+        StarsBenchError: There is no such cluster, or its workers were killed again and again.
     """
     distributed = _distributed()
     try:

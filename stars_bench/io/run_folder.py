@@ -111,25 +111,25 @@ class RunFolder:
         return self.config.exists() or self.encoder.exists() or bool(self.record_files())
 
     def record_files(self) -> list[Path]:
-        """The files of all records of this seed, by name."""
+        """Return the files of all records of this seed, by name."""
         return sorted(self.records.glob("*.json"))
 
     def map_file(self, record: Path) -> Path:
-        """The file of the map that belongs to a record's file."""
+        """Return the file of the map that belongs to a record's file."""
         return self.maps / record.name
 
     def skeleton_file(self, record: Path) -> Path:
-        """The file of the small skeletons of that map's clips."""
+        """Return the file of the small skeletons of that map's clips."""
         return self.map_file(record).with_suffix(".skeletons.json")
 
     # --------------------------------------------------------------------- what runs of one dataset share by key
 
     def stage_file(self, name: str, key: str) -> Path:
-        """The file that a stage's checkpoint has in this folder."""
+        """Return the file that a stage's checkpoint has in this folder."""
         return self.stages / f"{name}-{key[:DIGITS_OF_KEY]}.pt"
 
     def stage_files(self, name: str, key: str) -> list[Path]:
-        """All checkpoints of a stage: this run's own first, then those of other runs of the dataset, by path."""
+        """Return all checkpoints of a stage: this run's own first, then those of other runs of the dataset, by path."""
         own = self.stage_file(name, key)
         return self._own_first([own] if own.exists() else [], f"stages/{own.name}")
 
@@ -139,11 +139,11 @@ class RunFolder:
         return own if own.exists() else next(iter(self.stage_files(name, key)), None)
 
     def feature_files(self, key: str, everywhere: bool = True) -> list[Path]:
-        """Files of features under a key: this run's own first, then those of other runs of the dataset, by path.
+        """Return files of features under a key: this run's own first, then those of other runs of the dataset, by path.
 
         Args:
-            key: what the files' names begin with.
-            everywhere: also look into the other runs; default True.
+            key: What the files' names begin with.
+            everywhere: Also look into the other runs; default True.
         """
         own = sorted(self.features.glob(f"{key}-*.npz"))
         return self._own_first(own, f"features/{key}-*.npz") if everywhere else own
@@ -158,10 +158,10 @@ class RunFolder:
 
 
 def run_folders(path: Path) -> list[RunFolder]:
-    """All run folders at or below a folder: of all runs, a dataset, a protocol, a method, one run or one seed.
+    """Return all run folders at or below a folder: of all runs, a dataset, a protocol, a method, one run or one seed.
 
     Args:
-        path: the folder; one that does not exist has none.
+        path: The folder; one that does not exist has none.
 
     Returns:
         The folders by path, seeds as numbers.
@@ -174,16 +174,16 @@ def run_folders(path: Path) -> list[RunFolder]:
 
 
 def seeds_of(path: Path) -> list[RunFolder]:
-    """The run folders that a user means by a path.
+    """Return the run folders that a user means by a path.
 
     Args:
-        path: a seed's folder or a file in it; a run's folder (METHOD/KEY); the folder of a method that has one run.
+        path: A seed's folder or a file in it; a run's folder (METHOD/KEY); the folder of a method that has one run.
 
     Returns:
         The folders, seeds as numbers; none where the path is none of these.
 
     Raises:
-        UsageError: the folder of a method that has several runs.
+        UsageError: The folder of a method that has several runs.
     """
     here = RunFolder(path.parent if path.is_file() else path)
     if here.exists:

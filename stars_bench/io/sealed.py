@@ -36,10 +36,10 @@ class Damaged(StarsBenchError):
 
 
 def is_io_error(error: BaseException) -> bool:
-    """Tell whether the disk or its permissions failed, which says nothing about the content of a file.
+    """Return whether the disk or its permissions failed, which says nothing about the content of a file.
 
     Args:
-        error: what reading a file raised; a damaged archive can ask for a place that no file has (EINVAL).
+        error: What reading a file raised; a damaged archive can ask for a place that no file has (EINVAL).
     """
     return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
@@ -48,10 +48,10 @@ def seal(stream: BinaryIO) -> None:
     """Write the digest of a zip archive into its comment.
 
     Args:
-        stream: of the whole archive, without a comment, opened to read and to write.
+        stream: Stream of the whole archive, without a comment, opened to read and to write.
 
     Raises:
-        ValueError: it does not end as a zip archive without a comment does.
+        ValueError: It does not end as a zip archive without a comment does.
     """
     stream.seek(-END_BYTES, os.SEEK_END)
     end = stream.read(END_BYTES)
@@ -67,11 +67,11 @@ def seal(stream: BinaryIO) -> None:
 
 
 def is_sealed(path: Path) -> bool:
-    """Tell whether a file ends in a digest of itself, right or wrong.
+    """Return whether a file ends in a digest of itself, right or wrong.
 
     Raises:
-        Damaged: the digest is not whole.
-        OSError: the file cannot be read.
+        Damaged: The digest is not whole.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as stream:
         return _stored(path, stream) is not None
@@ -81,14 +81,14 @@ def check(path: Path) -> bool:
     """Compare a file with the digest that it carries.
 
     Args:
-        path: any file; only the digest of a sealed one can be compared.
+        path: Any file; only the digest of a sealed one can be compared.
 
     Returns:
         Whether it carries one.
 
     Raises:
-        Damaged: the digest differs.
-        OSError: it cannot be read.
+        Damaged: The digest differs.
+        OSError: It cannot be read.
     """
     with path.open("rb") as stream:
         stored = _stored(path, stream)
@@ -102,7 +102,7 @@ def check(path: Path) -> bool:
 
 
 def _stored(path: Path, stream: BinaryIO) -> bytes | None:
-    """The digest at the end of a file, where the stream then stands; None where there never was one."""
+    """Return the digest at the end of a file, where the stream then stands; None where there never was one."""
     length = END_BYTES + len(MARK) + HEX_DIGITS
     stream.seek(max(stream.seek(0, os.SEEK_END) - length, 0))
     tail = stream.read()
@@ -129,8 +129,8 @@ def keep_away(path: Path, own: bool = True) -> str:
     """Keep a damaged file from being used again.
 
     Args:
-        path: the file.
-        own: whether it lies in the folder that this process writes to; the file of another run is not touched.
+        path: The file.
+        own: Whether it lies in the folder that this process writes to; the file of another run is not touched.
 
     Returns:
         The line that says so.
@@ -141,7 +141,7 @@ def keep_away(path: Path, own: bool = True) -> str:
 
 
 def set_aside(path: Path) -> Path:
-    """Give a damaged file another name, NAME.damaged, in place of one that has it already.
+    """Return a damaged file another name, NAME.damaged, in place of one that has it already.
 
     Returns:
         Its new path.
@@ -153,12 +153,12 @@ def refuse_odd(path: Path, most: int) -> None:
     """Refuse what is no file of ours before it is opened: a FIFO or a device would never end.
 
     Args:
-        path: the file.
-        most: bytes that a file of its kind has at most.
+        path: The file.
+        most: Bytes that a file of its kind has at most.
 
     Raises:
-        StarsBenchError: it is no regular file, or larger.
-        OSError: it cannot be looked at.
+        StarsBenchError: It is no regular file, or larger.
+        OSError: It cannot be looked at.
     """
     state = path.stat()
     if not stat.S_ISREG(state.st_mode):
@@ -185,15 +185,15 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Read a log.
 
     Args:
-        path: the log; lines of older versions carry no digest.
+        path: The log; lines of older versions carry no digest.
 
     Returns:
         One object a line, without the digests.
 
     Raises:
-        Damaged: a line is not as it was written.
-        StarsBenchError: it is no regular file, or larger than any log.
-        OSError: it cannot be read.
+        Damaged: A line is not as it was written.
+        StarsBenchError: It is no regular file, or larger than any log.
+        OSError: It cannot be read.
     """
     refuse_odd(path, LARGEST_LOG)
     try:

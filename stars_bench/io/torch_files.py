@@ -24,14 +24,14 @@ PICKLES = 5
 
 
 def load(path: Path, device: torch.device | str = "cpu", classes: Sequence[type] = ()) -> Any:
-    """The content of a file of torch.save: tensors, plain containers, and plain objects of these classes.
+    """Return the content of a file of torch.save: tensors, plain containers, and plain objects of these classes.
 
     Raises:
-        Damaged: it carries a digest, which differs.
-        StarsBenchError: it is no regular file.
-        pickle.UnpicklingError: it holds anything else.
-        OSError: it cannot be read.
-        Exception: it is damaged, in any way.
+        Damaged: It carries a digest, which differs.
+        StarsBenchError: It is no regular file.
+        pickle.UnpicklingError: It holds anything else.
+        OSError: It cannot be read.
+        Exception: It is damaged, in any way.
     """
     import torch
 
@@ -48,7 +48,7 @@ def load(path: Path, device: torch.device | str = "cpu", classes: Sequence[type]
 
 
 def _look_into(path: Path) -> None:
-    """Refuses, before anything is loaded, what promises more than the file holds or asks for endless work."""
+    """Refuse, before anything is loaded, what promises more than the file holds or asks for endless work."""
     if not zipfile.is_zipfile(path):
         data, at = path.read_bytes(), 0
         for _ in range(PICKLES):
@@ -64,7 +64,7 @@ def _look_into(path: Path) -> None:
 
 
 def _tensors(content: Any) -> Iterator[torch.Tensor]:
-    """All tensors in nested containers, each container once."""
+    """Yield all tensors in nested containers, each container once."""
     import torch
 
     waiting, seen = [content], set[int]()

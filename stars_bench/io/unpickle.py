@@ -25,12 +25,12 @@ BYTES_PER_BYTE = 2  # texts and arrays may be made of the same bytes of the file
 
 
 def load(path: Path) -> Any:
-    """The content of a pickle file: containers, texts, numbers and numpy arrays (use `np.asarray` on these).
+    """Return the content of a pickle file: containers, texts, numbers and numpy arrays (use `np.asarray` on these).
 
     Needs memory for the whole content.
 
     Raises:
-        StarsBenchError: it asks for anything else, or is damaged.
+        StarsBenchError: It asks for anything else, or is damaged.
     """
     try:
         size = _scan(path)
@@ -43,7 +43,7 @@ def load(path: Path) -> Any:
 
 
 def _scan(path: Path) -> int:
-    """Looks at what the pickle would do; the file's size."""
+    """Look at what the pickle would do; the file's size."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         scan(data)
         return len(data)
@@ -166,7 +166,7 @@ def _never(*_: Any) -> NoReturn:
 
 
 def _empty(kind: type) -> Callable[[], Any]:
-    """A call that takes no arguments: `bytes(10**12)` would take all memory."""
+    """Return a call that takes no arguments: `bytes(10**12)` would take all memory."""
     return lambda: kind()
 
 

@@ -1,8 +1,8 @@
 """Raw files to a prepared dataset: plan, convert shard by shard in parallel, index last.
 
-A shard is one task: it reads, converts, writes under a temporary name and renames. A shard that is already there with
-the same plan digest (`shard_plan.py`) is taken as it is, so a killed run continues; a finished dataset of other
-settings is never touched unless asked.
+A shard is one task: it reads, converts, writes under a temporary name and renames. An existing shard with the same plan
+digest (`shard_plan.py`) is kept, so a killed run resumes; a finished dataset of other settings is not changed unless
+you ask for it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,18 @@ TICK = 32  # items between two calls of progress, when a single process converts
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What `prepare` did."""
+    """What `prepare` did.
+
+    Args:
+        folder: Folder of the prepared dataset.
+        quality: Counts and faults of the clips.
+        digest: Checksum of the prepared data.
+        shards: Number of shards.
+        reused: Number of shards that existed already.
+        set_aside: Number of clips that were set aside.
+        seconds: Time that it took.
+        unchanged: Whether the dataset was complete before, so that nothing was written.
+    """
 
     folder: Path
     quality: QualityReport
@@ -75,26 +86,33 @@ def prepare(
     parameters: Mapping[str, Any] | None = None,
     find_progress: sources.Progress | None = None,
 ) -> PrepareReport:
-    """Converts a dataset's raw files to DATA_DIR/DATASET/PROFILE.
+    """Convert a dataset's raw files to DATA_DIR/DATASET/PROFILE.
 
     Args:
-        raw: folders and zip archives; empty for the default places, or to generate the clips where the dataset can.
-        profile: one of the spec's; None for its default.
-        jobs: processes; None for one a core.
-        limit: convert the first so many items only (by name); of a dataset that is generated: so many clips.
-        overwrite: convert everything anew, whatever is there.
-        shard_bytes: raw bytes a shard; None to choose by the size of the whole.
-        backend: "dask", or one of joblib's (loky ...); None for this machine's fastest.
-        scheduler: address of the dask cluster's scheduler.
-        compression: of the shards, one of `compression.COMPRESSIONS`.
-        on_duplicate: one name with two contents is refused ("refuse"), or the first is taken ("first").
-        parameters: of the profile, where they are to differ from it.
-        find_progress: called while archives are unpacked or files of one name compared: task, done, total.
+        spec: The dataset.
+        raw: Folders and archives; empty for the default places, or to generate the clips if the dataset can.
+        data_dir: Where prepared datasets lie.
+        profile: One of the spec's profiles. Default: None, its default.
+        jobs: Number of processes. Default: None, one a core.
+        limit: Convert only the first items by name; for a generated dataset, the number of clips. Default: None, all.
+        progress: Called with the number of items done, their total, and the number set aside. Default: None.
+        overwrite: Whether to convert everything again and replace existing data. Default: False.
+        shard_bytes: Raw bytes a shard. Default: None, chosen by the total size.
+        backend: "dask", or one of joblib's (such as loky). Default: None, this machine's fastest.
+        scheduler: Address of the dask cluster's scheduler. Default: None.
+        compression: Compression of the shards, one of `compression.COMPRESSIONS`.
+        on_duplicate: "refuse" a name with two contents, or take the "first". Default: "refuse".
+        parameters: Parameters of the profile to change. Default: none.
+        find_progress: Called with task, done and total while archives are unpacked or files of one name are compared.
+            Default: None.
+
+    Returns:
+        What was converted, and what was set aside.
 
     Raises:
-        UsageError: unknown profile, parameter, compression or backend, no raw files, or something else, or somebody
-            else, is in the way.
-        StarsBenchError: nothing to convert, everything set aside, one name with two contents.
+        UsageError: A profile, parameter, compression or backend is unknown, there are no raw files, or other data or
+            another process are in the way.
+        StarsBenchError: There is nothing to convert, everything was set aside, or one name has two contents.
     """
     started = time.perf_counter()
     chosen = _profile(spec, profile, parameters or {})
@@ -156,7 +174,7 @@ def prepare(
 def convert_shard(
     conversion: Conversion, plan: ShardPlan, tick: Callable[[int, int], None] | None = None
 ) -> tuple[ShardFacts, int]:
-    """One task: reads, converts and writes one shard. Its facts, and how many items it had."""
+    """Read, convert and write one shard; return its facts, and how many items it had."""
     _expect(conversion)
     content = ShardContent()
     with undisturbed():
@@ -178,7 +196,7 @@ def _expect(conversion: Conversion) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """For the time of many small steps: no search for cycles, which no step makes, and memory that stays at hand.
+    """Make many small steps fast while the block runs: no search for cycles, and freed memory stays at hand.
 
     The search looks at every object again and again, a twelfth of the time. And a large block, once it was freed, keeps
     glibc from giving all smaller ones back to the kernel, which would fill them with zeros anew for each file.
@@ -209,7 +227,7 @@ def _convert_all(
     progress: Progress | None,
     faults: int,
 ) -> None:
-    """Converts the shards that `facts` lacks, and adds theirs."""
+    """Convert the shards that `facts` lacks, and add their facts."""
     todo = [plan for plan in plans if plan.file not in facts]
     total = sum(plan.count for plan in plans)
     done = total - sum(plan.count for plan in todo)
@@ -237,7 +255,7 @@ def _run(
     backend: str | None,
     scheduler: str | None,
 ) -> Generator[tuple[ShardFacts, int]]:
-    """Runs the tasks, in this process or in several; results as they come."""
+    """Run the tasks, in this process or in several; results as they come."""
     conversion = replace(conversion, num_bytes=sum(plan.num_bytes for plan in plans))
     if backend is None and min(jobs, len(plans)) <= 1:
         for plan in plans:
@@ -249,10 +267,10 @@ def _run(
 
 
 def _finish(conversion: Conversion, found: Found, files: int, plan: str, facts: Sequence[ShardFacts]) -> QualityReport:
-    """Checks the whole, writes the index, and removes shards that do not belong to it.
+    """Check the whole, write the index, and remove shards that do not belong to it.
 
     Raises:
-        StarsBenchError: everything was set aside, or two clips have one name.
+        StarsBenchError: Everything was set aside, or two clips have one name.
     """
     spec, folder = conversion.spec, conversion.folder
     names = Counter(name for shard in facts for name in shard.contents)
@@ -278,7 +296,7 @@ def _finish(conversion: Conversion, found: Found, files: int, plan: str, facts: 
 def _refuse_others(
     folder: Path, other_index: bool, plans: Sequence[ShardPlan], there: Mapping[str, ShardFacts | None]
 ) -> None:
-    """Raises UsageError when a folder holds what other files or settings made, finished or not."""
+    """Raise UsageError when a folder holds what other files or settings made, finished or not."""
     if other_index:
         raise UsageError(
             f"{folder} was prepared with other settings (limit, compression, a parameter of the profile) or from "
@@ -290,7 +308,7 @@ def _refuse_others(
 
 
 def _refuse_other_description(folder: Path, chosen: Profile) -> None:
-    """Raises UsageError when another profile of a described dataset was made by another description of that name."""
+    """Raise UsageError when another profile of a described dataset was made by another description of that name."""
     for path in folder.parent.glob(f"*/{shards.INDEX}"):
         index = shards.read_index(path.parent) if path.parent != folder else None
         if index and index["profile"]["parameters"].get("description") != chosen.parameters.get("description"):
@@ -301,7 +319,7 @@ def _refuse_other_description(folder: Path, chosen: Profile) -> None:
 
 
 def _keep_description(spec: DatasetSpec, folder: Path) -> None:
-    """Puts the description of a described dataset beside its profiles, so that its name is known there."""
+    """Put the description of a described dataset beside its profiles, so that its name is known there."""
     if spec.description is not None:
         provenance.write_text(folder.parent / registry.DESCRIPTION, spec.description)
         registry.add_data_dir(folder.parent.parent)
@@ -328,11 +346,11 @@ def _check_choices(compression: str, on_duplicate: str) -> None:
 
 
 def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, Any]) -> Found:
-    """What there is to convert. `options`: of `spec.find`; a plug-in's may not have them all.
+    """Find what there is to convert; `options` are those of `spec.find`, of which a plug-in may lack some.
 
     Raises:
-        UsageError: a plug-in cannot take the first of two files of one name.
-        StarsBenchError: nothing of this dataset, or one name with two contents.
+        UsageError: A plug-in cannot take the first of two files of one name.
+        StarsBenchError: Nothing of this dataset, or one name with two contents.
     """
     find: Callable[..., Found] = spec.find
     known = inspect.signature(find).parameters

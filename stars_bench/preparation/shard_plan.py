@@ -26,7 +26,16 @@ GENERATED_BYTES = 1 << 20  # what an item without raw files counts: about three 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What every task has to know: which dataset, cleaned how, written where, packed how."""
+    """What every task must know.
+
+    Args:
+        spec: The dataset.
+        profile: How clips are cleaned.
+        folder: Where shards are written.
+        compression: Compression of the shards.
+        num_bytes: Raw bytes of the whole conversion. Default: 0.
+        generated: Whether clips are generated without raw files. Default: False.
+    """
 
     spec: DatasetSpec
     profile: Profile
@@ -41,6 +50,13 @@ class ShardPlan:
     """One task: the items of a shard and where their bytes are, and the digest of all that decides its content.
 
     The items are kept pickled: as objects, those of 114,480 files take 100 MB, in every forked worker too.
+
+    Args:
+        number: Number of the shard.
+        count: Number of items.
+        num_bytes: Raw bytes of the items.
+        digest: Digest of everything that decides the shard's content.
+        pickled: The items and the places of their bytes, pickled.
     """
 
     number: int
@@ -55,13 +71,13 @@ class ShardPlan:
         return f"shard-{self.number:05}.h5"
 
     def items(self) -> list[tuple[RawItem, tuple[Place, ...]]]:
-        """The items, each with the places of its sources in their order."""
+        """Return the items, each with the places of its sources in their order."""
         items: list[tuple[RawItem, tuple[Place, ...]]] = pickle.loads(self.pickled)  # noqa: S301 (of this very process)
         return items
 
 
 def make_plans(conversion: Conversion, items: Sequence[RawItem], shard_bytes: int | None = None) -> list[ShardPlan]:
-    """Spreads the items over shards, in their order. `shard_bytes`: raw bytes a shard; None to choose by the whole."""
+    """Spread the items over shards, in their order. `shard_bytes`: raw bytes a shard; None to choose by the whole."""
     places = [tuple(map(_place, item.sources.values())) for item in items]
     sizes = [sum(place.size for place in mine) if mine else GENERATED_BYTES for mine in places]
     target = shard_bytes or min(max(sum(sizes) // SHARDS, SMALLEST_SHARD), LARGEST_SHARD)
@@ -77,7 +93,7 @@ def make_plans(conversion: Conversion, items: Sequence[RawItem], shard_bytes: in
 
 
 def _place(source: Source) -> Place:
-    """Where a source's bytes are; of one that is gone nowhere: reading it will say so, and only its clip is lost."""
+    """Return where a source's bytes are; a source that is gone gets no place: only its clip is then lost."""
     try:
         return sources.place_of(source)
     except UnreadableSource:
@@ -85,7 +101,7 @@ def _place(source: Source) -> Place:
 
 
 def _groups(sizes: Sequence[int], target: int) -> Iterable[tuple[int, int]]:
-    """Ranges of items: as many as make `target` bytes, but at least one."""
+    """Yield ranges of items: as many as make `target` bytes, but at least one."""
     first, filled = 0, 0
     for number, size in enumerate(sizes):
         if number > first and (filled + size > target or number - first == LARGEST_COUNT):

@@ -1,4 +1,4 @@
-"""Whether a prepared dataset is whole and unchanged: a PreparedDataset in, a report of faults and of what it lacks out.
+"""Check that a prepared dataset is complete and unchanged: a PreparedDataset in, a report of faults out.
 
 Reads every byte of every shard again and compares the digests of files, clips and the whole with the index; then the
 names that a complete dataset has, and the published counts of its protocols. With raw files, these are converted once
@@ -34,15 +34,25 @@ SHOWN = 20  # faults and names listed in the terminal
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What `verify` found: `faults` is what is wrong, `missing` what a complete dataset also has.
+    """What `verify` found.
 
     Args:
-        faults: one line each, what and where.
-        missing: names of clips, or of videos for datasets whose split files name these.
+        dataset: Name of the dataset.
+        profile: Name of the profile.
+        folder: Folder of the prepared data.
+        digest: Checksum of the prepared data.
+        clips: Number of clips.
+        shards: Number of shards.
+        bytes: Size of the shards.
+        complete: Whether the dataset has all its clips.
+        expected: Number of clips of the complete dataset; None if unknown.
+        remedy: What to do about faults.
+        faults: One line each, what and where.
+        missing: Names of clips, or of videos for datasets whose split files name these.
         missing_by_setup: {setup: {camera: (missing, of)}}; setups that lack nothing are left out.
-        set_aside: how many of the missing were there, but could not be converted.
-        unlisted: a sentence of the clips whose names a complete dataset does not have, or nothing.
-        protocols: of complete data, {name: (train, test) clips}.
+        set_aside: How many of the missing were there, but could not be converted.
+        protocols: If the data are complete, {name: (train, test) clips}.
+        unlisted: A sentence of the clips whose names a complete dataset does not have, or nothing.
     """
 
     dataset: str
@@ -69,13 +79,18 @@ class VerifyReport:
 
 
 def verify(dataset: PreparedDataset, raw: Sequence[Path] = (), progress: Progress | None = None) -> VerifyReport:
-    """Reads a prepared dataset again and compares it with its index; with `raw`, also with its raw files.
+    """Read a prepared dataset again and compare it with its index; with `raw`, also with its raw files.
 
     Args:
-        raw: folders and archives of the raw files that it was made from; empty: these are not looked at.
+        dataset: The prepared dataset.
+        raw: Folders and archives of the raw files; if empty, they are not compared. Default: none.
+        progress: Called with the task, the number done, their total, and a note. Default: None.
+
+    Returns:
+        What is wrong or missing.
 
     Raises:
-        StarsBenchError: the index is damaged, or the raw files cannot be searched.
+        StarsBenchError: The index is damaged, or the raw files cannot be searched.
     """
     tell = progress or (lambda *_: None)
     remedy = _remedy(dataset)
@@ -124,7 +139,7 @@ def _remedy(dataset: PreparedDataset) -> str:
 
 
 def _index(dataset: PreparedDataset, remedy: str) -> dict[str, Any]:
-    """The index, with everything in it that the checks look at."""
+    """Return the index, with everything in it that the checks look at."""
     index = shards.read_index(dataset.folder)
     try:
         if index is None:
@@ -156,7 +171,7 @@ def _read_all(dataset: PreparedDataset, index: Mapping[str, Any], tell: Progress
 def _faults_of_index(
     dataset: PreparedDataset, index: Mapping[str, Any], found: Sequence[ShardFindings]
 ) -> Iterator[str]:
-    """What the shards together must be."""
+    """Yield what the shards together must be."""
     listed = {entry["file"] for entry in index["shards"]}
     content = {key: value for key, value in index.items() if key != "checksum"}
     if "checksum" not in index:
@@ -183,7 +198,7 @@ def _faults_of_index(
 
 
 def complete_names(dataset: PreparedDataset, index: Mapping[str, Any]) -> Sequence[str]:
-    """What a complete dataset has, in order: the clips where these are known, else the videos of its split files."""
+    """Return the names that a complete dataset has, in order: its clips if known, else the videos of its splits."""
     if dataset.spec.expected_names is not None:
         return dataset.spec.expected_names()
     parts = (part for split in index["official_splits"].values() for part in split.values())
@@ -191,7 +206,10 @@ def complete_names(dataset: PreparedDataset, index: Mapping[str, Any]) -> Sequen
 
 
 def missing_by_setup(missing: Iterable[str], expected: Sequence[str]) -> dict[str, dict[str, tuple[int, int]]]:
-    """{setup: {camera: (missing, of)}}. Setups that lack nothing are left out; PKU-MMD's videos have one, "all"."""
+    """Return {setup: {camera: (missing, of)}}.
+
+    Setups that lack nothing are left out; PKU-MMD's videos have one, "all".
+    """
     if expected and NAME.fullmatch(expected[0]):
         places = [
             Counter((str(int(name[1:4])), str(int(name[5:8]))) for name in names) for names in (missing, expected)
@@ -205,7 +223,7 @@ def missing_by_setup(missing: Iterable[str], expected: Sequence[str]) -> dict[st
 
 
 def protocol_counts(dataset: PreparedDataset) -> dict[str, tuple[int, int]]:
-    """Clips of the training and test part of every protocol that the dataset has."""
+    """Return clips of the training and test part of every protocol that the dataset has."""
     counts = {}
     for spec in _protocols(dataset):
         split = spec.split(dataset.table) if spec.Config is None else spec.split(dataset.table, spec.Config())
@@ -231,7 +249,7 @@ def _faults_of_counts(dataset: PreparedDataset, counts: Mapping[str, tuple[int, 
 
 
 def render(report: VerifyReport) -> RenderableType:
-    """The report for the terminal, at most 80 columns wide."""
+    """Return the report for the terminal, at most 80 columns wide."""
     from rich.console import Group
     from rich.text import Text
 

@@ -20,10 +20,10 @@ TICK = 64  # raw files between two calls of progress
 
 
 def compare_raw(dataset: PreparedDataset, raw: Sequence[Path], progress: Progress) -> Iterator[str]:
-    """Converts the raw files again: a fault for each kind of clip that differs, is new, or is not there.
+    """Convert the raw files again: a fault for each kind of clip that differs, is new, or is not there.
 
     Raises:
-        StarsBenchError: the raw files cannot be searched.
+        StarsBenchError: The raw files cannot be searched.
     """
     scratch = dataset.folder / UNPACKED
     try:

@@ -24,9 +24,13 @@ Columns = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class ShardFindings:
-    """One line a fault, the digests of the clips by name as computed from their coordinates, and the file's size.
+    """What is wrong with a shard, and what it holds.
 
-    items: the raw files or videos that the clips came from.
+    Args:
+        faults: One line for each fault.
+        contents: Digests of the clips, computed from their coordinates, by name.
+        items: The raw files or videos that the clips come from.
+        bytes: Size of the file.
     """
 
     faults: tuple[str, ...]
@@ -36,11 +40,13 @@ class ShardFindings:
 
 
 def check_shard(folder: Path, entry: Mapping[str, Any], index: Mapping[str, Any], classes: int) -> ShardFindings:
-    """All that can be wrong with one shard: one line a kind of fault, however many clips have it.
+    """Return everything that is wrong with one shard: one line for each kind of fault.
 
     Args:
-        entry: the shard's entry in the index.
-        classes: labels are below this.
+        folder: Folder of the prepared data.
+        entry: The shard's entry in the index.
+        index: The index.
+        classes: Labels are below this.
     """
     path = folder / entry["file"]
     try:
@@ -93,7 +99,7 @@ def _faults_of_attributes(file: h5py.File, index: Mapping[str, Any]) -> Iterator
 def _faults_of_columns(
     columns: Columns, shape: tuple[int, ...], entry: Mapping[str, Any], index: Mapping[str, Any], classes: int
 ) -> Iterator[str]:
-    """Counts, offsets and labels: what must hold before a clip can be looked at."""
+    """Count, offsets and labels: what must hold before a clip can be looked at."""
     broken = list(shard_file.faults_of_columns(columns, shape, entry, len(index["joint_names"])))
     yield from broken
     clips = entry["clips"]
@@ -106,7 +112,7 @@ def _faults_of_columns(
 
 
 def _contents(columns: Columns, joints: NDArray[np.float32]) -> dict[str, str]:
-    """Digest of each clip, by name."""
+    """Return digest of each clip, by name."""
     return {clip.name: shards.content_digest(clip) for clip in _clips(columns, joints)}
 
 

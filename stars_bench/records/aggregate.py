@@ -34,7 +34,7 @@ class Estimate:
 
 
 def estimate(metrics: Sequence[Metric]) -> Estimate:
-    """The estimate from one metric as each seed measured it."""
+    """Return the estimate from one metric as each seed measured it."""
     first = metrics[0]
     if len(metrics) == 1:
         low, high = first.interval or (None, None)

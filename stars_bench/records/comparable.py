@@ -16,7 +16,7 @@ SHORT = 8
 
 
 def why_not(first: Record, second: Record) -> list[str]:
-    """Reasons why two numbers are not comparable, each in a few words; empty: they are.
+    """Return reasons why two numbers are not comparable, each in a few words; empty: they are.
 
     Records of different seeds of a validation part are: the seed draws the part.
     """
@@ -25,7 +25,7 @@ def why_not(first: Record, second: Record) -> list[str]:
 
 
 def pairs(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Record, Record]]:
-    """Results of the same evaluation under the same seed, else under each one's lowest."""
+    """Return results of the same evaluation under the same seed, else under each one's lowest."""
     found = []
     for title in dict.fromkeys(record.evaluation.title for record in first):
         ours, theirs = (_by_seed(title, records) for records in (first, second))
@@ -38,14 +38,14 @@ def pairs(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Recor
 
 
 def _by_seed(title: str, records: Sequence[Record]) -> dict[tuple[Any, ...], Record]:
-    """By seed, and by the list of labelled clips where there are several."""
+    """Group records by seed, and by the list of labelled clips if there are several."""
     return {(one.seed, *one.evaluation.replicate): one for one in records if one.evaluation.title == title}
 
 
 def apart(records: Sequence[Record]) -> list[tuple[list[int], list[str]]]:
-    """Groups of records that are measured alike, by their places in `records`; of each after the first why it is apart.
+    """Group records that are measured alike; say of each group after the first why it stands apart.
 
-    The largest group comes first. What a result has seen is left to its own marks.
+    Groups are places in `records`, the largest first. What a result has seen is left to its own marks.
     """
     groups: list[list[int]] = []
     for place, record in enumerate(records):
@@ -61,7 +61,7 @@ def apart(records: Sequence[Record]) -> list[tuple[list[int], list[str]]]:
 
 
 def to_know(first: Record, second: Record) -> list[str]:
-    """What else differs between comparable numbers, and may account for a part of the difference."""
+    """Return what else differs between comparable numbers, and may account for a part of the difference."""
     names = differing_names([first.code.modules or {}, second.code.modules or {}])
     return [
         *_differing(_circumstances(first), _circumstances(second)),
@@ -70,13 +70,13 @@ def to_know(first: Record, second: Record) -> list[str]:
 
 
 def differing_names(values: Sequence[Mapping[str, str]]) -> list[str]:
-    """Names that all mappings have, and not all with the same value."""
+    """Return names that all mappings have, and not all with the same value."""
     common = set(values[0]).intersection(*values[1:]) if values else set()
     return sorted(name for name in common if len({one[name] for one in values}) > 1)
 
 
 def _measured(record: Record) -> dict[str, Any]:
-    """What decides what a number says, in the order in which it is told."""
+    """Return what decides what a number says, in the order in which it is told."""
     dataset, protocol, evaluation = record.dataset, record.protocol, record.evaluation
     lists: Mapping[str, Any] = {
         "training clips": protocol.train_digest,
@@ -99,7 +99,7 @@ def _measured(record: Record) -> dict[str, Any]:
 
 
 def _circumstances(record: Record) -> dict[str, Any]:
-    """What decides rounding, time, and what the code was."""
+    """Return what decides rounding, time, and what the code was."""
     machine, code = record.environment, record.code
     return {
         "preset": record.method.preset,

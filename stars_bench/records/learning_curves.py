@@ -16,7 +16,7 @@ POINTS_PER_CURVE = 400
 
 
 def logged(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
-    """The lines of a seed's log by the key of their stage; epochs in order."""
+    """Return the lines of a seed's log by the key of their stage; epochs in order."""
     stages: dict[str, list[dict[str, Any]]] = {}
     for line in _log(folder.log):
         if isinstance(line.get("key"), str) and isinstance(line.get("epoch"), int | float):
@@ -25,7 +25,7 @@ def logged(folder: RunFolder) -> dict[str, list[dict[str, Any]]]:
 
 
 def curve(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The lines of one stage as {stage, epochs, values by quantity}, thinned."""
+    """Return the lines of one stage as {stage, epochs, values by quantity}, thinned."""
     thinned = lines[:: math.ceil(len(lines) / POINTS_PER_CURVE)]
     names = [name for name in lines[0] if name not in ("stage", "epoch", "step", "key")]
     values = {name: [_finite(line.get(name)) for line in thinned] for name in names}

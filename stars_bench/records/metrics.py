@@ -21,7 +21,15 @@ NORMAL_95 = 1.96
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of a record: name, value and unit, over n test clips, with a 95 % interval where one is computed."""
+    """A number of a record.
+
+    Args:
+        name: Name of the metric.
+        value: The number.
+        n: Number of test clips.
+        interval: 95 % interval. Default: None.
+        unit: Unit of the number. Default: %.
+    """
 
     name: str
     value: float
@@ -31,9 +39,10 @@ class Metric:
 
 
 def measure(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
-    """The metrics of an outcome; the first is its main one: top1, or nmi for clusters.
+    """Compute the metrics of an outcome; the first is its main one: top1, or nmi for clusters.
 
     Args:
+        outcome: The predictions.
         labels: (N,) true classes of the test part.
     """
     return KINDS[outcome.kind](outcome, labels)
@@ -43,7 +52,7 @@ def measure(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
 
 
 def of_classes(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
-    """top1 with its bootstrap interval, top5 where classes are ranked, means over classes, the best epoch on test.
+    """Compute top1 with its bootstrap interval, top5 if classes are ranked, class means, and the best test epoch.
 
     macro_accuracy is the mean of the classes' accuracies, macro_f1 that of their F1 over all classes that occur in
     labels or predictions (both as scikit-learn: balanced_accuracy_score, f1_score).
@@ -65,7 +74,10 @@ def of_classes(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
 
 
 def per_class(outcome: Outcome, labels: np.ndarray, num_classes: int) -> NDArray[np.float64]:
-    """Top-1 accuracy in % of each class (C,), of an outcome of kind "classes"; nan for classes without test clips."""
+    """Return top-1 accuracy in % of each class (C,), of an outcome of kind "classes".
+
+    Nan for classes without test clips.
+    """
     counts = confusion_matrix(outcome, labels, num_classes)
     clips = counts.sum(1)
     shares = np.full(num_classes, np.nan)
@@ -74,7 +86,7 @@ def per_class(outcome: Outcome, labels: np.ndarray, num_classes: int) -> NDArray
 
 
 def confusion_matrix(outcome: Outcome, labels: np.ndarray, num_classes: int) -> NDArray[np.int64]:
-    """(C, C) clips by true class (rows) and predicted class (columns), of an outcome of kind "classes"."""
+    """Return (C, C) clips by true class (rows) and predicted class (columns), of an outcome of kind "classes"."""
     if outcome.kind != "classes":
         raise StarsBenchError(f"a confusion matrix is of predicted classes; this outcome is of kind {outcome.kind!r}")
     cell = true_classes(outcome, labels) * num_classes + outcome.predictions
@@ -82,13 +94,13 @@ def confusion_matrix(outcome: Outcome, labels: np.ndarray, num_classes: int) -> 
 
 
 def true_classes(outcome: Outcome, labels: np.ndarray) -> NDArray[np.int64]:
-    """The true class of each prediction, in the predictions' shape."""
+    """Return the true class of each prediction, in the predictions' shape."""
     truth: NDArray[np.int64] = labels.astype(np.int64)
     return truth if outcome.rows is None else truth[outcome.rows]
 
 
 def bootstrap_interval(hits: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval, in percent, of the mean of hits (N,) bool: resampled clips, seeded.
+    """Return the percentile bootstrap interval, in percent, of the mean of hits (N,) bool: resampled clips, seeded.
 
     Resampling N clips with replacement makes the number of hits binomial, so it is drawn at once.
     """
@@ -98,7 +110,7 @@ def bootstrap_interval(hits: np.ndarray, level: float = 0.95) -> tuple[float, fl
 
 
 def _counts(outcome: Outcome, truth: NDArray[np.int64]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By class (C,): clips told rightly, clips told to be of it, clips that are of it."""
+    """Count by class (C,): clips classified correctly, clips predicted to be of it, clips that are of it."""
     classes = int(max(truth.max(), outcome.predictions.max())) + 1
     hits = outcome.predictions == truth
     right, told, are = (np.bincount(part, minlength=classes) for part in (truth[hits], outcome.predictions, truth))
@@ -113,7 +125,7 @@ def _percent(shares: np.ndarray) -> float:
 
 
 def of_episodes(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
-    """top1: mean accuracy of the episodes, with the interval mean +- 1.96 s / sqrt(E); n counts episodes."""
+    """Compute top1: the mean accuracy of the episodes, with the interval mean +- 1.96 s / sqrt(E); n is episodes."""
     accuracies = (outcome.predictions == true_classes(outcome, labels)).mean(1)
     n = len(accuracies)
     half = NORMAL_95 * float(accuracies.std(ddof=1)) / n**0.5 if n > 1 else None
@@ -126,7 +138,7 @@ def of_episodes(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
 
 
 def of_clusters(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
-    """How clusters and neighbourhoods of the test clips' features agree with the classes.
+    """Return how clusters and neighbourhoods of the test clips' features agree with the classes.
 
     nmi: normalised mutual information (arithmetic mean, 0 to 1). ari: adjusted Rand index. cluster_accuracy: clips in
     the class that their cluster is matched with, one to one, in the best way (Hungarian). silhouette: of the true
@@ -155,7 +167,7 @@ def of_clusters(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
 
 
 def _matched(clusters: np.ndarray, truth: NDArray[np.int64]) -> int:
-    """Clips in the class that their cluster is matched with, at best."""
+    """Return clips in the class that their cluster is matched with, at best."""
     together = np.zeros((int(clusters.max()) + 1, int(truth.max()) + 1), np.int64)
     np.add.at(together, (clusters, truth), 1)
     return int(together[linear_sum_assignment(together, maximize=True)].sum())

@@ -22,8 +22,8 @@ class Mixture:
     """A fact in which records differ.
 
     Attributes:
-        fact: its name, in the plural.
-        values: who has which value, as people read it: ("seed 0", "cpu"), ("seeds 1, 2", "NVIDIA H200").
+        fact: Its name, in the plural.
+        values: Who has which value, as people read it: ("seed 0", "cpu"), ("seeds 1, 2", "NVIDIA H200").
     """
 
     fact: str
@@ -37,7 +37,7 @@ def of_cell(records: Sequence[Record]) -> list[Mixture]:
     """Find in what the records that are averaged into one number differ.
 
     Args:
-        records: those of one variant of an evaluation, in any order.
+        records: Those of one variant of an evaluation, in any order.
     """
     modules, packages = (differing_names([of(one) for one in records]) for of in (_modules, _packages))
     facts: dict[str, Callable[[Record], str]] = {
@@ -54,7 +54,7 @@ def of_row(records: Sequence[Record]) -> list[Mixture]:
     """Find in what the records of one seed differ, whose evaluations stand side by side.
 
     Args:
-        records: those of all evaluations of one row, in any order.
+        records: Those of all evaluations of one row, in any order.
     """
     found = []
     for seed in sorted({record.seed for record in records}):
@@ -107,7 +107,7 @@ def _shared_code(record: Record, differing: Sequence[str]) -> str:
 
 
 def _code(record: Record, differing: Sequence[str]) -> str:
-    """The modules that differ; of records that do not know theirs, version and commit."""
+    """Return the modules that differ; of records that do not know theirs, version and commit."""
     code = record.code
     if code.modules is not None:
         return _named(code.modules, differing) or f"source {(code.digest or '')[:DIGITS]}"
@@ -122,7 +122,7 @@ def _kernels(record: Record) -> str:
 
 
 def _replaced(records: Sequence[Record]) -> set[int | None]:
-    """Seeds of encoders to start from of which there was more than one under the same seed."""
+    """Seed of encoders to start from of which there was more than one under the same seed."""
     keys: dict[int | None, set[str]] = {}
     for record in records:
         if record.init is not None:

@@ -12,10 +12,10 @@ SHOWN = 12
 
 
 def by_patterns(names: Iterable[str], patterns: str, option: str, what: str) -> list[str]:
-    """Those of the names that one of the patterns, separated by commas, fits; in their order.
+    """Return those of the names that one of the patterns, separated by commas, fits; in their order.
 
     Raises:
-        UsageError: a pattern that fits none; the line says which there are, or which are near.
+        UsageError: A pattern that fits none; the line says which there are, or which are near.
     """
     there = list(dict.fromkeys(names))
     wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]

@@ -18,16 +18,16 @@ class Outcome:
     """One result of an evaluation: predictions for the test part, in its order. Metrics are computed elsewhere.
 
     Args:
-        settings: the variant, such as {"k": 5}.
+        settings: The variant, such as {"k": 5}.
         predictions: (N,) int64 classes; (episodes, queries) where `kind` is "episodes".
         kind: "classes"; "episodes", where `rows` names the clips; "clusters", where predictions are cluster numbers.
         scores: (N, classes) float32, if the evaluation ranks classes; default None.
         by_epoch: (E, N) predictions after each epoch, if it trained; default None.
-        rows: row numbers of the test clips that were predicted, in the shape of `predictions`; default None: all test
+        rows: Row numbers of the test clips that were predicted, in the shape of `predictions`; default None: all test
             clips, in order.
-        extra: arrays that are saved beside the predictions, for metrics that need them; default none.
-        checkpoint_rule: which of its checkpoints predicted; default "last epoch".
-        stages: the stages that it trained; default none.
+        extra: Arrays that are saved beside the predictions, for metrics that need them; default none.
+        checkpoint_rule: Which of its checkpoints predicted; default "last epoch".
+        stages: The stages that it trained; default none.
     """
 
     settings: Mapping[str, object]

@@ -23,7 +23,7 @@ EXTRA = "extra_"
 
 
 def save_predictions(file: Path, outcome: Outcome, names: np.ndarray, labels: np.ndarray) -> None:
-    """Writes an outcome with the names and classes (N,) of the test part."""
+    """Write an outcome with the names and classes (N,) of the test part."""
     about = {
         "kind": outcome.kind,
         "settings": dict(outcome.settings),
@@ -39,10 +39,12 @@ def save_predictions(file: Path, outcome: Outcome, names: np.ndarray, labels: np
 
 
 def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
-    """The outcome, and names and classes (N,) of the test part. What it trained (`stages`) is in the record alone.
+    """Return the outcome, and names and classes (N,) of the test part.
+
+    What it trained (`stages`) is in the record alone.
 
     Raises:
-        StarsBenchError: not such a file, or a damaged one.
+        StarsBenchError: Not such a file, or a damaged one.
     """
     try:
         with opened_npz(file) as stored:
@@ -68,7 +70,7 @@ def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
 
 
 def as_small_as_fits(values: np.ndarray) -> np.ndarray:
-    """Signed whole numbers as int16 or int32 where all fit; everything else as it is."""
+    """Return signed whole numbers as int16 or int32 where all fit; everything else as it is."""
     if values.dtype.kind != "i" or not values.size:
         return values
     for kind in (np.int16, np.int32):

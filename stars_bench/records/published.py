@@ -44,7 +44,24 @@ _AGREES = 0.05  # sources that round to one decimal may differ by this much
 
 @dataclass(frozen=True)
 class Published:
-    """One published number in percent. `others`: what further sources say about the same method and measurement."""
+    """One published number, in percent.
+
+    Args:
+        method: Name of the method.
+        stated_as: Name as the source prints it.
+        year: Year of the publication.
+        backbone: Network of the method.
+        streams: Input streams.
+        dataset: Name of the dataset.
+        protocol: Name of the protocol.
+        evaluation: Name of the evaluation.
+        settings: Variant of the evaluation.
+        metric: Name of the metric.
+        value: The number, in percent.
+        source: Where it was read.
+        confidence: "direct" for the authors' own page or paper, "secondary" for another's table.
+        others: Numbers of other sources for the same method and measurement. Default: none.
+    """
 
     method: str
     stated_as: str  # the method as the source names it, e.g. "MAMP (released checkpoints)"
@@ -69,7 +86,7 @@ class Published:
 
 @cache
 def published_numbers() -> tuple[Published, ...]:
-    """Every row of published.csv, in its order; none is left out."""
+    """Return every row of published.csv, in its order; none is left out."""
     with files("stars_bench.records").joinpath("published.csv").open(encoding="utf-8") as file:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)
     return tuple(_translate({str(name): str(cell) for name, cell in row.items()}) for row in frame.to_dict("records"))
@@ -82,11 +99,14 @@ def published_for(
     settings: Mapping[str, Scalar],
     methods: Collection[str] | None = None,
 ) -> list[Published]:
-    """The joint-stream numbers for one measurement, one per method, oldest first.
+    """Return the joint-stream numbers for one measurement, one per method, oldest first.
 
     Args:
-        dataset, protocol, evaluation, settings: names of this package and the variant, e.g. "knn", {"k": 1}.
-        methods: only these, whatever their case ("mamp" finds MAMP and its released checkpoints); None: all.
+        dataset: Name of the dataset.
+        protocol: Name of the protocol.
+        evaluation: Name of the evaluation, such as "knn".
+        settings: Its variant, such as {"k": 1}.
+        methods: Only these, in any case ("mamp" finds MAMP and its released checkpoints). Default: None, all.
     """
     wanted = None if methods is None else {method.casefold() for method in methods}
     by_method: dict[str, list[Published]] = {}
@@ -100,17 +120,17 @@ def published_for(
 
 
 def matching(patterns: str) -> set[str]:
-    """Names of published methods that one of several patterns (`MAMP,*CLR`, whatever the case) fits.
+    """Return names of published methods that one of several patterns (`MAMP,*CLR`, whatever the case) fits.
 
     Raises:
-        UsageError: a pattern that fits none.
+        UsageError: A pattern that fits none.
     """
     names = {row.method for row in published_numbers()}
     return set(by_patterns(names, patterns, "--published", "published methods"))
 
 
 def _best(rows: list[Published]) -> Published:
-    """The authors' own number before quoted ones, the plain name before re-runs by others, else the first."""
+    """Return the authors' own number before quoted ones, the plain name before re-runs by others, else the first."""
     ranked = sorted(rows, key=lambda row: (row.confidence != "direct", row.stated_as != row.method))
     year = next((row.year for row in ranked if row.year is not None), None)
     return replace(ranked[0], year=year, others=tuple(ranked[1:]))
@@ -137,8 +157,11 @@ def _translate(row: Mapping[str, str]) -> Published:
 
 
 def _settings(evaluation: str, number: str, pretrained_on: str) -> dict[str, Scalar]:
-    """The variant. An encoder trained on other data than the protocol's is a variant too, so that it matches nothing
-    that was measured under the protocol's own rule."""
+    """Return the variant of an evaluation.
+
+    An encoder that was trained on other data than the protocol's is a variant too, so that it matches nothing that was
+    measured under the protocol's own rule.
+    """
     settings: dict[str, Scalar] = {}
     if evaluation == "semi":
         settings["percent"] = int(number.removesuffix("%"))

@@ -363,16 +363,16 @@ def content_digest(content: Mapping[str, Any]) -> str:
     """Compute the digest that a record carries of itself: SHA-256 (hex) of its JSON content without that digest.
 
     Args:
-        content: as it stands in the file, not as this version understands it: fields may be added later.
+        content: As it stands in the file, not as this version understands it: fields may be added later.
     """
     return digest_json({name: value for name, value in content.items() if name != "self_digest"})
 
 
 def parse(text: str, where: str) -> Record:
-    """A record from its JSON text.
+    """Return a record from its JSON text.
 
     Raises:
-        StarsBenchError: not JSON, not a record, or of a newer schema; one line that begins with `where`.
+        StarsBenchError: Not JSON, not a record, or of a newer schema; one line that begins with `where`.
     """
     try:
         content = json.loads(text)

@@ -8,7 +8,7 @@ from stars_bench.records.record import Metric, Record
 
 
 def provenance(record: Record) -> dict[str, str]:
-    """What the numbers of a record can be traced by: values in words by name, without those that are empty."""
+    """Return what the numbers of a record can be traced by: values in words by name, without those that are empty."""
     numbers = [
         f"{metric.name} {metric.value:.4g}{metric.unit} (n {metric.n:,}{_with_comma(interval(metric))})"
         for metric in record.metrics
@@ -40,11 +40,11 @@ def provenance(record: Record) -> dict[str, str]:
 
 
 def interval(metric: Metric, form: str = ".4g") -> str:
-    """The 95 % interval of a metric as `59.8 to 61.4`; empty where it has none.
+    """Return the 95 % interval of a metric as `59.8 to 61.4`; empty where it has none.
 
     Args:
-        metric: the metric.
-        form: how the two numbers are written; default four digits.
+        metric: The metric.
+        form: How the two numbers are written; default four digits.
     """
     return "" if metric.interval is None else " to ".join(f"{bound:{form}}" for bound in metric.interval)
 

@@ -79,7 +79,7 @@ def clustered_se(values: ArrayLike, clusters: NDArray[np.int64], correct: bool =
     Args:
         values: (N,) numbers by clip.
         clusters: (N,) cluster of each clip.
-        correct: multiply CR0 by sqrt(G / (G - 1)).
+        correct: Multiply CR0 by sqrt(G / (G - 1)).
 
     Returns:
         The standard error; nan of one cluster when corrected.
@@ -116,7 +116,7 @@ def total_se(sample_se: float, seed_means: ArrayLike) -> float:
     """Add the noise of training to that of the test part: sqrt(SE^2 + sd^2 / S).
 
     Args:
-        sample_se: the clustered standard error of the seed-mean hits.
+        sample_se: The clustered standard error of the seed-mean hits.
         seed_means: (S,) the mean of each seed; one seed has no known noise of training.
     """
     means = np.asarray(seed_means, np.float64)
@@ -125,7 +125,7 @@ def total_se(sample_se: float, seed_means: ArrayLike) -> float:
 
 
 def quantile(clusters: int) -> float:
-    """Give half a 95 % interval in standard errors: Student's t with G - 1 degrees below 50 clusters, else 1.96."""
+    """Return half a 95 % interval in standard errors: Student's t with G - 1 degrees below 50 clusters, else 1.96."""
     return float(stdtrit(clusters - 1, 0.975)) if clusters < FEW_CLUSTERS else NORMAL_95
 
 
@@ -133,8 +133,8 @@ class Intraclass(NamedTuple):
     """How alike the clips of a cluster are.
 
     Attributes:
-        icc: intraclass correlation by one-way analysis of variance; 0: independent, 1: the same.
-        size: the effective cluster size k0.
+        icc: Intraclass correlation by one-way analysis of variance; 0: independent, 1: the same.
+        size: The effective cluster size k0.
     """
 
     icc: float
@@ -168,9 +168,9 @@ def bootstrap_counts(clusters: int, draws: int = DRAWS, seed: int = 0) -> Iterat
     """Draw clusters with replacement.
 
     Args:
-        clusters: how many there are.
-        draws: how often as many are drawn.
-        seed: of the random numbers.
+        clusters: How many there are.
+        draws: How often as many are drawn.
+        seed: Seed of the random numbers.
 
     Yields:
         (B, G) how often each cluster was drawn, in blocks of B draws: multinomial counts.
@@ -189,8 +189,8 @@ def bootstrap_totals(contributions: ArrayLike, draws: int = DRAWS, seed: int = 0
 
     Args:
         contributions: (K, G) sums by cluster: hits and clips for a mean, counts by class for macro F1.
-        draws: number of draws.
-        seed: of the random numbers.
+        draws: Number of draws.
+        seed: Seed of the random numbers.
 
     Returns:
         (draws, K) totals; a ratio of two of them takes unequal cluster sizes into account.
@@ -205,8 +205,8 @@ def bootstrap_means(sums: ArrayLike, sizes: ArrayLike, draws: int = DRAWS, seed:
     Args:
         sums: (K, G) sums of several quantities on the same clips, by cluster.
         sizes: (G,) clips of each cluster.
-        draws: number of draws.
-        seed: of the random numbers.
+        draws: Number of draws.
+        seed: Seed of the random numbers.
 
     Returns:
         (draws, K) means.
@@ -221,8 +221,8 @@ def two_level_means(sums: ArrayLike, sizes: ArrayLike, draws: int = DRAWS, seed:
     Args:
         sums: (S, G) sums of each seed by cluster.
         sizes: (G,) clips of each cluster.
-        draws: number of draws.
-        seed: of the random numbers.
+        draws: Number of draws.
+        seed: Seed of the random numbers.
 
     Returns:
         (draws,) means.
@@ -241,8 +241,8 @@ def two_level_differences(
         first: (S, G) sums of each seed of the first method by cluster.
         second: (S', G) those of the second.
         sizes: (G,) clips of each cluster.
-        draws: number of draws.
-        seed: of the random numbers.
+        draws: Number of draws.
+        seed: Seed of the random numbers.
 
     Returns:
         (draws,) differences.
@@ -264,10 +264,10 @@ class SignFlip(NamedTuple):
     """A permutation test by cluster.
 
     Attributes:
-        p: two-sided p-value.
-        extreme: flips whose sum is at least as large as the observed one.
-        flips: how many were counted; 2^G if exact.
-        exact: whether all were.
+        p: Two-sided p-value.
+        extreme: Flips whose sum is at least as large as the observed one.
+        flips: How many were counted; 2^G if exact.
+        exact: Whether all were.
     """
 
     p: float
@@ -281,8 +281,8 @@ def sign_flip(differences: ArrayLike, flips: int = DRAWS, seed: int = 0) -> Sign
 
     Args:
         differences: (G,) difference of each cluster, summed over its clips.
-        flips: how many random flips are drawn where there are more than 16 clusters.
-        seed: of the random numbers.
+        flips: How many random flips are drawn where there are more than 16 clusters.
+        seed: Seed of the random numbers.
 
     Returns:
         Exact up to 16 clusters; the smallest possible p-value is then 2 / 2^G.
@@ -336,19 +336,19 @@ def clusters_needed(sd: float, difference: float, power: float = 0.8) -> int:
     """Count the clusters that a paired test needs to find a difference.
 
     Args:
-        sd: standard deviation over clusters of the cluster mean differences.
-        difference: the true difference, in the same unit.
-        power: probability of finding it.
+        sd: Standard deviation over clusters of the cluster mean differences.
+        difference: The true difference, in the same unit.
+        power: Probability of finding it.
     """
     return int(np.ceil((_two_quantiles(power) * sd / difference) ** 2))
 
 
 def smallest_difference(se: float, power: float = 0.8) -> float:
-    """Give the smallest true difference that a paired test finds.
+    """Return the smallest true difference that a paired test finds.
 
     Args:
-        se: standard error of the paired difference, about sd / sqrt(G) by cluster.
-        power: probability of finding it.
+        se: Standard error of the paired difference, about sd / sqrt(G) by cluster.
+        power: Probability of finding it.
     """
     return _two_quantiles(power) * se
 

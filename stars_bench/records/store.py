@@ -28,8 +28,8 @@ class StoredRecord:
     """A record and the file that holds it.
 
     Attributes:
-        record: the record.
-        path: its file; None for a record that was never written.
+        record: The record.
+        path: Its file; None for a record that was never written.
     """
 
     record: Record
@@ -50,9 +50,9 @@ class StoredRecords(NamedTuple):
     """All records below a runs folder.
 
     Attributes:
-        stored: the records with their files, sorted.
-        warnings: one line for each file that could not be read.
-        edited: one line for each record that was changed after it was written; it is among the others.
+        stored: The records with their files, sorted.
+        warnings: One line for each file that could not be read.
+        edited: One line for each record that was changed after it was written; it is among the others.
     """
 
     stored: list[StoredRecord]
@@ -66,7 +66,7 @@ class StoredRecords(NamedTuple):
 
 
 def with_path(records: Iterable[Record | StoredRecord]) -> list[StoredRecord]:
-    """Give every record the same form; those without a file get the path None."""
+    """Return every record the same form; those without a file get the path None."""
     return [one if isinstance(one, StoredRecord) else StoredRecord(one) for one in records]
 
 
@@ -78,10 +78,10 @@ def write_record(folder: RunFolder, record: Record) -> Path:
 
 
 def read_record(path: Path) -> Record:
-    """One record.
+    """Return one record.
 
     Raises:
-        StarsBenchError: the file cannot be read or is no record; one line that names it.
+        StarsBenchError: The file cannot be read or is no record; one line that names it.
     """
     return parse(_text(path), str(path))
 
@@ -90,11 +90,11 @@ def edited(path: Path, record: Record) -> str:
     """Say in one line that a record was changed after it was written; empty where it was not.
 
     Args:
-        path: the record's file.
-        record: what `read_record` gives for it.
+        path: The record's file.
+        record: What `read_record` gives for it.
 
     Raises:
-        StarsBenchError: the file cannot be read.
+        StarsBenchError: The file cannot be read.
     """
     if record.self_digest is None:
         missing = record.schema_version >= SEALED_SINCE
@@ -131,7 +131,7 @@ def read_records(folder: Path) -> StoredRecords:
 
 
 def record_files(folder: Path) -> list[Path]:
-    """The files of all records at or below a folder, by path."""
+    """Return the files of all records at or below a folder, by path."""
     return [path for run in run_folders(folder) for path in run.record_files()]
 
 
@@ -139,7 +139,7 @@ def to_frame(records: Sequence[Record]) -> pd.DataFrame:
     """Make a tidy frame: one row per record and metric.
 
     Args:
-        records: in any order; rows keep it.
+        records: In any order; rows keep it.
 
     Returns:
         The columns of `_FRAME_TYPES`, which are always there; then a column for every setting of the method, the
@@ -233,7 +233,7 @@ def _frame_row(record: Record, metric: Metric) -> dict[str, object]:
 
 
 def _settings(record: Record) -> dict[str, Any]:
-    """Every setting that decided a record, by the name of its column."""
+    """Return every setting that decided a record, by the name of its column."""
     evaluation = record.evaluation.config | record.evaluation.settings
     parts = {"method": record.method.config, "evaluation": evaluation, "protocol": record.protocol.config}
     return flat(parts)
@@ -248,7 +248,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _setting_column(values: Sequence[Any]) -> pd.api.extensions.ExtensionArray:
-    """Values of one setting, None where a record has none, as the narrowest type that all of them have."""
+    """Return values of one setting, None where a record has none, as the narrowest type that all of them have."""
     kinds = {type(value) for value in values if value is not None}
     small = all(abs(value) < 2**63 for value in values if type(value) is int)
     if kinds == {bool}:

@@ -27,27 +27,27 @@ class Bibliography:
     entries: dict[str, str] = field(default_factory=dict)
 
     def cite(self, citations: Sequence[Citation]) -> list[str]:
-        """Keys of publications; another publication that claims a key already taken gets a number behind it."""
+        """Return keys of publications; another publication that claims a key already taken gets a number behind it."""
         return [self._add(one.key, partial(_article, one)) for one in citations]
 
     def cite_method(self, record: Record) -> list[str]:
-        """Keys of the papers of a measured method; none where its class names none."""
+        """Return keys of the papers of a measured method; none where its class names none."""
         known = record.method.citations
         return self.cite(papers_named(record.method.name) if known is None else known)
 
     def cite_dataset(self, record: Record) -> list[str]:
-        """The key of the dataset's paper; none where it is not known."""
+        """Return the key of the dataset's paper; none where it is not known."""
         name, known = record.dataset.name, record.dataset.citation
         if known is None and name in registry.BUILT_IN["datasets"]:  # a record from before schema 6
             known = registry.load("datasets", name).citation
         return [] if known is None else self.cite([known])
 
     def cite_published(self, method: str) -> list[str]:
-        """Keys of the papers of a method as published tables write it; none where they are not known here."""
+        """Return keys of the papers of a method as published tables write it; none where they are not known here."""
         return self.cite(papers_named(method))
 
     def cite_source(self, source: str) -> str:
-        """Key of the place where a number was read, e.g. `github:TaatiTeam/STARS/README.md`."""
+        """Return the key of the place where a number was read, e.g. `github:TaatiTeam/STARS/README.md`."""
         stem = re.sub(r"[^A-Za-z0-9]+", "-", source.removeprefix("github:")).strip("-")[:48].strip("-") or "source"
         return self._add(stem, partial(_source, source))
 
@@ -65,7 +65,7 @@ class Bibliography:
 
 
 def papers_named(method: str) -> tuple[Citation, ...]:
-    """The papers of a method of which nothing but the name is known.
+    """Return the papers of a method of which nothing but the name is known.
 
     Args:
         method: As this package or published tables write it, in any case.

@@ -20,7 +20,7 @@ def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
     """Make one line per number, in the order of the tables.
 
     Args:
-        tables: the tables.
+        tables: The tables.
 
     Returns:
         A frame with the columns of `COLUMNS`.
@@ -41,7 +41,7 @@ def render(tables: Sequence[Table]) -> str:
     """Write the lines with a heading; text that a spreadsheet would run is quoted, numbers stay numbers.
 
     Args:
-        tables: the tables.
+        tables: The tables.
     """
     frame = to_frame(tables).map(lambda value: _harmless(value) if isinstance(value, str) else value)
     return str(frame.to_csv(index=False, lineterminator="\n"))
@@ -92,5 +92,5 @@ def _place(result: Result | PublishedResult) -> dict[str, object]:
 
 
 def _harmless(text: str) -> str:
-    """Spreadsheets run text that begins with one of these as a formula; an apostrophe keeps it text."""
+    """Quote text that a spreadsheet would run as a formula: an apostrophe in front keeps it text."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

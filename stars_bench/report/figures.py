@@ -17,7 +17,14 @@ PNG_DOTS_PER_INCH = 200
 
 @dataclass(frozen=True)
 class Map:
-    """One panel: coordinates (N, 2) of clips, their classes (N,), a title, and a line of numbers under it."""
+    """One panel.
+
+    Args:
+        title: Title of the panel.
+        coordinates: (N, 2) places of clips.
+        labels: (N,) their classes.
+        caption: Line of numbers under the panel. Default: none.
+    """
 
     title: str
     coordinates: np.ndarray
@@ -26,10 +33,16 @@ class Map:
 
 
 def draw_maps(maps: Sequence[Map], class_names: Mapping[int, str], out: Path, subtitle: str = "") -> list[Path]:
-    """Draws panels side by side with one legend; writes `out` with the suffixes .png and .svg, and returns both.
+    """Draw panels side by side with one legend, as PNG and SVG.
 
     Args:
-        class_names: names of the classes (0-based) that occur.
+        maps: The panels.
+        class_names: Names of the classes (0-based) that occur.
+        out: The file, whose suffix is replaced by .png and .svg.
+        subtitle: Line above the panels. Default: none.
+
+    Returns:
+        Both files.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure

@@ -24,11 +24,11 @@ def render(tables: Sequence[Table], skeletons: bool = False) -> str:
     """Write the page; it shows what lies beside the files of records, too.
 
     Args:
-        tables: the tables.
-        skeletons: put the clips of the maps into the page, which their licence may not let you hand on.
+        tables: The tables.
+        skeletons: Put the clips of the maps into the page, which their licence may not let you hand on.
 
     Raises:
-        UsageError: skeletons were asked for, and `map` kept none.
+        UsageError: Skeletons were asked for, and `map` kept none.
     """
     content = _content(tables, skeletons)
     if skeletons and not content["skeletons"]:
@@ -50,13 +50,13 @@ def snippet(tables: Sequence[Table]) -> str:
     """Write the tables alone, without scripts, for a notebook.
 
     Args:
-        tables: the tables.
+        tables: The tables.
     """
     return fragment(FOLDER, "snippet.html", tables=tables, best=BEST, second=SECOND)
 
 
 def _content(tables: Sequence[Table], skeletons: bool) -> dict[str, Any]:
-    """The data of the page; `cells` has one item a number, in the order of the tables."""
+    """Return the data of the page; `cells` has one item a number, in the order of the tables."""
     measured = [result for table in tables for result in table.results]
     stored: dict[str, list[StoredRecord]] = {}
     confusions, used = [], set()
@@ -80,7 +80,7 @@ def _content(tables: Sequence[Table], skeletons: bool) -> dict[str, Any]:
 
 
 def _once(curves: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A stage that several runs share (it has one key) is one curve."""
+    """Return a stage that several runs share (it has one key) is one curve."""
     shared: dict[str, list[dict[str, Any]]] = {}
     for curve in curves:
         shared.setdefault(curve["key"], []).append(curve)
@@ -91,7 +91,7 @@ def _once(curves: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _cells(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """Where each number comes from, in the order of the tables."""
+    """Return where each number comes from, in the order of the tables."""
     cells = (cell for table in tables for row in table.rows for cell in row.cells)
     return [
         {

@@ -36,7 +36,7 @@ class MapPoints(BaseModel):
 
 
 def confusion(result: Result) -> dict[str, Any] | None:
-    """Counts of (true, predicted, clips) over the seeds, flat; accuracy of each class alone where predictions are gone.
+    """Count (true, predicted, clips) over the seeds, flat; only the accuracy of each class if predictions are gone.
 
     None for evaluations that do not classify.
     """
@@ -54,7 +54,7 @@ def confusion(result: Result) -> dict[str, Any] | None:
 
 
 def _predicted(file: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """True and predicted classes (N,) of saved predictions; None where they cannot be read."""
+    """Return true and predicted classes (N,) of saved predictions; None if they cannot be read."""
     try:
         with opened_npz(file) as stored:
             labels, predictions = stored["labels"], stored["predictions"]
@@ -73,19 +73,19 @@ def _predicted(file: Path) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _mean_per_class(records: Sequence[Record]) -> list[float | None]:
-    """Mean accuracy of each class over the records that have clips of it."""
+    """Return the mean accuracy of each class over the records that have clips of it."""
     columns = zip(*(record.per_class or () for record in records), strict=True)
     known = [[value for value in column if value is not None] for column in columns]
     return [round(sum(values) / len(values), 2) if values else None for values in known]
 
 
 def classes(dataset: str) -> list[str]:
-    """Action names of a dataset; none where a plug-in that made it is not installed."""
+    """Return the action names of a dataset; none where a plug-in that made it is not installed."""
     return list(registry.load("datasets", dataset).classes) if dataset in registry.names("datasets") else []
 
 
 def curves(stored: Iterable[StoredRecord], title: str) -> Iterator[dict[str, Any]]:
-    """What each stage of these records logged: epochs and, by quantity, values."""
+    """Yield what each stage of these records logged: epochs and, by quantity, values."""
     folders: dict[RunFolder, set[str]] = {}
     seeds: dict[RunFolder, int] = {}
     for one in stored:
@@ -99,7 +99,7 @@ def curves(stored: Iterable[StoredRecord], title: str) -> Iterator[dict[str, Any
 
 
 def maps(stored: Iterable[StoredRecord]) -> list[dict[str, Any]]:
-    """Places of clips that `map` kept for these records; `data` is the digest of the clips' data."""
+    """Return places of clips that `map` kept for these records; `data` is the digest of the clips' data."""
     kept = {one.path: one.record for one in stored if one.path is not None}
     found = []
     for path, record in kept.items():
@@ -112,7 +112,7 @@ def maps(stored: Iterable[StoredRecord]) -> list[dict[str, Any]]:
 
 
 def skeletons(stored: Iterable[StoredRecord]) -> dict[str, dict[str, Any]]:
-    """Small skeletons that `map` kept for these records, by the digest of their data: {layout, licence, clips}."""
+    """Return small skeletons that `map` kept for these records, by their data's digest: {layout, licence, clips}."""
     found: dict[str, dict[str, Any]] = {}
     for path in dict.fromkeys(one.path for one in stored if one.path is not None):
         try:
@@ -126,7 +126,7 @@ def skeletons(stored: Iterable[StoredRecord]) -> dict[str, dict[str, Any]]:
 
 
 def shots(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Accuracy over the number of labelled clips a class: one series a method and other settings."""
+    """Return the accuracy over the number of labelled clips a class: one series a method and other settings."""
     series: dict[str, dict[str, Any]] = {}
     for result in results:
         settings = dict(result.measure.settings)

@@ -46,8 +46,8 @@ def render(tables: Sequence[Table], bibliography: str | None = None) -> Latex:
     r"""Write one table environment per table (and page).
 
     Args:
-        tables: the tables.
-        bibliography: the name that \bibliography takes, for the comment at the top; None: nothing is cited.
+        tables: The tables.
+        bibliography: The name that \bibliography takes, for the comment at the top; None: nothing is cited.
     """
     cited = Bibliography()
     bodies = [body for table in tables for body in _table(table, _Cites(cited, bibliography is not None))]
@@ -63,11 +63,11 @@ def files(tables: Sequence[Table], path: Path) -> dict[Path, str]:
     """Write the tables and the entries that they cite, as texts by file.
 
     Args:
-        tables: the tables.
-        path: the file of the tables; the entries go beside it, with the suffix .bib, where there are any.
+        tables: The tables.
+        path: The file of the tables; the entries go beside it, with the suffix .bib, where there are any.
 
     Raises:
-        UsageError: the path ends in .bib.
+        UsageError: The path ends in .bib.
     """
     if path.suffix == ".bib":
         raise UsageError(f"--out {path}: the tables need another name; their citations go into {path.name}")
@@ -83,15 +83,15 @@ class _Cites:
         self.remarks: dict[str, str] = {}
 
     def methods(self, records: Iterable[Record]) -> str:
-        """The papers of what was measured."""
+        """Return the papers of what was measured."""
         return self._cite([key for record in records for key in self.bibliography.cite_method(record)])
 
     def datasets(self, records: Iterable[Record]) -> str:
-        """The papers of what it was measured on."""
+        """Return the papers of what it was measured on."""
         return self._cite([key for record in records for key in self.bibliography.cite_dataset(record)])
 
     def published(self, row: Row) -> str:
-        """What follows the label of a published row."""
+        """Return what follows the label of a published row."""
         results = [cell.value for cell in row.cells if isinstance(cell.value, PublishedResult)]
         sources = dict.fromkeys(result.number.source for result in results)
         if not self.cites:
@@ -164,7 +164,7 @@ def _float(table: Table, part: _Part, cites: _Cites, first: bool, last: bool) ->
 
 
 def _characters(table: Table) -> int:
-    """Of the widest line, were every column as wide as its widest cell."""
+    """Return the width of the widest line, if every column were as wide as its widest cell."""
     rows = [table.header, *(row.texts for row in table.rows)]
     return sum(max(map(len, column)) + BETWEEN for column in zip(*rows, strict=True)) - BETWEEN
 
@@ -192,7 +192,7 @@ def _label(row: Row, cites: _Cites) -> str:
 
 
 def _records(row: Row) -> Iterator[Record]:
-    """What the measured numbers of a row are from."""
+    """Yield what the measured numbers of a row are from."""
     results = [cell.value for cell in row.cells if isinstance(cell.value, Result)]
     return (record for result in results for record in result.records)
 

@@ -36,10 +36,13 @@ _ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308"
 
 
 def escape(text: str, breakable: bool = False) -> str:
-    """Text as LaTeX. Common accents are kept; other letters that pdfLaTeX does not know lose theirs, or become `?`.
+    """Escape text for LaTeX; accents are kept if common, other letters that pdfLaTeX lacks lose theirs or become `?`.
+
+    Other letters that pdfLaTeX does not know lose theirs, or become `?`.
 
     Args:
-        breakable: lines may break after slashes, as in addresses.
+        text: The text.
+        breakable: Whether lines may break after slashes, as in addresses. Default: False.
     """
     parts = []
     for character in " ".join(text.split()):
@@ -57,7 +60,7 @@ def escape(text: str, breakable: bool = False) -> str:
 
 
 def _accented(character: str) -> str:
-    """A character that is not ASCII: an accented letter, what it can be spelt as, or `?`."""
+    """Return a character that is not ASCII: an accented letter, what it can be spelt as, or `?`."""
     letter, accent = (parts := unicodedata.normalize("NFD", character))[0], parts[1:]
     if accent in _ACCENTS and letter.isascii():
         return "{" + "\\" + _ACCENTS[accent] + (r"\i" if letter == "i" else letter) + "}"

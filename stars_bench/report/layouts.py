@@ -23,8 +23,8 @@ def tables(results: Results, by: By = "dataset") -> list[Table]:
     """Arrange results in tables.
 
     Args:
-        results: the numbers and the notes of their benchmarks.
-        by: what the tables are.
+        results: The numbers and the notes of their benchmarks.
+        by: What the tables are.
     """
     if by == "dataset":
         return _by_dataset(results)
@@ -87,19 +87,19 @@ def _benchmark(result: Result | PublishedResult) -> Benchmark:
 
 
 def _apart(result: Result) -> str:
-    """What a label says beyond the method's name."""
+    """Return what a label says beyond the method's name."""
     return result.label.removeprefix(result.method).strip()
 
 
 def _measures(results: Iterable[Result | PublishedResult]) -> list[Column]:
-    """A column a measure, in the order in which they first appear."""
+    """Return a column a measure, in the order in which they first appear."""
     return [Column(title, title) for title in dict.fromkeys(result.measure.title for result in results)]
 
 
 def _lines(
     results: Iterable[_Value], label: Callable[[_Value], str], column: Callable[[_Value], Hashable]
 ) -> dict[str, dict[Hashable, _Value]]:
-    """Results by label of their row and key of their column."""
+    """Return results by label of their row and key of their column."""
     lines: dict[str, dict[Hashable, _Value]] = {}
     for result in results:
         lines.setdefault(label(result), {})[column(result)] = result
@@ -107,13 +107,13 @@ def _lines(
 
 
 def _names(benchmarks: Iterable[Benchmark]) -> dict[Benchmark, str]:
-    """Dataset and protocol, or the whole title where that is not enough."""
+    """Return the dataset and protocol, or the whole title where that is not enough."""
     count = Counter(one.name for one in benchmarks)
     return {one: one.name if count[one.name] == 1 else one.title for one in benchmarks}
 
 
 def _notes(results: Results, names: Mapping[Benchmark, str]) -> list[str]:
-    """The notes of the measured benchmarks; one that not all of them have says whose it is."""
+    """Return the notes of the measured benchmarks; one that not all of them have says whose it is."""
     notes = {result.benchmark: results.notes[result.benchmark] for result in results.measured}
     found = (
         note if all(note in other for other in notes.values()) else f"{names[benchmark]}: {note}"

@@ -36,8 +36,8 @@ class Leaderboard:
     to that file.
 
     Attributes:
-        results: the numbers, and the notes of their benchmarks.
-        by: what its tables are: "dataset" (and protocol), "evaluation" or "method".
+        results: The numbers, and the notes of their benchmarks.
+        by: What its tables are: "dataset" (and protocol), "evaluation" or "method".
 
     Example:
         >>> table = stars_bench.leaderboard("runs", by="evaluation", methods="stars,mamp")
@@ -60,16 +60,16 @@ class Leaderboard:
         """Rank records.
 
         Args:
-            records: those without a metric that tables show are left out. Only of records with their files does a page
+            records: Those without a metric that tables show are left out. Only of records with their files does a page
                 show what lies beside them.
-            by: what the tables are.
-            methods: patterns of the measured methods to keep, as "stars,*clr"; None: all.
+            by: What the tables are.
+            methods: Patterns of the measured methods to keep, as "stars,*clr"; None: all.
             published: "own": published rows of the methods that were measured; "all": of every method that uses joints
                 alone; "none"; else patterns of names, as "MAMP,*CLR". Only numbers of the same dataset, protocol,
                 evaluation and settings stand beside a column.
 
         Raises:
-            UsageError: a pattern that no method has.
+            UsageError: A pattern that no method has.
         """
         stored = with_path(records)
         if methods is not None:
@@ -90,7 +90,7 @@ class Leaderboard:
         """Print the tables as a terminal shows them.
 
         Args:
-            width: characters of a line.
+            width: Characters of a line.
         """
         with StringIO() as text:
             CarefulConsole(file=text, width=width, force_jupyter=False).print(terminal.render(self.tables, width))
@@ -100,7 +100,7 @@ class Leaderboard:
         """Print the tables in GitHub's Markdown.
 
         Args:
-            path: a file to write, too.
+            path: A file to write, too.
         """
         return _written(markdown.render(self.tables), path)
 
@@ -108,7 +108,7 @@ class Leaderboard:
         """Print the lines of `to_frame`.
 
         Args:
-            path: a file to write, too.
+            path: A file to write, too.
         """
         return _written(csv.render(self.tables), path)
 
@@ -116,11 +116,11 @@ class Leaderboard:
         r"""Print the tables for \input, which need booktabs and graphicx.
 
         Args:
-            path: a file to write, too. The tables then cite their sources, whose entries are written beside it with
+            path: A file to write, too. The tables then cite their sources, whose entries are written beside it with
                 the suffix .bib; without a file the sources are named under the tables.
 
         Raises:
-            UsageError: the path ends in .bib.
+            UsageError: The path ends in .bib.
         """
         if path is None:
             return latex.render(self.tables).tables
@@ -134,11 +134,11 @@ class Leaderboard:
         """Print one page with curves, confusions and maps, and where each number comes from.
 
         Args:
-            path: a file to write, too.
-            skeletons: put the clips of the maps into the page, which their licence may not let you hand on.
+            path: A file to write, too.
+            skeletons: Put the clips of the maps into the page, which their licence may not let you hand on.
 
         Raises:
-            UsageError: skeletons were asked for, and `stars-bench map` kept none.
+            UsageError: Skeletons were asked for, and `stars-bench map` kept none.
         """
         return _written(html.render(self.tables, skeletons), path)
 
@@ -155,16 +155,16 @@ def leaderboard(
     """Rank everything that was measured below a folder of runs, as `stars-bench report` does.
 
     Args:
-        runs_dir: the folder; None for $STARS_BENCH_RUNS, else "runs". A record that cannot be read is left out with a
+        runs_dir: The folder; None for $STARS_BENCH_RUNS, else "runs". A record that cannot be read is left out with a
             warning; one that was edited is only warned of.
-        by: what the tables are: "dataset" (and protocol), "evaluation" or "method".
-        methods: patterns of the measured methods to keep, as "stars,*clr"; None: all.
-        published: published numbers of the methods measured ("own"), of "all" methods, of "none", or of patterns of
+        by: What the tables are: "dataset" (and protocol), "evaluation" or "method".
+        methods: Patterns of the measured methods to keep, as "stars,*clr"; None: all.
+        published: Published numbers of the methods measured ("own"), of "all" methods, of "none", or of patterns of
             names.
 
     Raises:
         UsageError: `by` is no layout, or a pattern fits nothing.
-        StarsBenchError: there are no records.
+        StarsBenchError: There are no records.
     """
     if by not in get_args(By):
         raise UsageError(f"by={by!r}: choose one of {', '.join(get_args(By))}")

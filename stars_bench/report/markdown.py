@@ -12,7 +12,7 @@ def render(tables: Sequence[Table]) -> str:
     """Write a heading, a table (best of a column in bold) and its footnotes per table.
 
     Args:
-        tables: the tables.
+        tables: The tables.
     """
     return "\n".join(map(_table, tables))
 
@@ -51,5 +51,5 @@ def _cell(cell: Cell) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, on one line of a table."""
+    """Return text that Markdown shows as it is, on one line of a table."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))

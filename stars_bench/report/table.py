@@ -40,11 +40,11 @@ class Cell:
     """One cell.
 
     Attributes:
-        number: its text without the deviation.
-        deviation: the standard deviation over seeds; empty where there is none.
-        signs: those of its footnotes.
+        number: Its text without the deviation.
+        deviation: The standard deviation over seeds; empty where there is none.
+        signs: Those of its footnotes.
         rank: BEST, SECOND or 0 among its column.
-        value: what the number is and where it comes from; None for cells without a result.
+        value: What the number is and where it comes from; None for cells without a result.
     """
 
     number: str = NOTHING
@@ -67,10 +67,10 @@ class Row:
     """One row.
 
     Attributes:
-        label: its head.
-        signs: the footnotes that all its cells share.
-        method: whose numbers these are.
-        cells: one a column.
+        label: Its head.
+        signs: The footnotes that all its cells share.
+        method: Whose numbers these are.
+        cells: One a column.
     """
 
     label: str
@@ -94,15 +94,15 @@ class Table:
     """One table.
 
     Attributes:
-        title: what all its numbers share.
-        subtitle: what the numbers are and over how many clips.
-        stub: what its rows are, "method" or "data": the head of the labels.
-        columns: the seeds first, then one a measure or benchmark.
-        measured: rows of measured numbers.
-        published: rows of published numbers, which stand apart.
-        marks: footnotes of measured numbers.
-        sources: footnotes of published ones.
-        notes: sentences about the whole table.
+        title: What all its numbers share.
+        subtitle: What the numbers are and over how many clips.
+        stub: What its rows are, "method" or "data": the head of the labels.
+        columns: The seeds first, then one a measure or benchmark.
+        measured: Rows of measured numbers.
+        published: Rows of published numbers, which stand apart.
+        marks: Footnotes of measured numbers.
+        sources: Footnotes of published ones.
+        notes: Sentences about the whole table.
     """
 
     title: str
@@ -156,12 +156,12 @@ def make_table(
     """Make a table of results: cells, ranks and footnotes.
 
     Args:
-        title: what all its numbers share.
-        stub: what its rows are; only methods are ranked.
-        columns: one a measure or benchmark.
-        measured: by label of their row and key of their column.
-        published: likewise.
-        notes: sentences about the whole table.
+        title: What all its numbers share.
+        stub: What its rows are; only methods are ranked.
+        columns: One a measure or benchmark.
+        measured: By label of their row and key of their column.
+        published: Likewise.
+        notes: Sentences about the whole table.
     """
     footnotes = _Footnotes()
     ranks = _ranks(columns, measured) if stub == "method" else {}
@@ -214,7 +214,7 @@ def _deviation(result: Result) -> str:
 
 
 def _ranks(columns: Iterable[Column], measured: _Lines[Result]) -> dict[Hashable, dict[str, int]]:
-    """By key of a column and printed number: BEST or SECOND of the column; numbers that print alike share a rank.
+    """Rank the printed numbers of each column, by key: BEST or SECOND; numbers that print alike share a rank.
 
     Results that have seen what they were tested on are not ranked.
     """
@@ -249,7 +249,7 @@ class _Footnotes:
     sources: dict[str, str] = field(default_factory=dict)
 
     def mark(self, reasons: Iterable[str]) -> str:
-        """The signs of these reasons."""
+        """Return the signs of these reasons."""
         signs = ""
         for reason in reasons:
             place = len(self.marks)
@@ -257,5 +257,5 @@ class _Footnotes:
         return signs
 
     def source(self, text: str) -> str:
-        """The number of this source."""
+        """Return the number of this source."""
         return self.sources.setdefault(text, f"[{len(self.sources) + 1}]")

@@ -22,8 +22,8 @@ def render(tables: Sequence[Table], width: int = 80) -> RenderableType:
     """Make what rich prints; a table that is too wide continues in a second one.
 
     Args:
-        tables: the tables.
-        width: characters of a line.
+        tables: The tables.
+        width: Characters of a line.
     """
     parts: list[RenderableType] = []
     for table in tables:
@@ -35,7 +35,7 @@ def render(tables: Sequence[Table], width: int = 80) -> RenderableType:
 
 
 def _fit(table: Table, width: int) -> list[list[int]]:
-    """Column numbers of the parts that a table needs in this width; each starts with label and seeds."""
+    """Return column numbers of the parts that a table needs in this width; each starts with label and seeds."""
     rows = [row.texts for row in table.rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(table.header))]
     widths = [max(w, *map(len, name.split(" ", 1))) + 2 for w, name in zip(widths, table.header, strict=True)]

@@ -48,7 +48,7 @@ READERS = 8  # threads at most
 def write_rows(
     file: h5py.File, name: str, blocks: Sequence[NDArray[np.float32]], joints: int, compression: str
 ) -> None:
-    """Writes blocks of rows (n, joints, 3) as the dataset `name`: chunked and packed, or contiguous with "none".
+    """Write blocks of rows (n, joints, 3) as the dataset `name`: chunked and packed, or contiguous with "none".
 
     A chunk at a time: a shard's clips are in memory once, not twice.
     """
@@ -67,7 +67,7 @@ def write_rows(
 
 
 def _portions(blocks: Sequence[NDArray[np.float32]], rows: int, joints: int) -> Iterator[NDArray[np.float32]]:
-    """The same rows, so many at a time, the last filled up with zeros. Each is overwritten by the next."""
+    """Yield the same rows, so many at a time, the last filled up with zeros. Each is overwritten by the next."""
     portion = np.zeros((rows, joints, 3), "<f4")
     filled = 0
     for block in blocks:
@@ -90,11 +90,11 @@ def read_rows(dataset: h5py.Dataset, out: NDArray[np.float32], first: int = 0, t
     Args:
         dataset: (rows, V, 3) float32.
         out: (n, V, 3) float32, contiguous.
-        first: the row that `out` begins with; default 0.
-        threads: that unpack; default one a core, at most READERS.
+        first: The row that `out` begins with; default 0.
+        threads: That unpack; default one a core, at most READERS.
 
     Raises:
-        OSError, ValueError: damaged.
+        OSError, ValueError: Damaged.
     """
     if not len(out):
         return
@@ -120,7 +120,7 @@ def read_rows(dataset: h5py.Dataset, out: NDArray[np.float32], first: int = 0, t
 
 
 def _unpacked(dataset: h5py.Dataset, start: int, size: int) -> bytes:
-    """The bytes of the chunk that begins with a row: as many as a chunk has, whatever the file would unpack to."""
+    """Return the bytes of the chunk that begins with a row; not more than a chunk has."""
     unfiltered, packed = dataset.id.read_direct_chunk((start, 0, 0))
     unpacker = fast_zlib.decompressobj()
     try:
@@ -134,7 +134,7 @@ def _unpacked(dataset: h5py.Dataset, start: int, size: int) -> bytes:
 
 
 def deflate(planes: NDArray[np.uint8]) -> bytes:
-    """A zlib stream (RFC 1950) of four planes of bytes, those packed that are worth it."""
+    """Return a zlib stream (RFC 1950) of four planes of bytes, those packed that are worth it."""
     pieces: list[bytes | memoryview] = [ZLIB_HEADER]
     for number, plane in enumerate(planes):
         if number in WORTH_PACKING:
@@ -153,12 +153,12 @@ def _stored(plane: NDArray[np.uint8]) -> Iterator[bytes | memoryview]:
 
 
 def shuffled(block: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """HDF5's byte shuffle: the first bytes of all numbers, then the second ... (4, n)."""
+    """Shuffle bytes as HDF5 does: the first bytes of all numbers, then the second, and so on: (4, n)."""
     return np.ascontiguousarray(block.reshape(-1).view(np.uint8).reshape(-1, 4).T)
 
 
 def unshuffle(planes: NDArray[np.uint8], block: NDArray[np.float32]) -> None:
-    """Back from `shuffled`, into `block`; planes may be longer."""
+    """Undo `shuffled`, into `block`; planes may be longer."""
     numbers = block.reshape(-1).view(np.uint8).reshape(-1, 4)
     for byte in range(4):
         numbers[:, byte] = planes[byte, : len(numbers)]

@@ -13,10 +13,10 @@ from stars_bench.storage.shards import PreparedDataset
 
 
 def open_shard(path: Path) -> PreparedDataset:
-    """The clips of one shard (`shard-00000.h5`), without those of its folder.
+    """Return the clips of one shard (`shard-00000.h5`), without those of its folder.
 
     Raises:
-        UsageError: there is none, or it cannot be read as one.
+        UsageError: There is none, or it cannot be read as one.
     """
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file")

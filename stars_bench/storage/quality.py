@@ -29,7 +29,22 @@ KINDS = {
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What a conversion did. Counts are of clips; `cleaning` counts bodies and frames by rule."""
+    """What a conversion did; counts are of clips.
+
+    Args:
+        dataset: Name of the dataset.
+        profile: Name of the profile.
+        files: Number of raw files.
+        clips: Number of clips converted.
+        expected: Number of clips of the complete dataset; None if unknown.
+        complete: Whether all of them are there.
+        set_aside: Clips that were not converted. Default: none.
+        ignored: Files that are not of the dataset, counted by reason. Default: none.
+        cleaning: Bodies and frames that cleaning changed, counted by rule. Default: none.
+        missing: {setup: {camera: (missing, of)}}. Default: none.
+        unlisted: Number of clips that a complete dataset does not have. Default: 0.
+        first_unlisted: Name of the first of them. Default: empty.
+    """
 
     dataset: str
     profile: str
@@ -47,7 +62,7 @@ class QualityReport:
     first_unlisted: str = ""
 
     def count(self, kind: str) -> int:
-        """How many were set aside as "fault", "missing-list", "empty" or "errata"."""
+        """Return how many were set aside as "fault", "missing-list", "empty" or "errata"."""
         return sum(item.kind == kind for item in self.set_aside)
 
     @property
@@ -56,12 +71,12 @@ class QualityReport:
         return self.count("fault")
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able dictionary; `from_json` reads it back."""
+        """Return a JSON-able dictionary; `from_json` reads it back."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> QualityReport:
-        """What `to_json` wrote."""
+        """Return what `to_json` wrote."""
         set_aside = tuple(SetAside(**item) for item in value["set_aside"])
         missing = {
             part: {key: (here, expected) for key, (here, expected) in groups.items()}
@@ -79,7 +94,7 @@ def assess(
     set_aside: Iterable[SetAside],
     cleaning: Mapping[str, int],
 ) -> QualityReport:
-    """Puts the report together. `names`: of all converted clips; `set_aside`: at the search and at the conversion."""
+    """Put the report together. `names`: of all converted clips; `set_aside`: at the search and at the conversion."""
     aside = tuple(set_aside)
     excused = sum(item.kind in ("empty", "errata") for item in aside)
     expected = spec.expected_names() if spec.expected_names is not None else []
@@ -108,7 +123,7 @@ def assess(
 
 
 def missing_groups(expected: Iterable[str], here: Collection[str]) -> dict[str, dict[str, tuple[int, int]]]:
-    """How many NTU clips of each setup and camera are here, of how many."""
+    """Return how many NTU clips of each setup and camera are here, of how many."""
     totals = tuple(expected)
     present = frozenset(totals).intersection(here)
     groups: dict[str, dict[str, tuple[int, int]]] = {}
@@ -120,12 +135,12 @@ def missing_groups(expected: Iterable[str], here: Collection[str]) -> dict[str, 
 
 
 def render(report: QualityReport) -> RenderableType:
-    """The report for the terminal, at most 80 columns wide."""
+    """Return the report for the terminal, at most 80 columns wide."""
     return blocks_to_rich(blocks(report))
 
 
 def blocks(report: QualityReport, shown: int = SHOWN) -> list[Block]:
-    """The report: totals, what was set aside and why (the first `shown`), and the verdict."""
+    """Return the report: totals, what was set aside and why (the first `shown`), and the verdict."""
     title = f"{report.dataset}, profile {report.profile}"
     found: list[Block] = [Facts({what: f"{count:,}" for what, count in _totals(report)}, title)]
     listed = [item for item in report.set_aside if item.kind != "missing-list"]
@@ -151,7 +166,7 @@ def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:
 
 
 def verdict(report: QualityReport) -> str:
-    """A few sentences: complete, or how partial and where; and what does not belong there."""
+    """Return a few sentences: complete, or how partial and where; and what does not belong there."""
     if report.expected is None:
         whole = "Complete" if report.complete else "Partial (files left out, or videos of the split files missing)"
         return f"{whole}: {report.clips:,} clips."
@@ -171,7 +186,7 @@ def verdict(report: QualityReport) -> str:
 
 
 def unlisted_sentence(dataset: str, count: int, first: str) -> str:
-    """What is said of clips that the complete dataset does not have, with a blank in front; of none: nothing."""
+    """Return what is said of clips that the complete dataset does not have, with a blank in front; of none: nothing."""
     if not count:
         return ""
     what = "1 clip has a name" if count == 1 else f"{count:,} clips have names"

@@ -16,13 +16,13 @@ RUN_ROWS = 8_192  # rows read at once: 2.4 MB with 25 joints
 
 
 def bodies_of(dataset: PreparedDataset, clips: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-    """Bodies (M, F, V, 3) of the clips with these numbers (rows of the dataset's table), one after the other.
+    """Yield bodies (M, F, V, 3) of the clips with these numbers (rows of the dataset's table), one after the other.
 
     Clips that lie one behind the other in a shard are read together: the published orders keep a performer's, a
     camera's and a setup's clips so.
 
     Raises:
-        UsageError: a shard is missing, damaged, or not as it was prepared.
+        UsageError: A shard is missing, damaged, or not as it was prepared.
     """
     first, bodies, frames = (dataset.table[name].to_numpy()[clips] for name in ("offset", "num_bodies", "num_frames"))
     last = first + bodies * frames
@@ -45,7 +45,7 @@ def bodies_of(dataset: PreparedDataset, clips: NDArray[np.int64]) -> Iterator[ND
 
 
 def _runs(first: NDArray[np.int64], last: NDArray[np.int64], shard: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Ranges of clips that can be read at once: one shard, no gap, at most RUN_ROWS rows (or a single clip)."""
+    """Yield ranges of clips that can be read at once: one shard, no gap, at most RUN_ROWS rows (or a single clip)."""
     begin = 0
     for end in range(1, len(first) + 1):
         whole = end < len(first) and first[end] == last[end - 1] and shard[end] == shard[begin]
@@ -55,7 +55,7 @@ def _runs(first: NDArray[np.int64], last: NDArray[np.int64], shard: NDArray[np.i
 
 
 def _first_rows(dataset: PreparedDataset) -> NDArray[np.int64]:
-    """The number of the first row of each shard, in `PreparedDataset.load`."""
+    """Return the number of the first row of each shard, in `PreparedDataset.load`."""
     rows = []
     for path in dataset.shards:
         with dataset.opened(path.name) as file:

@@ -43,12 +43,12 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """Open a shard to read, with no lock: shards are never changed, and not every file system has locks.
 
     Args:
-        path: the shard.
+        path: The shard.
 
     Raises:
-        Damaged: it is cut off or damaged, or holds what no shard has.
-        StarsBenchError: it is no regular file.
-        OSError: it is not there or cannot be read.
+        Damaged: It is cut off or damaged, or holds what no shard has.
+        StarsBenchError: It is no regular file.
+        OSError: It is not there or cannot be read.
     """
     refuse_odd(path, LARGEST)
     with path.open("rb"):
@@ -74,7 +74,7 @@ def refuse_outside(path: Path) -> None:
     """Refuse a shard that a symbolic link places outside of its folder.
 
     Raises:
-        StarsBenchError: it is one.
+        StarsBenchError: It is one.
     """
     if path.resolve().parent != path.parent.resolve():
         raise StarsBenchError(f"{path}: refused: it leads out of the folder of the dataset")
@@ -115,8 +115,8 @@ def digest_of_columns(columns: Mapping[str, NDArray[Any]], attributes: Mapping[s
     """Return the XXH3-128 (hex) of everything in a shard but its coordinates, whose digests are a column.
 
     Args:
-        columns: those of `read_columns`.
-        attributes: of the file.
+        columns: Those of `read_columns`.
+        attributes: Attributes of the file.
     """
     hasher = xxhash.xxh3_128(json.dumps({name: str(attributes[name]) for name in sorted(attributes)}).encode())
     for name in (*NUMBERS, *TEXTS):
@@ -132,10 +132,10 @@ def faults_of_columns(
     """Find counts and offsets by which no clip can be read.
 
     Args:
-        columns: those of `read_columns`.
-        shape: of the coordinates.
-        entry: the shard's entry in the index.
-        joints: of the skeleton.
+        columns: Those of `read_columns`.
+        shape: Shape of the coordinates.
+        entry: The shard's entry in the index.
+        joints: Number of joints of the skeleton.
 
     Yields:
         One line a fault.
@@ -162,7 +162,7 @@ def as_texts(values: NDArray[Any]) -> list[str]:
     """Decode a column of texts.
 
     Raises:
-        StarsBenchError: they are not UTF-8.
+        StarsBenchError: They are not UTF-8.
     """
     try:
         return [value.decode() for value in values.tolist()]

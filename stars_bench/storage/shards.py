@@ -46,15 +46,24 @@ AGAIN = "run prepare again with --force"
 class ShardFacts:
     """What is known of a finished shard.
 
+    Args:
+        file: Its file name.
+        plan: Digest of its plan.
+        rows: Rows of its coordinates.
+        sha256: SHA-256 of the file.
+        contents: Digests of its clips, by name.
+        set_aside: Clips that were not converted.
+        cleaning: What cleaning did, counted by rule.
+
     Attributes:
-        file: its name.
-        plan: digest of what decides what is in it.
-        rows: of its coordinates.
-        sha256: of its bytes.
-        columns: digest of everything in it but the coordinates.
-        contents: digests of its clips, by clip name.
-        set_aside: what could not be converted.
-        cleaning: how often each rule of the cleaning applied.
+        file: Its name.
+        plan: Digest of what decides what is in it.
+        rows: Rows of its coordinates.
+        sha256: SHA-256 of its bytes.
+        columns: Digest of everything in it but the coordinates.
+        contents: Digests of its clips, by clip name.
+        set_aside: What could not be converted.
+        cleaning: How often each rule of the cleaning applied.
     """
 
     file: str
@@ -69,14 +78,20 @@ class ShardFacts:
 
 @dataclass
 class ShardContent:
-    """A shard while it is filled: clips with the items that they came from, and what was set aside."""
+    """A shard while it is filled.
+
+    Args:
+        clips: Clips with the items that they come from.
+        set_aside: Clips that were not converted.
+        cleaning: What cleaning did, counted by rule.
+    """
 
     clips: list[tuple[str, Clip]] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
     cleaning: dict[str, int] = field(default_factory=dict)
 
     def add(self, item: str, result: Clip | SetAside) -> None:
-        """Takes one result of a conversion."""
+        """Take one result of a conversion."""
         if isinstance(result, SetAside):
             self.set_aside.append(result)
             return
@@ -86,10 +101,10 @@ class ShardContent:
 
 
 def check_clip(spec: DatasetSpec, clip: Clip) -> None:
-    """That a clip is what a shard can hold: a plug-in's may not be.
+    """Check that a shard can hold a clip, which may come from a plug-in.
 
     Raises:
-        StarsBenchError: its coordinates or its label are not.
+        StarsBenchError: The clip's coordinates or its label are not valid.
     """
     shape = clip.bodies.shape
     if len(shape) != 4 or shape[0] not in (1, 2) or not shape[1] or shape[2:] != (len(spec.skeleton.joints), 3):
@@ -101,7 +116,7 @@ def check_clip(spec: DatasetSpec, clip: Clip) -> None:
 
 
 def content_digest(clip: Clip) -> str:
-    """XXH3-128 (hex) of everything that a clip is: metadata and coordinates, not where it came from."""
+    """Return XXH3-128 (hex) of everything that a clip is: metadata and coordinates, not where it came from."""
     return _digest(clip.name, (clip.label, clip.subject, clip.camera, clip.setup, clip.replication), clip.bodies)
 
 
@@ -120,7 +135,7 @@ def write_shard(
     content: ShardContent,
     compression: str = packing.DEFAULT,
 ) -> ShardFacts:
-    """Writes one shard, whole or not at all. `compression`: one of `compression.COMPRESSIONS`."""
+    """Write one shard, completely or not at all; `compression` is one of `compression.COMPRESSIONS`."""
     joints = len(spec.skeleton.joints)
     blocks = [clip.bodies.reshape(-1, joints, 3) for _, clip in content.clips]
     columns = _columns(content.clips)
@@ -177,10 +192,10 @@ def _attributes(spec: DatasetSpec, profile: Profile, plan: str) -> dict[str, Any
 
 
 def read_facts(path: Path) -> ShardFacts | None:
-    """What a shard holds, or None when it cannot be read as one (cut off, or something else).
+    """Return what a shard holds, or None when it cannot be read as one (cut off, or something else).
 
     Raises:
-        OSError: the disk fails.
+        OSError: The disk fails.
     """
     try:
         with shard_file.opened(path) as file:
@@ -201,7 +216,7 @@ def read_facts(path: Path) -> ShardFacts | None:
 
 
 def dataset_digest(shards: Sequence[ShardFacts]) -> str:
-    """SHA-256 (hex) over the content of all clips by name: the same however the clips are spread over shards."""
+    """Return SHA-256 (hex) over the content of all clips by name: the same however the clips are spread over shards."""
     contents = {name: digest for shard in shards for name, digest in shard.contents.items()}
     return files.digest_lines(f"{name} {contents[name]}" for name in sorted(contents))
 
@@ -215,7 +230,7 @@ def write_index(
     quality: QualityReport,
     official_splits: Mapping[str, Mapping[str, Sequence[str]]],
 ) -> None:
-    """Writes the index: the last step, which makes a folder a prepared dataset."""
+    """Write the index: the last step, which makes a folder a prepared dataset."""
     index = {
         "schema_version": SCHEMA_VERSION,
         "dataset": spec.name,
@@ -246,12 +261,12 @@ def write_index(
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of a prepared dataset; None where there is none.
+    """Return the index of a prepared dataset; None where there is none.
 
     Raises:
-        UsageError: it is damaged, or of another schema version.
-        StarsBenchError: it is no regular file.
-        OSError: the disk fails.
+        UsageError: It is damaged, or of another schema version.
+        StarsBenchError: It is no regular file.
+        OSError: The disk fails.
     """
     try:
         refuse_odd(folder / INDEX, LARGEST_INDEX)
@@ -282,7 +297,7 @@ def _check_index(folder: Path, index: Mapping[str, Any]) -> None:
     """Refuse an index that was changed after it was written, or that lists files which are no shards of its folder.
 
     Raises:
-        UsageError: it is one of these.
+        UsageError: It is one of these.
     """
     content = {key: value for key, value in index.items() if key != "checksum"}
     if index.get("checksum") != files.digest_json(content):
@@ -338,7 +353,7 @@ class PreparedDataset:
         """The dataset's spec.
 
         Raises:
-            UsageError: no dataset of this name is registered.
+            UsageError: No dataset of this name is registered.
         """
         described = self.folder.parent / registry.DESCRIPTION
         if self._spec is None:
@@ -347,7 +362,7 @@ class PreparedDataset:
         return self._spec
 
     def has_protocol(self, protocol: ProtocolSpec) -> bool:
-        """Whether a protocol is for it: as the protocol says, or because the dataset brings a split for it."""
+        """Return whether a protocol is for it: as the protocol says, or because the dataset brings a split for it."""
         return self.name in protocol.datasets or protocol.name in self._index["official_splits"]
 
     @property
@@ -369,7 +384,7 @@ class PreparedDataset:
         official_PROTOCOL ("train", "test" or "") where the dataset has official split files.
 
         Raises:
-            UsageError: the index or a shard is missing, damaged, or not as it was prepared.
+            UsageError: The index or a shard is missing, damaged, or not as it was prepared.
         """
         import pandas as pd
 
@@ -387,10 +402,10 @@ class PreparedDataset:
         return table
 
     def load(self) -> NDArray[np.float32]:
-        """The coordinates of all clips: (rows, V, 3) float32, metres, read straight into one array.
+        """Return the coordinates of all clips: (rows, V, 3) float32, metres, read straight into one array.
 
         Raises:
-            UsageError: the index or a shard is missing, damaged, or not as it was prepared.
+            UsageError: The index or a shard is missing, damaged, or not as it was prepared.
         """
         all_columns, shards = self._columns, self._index["shards"]
         rows = sum(shard["rows"] for shard in shards)
@@ -405,12 +420,12 @@ class PreparedDataset:
         return joints
 
     def clip(self, name_or_row: str | int) -> NDArray[np.float32]:
-        """The coordinates of one clip, by name or by row of `table`: (M, F, V, 3) float32, metres, M in {1, 2}.
+        """Return the coordinates of one clip, by name or by row of `table`: (M, F, V, 3) float32, metres, M in {1, 2}.
 
         Only this clip is read.
 
         Raises:
-            UsageError: there is no such clip, or its shard is missing or damaged.
+            UsageError: There is no such clip, or its shard is missing or damaged.
         """
         row = self.row_of(name_or_row) if isinstance(name_or_row, str) else name_or_row
         if not 0 <= row < self.num_clips:
@@ -431,11 +446,11 @@ class PreparedDataset:
         """Compare a clip as it was read with what it was when it was prepared.
 
         Args:
-            row: of `table`.
+            row: Row of `table`.
             bodies: (M, F, V, 3) float32, metres.
 
         Raises:
-            UsageError: its coordinates, or what the table says of it, are not as they were prepared.
+            UsageError: Its coordinates, or what the table says of it, are not as they were prepared.
         """
         name, content, *numbers = self._of_clips[row]
         if _digest(name, numbers, bodies) != content:
@@ -447,10 +462,10 @@ class PreparedDataset:
         return list(zip(*(self.table[name].tolist() for name in ("name", "content", *OF_CLIP)), strict=True))
 
     def row_of(self, name: str) -> int:
-        """The row of a clip in `table`.
+        """Return the row of a clip in `table`.
 
         Raises:
-            UsageError: there is no such clip; names the nearest.
+            UsageError: There is no such clip; names the nearest.
         """
         row = int(self.table["name"].searchsorted(name))
         if row == self.num_clips or self.table["name"].iat[row] != name:
@@ -463,12 +478,12 @@ class PreparedDataset:
         """Open one of the shards to read.
 
         Args:
-            file: its name in the index.
+            file: Its name in the index.
 
         Raises:
-            UsageError: it is missing or damaged, or holds what no shard has.
-            StarsBenchError: it lies elsewhere, or is no regular file.
-            OSError: the disk fails.
+            UsageError: It is missing or damaged, or holds what no shard has.
+            StarsBenchError: It lies elsewhere, or is no regular file.
+            OSError: The disk fails.
         """
         path = self.folder / file
         try:
@@ -516,10 +531,10 @@ class PreparedDataset:
 
 
 def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> PreparedDataset:
-    """Opens a prepared dataset. Without a profile: the default one, or the only one that is prepared.
+    """Open a prepared dataset. Without a profile: the default one, or the only one that is prepared.
 
     Raises:
-        UsageError: absent, unfinished, or an unknown name; says what to run.
+        UsageError: Absent, unfinished, or an unknown name; says what to run.
     """
     registry.add_data_dir(data_dir)
     spec = _load_spec(name)
@@ -535,7 +550,7 @@ def open_dataset(data_dir: Path, name: str, profile: str | None = None) -> Prepa
 
 
 def _choose_profile(data_dir: Path, spec: DatasetSpec, profile: str | None) -> str:
-    """A profile of the spec, or one that is prepared: imported ones are not in the spec."""
+    """Return a profile of the spec, or one that is prepared: imported ones are not in the spec."""
     if profile is not None and profile in spec.profiles:
         return profile
     prepared = [other.profile.name for other in prepared_datasets(data_dir) if other.name == spec.name]
@@ -550,7 +565,10 @@ def _choose_profile(data_dir: Path, spec: DatasetSpec, profile: str | None) -> s
 
 
 def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
-    """All finished datasets below a data folder, by name and profile. Folders that cannot be read are left out."""
+    """Return all finished datasets below a data folder, by name and profile.
+
+    Folders that cannot be read are left out.
+    """
     registry.add_data_dir(data_dir)
     datasets = []
     for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
@@ -564,7 +582,7 @@ def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
 
 
 def left_out(data_dir: Path) -> list[str]:
-    """Why folders below a data folder are not among `prepared_datasets`: one line each."""
+    """Return why folders below a data folder are not among `prepared_datasets`: one line each."""
     lines = []
     for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
         try:

@@ -22,13 +22,15 @@ from stars_bench.training.distributed import sum_over_processes
 
 @contextmanager
 def of_the_whole_batch(module: nn.Module, clips: int = 1, micro_batches: int = 1) -> Iterator[None]:
-    """Inside, BatchNorm layers of `module` normalise over all processes, Dropout layers drop as over the whole batch.
+    """Let BatchNorm layers of `module` normalise, and Dropout layers drop, over the batch of all processes.
 
     Args:
-        clips: of this process; with 0 it takes part, and counts for nothing.
+        module: The network.
+        clips: Clips of this process; with 0 it takes part but counts for nothing. Default: 1.
+        micro_batches: Parts that each process divides its share into. Default: 1.
 
     Raises:
-        UsageError: a BatchNorm is met while the batch is divided into micro-batches, of which it cannot see the others.
+        UsageError: A BatchNorm is met while the batch is divided into micro-batches, since it cannot see the others.
     """
     patched: dict[nn.Module, Callable[[Tensor], Tensor]] = {}
     for part in module.modules():
@@ -46,7 +48,7 @@ def of_the_whole_batch(module: nn.Module, clips: int = 1, micro_batches: int = 1
 
 
 def refuse(x: Tensor) -> Tensor:
-    """Stands for a BatchNorm that would see a part of the batch."""
+    """Stand for a BatchNorm that would see a part of the batch."""
     raise UsageError(
         f"--grad-accum: a BatchNorm inside the encoder needs the whole batch, and would see {len(x)} rows of it; "
         "leave --grad-accum out, or use more processes"
@@ -58,13 +60,15 @@ def _dropout(layer: nn.Dropout, x: Tensor) -> Tensor:
 
 
 def gathered_batch_norm(layer: _BatchNorm, counts: bool, x: Tensor) -> Tensor:
-    """What `layer` gives for x (N, C, ...), a part of the rows, where the other processes have the others.
+    """Return what `layer` gives for x (N, C, ...), a part of the rows, where the other processes have the others.
 
     Running statistics are updated as if the layer had seen all rows. Gradients go through mean and variance to every
     process's rows, provided that each goes backward.
 
     Args:
-        counts: False where this process's rows stand in for none: they are normalised, but are not part of the batch.
+        layer: The BatchNorm.
+        counts: False if this process's rows stand in for none: they are normalised, but are not part of the batch.
+        x: (N, C, ...), this process's part of the rows.
     """
     if not layer.training and layer.running_mean is not None:
         return type(layer).forward(layer, x)
@@ -90,7 +94,7 @@ def gathered_batch_norm(layer: _BatchNorm, counts: bool, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _update(layer: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
-    """Running statistics as torch keeps them: the unbiased variance, a moving or (momentum None) a plain mean."""
+    """Update running statistics as torch does: the unbiased variance, a moving or (momentum None) a plain mean."""
     if layer.running_mean is None or layer.running_var is None:
         return
     momentum = layer.momentum

@@ -30,10 +30,10 @@ KEPT = 3
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes tensors and plain values atomically.
+    """Write tensors and plain values atomically.
 
     Raises:
-        NoRoom: the disk is full; what was at `path` before is still there.
+        NoRoom: The disk is full; what was at `path` before is still there.
     """
     check_room(path, int(MARGIN * num_bytes(state)))
     # A stream, not a path: torch writes a path's (temporary) name into the file.
@@ -45,12 +45,12 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Reads a checkpoint; nothing but tensors and plain containers is ever unpickled.
+    """Read a checkpoint; nothing but tensors and plain containers is ever unpickled.
 
     Raises:
-        Damaged: the file's digest differs, or it is no checkpoint, or holds code.
-        StarsBenchError: it is of another schema.
-        OSError: the file cannot be read, which says nothing about what is in it.
+        Damaged: The file's digest differs, or it is no checkpoint, or holds code.
+        StarsBenchError: It is of another schema.
+        OSError: The file cannot be read, which says nothing about what is in it.
     """
     try:
         state = torch_files.load(path, device)
@@ -71,7 +71,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 
 
 def num_bytes(state: Any) -> int:
-    """Bytes of all tensors in nested containers."""
+    """Return bytes of all tensors in nested containers."""
     if isinstance(state, torch.Tensor):
         return state.numel() * state.element_size()
     if isinstance(state, Mapping):
@@ -80,7 +80,7 @@ def num_bytes(state: Any) -> int:
 
 
 def digest_tensors(state: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 (hex) of named tensors: names, types, shapes and bits, on whatever device they are."""
+    """Return SHA-256 (hex) of named tensors: names, types, shapes and bits, on whatever device they are."""
     hasher = hashlib.sha256()
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()
@@ -90,12 +90,12 @@ def digest_tensors(state: Mapping[str, torch.Tensor]) -> str:
 
 
 def unfinished(file: Path) -> Path:
-    """Where the stage whose result will be `file` keeps its last checkpoint until then."""
+    """Return where the stage whose result will be `file` keeps its last checkpoint until then."""
     return file.with_suffix(UNFINISHED)
 
 
 def tidy(file: Path, keep: int = KEPT) -> None:
-    """Removes from a folder of stages all but the newest unfinished ones, before the stage of `file` begins.
+    """Remove from a folder of stages all but the newest unfinished ones, before the stage of `file` begins.
 
     Its own stays, and so do finished stages, which records name. To be called by the only process that writes there.
     """

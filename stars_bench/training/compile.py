@@ -25,7 +25,7 @@ _mode: str | None = None
 
 
 def compilable(function: Function) -> Function:
-    """Compiled inside `compiled`, as it is outside."""
+    """Mark a function to be compiled inside `compiled`; outside it stays as it is."""
 
     @cache
     def made(mode: str) -> Callable[..., Any]:
@@ -55,7 +55,7 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
 
 @contextmanager
 def compiled(mode: str | None = "default") -> Iterator[None]:
-    """Inside, compilable functions are compiled, in a mode of torch.compile; None: they are not."""
+    """Compile compilable functions, in a mode of torch.compile, while the block runs; None compiles nothing."""
     global _mode
     before, _mode = _mode, mode
     try:

@@ -23,7 +23,7 @@ algorithms. Flash takes bf16 alone; plain attention takes 2.5 times the memory, 
 
 
 def prepare() -> None:
-    """Sets what must be set before CUDA starts.
+    """Set what must be set before CUDA starts.
 
     Raises:
         UsageError: CUDA has been started, or the environment asks for another workspace.
@@ -37,10 +37,10 @@ def prepare() -> None:
 
 @contextmanager
 def deterministic(asked: bool = True) -> Iterator[None]:
-    """Inside, torch computes in deterministic kernels alone, if that is asked for.
+    """Make torch use deterministic kernels only, if asked for, while the block runs.
 
     Raises:
-        UsageError: as `prepare`.
+        UsageError: As for `prepare`.
     """
     if not asked:
         yield

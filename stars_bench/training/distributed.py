@@ -36,15 +36,15 @@ class LostProcess(StarsBenchError):
 
 
 def launched() -> bool:
-    """Whether torchrun (or somebody who sets the same variables) has started this as one of several processes."""
+    """Return whether torchrun (or a launcher that sets the same variables) started this as one of several processes."""
     return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def start() -> None:
-    """Joins the other processes, if there are any: gloo for tensors on the CPU, NCCL for those on GPUs.
+    """Join the other processes, if there are any: gloo for tensors on the CPU, NCCL for those on GPUs.
 
     Raises:
-        LostProcess: the others cannot be reached.
+        LostProcess: The others cannot be reached.
     """
     if not launched() or dist.is_initialized():
         return
@@ -63,7 +63,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Parts from the others when all have come here."""
+    """Leave the other processes when all have come here."""
     if dist.is_initialized():
         with _lost_is_an_error():
             dist.barrier()
@@ -71,22 +71,25 @@ def stop() -> None:
 
 
 def rank() -> int:
-    """The number of this process, 0 where it is alone."""
+    """Return the number of this process, 0 where it is alone."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes files and talks to the user."""
+    """Return whether this is the process that writes files and talks to the user."""
     return rank() == 0
 
 
 def is_first_to_say(text: str | None) -> bool:
-    """Whether this process is the one that tells the user; None: what need not be told once any reason has been."""
+    """Return whether this process is the one that tells the user.
+
+    None: what need not be told once any reason has been.
+    """
     if _store is None:
         return True
     try:
@@ -99,31 +102,35 @@ def is_first_to_say(text: str | None) -> bool:
 
 
 def local_rank() -> int:
-    """The number of this process on its machine, which is that of its GPU."""
+    """Return the number of this process on its machine, which is that of its GPU."""
     return int(os.environ.get("LOCAL_RANK", "0")) if launched() else 0
 
 
 def divide(count: int, parts: int, number: int) -> tuple[int, int]:
-    """The first and the number of the things that part `number` gets of `count`; the first parts get one more."""
+    """Return the first and the number of the things that part `number` gets of `count`.
+
+    The first parts get one more.
+    """
     size, more = divmod(count, parts)
     return number * size + min(number, more), size + (number < more)
 
 
 def shares(count: int) -> list[tuple[int, int]]:
-    """The first and the number of the things, out of `count`, that are each process's; maybe none."""
+    """Return the first and the number of the things, out of `count`, that are each process's; maybe none."""
     return [divide(count, world_size(), number) for number in range(world_size())]
 
 
 def own_share(count: int) -> tuple[int, int]:
-    """This process's of `shares`."""
+    """Return this process's part of `shares`."""
     return shares(count)[rank()]
 
 
 def gather_rows(own: Tensor, sizes: Sequence[int]) -> Tensor:
-    """All rows (B, ...), process after process, of which each has its own (b, ...); no gradient passes.
+    """Return all rows (B, ...), process after process, of which each has its own (b, ...); no gradient passes.
 
     Args:
-        sizes: how many rows each process has.
+        own: (b, ...) rows of this process.
+        sizes: Number of rows of each process.
     """
     if len(sizes) == 1:
         return own.detach()
@@ -138,7 +145,7 @@ def gather_rows(own: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Adds up every process's gradients, in one message for each type of number.
+    """Add up every process's gradients, in one message for each type of number.
 
     Every process must have gradients of the same parameters; one that got none from its clips has zeros.
     """
@@ -158,7 +165,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def sum_over_processes(x: Tensor) -> Tensor:
-    """The sum of every process's x, with gradient: each gets the sum of all gradients with respect to the sum."""
+    """Return the sum of every process's x, with gradient: each gets the sum of all gradients of the sum."""
     return cast(Tensor, _Sum.apply(x)) if world_size() > 1 else x  # type: ignore[no-untyped-call]
 
 
@@ -176,7 +183,7 @@ class _Sum(torch.autograd.Function):
 
 
 def from_first(make: Callable[[], T]) -> T:
-    """What `make` gives in the first process, in all of them; an error of the user's is raised in all of them.
+    """Return what `make` gives in the first process, in all of them; an error of the user's is raised in all of them.
 
     Tensors in it must be on the CPU.
     """
@@ -196,13 +203,13 @@ def from_first(make: Callable[[], T]) -> T:
 
 
 def take_weights_of_first(module: nn.Module) -> None:
-    """Gives a module the first process's tensors: a plug-in's own training may end differently in each."""
+    """Return a module the first process's tensors: a plug-in's own training may end differently in each."""
     if world_size() > 1:
         module.load_state_dict(from_first(lambda: {name: x.cpu() for name, x in module.state_dict().items()}))
 
 
 def largest(value: int) -> int:
-    """The largest of the processes' values."""
+    """Return the largest of the processes' values."""
     if world_size() == 1:
         return value
     values = [0] * world_size()
@@ -213,7 +220,7 @@ def largest(value: int) -> int:
 
 @contextmanager
 def _lost_is_an_error() -> Iterator[None]:
-    """Turns what a broken or overdue connection raises into one line."""
+    """Turn what a broken or overdue connection raises into one line."""
     try:
         yield
     except RuntimeError as error:  # dist.DistError and its kin are RuntimeErrors

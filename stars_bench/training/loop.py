@@ -40,11 +40,16 @@ SHOW_SECONDS = 0.5
 
 @dataclass
 class Position:
-    """Where a stage stands: steps done, seconds spent, the sum of the losses since the epoch began, the log.
+    """How far a stage has come.
 
-    `micro_batches`: into how many each process divides its share, once memory was found to be short. `peak_bytes`: the
-    most GPU memory that this process had before the last checkpoint or the end; the first's, where the stage went on:
-    it alone writes checkpoints, and no other has a larger share of the batch.
+    Args:
+        step: Steps done. Default: 0.
+        seconds: Time spent, in seconds. Default: 0.
+        loss_sum: Sum of the losses since the epoch began. Default: 0.
+        micro_batches: Parts that each process divides its share into, once memory was found to be short. Default: 1.
+        peak_bytes: Largest GPU memory of this process before the last checkpoint or the end; after a resumed stage that
+            of the first process, which alone writes checkpoints and has the largest share. Default: 0.
+        log: One entry for each epoch. Default: empty.
     """
 
     step: int = 0
@@ -56,18 +61,18 @@ class Position:
 
 
 def seed_step(seed: int, stage: str, step: int | str) -> None:
-    """Seeds torch's generators (CPU and GPU) for one step of one stage."""
+    """Seed torch's generators (CPU and GPU) for one step of one stage."""
     torch.manual_seed(derived_seed(seed, stage, step))
 
 
 def derived_seed(*parts: int | str) -> int:
-    """A 63-bit seed that depends on all parts."""
+    """Return a 63-bit seed that depends on all parts."""
     text = "/".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
 
 
 def epoch_order(seed: int, stage: str, epoch: int, samples: int) -> Tensor:
-    """The permutation of row numbers (N,) of an epoch: a function of its arguments alone."""
+    """Return the permutation of row numbers (N,) of an epoch: a function of its arguments alone."""
     generator = torch.Generator().manual_seed(derived_seed(seed, stage, "order", epoch))
     return torch.randperm(samples, generator=generator)
 
@@ -86,17 +91,29 @@ def train(
     fit_batch: bool = False,
     tell: Tell | None = None,
 ) -> Position:
-    """Trains a stage to its end, going on from `resume_file` where that exists.
+    """Train a stage to its end, resuming from `resume_file` if it exists.
 
     Args:
-        after_epoch: called with the position after every epoch, its log included. micro_batches: into how many parts
-        each process divides its share of a batch, which takes less memory and gives the same result, to rounding.
-        fit_batch: doubles them where memory does not suffice, and goes on from the last checkpoint. tell: called with
-        where the stage goes on from.
+        stage: The stage.
+        seed: The run's seed, from which every step is seeded.
+        device: Device of the row numbers.
+        precision: float32, tf32 or bf16. Default: float32.
+        resume_file: File of the last checkpoint. Default: None, no checkpoints.
+        checkpoint_seconds: Time between two checkpoints, in seconds. Default: 60.
+        progress: Called with the task, steps done, their total, and a note. Default: None.
+        after_epoch: Called with the position after every epoch, its log included. Default: None.
+        micro_batches: Parts that each process divides its share of a batch into; this takes less memory and gives the
+            same result, to rounding. Default: 1.
+        fit_batch: Whether `micro_batches` is doubled if memory does not suffice, resuming from the last checkpoint.
+            Default: False.
+        tell: Called with a line that says where the stage resumes. Default: None.
+
+    Returns:
+        The position at the end.
 
     Raises:
-        UsageError: the batch is larger than the training part, or cannot be divided as asked for. StarsBenchError: the
-        loss is no longer a number, memory does not suffice, or a checkpoint cannot be written.
+        UsageError: The batch is larger than the training part, or cannot be divided as asked for.
+        StarsBenchError: The loss is no longer a number, memory does not suffice, or a checkpoint cannot be written.
     """
     if not stage.steps_per_epoch:
         raise UsageError(
@@ -205,7 +222,7 @@ def _check_division(stage: Stage, micro_batches: int, tell: Tell | None) -> None
 
 
 def _where(stage: Stage, at: Position) -> str:
-    """Where a stage goes on from, for people."""
+    """Say where a stage resumes."""
     epoch, total = at.step // stage.steps_per_epoch, stage.epochs * stage.steps_per_epoch
     return (
         f"{stage.name}: goes on from its checkpoint after step {at.step:,} of {total:,} "
@@ -224,13 +241,13 @@ def _one_step(stage: Stage, rows: Tensor, how: Division) -> Tensor:
 
 
 def set_precision(precision: str) -> None:
-    """Lets float32 products, convolutions and recurrent layers use TF32 where the precision is "tf32", never else."""
+    """Let float32 products, convolutions and recurrent layers use TF32 if the precision is "tf32", and only then."""
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """bf16 autocast for precision "bf16", nothing otherwise."""
+    """Return bf16 autocast for the precision "bf16"; otherwise a context that does nothing."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
@@ -260,7 +277,7 @@ def _save(stage: Stage, path: Path, at: Position, tell: Tell | None) -> None:
 
 
 def _unfinished(stage: str, path: Path | None, tell: Tell | None) -> dict[str, Any] | None:
-    """What a stage's last checkpoint holds; a damaged one holds nothing, and stops nobody."""
+    """Return what a stage's last checkpoint holds; a damaged one holds nothing, and stops nobody."""
     try:
         return checkpoint.load(path) if path is not None and path.exists() else None
     except Damaged:

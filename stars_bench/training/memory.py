@@ -34,7 +34,7 @@ class OutOfMemory(StarsBenchError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory was refused, by a GPU or by the machine."""
+    """Return whether an error says that memory was refused, by a GPU or by the machine."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and any(said in str(error) for said in REFUSED)
     )
@@ -47,7 +47,7 @@ and cuDNN of their work spaces."""
 
 @contextmanager
 def refused(line: str) -> Iterator[None]:
-    """Inside, memory that is refused becomes an `OutOfMemory` that says `line`."""
+    """Turn a refusal of memory into an `OutOfMemory` that says `line`."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -57,25 +57,25 @@ def refused(line: str) -> Iterator[None]:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory that tensors of this process took on a GPU since its stage began there; 0 on a CPU."""
+    """Return the most memory that tensors of this process took on a GPU since its stage began there; 0 on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
 
 def check_fit(fit_batch: bool) -> None:
-    """That `--fit-batch` can work: one of several processes cannot start a stage again while the others go on.
+    """Check that `--fit-batch` can work: one of several processes cannot start a stage again on its own.
 
     Raises:
-        UsageError: there are several.
+        UsageError: There are several processes.
     """
     if fit_batch and distributed.world_size() > 1:
         raise UsageError("--fit-batch is for one process; of several, give all the same --grad-accum K")
 
 
 def more_micro_batches(stage: Stage, device: torch.device, micro_batches: int, fit_batch: bool) -> int:
-    """Twice as many micro-batches, after a step has found no memory.
+    """Double the micro-batches after a step has found no memory.
 
     Raises:
-        OutOfMemory: that is not allowed, or would not help.
+        OutOfMemory: That is not allowed, or would not help.
     """
     where = "GPU memory" if device.type == "cuda" else "memory"
     what = f"{stage.name}: out of {where} with a batch of {stage.batch_size}"
@@ -95,12 +95,12 @@ def more_micro_batches(stage: Stage, device: torch.device, micro_batches: int, f
 
 
 def snapshot(stage: Stage) -> dict[str, Any]:
-    """What a stage starts from, on the CPU: `restore` puts it back after a step that broke off half-way."""
+    """Return what a stage starts from, on the CPU: `restore` puts it back after a step that broke off half-way."""
     return {"module": _on_cpu(stage.module.state_dict()), "optimizer": _on_cpu(stage.optimizer.state_dict())}
 
 
 def restore(stage: Stage, before: dict[str, Any]) -> None:
-    """Puts a snapshot back, and gives the memory of the broken step back to the device."""
+    """Put a snapshot back, and return the memory of the broken step to the device."""
     stage.optimizer.zero_grad(set_to_none=True)
     stage.module.load_state_dict(before["module"])
     stage.optimizer.load_state_dict(before["optimizer"])
@@ -110,7 +110,7 @@ def restore(stage: Stage, before: dict[str, Any]) -> None:
 
 
 def _on_cpu(value: Any) -> Any:
-    """A copy of nested state with every tensor on the CPU."""
+    """Return a copy of nested state with every tensor on the CPU."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
@@ -119,7 +119,7 @@ def _on_cpu(value: Any) -> Any:
 
 
 def peak() -> tuple[str, int] | None:
-    """Whose memory, and its peak in bytes: of the GPU since the stage began, else of the process since it began.
+    """Return whose memory, and its peak in bytes: the GPU's since the stage began, else the process's.
 
     None where the system does not say (Windows).
     """
@@ -134,7 +134,7 @@ def peak() -> tuple[str, int] | None:
 
 
 def keep_freed() -> bool:
-    """Makes this process keep what it frees, until it ends; False where the user or the C library has it otherwise."""
+    """Make this process keep what it frees, until it ends; False where the user or the C library has it otherwise."""
     if any(name in os.environ for name in THE_USERS) or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return False
     try:

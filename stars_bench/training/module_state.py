@@ -27,10 +27,10 @@ def own_values(module: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def digest_module(module: nn.Module) -> str:
-    """SHA-256 (hex) of all values of a module and those in it, the plain attributes and buffers without a name in its
-    state_dict included.
+    """Return SHA-256 (hex) of all values of a module and its children, including those outside its state_dict.
 
-    What is trained is digested by its state_dict instead: of a finished stage nothing else is kept.
+    Plain attributes and buffers that are not saved count, too. Trained modules are digested by their state_dict
+    instead: nothing else of a finished stage is kept.
     """
     hasher = hashlib.sha256()
     for place, part in module.named_modules():

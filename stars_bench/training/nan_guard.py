@@ -32,8 +32,8 @@ class Watch:
     """Looks for the first loss that is not finite, and at what a checkpoint would hold.
 
     Args:
-        precision: of the arithmetic, for the advice.
-        resume_file: where the stage keeps its checkpoint.
+        precision: Precision of the arithmetic, for the advice.
+        resume_file: Where the stage keeps its checkpoint.
     """
 
     def __init__(self, stage: Stage, device: torch.device, precision: str, resume_file: Path | None) -> None:
@@ -45,10 +45,10 @@ class Watch:
         self._names = [name for name, value in stage.module.state_dict().items() if _is_finite([value])]
 
     def note(self, loss: Tensor, step: int) -> None:
-        """Takes the loss of a step (the number of steps done, it included), and may look.
+        """Take the loss of a step (the number of steps done, it included), and may look.
 
         Raises:
-            Diverged: a loss since the last look is not finite.
+            Diverged: A loss since the last look is not finite.
         """
         self._losses[self._count] = loss
         self._count += 1
@@ -56,10 +56,10 @@ class Watch:
             self.look(step)
 
     def look(self, step: int) -> None:
-        """Looks at the losses up to `step`.
+        """Look at the losses up to `step`.
 
         Raises:
-            Diverged: one of them is not finite.
+            Diverged: One of them is not finite.
         """
         losses = self._losses[: self._count].tolist()
         first, self._count = step - self._count, 0
@@ -69,10 +69,10 @@ class Watch:
             self._last_finite = loss
 
     def check_state(self, step: int) -> None:
-        """Looks at the losses, then at all that a checkpoint would hold.
+        """Look at the losses, then at all that a checkpoint would hold.
 
         Raises:
-            Diverged: not all of it is finite.
+            Diverged: Not all of it is finite.
         """
         self.look(step)
         state = self.stage.module.state_dict()
@@ -96,7 +96,7 @@ class Watch:
 
 @torch.no_grad()
 def _is_finite(values: list[object]) -> bool:
-    """Whether every floating-point tensor among the values is finite throughout; one question a device."""
+    """Return whether every floating-point tensor among the values is finite throughout; one question a device."""
     by_device: dict[torch.device, list[Tensor]] = {}
     for value in values:
         if isinstance(value, Tensor) and value.is_floating_point() and not isinstance(value, nn.UninitializedParameter):

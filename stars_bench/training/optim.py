@@ -14,7 +14,7 @@ Schedule = Callable[[float], float]
 
 
 def warmup_cosine(epochs: float, warmup: float, final: float) -> Schedule:
-    """Linear from 0 over `warmup` epochs, then half a cosine from 1 down to `final` at `epochs`."""
+    """Return a schedule: linear from 0 over `warmup` epochs, then half a cosine from 1 to `final` at `epochs`."""
 
     def factor(epoch: float) -> float:
         if epoch < warmup:
@@ -26,7 +26,7 @@ def warmup_cosine(epochs: float, warmup: float, final: float) -> Schedule:
 
 
 def step_decay(milestones: Sequence[float], factor: float = 0.1) -> Schedule:
-    """1, times `factor` from each of the epochs `milestones` on."""
+    """Return a schedule: 1, times `factor` from each of the epochs `milestones` on."""
 
     def at(epoch: float) -> float:
         return float(factor ** sum(int(epoch) >= milestone for milestone in milestones))
@@ -35,7 +35,7 @@ def step_decay(milestones: Sequence[float], factor: float = 0.1) -> Schedule:
 
 
 def decay_matrices_only(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:
-    """Two parameter groups: weight decay on matrices and tables, none on biases and 1-D parameters."""
+    """Return two parameter groups: weight decay on matrices and tables, none on biases and 1-D parameters."""
     with_decay: list[nn.Parameter] = []
     without: list[nn.Parameter] = []
     for name, parameter in named:
@@ -50,12 +50,16 @@ def layer_decay_groups(
     layer_decay: float,
     weight_decay: float,
 ) -> list[dict[str, Any]]:
-    """Parameter groups whose learning rate falls towards the input: lr * layer_decay^(highest layer - layer).
+    """Return parameter groups whose learning rate falls towards the input: lr * layer_decay^(highest layer - layer).
 
     Weight decay on matrices and tables, none on 1-D parameters. As in BEiT, MAE and MAMP.
 
     Args:
-        layer_of: from a parameter's name to its layer; the highest layer of all learns at `lr`.
+        named: Names and parameters.
+        layer_of: From a parameter's name to its layer; the highest layer learns at `lr`.
+        lr: Learning rate of the highest layer.
+        layer_decay: Factor on the learning rate per layer towards the input.
+        weight_decay: Weight decay of matrices and tables.
     """
     parameters = list(named)
     top = max(layer_of(name) for name, _ in parameters)
@@ -68,7 +72,7 @@ def layer_decay_groups(
 
 
 def clip_each(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
-    """Scales each parameter's own gradient down to at most `max_norm` (not the norm of all together).
+    """Scale each parameter's own gradient down to at most `max_norm` (not the norm of all together).
 
     As `nn.utils.clip_grad_norm_` would one by one, in a few kernels for all.
     """

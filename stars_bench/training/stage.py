@@ -1,4 +1,4 @@
-"""What is trained, by what step, for how long: what a method gives to the loop."""
+"""The stage that a method gives to the training loop: what is trained, by what step, for how long."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Stage:
     """What is trained, by what step, for how long.
 
     Args:
-        name: names the stage's files.
-        config: everything that decides the outcome; it is part of the stage's key.
-        module: all that is trained or updated, queues, teachers and statistics included: what checkpoints hold.
-        optimizer: of the parameters that learn.
-        step: from row numbers (B,) int64 on the device to the loss. A `SplitStep` can be divided among processes and
+        name: Names the stage's files.
+        config: Everything that decides the outcome; it is part of the stage's key.
+        module: All that is trained or updated, queues, teachers and statistics included: what checkpoints hold.
+        optimizer: Optimiser of the parameters that learn.
+        step: From row numbers (B,) int64 on the device to the loss. A `SplitStep` can be divided among processes and
             into micro-batches.
-        samples: number of training clips.
-        epochs: passes over the training clips.
-        batch_size: clips in a step, of all processes together.
-        lr_factor: factor on the learning rates by fractional epoch; None: 1.
-        gradient_scale: what the loss is multiplied with before back-propagation.
-        clip_each: largest gradient norm of each parameter; None: no limit.
-        after_step: called with the number of steps done, once after each update of the parameters, on every process,
-            whatever the batch was divided into. What it changes must lie in `module`.
-        after_epoch: called with the number of epochs done, before the checkpoint.
+        samples: Number of training clips.
+        epochs: Passes over the training clips.
+        batch_size: Clips in a step, of all processes together.
+        lr_factor: Factor on the learning rates by fractional epoch. Default: None, 1.
+        gradient_scale: Factor on the loss before back-propagation. Default: 1.
+        clip_each: Largest gradient norm of each parameter. Default: None, no limit.
+        after_step: Called with the number of steps done, once after each update of the parameters, on every process,
+            however the batch was divided. What it changes must lie in `module`. Default: None.
+        after_epoch: Called with the number of epochs done, before the checkpoint. Default: None.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Stage:
 
 
 def settings_named(stage: Stage, ending: str) -> str:
-    """How a user changes settings of a stage, as `--set tune_lr=N`: those named `ending` or ending in _`ending`."""
+    """Return how a user changes settings of a stage (`--set tune_lr=N`): those named `ending` or *_`ending`."""
     keys = [key for key in stage.config if key == ending or key.endswith(f"_{ending}")]
     shown = [key for key in keys if not key.startswith("min_")] or [ending]
     owners = [name for name in registry.names("evaluations") if stage.name == name or stage.name.startswith(f"{name}-")]

@@ -10,17 +10,17 @@ class StageResult:
     """A finished stage, as the records state it.
 
     Attributes:
-        name: name of the stage.
-        key: digest of all that decides its result.
-        seconds: time that its training took, wherever it was trained.
-        samples: clips that its steps were given.
-        peak_bytes: largest GPU memory of a process; None on a CPU.
+        name: Name of the stage.
+        key: Digest of all that decides its result.
+        seconds: Time that its training took, wherever it was trained.
+        samples: Clips that its steps were given.
+        peak_bytes: Largest GPU memory of a process; None on a CPU.
         checkpoint_digest: SHA-256 (hex) of its checkpoint.
-        reused: whether it was finished before, by this run or another.
-        processes: how many processes trained it.
-        micro_batches: into how many parts its batches were cut.
-        code: digest of the source that it depends on.
-        state: digest of its module's tensors when training began.
+        reused: Whether it was finished before, by this run or another.
+        processes: How many processes trained it.
+        micro_batches: Into how many parts its batches were cut.
+        code: Digest of the source that it depends on.
+        state: Digest of its module's tensors when training began.
     """
 
     name: str

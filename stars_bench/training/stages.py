@@ -31,22 +31,22 @@ class StageRun(Generic[ConfigT_co]):
     """Runs stages in order; implements `stars_bench.api.Run`.
 
     Args:
-        config: the validated config of the method (or evaluation).
-        seed: seeds every step, as `seed_step` does.
-        device: where stages are trained.
-        folder: the seed's folder.
-        context: everything beside config and code that decides the outcome: data digest, ids digest, the encoder's key.
-        precision: how matrix products are computed; default float32.
-        reuse: whether stages and features of other runs of the dataset are taken over where their key is the same;
+        config: The validated config of the method (or evaluation).
+        seed: Seeds every step, as `seed_step` does.
+        device: Where stages are trained.
+        folder: The seed's folder.
+        context: Everything beside config and code that decides the outcome: data digest, ids digest, the encoder's key.
+        precision: How matrix products are computed; default float32.
+        reuse: Whether stages and features of other runs of the dataset are taken over where their key is the same;
             default no.
-        checkpoint_seconds: time between two checkpoints; default 60.
-        progress: called as training goes on; default None.
-        start: an encoder to start from; default None.
-        micro_batches: as `train` has it; decides nothing; default 1.
-        tell: called with where a stage resumes; default None.
-        fit_batch: as `train` has it; decides nothing; default no.
-        tensorboard: whether event files are written beside the log; default no.
-        code: classes and functions that every stage depends on, such as the evaluation; default none. Beside these it
+        checkpoint_seconds: Time between two checkpoints; default 60.
+        progress: Called as training goes on; default None.
+        start: An encoder to start from; default None.
+        micro_batches: As `train` has it; decides nothing; default 1.
+        tell: Called with where a stage resumes; default None.
+        fit_batch: As `train` has it; decides nothing; default no.
+        tensorboard: Whether event files are written beside the log; default no.
+        code: Classes and functions that every stage depends on, such as the evaluation; default none. Beside these it
             depends on its step, its module and the code that calls `train`, so that methods can share a stage.
     """
 
@@ -78,7 +78,7 @@ class StageRun(Generic[ConfigT_co]):
         seed_step(seed, "start", 0)
 
     def train(self, stage: Stage) -> None:
-        """Trains a stage to its end; its module then holds the result."""
+        """Train a stage to its end; its module then holds the result."""
         caller = str(sys._getframe(1).f_globals["__name__"])
         with Board(self.folder, stage.name) if self.tensorboard else nullcontext() as board:
             self._run(stage, caller, board)
@@ -114,7 +114,7 @@ class StageRun(Generic[ConfigT_co]):
         self._log(state["log"], board)
 
     def _stage_key(self, stage: Stage, caller: str) -> tuple[str, dict[str, Any]]:
-        """The key of a stage that is about to be trained, and what it is the digest of."""
+        """Return the key of a stage that is about to be trained, and what it is the digest of."""
         groups = [{k: v for k, v in group.items() if k != "params"} for group in stage.optimizer.param_groups]
         depends_on = {
             "parent": self.key,
@@ -130,7 +130,7 @@ class StageRun(Generic[ConfigT_co]):
         return digest_json(depends_on), depends_on
 
     def _finished(self, stage: Stage, file: Path) -> tuple[Path, dict[str, Any]] | None:
-        """A file of the stage, of this run or another, and what is in it."""
+        """Return a file of the stage, of this run or another, and what is in it."""
         for found in self._candidates(stage, file):
             try:
                 state = checkpoint.load(found)
@@ -145,7 +145,10 @@ class StageRun(Generic[ConfigT_co]):
         return None
 
     def _candidates(self, stage: Stage, file: Path) -> Iterator[Path]:
-        """Files of a stage: this run's own; those of other runs are looked for when it is not there or not taken."""
+        """Yield files of a stage: this run's own.
+
+        Those of other runs are looked for when it is not there or not taken.
+        """
         if file.exists():
             yield file
         if self.reuse:
@@ -173,7 +176,7 @@ class StageRun(Generic[ConfigT_co]):
     def _keep(
         self, stage: Stage, file: Path, at: Position, peak_bytes: int | None, depends_on: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Saves a finished stage; returns what was saved."""
+        """Save a finished stage; returns what was saved."""
         state = {
             "module": {name: value.cpu() for name, value in stage.module.state_dict().items()},
             "name": stage.name,
@@ -192,7 +195,7 @@ class StageRun(Generic[ConfigT_co]):
         return state
 
     def _log(self, lines: list[dict[str, Any]], board: Board | None) -> None:
-        """Puts a stage's lines, marked with its key, into log.jsonl in place of those that are there of it."""
+        """Put a stage's lines, marked with its key, into log.jsonl in place of those that are there of it."""
         if not distributed.is_first():
             return
         if board is not None:
@@ -204,7 +207,7 @@ class StageRun(Generic[ConfigT_co]):
         write_text(path, json_lines(kept + new))
 
     def _logged(self) -> list[dict[str, Any]]:
-        """The lines that are there; none where the log is damaged, which is kept under another name."""
+        """Return the lines that are there; none where the log is damaged, which is kept under another name."""
         try:
             return read_json_lines(self.folder.log) if self.folder.log.exists() else []
         except Damaged:

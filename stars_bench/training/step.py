@@ -29,17 +29,19 @@ class SplitStep:
     """A step that can be divided; called with row numbers (B,) it gives the loss like any other.
 
     Args:
-        encode: from row numbers (b,) of some clips of the batch to (b, ...), every clip on its own, whatever its
-            neighbours; BatchNorm layers are the exception (they see the clips of all processes). Without side effects.
-            Random numbers come from `stars_bench.data.random` or nn.Dropout.
-        loss: from the (B, ...) of the whole batch and its row numbers (B,) to the loss, computed alike by every
-            process; it may have side effects, as a queue. None: the mean of what `encode` gives.
+        encode: From row numbers (b,) of some clips of the batch to (b, ...), every clip on its own, regardless of the
+            others; only BatchNorm layers see the clips of all processes. It has no side effects. Random numbers come
+            from `stars_bench.data.random` or nn.Dropout.
+        loss: From the (B, ...) of the whole batch and its row numbers (B,) to the loss, computed alike by every
+            process; it may have side effects, such as filling a queue. Default: None, the mean of the outputs of
+            `encode`.
     """
 
     encode: Callable[[Tensor], Tensor]
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def __call__(self, rows: Tensor) -> Tensor:
+        """Return the loss of row numbers (B,), undivided."""
         encoded = self.encode(rows)
         return encoded.mean() if self.loss is None else self.loss(encoded, rows)
 
@@ -51,11 +53,12 @@ class SplitStep:
 
 @dataclass(frozen=True)
 class Division:
-    """How a step is computed: into how many micro-batches each process divides its share, how numbers are prepared.
+    """How a step is divided and computed.
 
     Args:
-        seed: seeds torch's generators for this step.
-        autocast: gives the context in which the network runs.
+        seed: Seeds torch's generators for this step.
+        autocast: Returns the context in which the network runs. Default: no autocast.
+        micro_batches: Parts that each process divides its share into. Default: 1.
     """
 
     seed: Callable[[], None]
@@ -64,12 +67,16 @@ class Division:
 
 
 def back_propagate(step: Step, module: nn.Module, rows: Tensor, scale: float, how: Division) -> Tensor:
-    """Leaves the gradient of scale * loss in the parameters of `module`; returns the loss of the whole batch.
+    """Leave the gradient of scale * loss in the parameters of `module`; return the loss of the whole batch.
 
     A step that cannot be divided is computed whole by every process: they agree, but share no work.
 
     Args:
-        rows: row numbers (B,) of the whole batch, the same in every process.
+        step: The step.
+        module: The network, whose parameters get the gradient.
+        rows: (B,) row numbers of the whole batch, the same in every process.
+        scale: Factor on the loss.
+        how: How the step is divided.
     """
     if not isinstance(step, SplitStep) or (distributed.world_size() == 1 and how.micro_batches == 1):
         how.seed()
@@ -94,7 +101,7 @@ class _Shares:
         """First and number of the clips of each micro-batch, counted from the share's first."""
 
     def encode(self, number: int) -> Tensor:
-        """What `encode` gives for a micro-batch; of no clip, (0, ...), where there are fewer than processes."""
+        """Return what `encode` gives for a micro-batch; of no clip, (0, ...), where there are fewer than processes."""
         first, count = self.parts[number]
         # A process without clips works on one, of which nothing is kept: so it has gradients (zeros) like the others.
         first, used, total = (self.first + first, count, len(self.rows)) if count else (0, 1, len(self.rows))
@@ -107,13 +114,13 @@ class _Shares:
             return self.step.encode(self.rows[first : first + used])[:count]
 
     def whole(self, encoded: list[Tensor]) -> Tensor:
-        """(B, ...) of the whole batch, from the micro-batches of every process."""
+        """Return (B, ...) of the whole batch, from the micro-batches of every process."""
         sizes = [count for _, count in distributed.shares(len(self.rows))]
         return distributed.gather_rows(torch.cat(encoded), sizes)
 
 
 def _mean(shares: _Shares, scale: float) -> Tensor:
-    """The loss is a mean over clips: the gradient of each is known beforehand."""
+    """Return the loss is a mean over clips: the gradient of each is known beforehand."""
     values = []
     for number in range(len(shares.parts)):
         value = shares.encode(number)
@@ -124,7 +131,10 @@ def _mean(shares: _Shares, scale: float) -> Tensor:
 
 
 def _whole(shares: _Shares, loss_of: Callable[[Tensor, Tensor], Tensor], scale: float) -> Tensor:
-    """The loss needs the whole batch. Only the last micro-batch's activations are kept, the others' computed again."""
+    """Return the loss needs the whole batch.
+
+    Only the last micro-batch's activations are kept, the others' computed again.
+    """
     values: list[Tensor] = []
     last: Tensor | None = None
     for number in range(len(shares.parts)):

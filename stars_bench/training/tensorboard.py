@@ -15,10 +15,10 @@ SCALARS = ("loss", "lr")
 
 
 def check() -> None:
-    """That event files can be written here.
+    """Check that event files can be written here.
 
     Raises:
-        UsageError: the package is not installed.
+        UsageError: The package is not installed.
     """
     if find_spec("tensorboard") is None:
         raise UsageError(
@@ -31,8 +31,8 @@ class Board:
     """The event file of one stage, as a context manager. What lay there of an earlier try is replaced.
 
     Args:
-        run: the folder of the seed; files go to `tensorboard/STAGE` in it, so that TensorBoard shows runs side by side.
-        stage: name of the stage.
+        run: The folder of the seed; files go to `tensorboard/STAGE` in it, so that TensorBoard shows runs side by side.
+        stage: Name of the stage.
     """
 
     def __init__(self, run: RunFolder, stage: str) -> None:
@@ -52,7 +52,7 @@ class Board:
         self.writer.close()
 
     def write(self, log: Sequence[Mapping[str, Any]]) -> None:
-        """Adds the epochs of a stage's whole log that are not there yet."""
+        """Add the epochs of a stage's whole log that are not there yet."""
         for line in log[self.written :]:
             for name in SCALARS:
                 self.writer.add_scalar(f"{self.stage}/{name}", line[name], line["epoch"])

@@ -34,6 +34,7 @@ class CallableEncoder(nn.Module):
         self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
+        """Call the function."""
         return self.function(x)
 
 
@@ -52,11 +53,11 @@ class GivenEncoder:
     """An encoder that a program hands over.
 
     Args:
-        module: a copy, in evaluation mode, with `frames`.
-        name: how its rows are called.
+        module: A copy, in evaluation mode, with `frames`.
+        name: How its rows are called.
         target: `module:Class` of what was handed over.
-        config: what tells it from others.
-        definitions: the classes and functions that it consists of.
+        config: What tells it from others.
+        definitions: The classes and functions that it consists of.
     """
 
     module: nn.Module
@@ -78,7 +79,7 @@ class GivenEncoder:
         return type(qualname, (), {**members, "__qualname__": qualname})
 
     def start(self) -> Pretrained:
-        """The encoder as a plan has one that is already trained, on data that nobody has said anything of."""
+        """Return the encoder as a plan has one that is already trained, on data that nobody has said anything of."""
         return Pretrained(
             path=Path(self.target),
             target=self.target,
@@ -114,12 +115,12 @@ def given(encoder: nn.Module | Encoder | Callable[[Tensor], Tensor], name: str, 
     """Take an encoder over from a program.
 
     Args:
-        encoder: from clips (B, 3, T, V, M) to features (B, D).
-        name: how its rows are called.
+        encoder: From clips (B, 3, T, V, M) to features (B, D).
+        name: How its rows are called.
         frames: T. None: the encoder's own attribute.
 
     Raises:
-        UsageError: no encoder, no `frames`, or what it depends on cannot be identified.
+        UsageError: No encoder, no `frames`, or what it depends on cannot be identified.
     """
     if isinstance(encoder, type) or not callable(encoder):
         raise UsageError(f"encoder: an nn.Module or a function from clips to features, not {encoder!r:.80}")
@@ -155,7 +156,7 @@ def _copied(encoder: nn.Module, target: str) -> nn.Module:
 
 
 def _identity(encoder: Any, target: str) -> tuple[str, list[Definition]]:
-    """A digest of all values that an encoder holds, and the classes and functions that it consists of."""
+    """Return a digest of all values that an encoder holds, and the classes and functions that it consists of."""
     hasher, definitions = hashlib.sha256(), {}
     for place, value in _held(encoder, target):
         if isinstance(value, (type, FunctionType)):
@@ -168,7 +169,7 @@ def _identity(encoder: Any, target: str) -> tuple[str, list[Definition]]:
 
 
 def _held(thing: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """All that a thing computes with: tensors, plain values, classes and functions, each with its place."""
+    """Yield all that a thing computes with: tensors, plain values, classes and functions, each with its place."""
     if isinstance(thing, (Tensor, type)) or is_plain(thing):
         yield place, thing
     elif isinstance(thing, np.ndarray):
@@ -204,7 +205,7 @@ def _held(thing: Any, place: str) -> Iterator[tuple[str, Any]]:
 
 
 def _held_by_module(module: nn.Module, place: str) -> Iterator[tuple[str, Any]]:
-    """Weights, buffers and plain attributes (a number of heads, a dropout rate) of a module and those in it."""
+    """Yield weights, buffers and plain attributes (a number of heads, a dropout rate) of a module and those in it."""
     for name, part in module.named_modules(prefix=place):
         yield name, type(part)
         if isinstance(part, torch.jit.ScriptModule):

@@ -35,18 +35,18 @@ def load_encoder(
     `examples/nearest_clips.py` is a whole program.
 
     Args:
-        run_or_checkpoint: a run's folder (METHOD, KEY or seedN), its encoder.pt, or a checkpoint of MAMP or STARS.
-        seed: which of a run's seeds. Default: 0, or the only one there is.
-        device: where the module lies: "cpu", "cuda", "cuda:1". None: a GPU if there is one. Default: "cpu".
+        run_or_checkpoint: A run's folder (METHOD, KEY or seedN), its encoder.pt, or a checkpoint of MAMP or STARS.
+        seed: Which of a run's seeds. Default: 0, or the only one there is.
+        device: Where the module lies: "cpu", "cuda", "cuda:1". None: a GPU if there is one. Default: "cpu".
         frames: T of the clips that it is to take, by interpolation of its temporal table. Default: as it was trained.
-        heads: attention heads of a checkpoint of MAMP or STARS, which does not say. Default: 8 for a width of 256.
+        heads: Attention heads of a checkpoint of MAMP or STARS, which does not say. Default: 8 for a width of 256.
 
     Returns:
         The module, with `dim` (width of the features) and `frames` (T of its clips).
 
     Raises:
-        UsageError: there is no such run, no such seed, or its method cannot be built without training.
-        StarsBenchError: the file is no checkpoint, or is damaged.
+        UsageError: There is no such run, no such seed, or its method cannot be built without training.
+        StarsBenchError: The file is no checkpoint, or is damaged.
     """
     path = Path(run_or_checkpoint)
     if not path.exists():

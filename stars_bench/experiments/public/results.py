@@ -20,7 +20,7 @@ class RunResults(Sequence[StoredRecord]):
         runs.to_frame()
 
     Args:
-        stored: records with their files.
+        stored: Records with their files.
     """
 
     def __init__(self, stored: Iterable[StoredRecord]) -> None:
@@ -51,7 +51,7 @@ class RunResults(Sequence[StoredRecord]):
         return html
 
     def _table(self) -> pd.DataFrame:
-        """What a notebook shows: one row per record, one column per metric."""
+        """Return what a notebook shows: one row per record, one column per metric."""
         return pd.DataFrame(
             {
                 "method": one.record.method.name,

@@ -64,25 +64,25 @@ def run(
         runs.to_frame()
 
     Args:
-        method: a registered name, "module:Class", or a class with `name`, `Config` and `fit`.
-        protocol: a registered name: xsub, xview, xset, unseen, oneshot, fewshot.
-        dataset: a prepared dataset. Default: the only one that has the protocol.
-        profile: how its clips were cleaned. Default: the dataset's default, or the only one there is.
-        preset: settings to begin with. "paper": the published ones. "quick": small and short, for a CPU.
-        settings: changes of the preset: "key" of the method, "EVALUATION.key", "protocol.key".
-        seeds: one run each. Default: 0.
-        evaluations: names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
+        method: A registered name, "module:Class", or a class with `name`, `Config` and `fit`.
+        protocol: A registered name: xsub, xview, xset, unseen, oneshot, fewshot.
+        dataset: A prepared dataset. Default: the only one that has the protocol.
+        profile: How its clips were cleaned. Default: the dataset's default, or the only one there is.
+        preset: Settings to begin with. "paper": the published ones. "quick": small and short, for a CPU.
+        settings: Changes of the preset: "key" of the method, "EVALUATION.key", "protocol.key".
+        seeds: One run each. Default: 0.
+        evaluations: Names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
             them, and the method's own.
-        stream: input of the encoder: joint, bone or motion. Default: joint.
+        stream: Input of the encoder: joint, bone or motion. Default: joint.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed, that does not train.
             Default: None, the test part.
-        init: a run's folder or a checkpoint of MAMP or STARS to start from. Default: None.
-        trained_on: what such a checkpoint was trained on, "DATASET:PROTOCOL". Default: None, unknown.
+        init: A run's folder or a checkpoint of MAMP or STARS to start from. Default: None.
+        trained_on: What such a checkpoint was trained on, "DATASET:PROTOCOL". Default: None, unknown.
         device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
         precision: "float32", "tf32" or "bf16". Default: tf32 on a GPU that has it, else float32.
-        data_dir: where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
-        runs_dir: where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
-        progress: whether to show progress; or a function that is called with task, done, total and a note.
+        data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
+        runs_dir: Where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
+        progress: Whether to show progress; or a function that is called with task, done, total and a note.
         **training: grad_accum, fit_batch, deterministic, compile, tensorboard, checkpoint_seconds, as the options of
             the command of these names.
 
@@ -90,8 +90,8 @@ def run(
         The records, in the order of seeds and evaluations.
 
     Raises:
-        UsageError: a name, setting or option that does not fit, or data that are not prepared; nothing is written.
-        StarsBenchError: training or an evaluation failed.
+        UsageError: A name, setting or option that does not fit, or data that are not prepared; nothing is written.
+        StarsBenchError: Training or an evaluation failed.
     """
     request = Request(
         method=method if isinstance(method, str) else qualified_name(method),
@@ -146,27 +146,27 @@ def evaluate(
         runs = stars_bench.evaluate(my_encoder, dataset="ntu60", protocol="xsub", name="mine", frames=64)
 
     Args:
-        encoder: an nn.Module, or a function with `dim` and `frames`, that maps clips (B, 3, T, V, M) float32 in metres
+        encoder: An nn.Module, or a function with `dim` and `frames`, that maps clips (B, 3, T, V, M) float32 in metres
             to features (B, D). Or a run's folder, its encoder.pt, or a checkpoint of MAMP or STARS.
-        protocol: a registered name: xsub, xview, xset, unseen, oneshot, fewshot.
-        dataset: a prepared dataset. Default: the only one that has the protocol.
-        name: how the rows of an encoder of your own are called.
+        protocol: A registered name: xsub, xview, xset, unseen, oneshot, fewshot.
+        dataset: A prepared dataset. Default: the only one that has the protocol.
+        name: How the rows of an encoder of your own are called.
         frames: T of the encoder's clips. Default: the encoder's attribute `frames`.
-        profile: how the clips were cleaned. Default: the dataset's default, or the only one there is.
-        preset: settings of the evaluations to begin with. Default: "paper", the published ones.
-        settings: changes of the preset: "EVALUATION.key", "protocol.key".
-        seeds: of the evaluations, one result each. Default: 0; of a run, all the seeds that it has.
-        evaluations: names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
+        profile: How the clips were cleaned. Default: the dataset's default, or the only one there is.
+        preset: Settings of the evaluations to begin with. Default: "paper", the published ones.
+        settings: Changes of the preset: "EVALUATION.key", "protocol.key".
+        seeds: Seeds of the evaluations, one result each. Default: 0; of a run, all the seeds that it has.
+        evaluations: Names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
             them.
-        stream: input of an encoder of your own: joint, bone or motion. Default: joint; of a run, its own.
+        stream: Input of an encoder of your own: joint, bone or motion. Default: joint; of a run, its own.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed. Default: None, the test
             part.
-        trained_on: what the encoder was trained on, "DATASET:PROTOCOL". Default: None, unknown, which the table says.
+        trained_on: What the encoder was trained on, "DATASET:PROTOCOL". Default: None, unknown, which the table says.
         device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
         precision: "float32", "tf32" or "bf16". Default: tf32 on a GPU that has it, else float32.
-        data_dir: where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
-        runs_dir: where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
-        progress: whether to show progress; or a function that is called with task, done, total and a note.
+        data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
+        runs_dir: Where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
+        progress: Whether to show progress; or a function that is called with task, done, total and a note.
         **training: grad_accum, fit_batch, deterministic, compile, tensorboard, checkpoint_seconds, as the options of
             the command of these names.
 
@@ -174,9 +174,9 @@ def evaluate(
         The records, in the order of seeds and evaluations.
 
     Raises:
-        UsageError: a name, setting or option that does not fit, data that are not prepared, or an encoder whose code
+        UsageError: A name, setting or option that does not fit, data that are not prepared, or an encoder whose code
             cannot be read; nothing is written.
-        StarsBenchError: the encoder fails, or does not return finite features (B, D); nothing is written.
+        StarsBenchError: The encoder fails, or does not return finite features (B, D); nothing is written.
     """
     request = Request(
         method="",
@@ -250,7 +250,7 @@ def _run(plan: Plan, source: EncoderSource, progress: bool | Progress) -> RunRes
 
 @contextmanager
 def _shown(plan: Plan, progress: bool | Progress) -> Iterator[tuple[Progress | None, Tell | None]]:
-    """The callbacks of a run: a panel in a terminal, a line now and then in a notebook, the caller's own, or none."""
+    """Return the callbacks of a run: a panel in a terminal, an occasional line in a notebook, the caller's, or none."""
     if not isinstance(progress, bool):
         yield progress, None
     elif not progress:
@@ -281,7 +281,7 @@ def _training(**options: Any) -> TrainingOptions:
 
 
 def _overrides(settings: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """`key=value` of each setting, as the command line has them."""
+    """Write settings as `key=value`, as on the command line."""
     return tuple(f"{key}={_literal(key, value)}" for key, value in (settings or {}).items())
 
 
@@ -293,7 +293,7 @@ def _literal(key: str, value: Any) -> str:
 
 
 def _command(function: str, subject: object, protocol: str, dataset: str | None) -> str:
-    """The call as records show it; settings, seeds and all else stand in the records themselves."""
+    """Return the call as records show it; settings, seeds and all else stand in the records themselves."""
     what = repr(str(subject)) if isinstance(subject, (str, Path)) else getattr(subject, "__qualname__", None)
     arguments = f"{what or type(subject).__qualname__}, dataset={dataset!r}, protocol={protocol!r}"
     return f"import stars_bench; stars_bench.{function}({arguments})"

@@ -1,0 +1,1 @@
+"""The source code that something depends on: modules as files, import closures."""

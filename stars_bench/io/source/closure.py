@@ -34,7 +34,7 @@ class SourceClosure:
 
     Attributes:
         sources: SHA-256 (hex) of each piece, by `module`, or `module:name` where it was typed.
-        installed: names of the installed packages that it imports.
+        installed: Names of the installed packages that it imports.
     """
 
     sources: Mapping[str, str]
@@ -63,12 +63,12 @@ def source_closure(definitions: Iterable[object], modules: Iterable[str] = ()) -
     notebook, the classes and functions that are used count, and the plain values and arrays that they name.
 
     Args:
-        definitions: classes and functions; of other callables, their classes count, and of what a function has from
+        definitions: Classes and functions; of other callables, their classes count, and of what a function has from
             outside.
-        modules: names of further modules.
+        modules: Names of further modules.
 
     Raises:
-        UsageError: source that cannot be read; the message says what to do.
+        UsageError: Source that cannot be read; the message says what to do.
     """
     found: dict[str, str] = {}
     installed: set[str] = set()
@@ -99,7 +99,7 @@ def source_closure(definitions: Iterable[object], modules: Iterable[str] = ()) -
 
 
 def _parts(thing: object) -> list[Definition]:
-    """The classes and functions that a callable consists of."""
+    """Return the classes and functions that a callable consists of."""
     if isinstance(thing, (type, FunctionType)):
         return [thing]
     if isinstance(thing, MethodType):
@@ -111,7 +111,7 @@ def _parts(thing: object) -> list[Definition]:
 
 
 def _from_outside(function: FunctionType) -> list[Definition]:
-    """The classes and functions that the variables which a function has from outside consist of.
+    """Return the classes and functions that the variables which a function has from outside consist of.
 
     Settings are values: methods that train a stage with the same ones share it, whatever the classes of their configs.
     """
@@ -129,13 +129,13 @@ def qualified_name(definition: Definition) -> str:
 
 
 def is_typed(module: str) -> bool:
-    """Whether a module's code was typed into a notebook or an interpreter: it is neither a file nor compiled."""
+    """Return whether a module's code was typed into a notebook or an interpreter: it is neither a file nor compiled."""
     there = sys.modules.get(module)
     return there is not None and not getattr(there, "__file__", None) and getattr(there, "__spec__", None) is None
 
 
 def _imported_by(text: str, module: str) -> list[str]:
-    """Names of the modules that typed code imports itself."""
+    """Return names of the modules that typed code imports itself."""
     try:
         return list(imported(ast.parse(textwrap.dedent(text)), module))
     except SyntaxError:  # a cell with commands of IPython
@@ -143,7 +143,10 @@ def _imported_by(text: str, module: str) -> list[str]:
 
 
 def _functions(piece: Definition) -> list[FunctionType]:
-    """A function itself; of a class the functions that its body defines, properties' and decorated ones included."""
+    """Return a function itself.
+
+    Of a class the functions that its body defines, properties' and decorated ones included.
+    """
     if isinstance(piece, FunctionType):
         return [piece]
     values = (getattr(value, "fget", None) or getattr(value, "func", value) for value in vars(piece).values())
@@ -152,7 +155,10 @@ def _functions(piece: Definition) -> list[FunctionType]:
 
 
 def _named_in(piece: Definition) -> tuple[list[str], list[str | Definition]]:
-    """What typed code refers to by a global name: plain values as lines; classes, functions and names of modules."""
+    """Return what typed code refers to by a global name: plain values as lines.
+
+    Classes, functions and names of modules.
+    """
     names = {
         name: function.__globals__[name]
         for function in _functions(piece)
@@ -167,7 +173,7 @@ def _named_in(piece: Definition) -> tuple[list[str], list[str | Definition]]:
 
 
 def _shown(value: Any) -> str | None:
-    """A plain value as it is written; of an array or a tensor, a digest; None for other things."""
+    """Return a plain value as it is written; of an array or a tensor, a digest; None for other things."""
     if is_plain(value):
         return repr(value)
     if not isinstance(value, np.ndarray) and not (hasattr(value, "detach") and hasattr(value, "cpu")):
@@ -177,7 +183,7 @@ def _shown(value: Any) -> str | None:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is a number, a text, None, or a list, tuple or dict of such: its repr says all of it."""
+    """Return whether a value is a number, a text, None, or a list, tuple or dict of such: its repr says all of it."""
     if isinstance(value, dict):
         return all(map(is_plain, (*value, *value.values())))
     if isinstance(value, (list, tuple)):
@@ -193,7 +199,7 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _text(piece: Definition) -> str:
-    """The source of typed code: the definition alone, out of the cell that it stands in."""
+    """Return the source of typed code: the definition alone, out of the cell that it stands in."""
     functions = _functions(piece)
     if not functions:  # a class whose body holds values only
         return repr(sorted((name, value) for name, value in vars(piece).items() if is_plain(value)))

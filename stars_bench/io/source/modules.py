@@ -44,7 +44,7 @@ def source_of(module: str) -> ModuleSource | None:
     """Read a module's file; None: it has none, as a namespace package or what was typed.
 
     Args:
-        module: its full name; it need not be imported.
+        module: Its full name; it need not be imported.
     """
     there = sys.modules.get(module)
     loaded = None if there is None else getattr(there, "__spec__", None) or there  # reloading makes another spec
@@ -67,7 +67,7 @@ def file_of(module: str) -> Path | None:
 
 
 def counts(module: str) -> bool:
-    """Whether a module's source counts: it is the user's, or ours and decides numbers."""
+    """Return whether a module's source counts: it is the user's, or ours and decides numbers."""
     if module.partition(".")[0] == OWN:
         return module != OWN and not any(f"{module}.".startswith(f"{name}.") for name in PLUMBING)
     return not is_standard(module) and distribution(module) is None
@@ -75,7 +75,7 @@ def counts(module: str) -> bool:
 
 @cache
 def is_standard(module: str) -> bool:
-    """Whether a module is of the standard library; a user's file of the same name is not."""
+    """Return whether a module is of the standard library; a user's file of the same name is not."""
     top = module.partition(".")[0]
     if top not in sys.stdlib_module_names or top == "__main__":
         return False
@@ -114,8 +114,8 @@ def imported(tree: ast.AST, package: str) -> Iterator[str]:
     """Name what code may import, wherever it does: modules, and names that may be modules.
 
     Args:
-        tree: the code.
-        package: what its relative imports start from.
+        tree: The code.
+        package: What its relative imports start from.
     """
     bound: dict[str, str] = {}
     attributes = []
@@ -153,7 +153,7 @@ def _read(module: str, file: Path, modified: int, size: int) -> ModuleSource:  #
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """How a module is found. No package is imported for it, as `find_spec` would."""
+    """Return how a module is found. No package is imported for it, as `find_spec` would."""
     there = sys.modules.get(module)
     if there is not None and getattr(there, "__spec__", None) is not None:
         return there.__spec__
@@ -169,7 +169,7 @@ def _spec(module: str) -> ModuleSpec | None:
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes, without what only a type checker sees."""
+    """Yield all nodes, without what only a type checker sees."""
     pending: list[ast.AST] = [tree]
     while pending:
         node = pending.pop()
@@ -179,7 +179,7 @@ def _running(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _dotted(node: ast.AST) -> str:
-    """`a.b.c` of nested attributes; empty where it is something else."""
+    """Return `a.b.c` of nested attributes; empty if it is something else."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute) and (head := _dotted(node.value)):
@@ -192,7 +192,7 @@ def _called(node: ast.Call) -> str:
 
 
 def _absolute(name: str, package: str) -> str:
-    """A module's name without leading dots."""
+    """Return a module's name without leading dots."""
     level = len(name) - len(name.lstrip("."))
     if not level:
         return name
@@ -202,6 +202,6 @@ def _absolute(name: str, package: str) -> str:
 
 
 def _with_parents(name: str) -> Iterator[str]:
-    """A module and the packages that it lies in, whose __init__.py run as well."""
+    """Yield a module and the packages that it lies in, whose __init__.py run as well."""
     parts = current(name).split(".")
     return (".".join(parts[: count + 1]) for count in range(len(parts)))

@@ -28,11 +28,11 @@ def collect(stored: Iterable[StoredRecord], published: str = OWN) -> Results:
     """Average records over their seeds and put published numbers beside them.
 
     Args:
-        stored: the records; those without a metric that tables show are left out.
+        stored: The records; those without a metric that tables show are left out.
         published: "own", "all", "none", or patterns of names.
 
     Raises:
-        UsageError: a pattern that no published method has.
+        UsageError: A pattern that no published method has.
     """
     if published not in (OWN, ALL, NONE):
         matching(published)
@@ -91,6 +91,6 @@ def _row(benchmark: Benchmark, columns: Sequence[Measure], entry: Entry, label: 
 
 
 def _mixed(seeds: Sequence[StoredRecord]) -> list[str]:
-    """The mark of a mean over what should not be mixed."""
+    """Return the mark of a mean over what should not be mixed."""
     facts = [one.fact for one in mixtures.of_cell([one.record for one in seeds])]
     return [f"{AVERAGED} {', '.join(facts)}"] if facts else []

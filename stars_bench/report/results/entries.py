@@ -23,7 +23,7 @@ class Entry:
     """The records of one row; every entry equals itself alone.
 
     Attributes:
-        variants: by title of an evaluation's variant, the records of its seeds.
+        variants: By title of an evaluation's variant, the records of its seeds.
     """
 
     variants: Mapping[str, Sequence[StoredRecord]]
@@ -77,7 +77,7 @@ def newest(stored: Sequence[StoredRecord]) -> list[StoredRecord]:
 
 
 def _trained(record: Record) -> dict[str, Any]:
-    """What must agree before two trained encoders may differ by their seed alone."""
+    """Return what must agree before two trained encoders may differ by their seed alone."""
     method, dataset, protocol = record.method, record.dataset, record.protocol
     # The seed draws the validation part: there the lists of clips differ from seed to seed.
     lists = {"train_digest", "test_digest", "bank_digest"} if protocol.validation is None else set[str]()
@@ -92,7 +92,7 @@ def _trained(record: Record) -> dict[str, Any]:
 
 
 def _measured(record: Record) -> dict[str, Any]:
-    """What must agree before two measurements may be averaged."""
+    """Return what must agree before two measurements may be averaged."""
     clips = next(metric.n for metric in record.metrics if metric.name == shown_metrics(record)[0])
     measured = record.evaluation.model_dump(include={"config", "checkpoint_rule"})
     return measured | ({"clips": clips} if record.protocol.validation is None else {})

@@ -51,7 +51,7 @@ def _label(entry: Entry, same: Sequence[Entry]) -> str:
 
 
 def _apart(entry: Entry, same: Sequence[Entry]) -> list[str]:
-    """What tells a row from the other rows of its method: input and start, preset, precision, and up to two settings.
+    """Return what tells a row from the other rows of its method: input, start, preset, precision, two settings.
 
     A setting is named where it is not the usual one: that of the only row whose preset is unchanged, or of most rows.
     """
@@ -70,7 +70,7 @@ def _apart(entry: Entry, same: Sequence[Entry]) -> list[str]:
 
 
 def _preset(entry: Entry) -> str:
-    """The preset that its settings began as."""
+    """Return the preset that its settings began as."""
     return entry.records[0].method.preset.removeprefix(CHANGED)
 
 
@@ -79,7 +79,7 @@ def _precision(entry: Entry) -> str:
 
 
 def _usual(name: str, same: Sequence[Entry]) -> str | None:
-    """The value that goes without saying; None where there is none."""
+    """Return the value that goes without saying; None where there is none."""
     unchanged = [entry for entry in same if entry.records[0].method.preset == _preset(entry)]
     if len(unchanged) == 1 < len(same):
         return value_of(unchanged[0], name)

@@ -19,7 +19,7 @@ def notes(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
 
 
 def _differences(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
-    """For every row that is told apart by a key: what differs from the other rows of its method."""
+    """Say, for every row that has a key, what differs from the other rows of its method."""
     found = []
     for same in group_by(entries, lambda entry: entry.method).values():
         for entry in same:
@@ -34,7 +34,7 @@ def _differences(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[
 
 
 def _mixtures(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
-    """For every row whose numbers come from different code, devices, kernels or weights: which seeds from which."""
+    """Say, for every row whose seeds were run by different code or on different devices, which ones."""
     found = []
     for entry in entries:
         cells = {title: mixtures.of_cell([one.record for one in seeds]) for title, seeds in entry.variants.items()}
@@ -51,7 +51,7 @@ def _mixtures(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str
 
 
 def _not_comparable(entries: Sequence[Entry], labels: Mapping[Entry, str]) -> list[str]:
-    """For every column whose numbers are not all comparable: which stand apart, and why."""
+    """Say, for every column whose numbers are not all comparable, which stand apart, and why."""
     found = []
     for title in dict.fromkeys(title for entry in entries for title in entry.variants):
         measured = [entry for entry in entries if title in entry.variants]

@@ -30,10 +30,10 @@ def published_beside(
     """Find the published numbers of the same dataset, protocol, evaluation and settings, row by row, oldest first.
 
     Args:
-        benchmark: what was measured.
-        measures: the columns.
+        benchmark: What was measured.
+        measures: The columns.
         choice: "own", "all", "none", or patterns of names.
-        methods: names of the measured methods, which "own" means.
+        methods: Names of the measured methods, which "own" means.
     """
     if choice == NONE or benchmark.profile not in PUBLISHED_PROFILES or benchmark.validation is not None:
         return []
@@ -68,7 +68,7 @@ def sources(numbers: Mapping[str, Published]) -> str:
     """Say where the numbers of a row were read, and what other sources say: one sentence per different source.
 
     Args:
-        numbers: by the title of their column.
+        numbers: By the title of their column.
     """
     by_source = group_by(numbers, lambda title: _source(numbers[title]))
     if len(by_source) == 1:
@@ -85,7 +85,7 @@ def _source(number: Published) -> str:
 
 
 def _as_published(benchmark: Benchmark, measure: Measure) -> tuple[str, Mapping[str, Scalar]]:
-    """An evaluation and its settings in the words of the published table."""
+    """Return an evaluation and its settings in the words of the published table."""
     name = PUBLISHED_AS.get(measure.evaluation, measure.evaluation)
     if "from" in measure.settings:
         name = TRANSFER_AS.get(name, name)

@@ -30,10 +30,10 @@ class Benchmark:
     """What all numbers of one ranking share.
 
     Attributes:
-        dataset: its name.
-        protocol: its name.
-        profile: how clips were cleaned.
-        validation: the part of the training set that was measured instead of the test part; None: the test part.
+        dataset: Its name.
+        protocol: Its name.
+        profile: How clips were cleaned.
+        validation: The part of the training set that was measured instead of the test part; None: the test part.
     """
 
     dataset: str
@@ -43,7 +43,7 @@ class Benchmark:
 
     @classmethod
     def of(cls, record: Record) -> Benchmark:
-        """The benchmark that a record belongs to."""
+        """Return the benchmark that a record belongs to."""
         return cls(record.dataset.name, record.protocol.name, record.dataset.profile, record.protocol.validation)
 
     @property
@@ -70,11 +70,11 @@ class Measure:
     """One metric of one variant of an evaluation.
 
     Attributes:
-        evaluation: the evaluation's name.
-        variant: the evaluation with its settings, as people write it: `k-NN k=1`.
-        settings: those of the variant.
-        metric: the name of the metric that is shown.
-        order: sorts measures as the registry does.
+        evaluation: The evaluation's name.
+        variant: The evaluation with its settings, as people write it: `k-NN k=1`.
+        settings: Those of the variant.
+        metric: The name of the metric that is shown.
+        order: Sorts measures as the registry does.
     """
 
     evaluation: str
@@ -94,14 +94,14 @@ class Result:
     """One measured number, over its seeds.
 
     Attributes:
-        benchmark: where it was measured.
-        measure: what was measured.
-        method: the method's name.
-        label: tells the row from other rows of the same method.
-        preset: the preset that the method was trained with.
-        metrics: everything that was measured with it, by name.
-        marks: why the number needs footnotes; those that the whole row shares come first.
-        stored: the records that it comes from, one a seed (and list of clips).
+        benchmark: Where it was measured.
+        measure: What was measured.
+        method: The method's name.
+        label: Tells the row from other rows of the same method.
+        preset: The preset that the method was trained with.
+        metrics: Everything that was measured with it, by name.
+        marks: Why the number needs footnotes; those that the whole row shares come first.
+        stored: The records that it comes from, one a seed (and list of clips).
     """
 
     benchmark: Benchmark
@@ -144,9 +144,9 @@ class PublishedResult:
     """One published number.
 
     Attributes:
-        benchmark: where the number stands.
-        measure: the column that it stands in.
-        number: the number, its source, and what other sources say.
+        benchmark: Where the number stands.
+        measure: The column that it stands in.
+        number: The number, its source, and what other sources say.
     """
 
     benchmark: Benchmark
@@ -171,9 +171,9 @@ class Results:
     """The numbers of a leaderboard.
 
     Attributes:
-        measured: benchmark by benchmark, row by row.
-        published: those that stand beside them, likewise.
-        notes: by benchmark, in order, sentences that belong under its numbers.
+        measured: Benchmark by benchmark, row by row.
+        published: Those that stand beside them, likewise.
+        notes: By benchmark, in order, sentences that belong under its numbers.
     """
 
     measured: Sequence[Result]

@@ -27,7 +27,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def best_on_test(results: Sequence[Result], published: Sequence[PublishedResult]) -> list[str]:
-    """Give the measured counterpart of published maxima, where such a number stands in the same column."""
+    """Return the measured counterpart of published maxima, where such a number stands in the same column."""
     claimed = {_claim(result) for result in published}
     found = [result for result in results if BEST_ON_TEST in result.metrics and _claim(result) in claimed]
     several = len({result.benchmark for result in results}) > 1
@@ -45,11 +45,11 @@ def best_on_test(results: Sequence[Result], published: Sequence[PublishedResult]
 
 
 def _claim(result: Result | PublishedResult) -> tuple[object, ...]:
-    """Whose number of which column of which benchmark, whatever the case of the name."""
+    """Parse whose number of which column of which benchmark is claimed; the case of the name does not matter."""
     return result.benchmark, result.method.casefold(), result.measure.title
 
 
 def _counts(results: Sequence[Result]) -> str:
-    """How many clips, or episodes, numbers rest on: the fewest and the most."""
+    """Return how many clips, or episodes, numbers rest on: the fewest and the most."""
     numbers = sorted({n for result in results for n in (result.main.clips, result.main.most_clips)})
     return f"{numbers[0]:,}" if len(numbers) == 1 else f"{numbers[0]:,} to {numbers[-1]:,}"
