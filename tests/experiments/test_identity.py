@@ -15,7 +15,6 @@ from stars_bench.errors import UsageError
 from stars_bench.experiments import runner
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.source import closure, modules
-from stars_bench.io.source.closure import SourceClosure
 from stars_bench.records.record import Record
 from stars_bench.records.store import read_records
 from stars_bench.report.leaderboard import Leaderboard
@@ -24,6 +23,7 @@ from tests.experiments.test_runner import TINY
 METHOD = """
 import helper_of_mine
 import torch
+from pathlib import Path
 from pydantic import BaseModel
 from torch import nn
 from stars_bench.api import Stage
@@ -33,10 +33,11 @@ class Encoder(nn.Module):
 
     def __init__(self, joints):
         super().__init__()
+        self.scale = 1.0
         self.fc = nn.Linear(3 * 8 * joints * 2, 16)
 
     def forward(self, x):
-        return helper_of_mine.act(self.fc(x.flatten(1)))
+        return helper_of_mine.act(self.scale * self.fc(x.flatten(1)))
 
 class Config(BaseModel):
     epochs: int = 0
@@ -46,7 +47,9 @@ class Mine:
 
     def fit(self, clips, run):
         encoder = Encoder(clips.num_joints)
-        if helper_of_mine.WEIGHTS:
+        if helper_of_mine.WEIGHTS.endswith(".txt"):
+            encoder.scale = float(Path(helper_of_mine.WEIGHTS).read_text())
+        elif helper_of_mine.WEIGHTS:
             encoder.load_state_dict(torch.load(helper_of_mine.WEIGHTS, weights_only=True))
         encoder = encoder.to(run.device)
         if run.config.epochs:
@@ -166,6 +169,19 @@ def test_weights_that_fit_loads_are_a_part_of_the_result(
         assert first.key != second.key
 
 
+def test_a_number_that_fit_reads_is_a_part_of_the_result_where_nothing_is_trained(
+    helper: Callable[..., None], run: RunMine, tmp_path: Path
+) -> None:
+    file = tmp_path / "scale.txt"
+    file.write_text("1")
+    helper(weights=str(file))
+    before = run()
+    file.write_text("-1")
+    after = run()
+    assert _top1(after) != _top1(before)
+    assert after[0].weights == before[0].weights
+
+
 @pytest.mark.usefixtures("helper")
 def test_a_fit_that_trains_nothing_is_run_by_every_command_and_says_so(run: RunMine) -> None:
     said: list[str] = []
@@ -183,8 +199,7 @@ def test_a_fit_that_trains_nothing_is_run_by_every_command_and_says_so(run: RunM
 def test_features_are_those_of_the_weights_whatever_an_encoders_key_promises(
     run: RunMine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stars_bench.experiments.encoder_source.digest_json", str)
-    monkeypatch.setattr("stars_bench.experiments.encoder_source.source_closure", lambda *_: SourceClosure({}))
+    monkeypatch.setattr("stars_bench.experiments.encoder_source.digest_json", lambda _: "always the same")
     for epochs in (1, 2):
         run(f"epochs={epochs}")
     names = [file.name for file in tmp_path.rglob("features/*.npz")]

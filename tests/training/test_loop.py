@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,70 @@ def test_a_stage_is_not_taken_over_when_what_it_depends_on_differs(tmp_path: Pat
         other.train(small_stage(name="before"))
     other.train(small_stage(config={"a": 1}) if change == "config" else small_stage())
     assert not other.stages[-1].reused
+
+
+def other_rate(stage: Stage) -> None:
+    stage.optimizer.param_groups[0]["weight_decay"] = 0.5
+
+
+def other_weight(stage: Stage) -> None:
+    stage.module[0].weight.data[0, 0] += 1e-6
+
+
+def not_imported_here(module: str, name: str) -> Any:
+    """An object of a module that is not in the import closure of this file."""
+    return getattr(import_module(module), name)
+
+
+GIVEN, EPISODES = "stars_bench.experiments.public.given_encoder", "stars_bench.protocols.episodes"
+CHANGES: dict[str, Callable[[Stage], object]] = {
+    "optimizer": lambda stage: setattr(stage, "optimizer", torch.optim.Adam(stage.module.parameters(), lr=1e-2)),
+    "settings of the optimizer": other_rate,
+    "weights": other_weight,
+    "code of the module": lambda stage: stage.module.append(not_imported_here(GIVEN, "CallableEncoder")(torch.relu)),
+    "hook": lambda stage: setattr(stage, "after_step", abs),
+}
+FIELDS = {
+    "name": "t",
+    "config": {"a": 1},
+    "samples": 21,
+    "epochs": 4,
+    "batch_size": 5,
+    "gradient_scale": 2.0,
+    "clip_each": 1.0,
+}
+
+
+@pytest.mark.parametrize("change", [*FIELDS, *CHANGES, "parent", "code", "caller"])
+def test_the_key_of_a_stage_has_all_that_it_depends_on(tmp_path: Path, change: str) -> None:
+    run, stage, caller = stage_run(tmp_path / "seed0"), small_stage(), "stars_bench.data.random"
+    before = run._stage_key(stage, caller)[0]
+    assert stage_run(tmp_path / "seed1")._stage_key(small_stage(), caller)[0] == before
+    if change in FIELDS:
+        setattr(stage, change, FIELDS[change])
+    elif change in CHANGES:
+        CHANGES[change](stage)
+    elif change == "parent":
+        run.key = "another"
+    elif change == "code":
+        run.code = [not_imported_here(EPISODES, "draw_episodes")]
+    else:
+        caller = EPISODES
+    assert run._stage_key(stage, caller)[0] != before
+
+
+def test_the_code_that_calls_train_is_a_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    callers = []
+
+    def key(_: Stage, caller: str) -> None:
+        callers.append(caller)
+        raise Stopped
+
+    run = stage_run(tmp_path / "seed0")
+    monkeypatch.setattr(run, "_stage_key", key)
+    with pytest.raises(Stopped):
+        run.train(small_stage())
+    assert callers == [__name__]
 
 
 def turned(file: Path) -> None:
