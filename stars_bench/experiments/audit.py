@@ -30,7 +30,13 @@ from stars_bench.training.loop import Progress
 
 @dataclass
 class Audit:
-    """What was looked at, counted; what does not match; what could not be looked at. One line each."""
+    """The result of an audit.
+
+    Args:
+        looked_at: Number of files that were checked, by kind. Default: none.
+        faults: What does not match, one line each. Default: none.
+        skipped: What could not be checked, one line each. Default: none.
+    """
 
     looked_at: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)

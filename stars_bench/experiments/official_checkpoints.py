@@ -45,10 +45,13 @@ class Layout:
     """How one of the programs names its weights.
 
     Args:
-        title: The program. method: the registered method that it trains. stage: ours that trains the same weights, in
-        the methods whose `official_checkpoints` name the program (mae's first stage predicts something else).
-        prefix: Stands before the encoder's names. unused: what else it writes that no encoder needs, as regular
-        expressions by what it is called. ours: prefixes of our names, and what they are there.
+        title: The program.
+        method: The registered method that it trains.
+        stage: Our stage that trains the same weights, in the methods whose `official_checkpoints` name the program (the
+            first stage of mae predicts something else).
+        prefix: Prefix of the encoder's names.
+        unused: What else it writes that no encoder needs: regular expressions by what they match.
+        ours: Prefixes of our names, with the program's prefixes.
     """
 
     title: str
@@ -94,8 +97,10 @@ class OfficialEncoder:
     """The encoder of an official checkpoint.
 
     Args:
-        method: "mamp" or "stars". state: weights under our names, which are the official ones, in float32. size:
-        frames, dim, depth, mlp_ratio, and heads where they are known. notes: what was left and what was taken as read.
+        method: "mamp" or "stars".
+        state: Weights under our names, which are the official ones, in float32.
+        size: frames, dim, depth and mlp_ratio, and heads if they are known.
+        notes: What was not used, and what was assumed.
     """
 
     method: str

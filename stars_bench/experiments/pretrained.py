@@ -1,7 +1,8 @@
 """Trained encoders: a run's folder, its encoder.pt or an official checkpoint in, the encoder out.
 
-`run --init` and `evaluate` start from one. What it was trained on (clip and class names) comes along, so that a result
-can say which test clips the encoder has seen; an official checkpoint does not tell, unless the user does.
+`run --init` and `evaluate` start from one. The names of the clips and classes that it was trained on come along, so
+that a result can say which test clips the encoder has seen. An official checkpoint does not have them, unless the user
+states its training data.
 """
 
 from __future__ import annotations

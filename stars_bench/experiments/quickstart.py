@@ -1,4 +1,4 @@
-"""The whole road on a laptop: synthetic actors, raw files, shards, three methods, two evaluations, one table."""
+"""The whole pipeline on a laptop: synthetic actors, raw files, shards, three methods, two evaluations, one table."""
 
 from __future__ import annotations
 

@@ -30,7 +30,14 @@ MARK = "repeats.txt"
 
 @dataclass
 class Repetition:
-    """What a run gave again. `same`, `differing`: one line each; `circumstances`: what was not as it had been."""
+    """The result of a repeated run, one line each.
+
+    Args:
+        same: What is the same. Default: none.
+        differing: What differs. Default: none.
+        circumstances: What was not as in the recorded run. Default: none.
+        outside: Metrics outside the 95 % interval of the recorded ones. Default: none.
+    """
 
     same: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Several runs one after another: what fails is told and does not keep the others from running."""
+"""Several runs, one after another: a run that fails is reported and does not stop the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from stars_bench.records.record import Record
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that failed, and why, in one line."""
+    """A run that failed.
+
+    Args:
+        method: Name of the method.
+        reason: Why, in one line.
+    """
 
     method: str
     reason: str

@@ -36,7 +36,8 @@ def run(request: Request, progress: Progress | None = None, tell: Tell | None = 
         The records, new or already there.
 
     Raises:
-        UsageError, StarsBenchError: One line that says what is wrong and what to do.
+        UsageError: The request is wrong; one line says what and what to do.
+        StarsBenchError: Training, an evaluation or a file fails; one line says what and what to do.
     """
     distributed.start()
     plan = resolve(request)

@@ -24,7 +24,12 @@ from stars_bench.viewer.thumbnails import KeptSkeletons, small_skeletons
 
 @dataclass(frozen=True)
 class Drawn:
-    """The files of a map: pictures; and, where no skeletons were kept beside it, why."""
+    """The files of a map.
+
+    Args:
+        pictures: The pictures.
+        without_skeletons: Why no skeletons are stored beside it; None or empty if they are.
+    """
 
     pictures: tuple[Path, ...]
     without_skeletons: str = ""

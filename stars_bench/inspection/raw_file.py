@@ -99,7 +99,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RawReport:
-    """What is in one raw file."""
+    """What is in one raw file.
+
+    Args:
+        source: Path of the file.
+        kind: Kind of the file.
+        totals: Facts of the whole file, by name.
+        bodies: Its bodies. Default: none.
+        warnings: What looks wrong, one line each. Default: none.
+        outcomes: Results of each profile's cleaning. Default: none.
+        rows: Rows of a label file. Default: none.
+    """
 
     source: str
     kind: str

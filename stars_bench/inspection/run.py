@@ -1,6 +1,6 @@
-"""What is in a run: how it was made, what its stages cost and depend on, learning curves, measured numbers.
+"""The content of a run: how it was made, what its stages cost and depend on, learning curves, measured numbers.
 
-In: a run's folder (all seeds) or a seed's. Out: an `Inspection`. A run that has not finished is told as far as it is.
+In: a run's folder (all seeds) or a seed's. Out: an `Inspection`. An unfinished run is described as far as it is.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Importing it imports numba, which takes a fifth of a second: modules that must start at once import what they compile
 when it pays (`datasets.parsing.choose_scanner`).
 
-A function's compiled code is kept for as long as its file is unchanged: so whatever it calls, and the globals that it
-reads, must stand in one file with it.
+A function's compiled code is kept for as long as its file is unchanged: so everything that it calls, and the globals
+that it reads, must stand in one file with it.
 """
 
 from __future__ import annotations

@@ -17,10 +17,17 @@ from stars_bench.records.record import Metric
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric over `n` seeds. One seed: its own interval over the clips, no std. More: the interval over seeds.
+    """A metric over several seeds.
 
-    `clips` and `most_clips`: the smallest and largest number of clips that a seed was measured on (validation parts
-    differ in size).
+    Args:
+        mean: Mean over the seeds.
+        std: Sample standard deviation over the seeds; None for one seed.
+        n: Number of seeds.
+        low: Lower end of the 95 % interval: over the seeds, or over the clips for one seed.
+        high: Upper end of the interval.
+        clips: Smallest number of clips that a seed was measured on; validation parts differ in size.
+        most_clips: Largest number of clips that a seed was measured on.
+        unit: Unit of the metric.
     """
 
     mean: float

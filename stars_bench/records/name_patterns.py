@@ -1,4 +1,4 @@
-"""Names chosen by patterns: `stars,*CLR` as a shell reads them, whatever the case."""
+"""Names chosen by patterns: `stars,*CLR` as a shell reads them, in any case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN = 12
 
 
 def by_patterns(names: Iterable[str], patterns: str, option: str, what: str) -> list[str]:
-    """Return those of the names that one of the patterns, separated by commas, fits; in their order.
+    """Return the names that match one of the patterns, separated by commas, in their order.
 
     Raises:
         UsageError: A pattern that fits none; the line says which there are, or which are near.

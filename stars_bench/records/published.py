@@ -120,7 +120,7 @@ def published_for(
 
 
 def matching(patterns: str) -> set[str]:
-    """Return names of published methods that one of several patterns (`MAMP,*CLR`, whatever the case) fits.
+    """Return names of published methods that match one of several patterns (`MAMP,*CLR`, in any case).
 
     Raises:
         UsageError: A pattern that fits none.

@@ -47,10 +47,16 @@ class _Part(BaseModel):
 
 
 class MethodPart(_Part):
-    """What was trained. `preset` names where the config came from; anything but paper or default is marked.
+    """The method that was trained.
 
-    Multiply-adds are those of the encoder's matrix products for one clip of two bodies; None before schema 4.
-    `citations`: the papers that the method's class names; None before schema 6.
+    Args:
+        name: Name of the method.
+        config: Its settings.
+        preset: Preset that the settings began as; every preset but paper and default is marked.
+        parameters: Number of parameters of the encoder.
+        multiply_adds: Multiply-adds of the encoder's matrix products for one clip of two bodies; None before schema 4.
+        target: The class as `module:Class`, under its module's current name.
+        citations: The papers that the method's class names; None before schema 6.
     """
 
     name: str
@@ -63,7 +69,19 @@ class MethodPart(_Part):
 
 
 class DatasetPart(_Part):
-    """What it was trained on: the prepared dataset, whether it is the whole of it, and whom to cite (schema 6)."""
+    """The prepared dataset.
+
+    Args:
+        name: Name of the dataset.
+        profile: Name of the profile.
+        digest: Checksum of the prepared data.
+        clips: Number of clips.
+        expected_clips: Number of clips of the complete dataset; None if unknown.
+        complete: Whether all of them are there.
+        absent_body: What stands for a second body that is not there.
+        stream: Joint, bone or motion. Default: joint.
+        citation: The publication to cite; None before schema 6.
+    """
 
     name: str
     profile: str
@@ -77,9 +95,25 @@ class DatasetPart(_Part):
 
 
 class ProtocolPart(_Part):
-    """Who trained and who was tested: digests of the lists of clip names, and counts.
+    """The train/test split: digests of the lists of clip names, and counts.
 
-    The bank holds the labelled clips of novel classes, where a protocol has such. `config`: its settings, if any.
+    The bank holds the labelled clips of novel classes, for a protocol that has them.
+
+    Args:
+        name: Name of the protocol.
+        validation: The held-out part of the training clips that was measured instead of the test part; None: the test
+            part.
+        train_digest: SHA-256 of the names of the training clips.
+        test_digest: SHA-256 of the names of the test clips.
+        train_clips: Number of training clips.
+        test_clips: Number of test clips.
+        expected_train: Number of training clips of the complete dataset; None if unknown.
+        expected_test: Number of test clips of the complete dataset; None if unknown.
+        bank_digest: SHA-256 of the names of the bank's clips. Default: None, no bank.
+        bank_clips: Number of clips of the bank. Default: None, no bank.
+        expected_bank: Number of clips of the bank of the complete dataset. Default: None.
+        config: Settings of the protocol. Default: none.
+        notes: What a reader must know about the split. Default: none.
     """
 
     name: str
@@ -98,10 +132,23 @@ class ProtocolPart(_Part):
 
 
 class InitPart(_Part):
-    """An encoder that was there already (`--init`): whose it is, and what of the tested part it was trained on.
+    """The encoder that training started from (`--init`), and which tested clips it was trained on.
 
-    None: unknown, as of an official checkpoint of which nobody said it. `notes`: what was not used of the file, and
-    what was taken as read.
+    None means unknown, as for an official checkpoint whose training data the user did not state.
+
+    Args:
+        method: Method of the encoder.
+        dataset: Dataset that it was trained on.
+        protocol: Protocol that it was trained under.
+        seed: Seed of its run.
+        run: Key of its run's folder; SHA-256 of an official checkpoint.
+        key: Identifies the encoder.
+        path: Its file.
+        train_clips: Number of clips that it was trained on.
+        test_clips_seen: How many of the test clips it was trained on.
+        novel_classes: Number of classes of the bank; 0 if the protocol has none.
+        novel_classes_seen: How many of these classes it was trained on.
+        notes: What was not used of the file, and what was assumed. Default: none.
     """
 
     method: str
@@ -119,7 +166,14 @@ class InitPart(_Part):
 
 
 class EvaluationPart(_Part):
-    """How it was measured. `settings` tells the variants of one evaluation apart: {"k": 1}."""
+    """How the result was measured.
+
+    Args:
+        name: Name of the evaluation.
+        config: Its settings.
+        settings: The variant of the evaluation, such as {"k": 1}.
+        checkpoint_rule: Which of its checkpoints predicted. Default: last epoch.
+    """
 
     name: str
     config: dict[str, Any]
@@ -152,7 +206,15 @@ class EvaluationPart(_Part):
 
 
 class Metric(_Part):
-    """One number over `n` clips. Accuracies are in percent with unit "%"; interval: 95 %, in the same unit."""
+    """One number of a record.
+
+    Args:
+        name: Name of the metric.
+        value: The number; accuracies are in percent.
+        unit: Unit of the number, such as "%".
+        n: Number of clips.
+        interval: 95 % interval, in the same unit. Default: None.
+    """
 
     name: str
     value: float
@@ -170,11 +232,20 @@ class Metric(_Part):
 
 
 class StagePart(_Part):
-    """One stage of training: its cache key, what it cost, and the checkpoint that it left.
+    """One stage of training: its cache key, what it cost, and its checkpoint.
 
-    Seconds and peak bytes (the largest of the processes') are those of so many processes and micro-batches, which
-    decide nothing else. `code` and `state`: digests of the source that it depends on, and of its module's tensors when
-    training began; None before schema 6.
+    Args:
+        name: Name of the stage.
+        key: Digest of everything that decides its result.
+        seconds: Time that its training took, on so many processes.
+        samples: Clips that its steps were given.
+        peak_bytes: Largest GPU memory of a process; None on a CPU.
+        checkpoint_digest: SHA-256 of its checkpoint.
+        reused: Whether it was finished before, by this run or another.
+        processes: Number of processes that trained it; decides time and memory only. Default: 1.
+        micro_batches: Parts that its batches were divided into; decides time and memory only. Default: 1.
+        code: Digest of the source that it depends on; None before schema 6.
+        state: Digest of its module's tensors when training began; None before schema 6.
     """
 
     name: str
@@ -191,11 +262,15 @@ class StagePart(_Part):
 
 
 class CodePart(_Part):
-    """The code that ran: version and commit as `io.files.code_state` gives them, and the source that the result used.
+    """The code that ran.
 
-    Outside a checkout commit and dirty are None. `modules`: first digits of the SHA-256 of each module, the user's and
-    ours, or of a definition that was typed (`module:name`). `distributions`: versions of the installed packages that
-    these import. Both None before schema 6.
+    Args:
+        version: Version of this package.
+        commit: Commit of the checkout; None outside a checkout.
+        dirty: Whether the checkout had changes; None outside a checkout.
+        modules: First digits of the SHA-256 of each module, the user's and ours, or of a definition that was typed
+            (`module:name`); None before schema 6.
+        distributions: Versions of the installed packages that these import; None before schema 6.
     """
 
     version: str
@@ -211,9 +286,19 @@ class CodePart(_Part):
 
 
 class EnvironmentPart(_Part):
-    """The machine, as `io.files.environment` gives it, and how it did the arithmetic.
+    """The machine, as `io.files.environment` describes it, and its arithmetic.
 
-    `threads`: of each process on the CPU, on which the last bits depend; None before schema 5.
+    Args:
+        python: Version of Python.
+        platform: Operating system and machine.
+        cpus: Number of CPU cores; None if unknown.
+        packages: Versions of the packages that matter.
+        device: Device of the computation.
+        precision: float32, tf32 or bf16.
+        processes: Number of processes. Default: 1.
+        threads: Threads of each process on the CPU, which the last bits depend on; None before schema 5.
+        deterministic: Whether a GPU used deterministic kernels only. Default: False.
+        compiled: Whether torch.compile was used. Default: False.
     """
 
     python: str
@@ -229,7 +314,12 @@ class EnvironmentPart(_Part):
 
 
 class PredictionsPart(_Part):
-    """The saved predictions: a path relative to the seed's folder, in it, and the digest of the file."""
+    """The saved predictions.
+
+    Args:
+        file: Path relative to the seed's folder, inside it.
+        digest: Digest of the file.
+    """
 
     file: str
     digest: str
@@ -244,7 +334,30 @@ class PredictionsPart(_Part):
 
 
 class Record(_Part):
-    """One result. Times are ISO 8601 in UTC."""
+    """One result.
+
+    Args:
+        schema_version: Version of the record's form.
+        status: Always "done".
+        method: The method.
+        dataset: The prepared dataset.
+        protocol: The train/test split.
+        evaluation: How the result was measured.
+        seed: Seed of the run.
+        metrics: The numbers, the main one first.
+        stages: Stages of training, in order.
+        code: The code that ran.
+        environment: The machine.
+        command: What the user typed.
+        started: Start of the run, ISO 8601 in UTC.
+        finished: End of the evaluation, ISO 8601 in UTC.
+        predictions: The saved predictions.
+        init: The encoder that training started from. Default: None.
+        fused: Digests of the saved predictions whose scores were summed. Default: none.
+        weights: SHA-256 of the encoder's tensors; None before schema 5 and for fused results.
+        per_class: Top-1 accuracy in % of each class; None for classes without test clips.
+        self_digest: SHA-256 of everything else in the record; None before schema 6.
+    """
 
     schema_version: Literal[1, 2, 3, 4, 5, 6] = SCHEMA_VERSION
     status: Literal["done"] = "done"

@@ -22,7 +22,11 @@ from stars_bench.report.latex_escape import escape
 
 @dataclass
 class Bibliography:
-    """Entries in the order in which they are first cited, by key."""
+    """Entries of a .bib file.
+
+    Args:
+        entries: Entries by key, in the order in which they are first cited. Default: none.
+    """
 
     entries: dict[str, str] = field(default_factory=dict)
 
@@ -65,7 +69,7 @@ class Bibliography:
 
 
 def papers_named(method: str) -> tuple[Citation, ...]:
-    """Return the papers of a method of which nothing but the name is known.
+    """Return the papers of a method of which only the name is known.
 
     Args:
         method: As this package or published tables write it, in any case.

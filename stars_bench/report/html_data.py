@@ -25,7 +25,16 @@ from stars_bench.viewer.thumbnails import KeptSkeletons
 
 
 class MapPoints(BaseModel):
-    """A map as `map` keeps it: places (x, y) of clips, their names, their classes (0-based), names of all classes."""
+    """A map, as the command `map` stores it.
+
+    Args:
+        title: Title of the map.
+        caption: Line of numbers under it.
+        points: (x, y) of each clip.
+        names: Names of the clips.
+        labels: 0-based class of each clip.
+        classes: Names of all classes.
+    """
 
     title: str
     caption: str

@@ -29,7 +29,12 @@ FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 class Latex(NamedTuple):
-    """The tables, and the entries that they cite."""
+    """Tables in LaTeX.
+
+    Args:
+        tables: The tables.
+        bibliography: The entries that they cite.
+    """
 
     tables: str
     bibliography: str

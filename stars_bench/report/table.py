@@ -22,14 +22,24 @@ _Value = TypeVar("_Value", Result, PublishedResult)
 
 
 class Column(NamedTuple):
-    """A column: `key` says what its numbers have in common, `title` is its head."""
+    """A column.
+
+    Args:
+        key: What its numbers have in common.
+        title: Its head.
+    """
 
     key: Hashable
     title: str
 
 
 class Footnote(NamedTuple):
-    """What stands under a table; a sentence of the whole table has no sign."""
+    """A line under a table.
+
+    Args:
+        sign: Its sign; empty for a sentence about the whole table.
+        text: Its text.
+    """
 
     sign: str
     text: str

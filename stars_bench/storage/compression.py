@@ -94,7 +94,8 @@ def read_rows(dataset: h5py.Dataset, out: NDArray[np.float32], first: int = 0, t
         threads: That unpack; default one a core, at most READERS.
 
     Raises:
-        OSError, ValueError: Damaged.
+        OSError: The dataset is damaged.
+        ValueError: The dataset is damaged.
     """
     if not len(out):
         return

@@ -1,4 +1,4 @@
-"""Several processes that train as one: who they are, and what they tell one another.
+"""Several processes that train as one: their numbers, and what they send each other.
 
 torchrun starts N processes and tells each its number. Every process goes through the same program with the same seeds;
 the batch is divided among them, and all that follows from it is computed, or made known, alike everywhere. The first
@@ -86,7 +86,7 @@ def is_first() -> bool:
 
 
 def is_first_to_say(text: str | None) -> bool:
-    """Return whether this process is the one that tells the user.
+    """Return whether this process is the one that reports to the user.
 
     None: what need not be told once any reason has been.
     """

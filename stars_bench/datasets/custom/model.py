@@ -69,7 +69,22 @@ class Files(Strict):
 
 
 class Coordinates(Strict):
-    """How coordinates are stored."""
+    """How coordinates are stored.
+
+    Args:
+        format: csv, npz or json.
+        axes: What is stored of a joint, in this order; `-y` has the other sign, other names are ignored. Default: x, y,
+            z.
+        unit: Metres for a stored 1. Default: 1.
+        missing: What to do about missing joints: "fill" or "set-aside". Default: fill.
+        missing_value: Value that marks a missing joint if all axes have it, as NaN does. Default: None.
+        columns: csv: names of the columns, such as `{joint}_{axis}`. Default: None, no header and all in order.
+        delimiter: csv: character between cells. Default: a comma.
+        frame: csv: column that numbers frames. Default: None.
+        body: csv: column that identifies people; needs `frame`. Default: None.
+        key: npz: name of the array; json: where the numbers are, such as `frames[].joints`. Default: None.
+        order: npz, json: axes of the array: frames T, joints V, coordinates C, bodies M. Default: TVC.
+    """
 
     format: Literal["csv", "npz", "json"]
     axes: tuple[str, ...] = Field(
@@ -240,7 +255,23 @@ def _line_or_table(value: object) -> str:
 
 
 class Description(Strict):
-    """A dataset's whole TOML file."""
+    """A dataset's whole TOML file.
+
+    Args:
+        name: Name on the command line.
+        title: Name in print.
+        classes: Names of the classes.
+        licence: Terms of use, in one line.
+        citation: The publication to cite: a line, or a table with the fields of `api.Citation`.
+        where: How to get the raw files, in one line.
+        frame_rate: Frames a second. Default: 30.
+        folder: Folder of the files that are named here. Default: None, beside the description.
+        files: Which files are clips.
+        coordinates: How coordinates are stored.
+        skeleton: The joints.
+        numbers: Numbers for texts, as in `[numbers.camera] left = 1`. Default: none.
+        splits: Train/test splits by protocol. Default: none.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     title: str

@@ -21,7 +21,16 @@ MOST_DECIMALS = 14
 
 
 class NtuScan(NamedTuple):
-    """The bodies of an NTU file, one row a body and frame, in the file's order."""
+    """The bodies of an NTU file, one row a body and frame, in the file's order.
+
+    Args:
+        joints: (n, 25, 3) float32, metres.
+        ids: (n,) int64 body ids.
+        frames: (n,) int64 frame of each row among the kept ones, which hold a body.
+        kept: Number of frames that hold a body.
+        empty: Number of frames that hold none.
+        left: (m, 4) int64 lines left to the exact reading: first byte, byte behind, row, joint (-1: head).
+    """
 
     joints: NDArray[np.float32]  # (n, 25, 3)
     ids: NDArray[np.int64]  # (n,)
@@ -32,7 +41,12 @@ class NtuScan(NamedTuple):
 
 
 class VideoScan(NamedTuple):
-    """The rows of a PKU-MMD video, and the lines left over."""
+    """The rows of a PKU-MMD video, and the lines left over.
+
+    Args:
+        rows: (F, 150) float32, metres.
+        left: (m, 3) int64 lines left to the exact reading: first byte, byte behind, row.
+    """
 
     rows: NDArray[np.float32]  # (F, 150)
     left: NDArray[np.int64]  # (m, 3) lines left to the exact reading: first byte, byte behind, row

@@ -113,7 +113,8 @@ def head(path: Path, member: Packed, size: int) -> bytes:
     """Return the first bytes of a member, or fewer.
 
     Raises:
-        zipfile.BadZipFile, OSError: As `read`.
+        OSError: As for `read`.
+        zipfile.BadZipFile: As for `read`.
     """
     if member.method not in (STORED, DEFLATED):
         return read(path, member)[:size]

@@ -35,7 +35,19 @@ _IDLE_STEPS = np.cumsum(IDLE_ODDS).tolist()
 
 @dataclass(frozen=True)
 class Performer:
-    """Body and habits of one performer, the same in every clip of a seed."""
+    """Body and habits of one performer, the same in every clip of a seed.
+
+    Args:
+        physique: Segment lengths.
+        tempo: Speed relative to the choreography; larger is faster.
+        amplitude: Factor on the movements.
+        left_handed: Whether the left hand is the main one.
+        lean: Habitual trunk (pitch, roll, twist), radians.
+        heading: Habitual heading, radians.
+        idle: (2, 3) resting places of main and other hand.
+        elbow: Habitual elbow direction (out, up, forward).
+        stance: Half the distance between the feet, in leg lengths.
+    """
 
     physique: Physique
     tempo: float  # 1: as choreographed; larger is faster

@@ -25,7 +25,15 @@ _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 
 class ClipName(NamedTuple):
-    """The parts of an NTU name."""
+    """The parts of an NTU name, 1-based as printed.
+
+    Args:
+        setup: Number of the setup.
+        camera: Number of the camera.
+        performer: Number of the performer.
+        replication: Number of the replication.
+        action: Number of the action.
+    """
 
     setup: int
     camera: int

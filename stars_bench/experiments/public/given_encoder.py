@@ -39,7 +39,13 @@ class CallableEncoder(nn.Module):
 
 
 class GivenConfig(BaseModel):
-    """What tells one given encoder from another: T of its clips, digests of its weights and of its code."""
+    """The identity of a given encoder.
+
+    Args:
+        frames: T, the frames of its clips.
+        weights: Digest of its weights.
+        code: Digest of its code.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -31,7 +31,12 @@ STANDARD = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
 
 
 class ModuleSource(NamedTuple):
-    """What counts of a module: SHA-256 (hex) of its file, and the names that it may import."""
+    """The source of a module.
+
+    Args:
+        digest: SHA-256 (hex) of its file.
+        imports: Names that it may import.
+    """
 
     digest: str
     imports: tuple[str, ...]

@@ -22,7 +22,17 @@ CHANNELS = ("place", "pelvis", "trunk", "head", "main_hand", "other_hand", "main
 
 @dataclass(frozen=True)
 class Wave:
-    """An oscillation between two times; `shape` "sine", or "bounce" (|sine|: two arcs a cycle) or "half" (one)."""
+    """An oscillation between two times.
+
+    Args:
+        channel: Channel of `body.joints`.
+        amplitude: Amplitude of each component, in the channel's units.
+        cycles: Number of cycles.
+        start: Start, from 0 to 1 of the action. Default: 0.2.
+        stop: End, from 0 to 1 of the action. Default: 0.85.
+        shape: "sine", "bounce" (|sine|: two arcs a cycle) or "half" (one). Default: sine.
+        phase: Phase, in cycles. Default: 0.
+    """
 
     channel: str
     amplitude: Vector
@@ -35,7 +45,13 @@ class Wave:
 
 @dataclass(frozen=True)
 class Move:
-    """What one person does: key poses by channel, held before the first and after the last, and waves on top."""
+    """The movement of one person.
+
+    Args:
+        seconds: Duration, in seconds.
+        keys: Key poses by channel, held before the first and after the last. Default: none.
+        waves: Waves on top. Default: none.
+    """
 
     seconds: float
     keys: Mapping[str, tuple[Key, ...]] = field(default_factory=dict)
@@ -50,7 +66,14 @@ class Move:
 
 @dataclass(frozen=True)
 class Choreography:
-    """An action: its name, what the actor does and, with two persons, what the partner does and how far away."""
+    """An action.
+
+    Args:
+        name: Name of the action.
+        actor: Movement of the actor.
+        partner: Movement of the partner. Default: None, one person.
+        gap: Distance of the two persons, in metres. Default: 0.
+    """
 
     name: str
     actor: Move
