@@ -13,6 +13,15 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 direction of text (arXiv:2111.00169)."""
 
 
+def shown(text: str) -> str:
+    """Return a text with a replacement character for each character that a terminal would obey.
+
+    Args:
+        text: of any origin.
+    """
+    return OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 class CarefulConsole(Console):
     """A console that shows a replacement character for each character that a terminal would obey."""
 
@@ -20,6 +29,6 @@ class CarefulConsole(Console):
         """Yield the pieces that are printed; rich's own control codes are not text and stay."""
         for segment in super().render(renderable, options):
             if segment.control is None and OBEYED.search(segment.text):
-                yield Segment(OBEYED.sub("\N{REPLACEMENT CHARACTER}", segment.text), segment.style)
+                yield Segment(shown(segment.text), segment.style)
             else:
                 yield segment

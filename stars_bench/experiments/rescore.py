@@ -19,6 +19,7 @@ from stars_bench.records.metrics import confusion_matrix
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import load_predictions, save_predictions
 from stars_bench.records.record import PredictionsPart, Record
+from stars_bench.report.csv import harmless
 
 TOLERANCE = 1e-9
 """In percent: between a recorded metric and the same computed again."""
@@ -105,7 +106,7 @@ def write_confusion(one: Saved, folder: Path) -> Path | None:
 
     if one.outcome.kind != "classes":
         return None
-    names = _classes(one)
+    names = [harmless(name) for name in _classes(one)]
     counts = pd.DataFrame(confusion_matrix(one.outcome, one.labels, len(names)), index=names, columns=names)
     record = one.record
     parts = (

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import nn
 
 from stars_bench.api import Evaluation, Split
 from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation.subject import Subject, probe
 from stars_bench.experiments.plan import Plan, device_name, to_toml
 from stars_bench.experiments.pretrained import Pretrained
@@ -42,6 +44,7 @@ from stars_bench.io.files import (
     write_text,
 )
 from stars_bench.io.run_folder import RunFolder
+from stars_bench.io.sealed import keep_away
 from stars_bench.io.source.closure import source_closure
 from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
@@ -55,6 +58,7 @@ from stars_bench.records.record import (
     EvaluationPart,
     MethodPart,
     Metric,
+    NewerSchema,
     PredictionsPart,
     Record,
     StagePart,
@@ -304,12 +308,29 @@ class SeedRun:
         )
         path = self.folder.records / record.file_name
         if path.exists():
-            old = store.read_record(path)
+            old = self._recorded(path)
             unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init", "weights")
-            same = all(getattr(old, part) == getattr(record, part) for part in unchanged)
-            if same and not store.edited(path, old):
+            if old is not None and all(getattr(old, part) == getattr(record, part) for part in unchanged):
                 return old
         return store.read_record(store.write_record(self.folder, record))
+
+    def _recorded(self, path: Path) -> Record | None:
+        """The record that is there; None, with a line, where it is damaged or edited, and then kept under another name.
+
+        Raises:
+            StarsBenchError: it cannot be read, or a later version wrote it.
+        """
+        try:
+            old = store.read_record(path)
+            if not store.edited(path, old):
+                return old
+        except StarsBenchError as error:
+            if isinstance(error, NewerSchema) or isinstance(error.__cause__, OSError):
+                raise
+        line = keep_away(path)
+        if self.tell:
+            self.tell(line)
+        return None
 
     def _transfer(self) -> dict[str, str]:
         """Return the variant that an encoder from another dataset makes; where classes are novel it is the rule."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from stars_bench._version import __version__
 from stars_bench.errors import UsageError
 from stars_bench.io.partial import SUFFIX, prefix_of, remove_abandoned, tidy_once
+from stars_bench.io.sealed import refuse_odd
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -44,7 +45,12 @@ def digest_lines(lines: Iterable[str]) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """Return SHA-256 (hex) of a file's bytes."""
+    """Return SHA-256 (hex) of a file's bytes.
+
+    Raises:
+        StarsBenchError: It is no regular file: a FIFO would never end.
+    """
+    refuse_odd(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -149,12 +149,12 @@ def set_aside(path: Path) -> Path:
     return path.replace(path.with_name(f"{path.name}.damaged"))
 
 
-def refuse_odd(path: Path, most: int) -> None:
+def refuse_odd(path: Path, most: int | None = None) -> None:
     """Refuse what is no file of ours before it is opened: a FIFO or a device would never end.
 
     Args:
         path: The file.
-        most: Bytes that a file of its kind has at most.
+        most: Bytes that a file of its kind has at most; default any number.
 
     Raises:
         StarsBenchError: It is no regular file, or larger.
@@ -163,7 +163,7 @@ def refuse_odd(path: Path, most: int) -> None:
     state = path.stat()
     if not stat.S_ISREG(state.st_mode):
         raise StarsBenchError(f"{path}: passed over: no regular file")
-    if state.st_size > most:
+    if most is not None and state.st_size > most:
         raise StarsBenchError(f"{path}: passed over: {state.st_size:,} bytes, more than any file of its kind has")
 
 

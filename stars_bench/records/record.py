@@ -481,6 +481,10 @@ def content_digest(content: Mapping[str, Any]) -> str:
     return digest_json({name: value for name, value in content.items() if name != "self_digest"})
 
 
+class NewerSchema(StarsBenchError):
+    """A record that a later version of this package wrote."""
+
+
 def parse(text: str, where: str) -> Record:
     """Return a record from its JSON text.
 
@@ -497,7 +501,7 @@ def parse(text: str, where: str) -> Record:
     if not isinstance(version, int):
         raise StarsBenchError(f"{where}: not a record of stars-bench (no schema_version)")
     if version > SCHEMA_VERSION:
-        raise StarsBenchError(
+        raise NewerSchema(
             f"{where}: record schema {version} is newer than this stars-bench reads ({SCHEMA_VERSION}): update it"
         )
     try:

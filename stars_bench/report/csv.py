@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from stars_bench.display.console import shown
 from stars_bench.report.results.result import PublishedResult, Result
 from stars_bench.report.table import Table
 
@@ -43,7 +44,7 @@ def render(tables: Sequence[Table]) -> str:
     Args:
         tables: The tables.
     """
-    frame = to_frame(tables).map(lambda value: _harmless(value) if isinstance(value, str) else value)
+    frame = to_frame(tables).map(lambda value: harmless(value) if isinstance(value, str) else value)
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
@@ -91,6 +92,14 @@ def _place(result: Result | PublishedResult) -> dict[str, object]:
     }
 
 
-def _harmless(text: str) -> str:
-    """Quote text that a spreadsheet would run as a formula: an apostrophe in front keeps it text."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take a formula by: the first character, in full width too (OWASP, CSV injection)."""
+
+
+def harmless(text: str) -> str:
+    """Return a text as a cell that no spreadsheet runs and no terminal obeys.
+
+    Args:
+        text: Of any origin; an apostrophe in front keeps it text.
+    """
+    return f"'{shown(text)}" if text.startswith(FORMULA) else shown(text)

@@ -8,20 +8,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from stars_bench import registry
-from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.errors import StarsBenchError, of_validation, one_line
 from stars_bench.io.npy import opened_npz
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
+from stars_bench.io.sealed import refuse_odd
 from stars_bench.records.learning_curves import curve, logged
 from stars_bench.records.record import Record
 from stars_bench.records.store import StoredRecord
 from stars_bench.report.results.result import MAIN_METRIC, Result
 from stars_bench.viewer.thumbnails import KeptSkeletons
+
+LARGEST = 256 << 20
+"""Bytes of a file of a map or of its skeletons, at most."""
+KeptT = TypeVar("KeptT", bound=BaseModel)
 
 
 class MapPoints(BaseModel):
@@ -112,23 +117,34 @@ def maps(stored: Iterable[StoredRecord]) -> list[dict[str, Any]]:
     kept = {one.path: one.record for one in stored if one.path is not None}
     found = []
     for path, record in kept.items():
-        try:
-            text = RunFolder.of_record(path).map_file(path).read_text(encoding="utf-8")
-        except OSError:
-            continue
-        found.append(MapPoints.model_validate_json(text).model_dump() | {"data": record.dataset.digest})
+        kept_map = _kept(RunFolder.of_record(path).map_file(path), MapPoints)
+        if kept_map is not None:
+            found.append(kept_map.model_dump() | {"data": record.dataset.digest})
     return found
+
+
+def _kept(file: Path, form: type[KeptT]) -> KeptT | None:
+    """What `map` kept in a file; None where there is none, and with a line where it cannot be read."""
+    try:
+        refuse_odd(file, LARGEST)
+        return form.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        why = of_validation(error, str(file))
+    except (OSError, StarsBenchError) as error:
+        why = one_line(error)
+    logging.getLogger(__name__).warning("no map: %s", why)
+    return None
 
 
 def skeletons(stored: Iterable[StoredRecord]) -> dict[str, dict[str, Any]]:
     """Return small skeletons that `map` kept for these records, by their data's digest: {layout, licence, clips}."""
     found: dict[str, dict[str, Any]] = {}
     for path in dict.fromkeys(one.path for one in stored if one.path is not None):
-        try:
-            text = RunFolder.of_record(path).skeleton_file(path).read_text(encoding="utf-8")
-        except OSError:
+        kept = _kept(RunFolder.of_record(path).skeleton_file(path), KeptSkeletons)
+        if kept is None:
             continue
-        kept = KeptSkeletons.model_validate_json(text)
         own = found.setdefault(kept.digest, {"layout": kept.layout, "licence": kept.licence, "clips": {}})
         own["clips"] |= kept.clips
     return found

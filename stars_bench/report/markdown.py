@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from stars_bench.display.console import shown
 from stars_bench.report.table import BEST, NOTHING, Cell, Table
 
 
@@ -31,9 +32,9 @@ def _table(table: Table) -> str:
     rule = line([":---", *["---:"] * (len(table.header) - 1)])
     notes = [f"- {_plain(f'{sign} {text}'.strip())}" for sign, text in table.footnotes]
     parts = [
-        f"### {table.title}",
+        f"### {_plain(table.title)}",
         "",
-        f"{table.subtitle[0].upper()}{table.subtitle[1:]}.",
+        _plain(f"{table.subtitle[0].upper()}{table.subtitle[1:]}."),
         "",
         line(map(_plain, table.header)),
         rule,
@@ -51,5 +52,5 @@ def _cell(cell: Cell) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line of a table."""
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
+    """Return text that Markdown shows as it is, on one line of a table, and that no terminal obeys."""
+    return re.sub(r"([\\`*_|<>\[\]&~$])", r"\\\1", shown(" ".join(text.split())))

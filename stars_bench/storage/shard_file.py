@@ -7,6 +7,7 @@ filters from other libraries, claim any size and unpack a thousandfold; a shard 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -39,11 +40,12 @@ Columns = dict[str, NDArray[Any]]
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path, columns: bool = True) -> Iterator[h5py.File]:
     """Open a shard to read, with no lock: shards are never changed, and not every file system has locks.
 
     Args:
         path: The shard.
+        columns: Whether more than the coordinates is to be read; default yes.
 
     Raises:
         Damaged: It is cut off or damaged, or holds what no shard has.
@@ -55,11 +57,9 @@ def opened(path: Path) -> Iterator[h5py.File]:
         pass  # an error of the disk or its permissions, in the words of the system
     try:
         with h5py.File(path, "r", locking=False) as file:
-            for name in NUMBERS:
-                _check(file, name, dimensions=1)
-            for name in (*TEXTS, "log"):
-                _check(file, name, dimensions=1, text=True)
-            _check(file, COORDINATES, dimensions=3)
+            for name in (*NUMBERS, *TEXTS, "log") if columns else ():
+                _check(file, name)
+            _check(file, COORDINATES)
             yield file
     except HDF5_ERRORS as error:
         number = _ERRNO.search(str(error))
@@ -80,30 +80,29 @@ def refuse_outside(path: Path) -> None:
         raise StarsBenchError(f"{path}: refused: it leads out of the folder of the dataset")
 
 
-def _check(file: h5py.File, name: str, dimensions: int, text: bool = False) -> None:
+def _check(file: h5py.File, name: str) -> None:
     """Refuse a dataset that is another than a shard's, before a byte of it is read."""
     link = file.get(name, getlink=True)
     dataset = file[name] if isinstance(link, h5py.HardLink) else None
     if not isinstance(dataset, h5py.Dataset):
         raise TypeError(f"refused: {name} is {type(link).__name__}, not a dataset of this file")
-    made = dataset.id.get_create_plist()
-    if dataset.is_virtual or made.get_external_count():
+    found, made, kind = dataset.id, dataset.id.get_create_plist(), dataset.dtype
+    if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
         raise ValueError(f"refused: {name} lies in other files")
     filters = [made.get_filter(number)[0] for number in range(made.get_nfilters())]
     packed = name == COORDINATES and filters == [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
-    if (filters or dataset.chunks is not None) and not packed:
+    if (filters or made.get_layout() == h5py.h5d.CHUNKED) and not packed:
         raise ValueError(f"refused: {name} is packed by filters {filters}, as no shard is")
-    kind = "<f4" if name == COORDINATES else "<i8"
-    known = dataset.dtype.kind == "S" if text else dataset.dtype == np.dtype(kind)
-    if not known or dataset.ndim != dimensions:
-        raise ValueError(f"refused: {name} is an array of {dataset.dtype} in {dataset.ndim} dimensions")
-    if text and name != "log" and dataset.dtype.itemsize > LONGEST_TEXT:
-        raise ValueError(f"refused: {name} has texts of {dataset.dtype.itemsize:,} bytes")
-    stored, claimed = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
+    known = {COORDINATES: kind == "<f4"} | dict.fromkeys(NUMBERS, kind == "<i8")
+    if not known.get(name, kind.kind == "S") or found.rank != (3 if name == COORDINATES else 1):
+        raise ValueError(f"refused: {name} is an array of {kind} in {found.rank} dimensions")
+    if name in TEXTS and kind.itemsize > LONGEST_TEXT:
+        raise ValueError(f"refused: {name} has texts of {kind.itemsize:,} bytes")
+    stored, claimed = found.get_storage_size(), math.prod(found.shape) * kind.itemsize
     if claimed > stored * (PACKED_AT_MOST if packed else 1) or stored > file.id.get_filesize():
         raise ValueError(f"refused: {name} claims {claimed:,} bytes, of which the file holds {stored:,}")
-    if packed and (dataset.chunks[1:] != dataset.shape[1:] or dataset.chunks[0] > compression.LARGEST_CHUNK):
-        raise ValueError(f"refused: {name} has chunks of {dataset.chunks}")
+    if packed and (made.get_chunk()[1:] != found.shape[1:] or made.get_chunk()[0] > compression.LARGEST_CHUNK):
+        raise ValueError(f"refused: {name} has chunks of {made.get_chunk()}")
 
 
 def read_columns(file: h5py.File) -> Columns:

@@ -474,11 +474,12 @@ class PreparedDataset:
         return row
 
     @contextmanager
-    def opened(self, file: str) -> Iterator[h5py.File]:
+    def opened(self, file: str, columns: bool = False) -> Iterator[h5py.File]:
         """Open one of the shards to read.
 
         Args:
             file: Its name in the index.
+            columns: Whether more than the coordinates is to be read; default no.
 
         Raises:
             UsageError: It is missing or damaged, or holds what no shard has.
@@ -488,7 +489,7 @@ class PreparedDataset:
         path = self.folder / file
         try:
             shard_file.refuse_outside(path)
-            with shard_file.opened(path) as opened:
+            with shard_file.opened(path, columns) as opened:
                 yield opened
         except Damaged as error:
             raise UsageError(f"{error}; {AGAIN}") from error
@@ -503,7 +504,7 @@ class PreparedDataset:
 
     def _columns_of(self, entry: Mapping[str, Any]) -> Columns:
         path = self.folder / entry["file"]
-        with self.opened(entry["file"]) as file:
+        with self.opened(entry["file"], columns=True) as file:
             columns, shape = shard_file.read_columns(file), file["joints"].shape
             if "columns" in entry:
                 same = shard_file.digest_of_columns(columns, dict(file.attrs)) == entry["columns"]

@@ -95,6 +95,19 @@ def test_the_same_command_again_changes_nothing(request_for) -> None:
     assert {path: digest_file(path) for path in request.runs_dir.rglob("*") if path.is_file()} == files
 
 
+@pytest.mark.parametrize("damage", [lambda text: text[:100], lambda text: text.replace('"seed": 0', '"seed": 1')])
+def test_a_record_that_is_damaged_or_edited_is_set_aside_and_made_again(request_for, damage) -> None:
+    request = request_for("untrained")
+    first = runner.run(request)
+    path = next(request.runs_dir.rglob("records/*.json"))
+    path.write_text(damage(path.read_text()))
+    lines: list[str] = []
+    again = runner.run(request, tell=lines.append)
+    assert any(line == f"{path} is damaged: kept as {path.name}.damaged, and made again" for line in lines)
+    assert [record.metrics for record in again] == [record.metrics for record in first]
+    assert store.read_record(path).seed == 0
+
+
 def test_stage_one_is_trained_once_for_mamp_and_stars(request_for) -> None:
     runner.run(request_for("mamp"))
     record = runner.run(request_for("stars"))[0]

@@ -26,7 +26,7 @@ def test_csv_has_every_number_with_its_provenance(quick_records: list[Record]) -
     assert json.loads(number["settings"]) == {"k": 1}
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum(a1)", "\t=1"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\uff1d1+1"])
 def test_csv_text_is_never_a_formula_and_numbers_stay_numbers(make_record: Callable[..., Record], name: str) -> None:
     records = [make_record(0.5, method__name=name, metrics=[_below_zero(), _top1()])]
     text = Leaderboard.of(records, published="none").to_csv()

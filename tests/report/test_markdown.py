@@ -24,5 +24,14 @@ def test_markdown_shows_odd_names_as_they_are(make_record: Callable[..., Record]
     assert r"| a\|b\*c\_\<i\> d | 1 | 80.0 |" in text
 
 
+def test_markdown_has_no_html_no_markup_and_no_escape_of_a_record(make_record: Callable[..., Record]) -> None:
+    hostile = "<img src=x>[a](javascript:1)&lt;~~$x$\x1b]0;t\x07\u202e"
+    records = [make_record(**{f"{part}__name": hostile for part in ("method", "dataset", "protocol", "evaluation")})]
+    text = Leaderboard.of(records, published="none").to_markdown()
+    assert "img src=x" in text
+    assert re.findall(r"(?<!\\)[<\[&~$]", text) == []
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
 def test_no_tables_are_no_text() -> None:
     assert Leaderboard.of([]).to_markdown() == ""
