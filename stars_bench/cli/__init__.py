@@ -84,7 +84,7 @@ def root(
 
 
 def main() -> None:
-    """Entry point: runs a command and turns errors into one line and an exit code (1 failed, 2 used wrongly)."""
+    """Run a command; turn errors into one line and an exit code (1 failed, 2 used wrongly)."""
     debug = "--debug" in sys.argv
     _answer_stops(_stop)
     try:

@@ -13,9 +13,9 @@ MARKS = {"good": ("✓", "green"), "note": ("!", "yellow"), "fault": ("✗", "bo
 
 
 def doctor(data_dir: DataDir = Path("data"), runs_dir: RunsDir = Path("runs")) -> None:
-    """Is everything here? Python and packages, PyTorch and GPUs, memory and disk, prepared data, records.
+    """Check this machine: Python and packages, PyTorch and GPUs, memory and disk, prepared data, records.
 
-    Lines marked ! are worth knowing, lines marked ✗ are wrong, and say what to do; then the exit code is 1. Put the
+    Lines marked ! are worth knowing. Lines marked ✗ are wrong and say what to do; then the exit code is 1. Put the
     output into a bug report.
     """
     from stars_bench.inspection import machine as looks

@@ -1,4 +1,4 @@
-"""Commands for other people's formats: export, import."""
+"""Commands for the formats of other programs: export, import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that show what there is and whether it is whole: list, inspect, verify."""
+"""Commands that list, describe and check: list, inspect, verify."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def list_names(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
-    """What there is: datasets (and which are prepared), protocols, methods, evaluations, plug-ins included.
+    """List datasets (and which are prepared), protocols, methods and evaluations, plug-ins included.
 
     `list profiles -v` shows how each profile of each dataset cleans, with every parameter; `list methods NAME` the
     papers, presets and official checkpoints of a method; `list presets` what the presets of each method cost.
@@ -127,7 +127,7 @@ def inspect(
     data_dir: DataDir = Path("data"),
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
 ) -> None:
-    """What is in a prepared dataset, a raw file (.skeleton; PKU-MMD's videos, labels, splits), a shard, or a run.
+    """Describe a prepared dataset, a raw file (.skeleton; PKU-MMD's videos, labels, splits), a shard, or a run.
 
     Of a dataset: clips by class, subject, camera and setup, lengths, bodies, what the cleaning dropped. Of a raw file:
     frames, bodies, tracking states, ranges and motion, what looks wrong, and what each profile's cleaning would drop.
@@ -205,7 +205,7 @@ def verify(
         Path | None, typer.Option(metavar="DIR", help="Where --rerun works, and may go on; default: removed after.")
     ] = None,
 ) -> None:
-    """Whether a prepared dataset, or a run, is whole and unchanged.
+    """Check that a prepared dataset, or a run, is complete and unchanged.
 
     **A dataset:** reads every shard again: digests of files, clips and the whole, offsets, finite values; says what a
     complete one also has. A partial dataset is not wrong.

@@ -14,22 +14,22 @@ Parent = Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the ne
 
 
 def new_method(name: Name, parent: Parent = Path()) -> None:
-    """Begin a method of your own: a small package that runs at once, with its test and entry point."""
+    """Create a package for your own method: small, ready to run, with its test and entry point."""
     _write("method", name, parent, "run {target} --protocol xsub --preset quick")
 
 
 def new_dataset(name: Name, parent: Parent = Path()) -> None:
-    """Begin a dataset of your own: a small package that runs at once, with its test and entry point."""
+    """Create a package for your own dataset: small, ready to run, with its test and entry point."""
     _write("dataset", name, parent, "prepare {target} --raw FOLDER")
 
 
 def new_protocol(name: Name, parent: Parent = Path()) -> None:
-    """Begin a protocol of your own: a small package that runs at once, with its test and entry point."""
+    """Create a package for your own protocol: small, ready to run, with its test and entry point."""
     _write("protocol", name, parent, "run untrained --protocol {target} --preset quick")
 
 
 def new_evaluation(name: Name, parent: Parent = Path()) -> None:
-    """Begin an evaluation of your own: a small package that runs at once, with its test and entry point."""
+    """Create a package for your own evaluation: small, ready to run, with its test and entry point."""
     _write("evaluation", name, parent, "run untrained --protocol xsub --preset quick --eval {target}")
 
 

@@ -20,7 +20,7 @@ def quickstart(
     jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes of prepare; default: one a core.")] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of training.")] = 0,
 ) -> None:
-    """The whole road in minutes, without licensed data: synthetic actors, prepare, run, report.
+    """Run the whole pipeline in minutes, without licensed data: synthetic actors, prepare, run, report.
 
     Writes raw NTU-format files of synthetic actors, prepares them, trains `untrained`, `mamp` and `stars` at a small
     scale, evaluates them by k-NN and linear probe, and prints the table.
@@ -79,8 +79,9 @@ def prepare(
 ) -> None:
     """Turn raw skeleton files into normalised HDF5 shards.
 
-    Folders (nested or not) and zip archives are read in place; `synthetic` needs none. An interrupted run goes on
-    where it stopped. Broken clips are set aside with file, line and reason, the others go on; the exit code then is 1.
+    Folders (nested or not) and zip archives are read in place; `synthetic` needs none. An interrupted run resumes where
+    it stopped. Broken clips are set aside with file, line and reason, and the others are converted; the exit code is
+    then 1.
     """
     from stars_bench.preparation.prepare import prepare as convert
     from stars_bench.storage import quality

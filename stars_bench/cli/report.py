@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """Forms of a report."""
+    """Formats of a report."""
 
     table = "table"
     md = "md"
@@ -31,7 +31,7 @@ SUFFIXES = {".md": Format.md, ".csv": Format.csv, ".tex": Format.latex, ".html":
 
 
 class By(StrEnum):
-    """What the tables of a report are."""
+    """Subjects of the tables of a report."""
 
     dataset = "dataset"
     evaluation = "evaluation"
@@ -74,7 +74,7 @@ def report(
     ] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Measured results beside published ones: mean, deviation and number of seeds, marks explained underneath.
+    """Print measured results beside published ones: mean, deviation and number of seeds, with marks explained below.
 
     `stars-bench report --format latex --by evaluation --out table.tex`
 

@@ -60,7 +60,7 @@ def rescore(
 
 
 def verify_run(run: Path, data_dir: Path, again: bool, scratch: Path | None) -> None:
-    """Looks at a run's files again, and with `again` repeats it; an error when something does not match."""
+    """Check a run's files, and with `again` repeat the run; raise an error if something does not match."""
     from stars_bench.experiments import audit
 
     with Bars(console) as bars:
@@ -106,10 +106,10 @@ def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a record's .json.")],
     second: Annotated[Path, typer.Argument(metavar="RUN", help="Another.")],
 ) -> None:
-    """Whether the numbers of two runs are comparable, and if not, why; then what else differs.
+    """Check whether the numbers of two runs are comparable, and if not, why; then print what else differs.
 
-    Two results are when both were measured on the same clips by the same rule, after learning from the same clips, and
-    neither has seen what it was tested on. The exit code is 1 when one pair is not.
+    Two results are comparable if both were measured on the same clips by the same rule, after learning from the same
+    clips, and neither has seen what it was tested on. The exit code is 1 if one pair is not.
     """
     from stars_bench.experiments import rescore as saved
     from stars_bench.records import comparable, store
@@ -191,10 +191,10 @@ def predict(
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
     data_dir: DataDir = Path("data"),
 ) -> None:
-    """Say what is done in a clip: the likeliest actions by a finished run.
+    """Classify clips: print the most likely actions by a finished run.
 
-    By the linear head that the run's evaluation trained on its encoder; a supervised method says it itself. A file is
-    cleaned as the run's data were.
+    The linear head that the run's evaluation trained on its encoder classifies; a supervised method does it itself. A
+    file is cleaned as the run's data were.
     """
     from stars_bench.experiments.plan import choose_device
     from stars_bench.experiments.predict import predict as predicted

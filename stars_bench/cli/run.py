@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options that `run` and `evaluate` share."""
+    """The options that `run` and `evaluate` share; each option's help describes it."""
 
     protocol: Annotated[str, typer.Option(metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot.")]
     dataset: Annotated[
@@ -116,7 +116,7 @@ class RunOptions:
     runs_dir: RunsDir = Path("runs")
 
     def request(self, method: str) -> Request:
-        """What is asked for; what only one of the commands has is left at its default."""
+        """Return the request; options of the other command keep their defaults."""
         from stars_bench.experiments.request import Request, TrainingOptions
 
         novel = () if self.novel_classes is None else (f"protocol.novel_classes=[{self.novel_classes}]",)
@@ -158,7 +158,7 @@ def run(
         typer.Option(metavar="subjects", help="Measure on training subjects held out, not on the test part."),
     ] = None,
 ) -> None:
-    """Train and evaluate a method under a protocol, or several: what fails does not keep the others from running.
+    """Train and evaluate one method, or several, under a protocol; a method that fails does not stop the others.
 
     Resumes by itself: the same command again goes on from the last checkpoint, and takes over every stage that was
     finished under the same settings. The last epoch counts; test labels are read only to compute metrics.
