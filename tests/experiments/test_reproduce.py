@@ -158,7 +158,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda f: (f / "encoder.pt").write_bytes((f / "encoder.pt").read_bytes()[:1000]),
         ["encoder.pt: cannot be read as a checkpoint ("],
     ),
-    "features": (lambda f: change_byte(first(f, "features/*.npz"), 0.7), ["damaged (", "delete it, and it is made"]),
+    "features": (lambda f: change_byte(first(f, "features/*.npz"), 0.7), ["damaged: its bytes are not those"]),
     "features nan": (other_features, ["holds numbers that are not finite; delete it"]),
     "features of others": (lambda f: other_features(f, names=True), ["holds other clips than its name says"]),
     "metric": (lambda f: edit(first(f, RECORD), other_metric), ["top1 is ", " % over 36, recorded "]),
