@@ -411,6 +411,10 @@ class DatasetSpec:
     read_name: Callable[[str], NameFacts] | None = None
     """What a clip's name says; ValueError: no name of this dataset. Imported files hold names and nothing else."""
     ships_splits: bool = False  # whether files of the dataset, not the clips' names, say which clips are for training
+    names_persons: bool = True  # whether a clip's subject is a person, and no scene
+    performance: Callable[[str], str] | None = None
+    """What all cameras' clips of one performance have in common, from a clip's name; None: class, subject, setup and
+    replication."""
     frame_rate: float = 30.0  # frames a second
     generate: Callable[[int | None], Found] | None = None
     """Items without raw files, of which `convert` makes so many clips (None: a number of its own choice)."""

@@ -60,6 +60,13 @@ def report(
             help="own: of the methods measured; all: every joint-stream method; a PATTERN of names: mamp,'*CLR'; none.",
         ),
     ] = "own",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Print every row's difference to this one on the same test clips, and p < .05 where Holm allows.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write to this file; LaTeX gets a .bib file with its citations beside it."),
@@ -101,7 +108,7 @@ def report(
     form = asked or (Format.table if out is None else SUFFIXES[out.suffix])
     if skeletons and form is not Format.html:
         raise UsageError("--skeletons: only a page (--format html) has skeletons")
-    leaderboard = Leaderboard.of(found.stored, by=by.value, methods=methods, published=published)
+    leaderboard = Leaderboard.of(found.stored, by=by.value, methods=methods, published=published, baseline=baseline)
     if form is Format.table and out is None:
         console.print(terminal.render(leaderboard.tables, console.width))
         return

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -15,7 +17,10 @@ from rich.table import Table
 
 from stars_bench.cli.options import DataDir, RunsDir, console
 from stars_bench.display.progress import Bars
-from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError
+
+if TYPE_CHECKING:
+    from stars_bench.experiments.comparison import Compared
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders: runs/DATASET/PROTOCOL/METHOD/KEY.")]
 
@@ -102,33 +107,68 @@ def _repeat(run: Path, data_dir: Path, scratch: Path) -> None:
         console.print("Repeated, the run gives the same bits.", style="green")
 
 
+class Unit(StrEnum):
+    """What is sampled when two methods are compared."""
+
+    person = "person"
+    performance = "performance"
+
+
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a record's .json.")],
     second: Annotated[Path, typer.Argument(metavar="RUN", help="Another.")],
+    by: Annotated[
+        Unit | None,
+        typer.Option(help="What is sampled. Default: persons where the test part has four or more, else performances."),
+    ] = None,
 ) -> None:
-    """Check whether the numbers of two runs are comparable, and if not, why; then print what else differs.
+    """Compare two runs on the same test clips: are they comparable, how far apart, and in which settings.
 
-    Two results are comparable if both were measured on the same clips by the same rule, after learning from the same
-    clips, and neither has seen what it was tested on. The exit code is 1 if one pair is not.
+    Prints the difference with its 95 % interval, and p-values: of these trained models (sign flips by person), and,
+    where both have several seeds, of the methods (noise of training included). docs/statistics.md explains both.
+
+    Two results are comparable when both were measured on the same clips by the same rule, after learning from the same
+    clips, and neither has seen what it was tested on. The exit code is 1 when one pair is not.
     """
-    from stars_bench.experiments import rescore as saved
-    from stars_bench.records import comparable, store
+    from stars_bench.experiments.comparison import compare as compared
 
-    both = [[store.read_record(path) for path in saved.record_paths(run)] for run in (first, second)]
-    pairs = comparable.pairs(*both)
-    if not pairs:
-        raise UsageError(f"{first} and {second} have no evaluation in common")
-    apart = 0
-    for ours, theirs in pairs:
-        reasons, more = comparable.why_not(ours, theirs), comparable.to_know(ours, theirs)
-        apart += bool(reasons)
-        verdict = f"[red]not comparable[/]: {escape('; '.join(reasons))}" if reasons else "[green]comparable[/]"
-        title = f"{ours.evaluation.title} seed {ours.seed} / {theirs.seed}"
-        console.print(f"{escape(title)}: {verdict}", soft_wrap=True)
-        if more:
-            console.print(f"  to know: {'; '.join(more)}", style="dim", markup=False, soft_wrap=True)
-    if apart:
+    found = compared(first, second, by and by.value)
+    for one in found.evaluations:
+        for ours, theirs, reasons in one.pairs:
+            verdict = f"[red]not comparable[/]: {escape('; '.join(reasons))}" if reasons else "[green]comparable[/]"
+            console.print(f"{escape(one.title)} seed {ours} / {theirs}: {verdict}", soft_wrap=True)
+        for line in _differences(one):
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+    for title, lines in (("settings that differ", found.settings), ("to know", found.circumstances)):
+        if lines:
+            console.print(f"{title}: {'; '.join(lines)}", style="dim", markup=False, soft_wrap=True)
+    pairs = [reasons for one in found.evaluations for *_, reasons in one.pairs]
+    if apart := sum(map(bool, pairs)):
         raise StarsBenchError(f"{apart} of {len(pairs)} pairs {'is' if apart == 1 else 'are'} not comparable")
+
+
+def _differences(one: Compared) -> Iterator[str]:
+    """What is said of the difference of two results."""
+    from stars_bench.records.record_facts import PLURALS
+
+    found = one.difference
+    if found is None or one.accuracies is None:
+        yield f"no paired difference: {one.why_none}"
+        return
+    ours, theirs = one.accuracies
+    yield (
+        f"{ours:.1f} / {theirs:.1f} %, difference {found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}] points "
+        f"(95 %, {found.clusters:,} {PLURALS[found.unit]}; {one.seeds[0]} / {one.seeds[1]} results over seeds)"
+    )
+    flips = "all sign flips" if found.exact else "sign flips"
+    models = f"these trained models: p = {found.p_models:.2g} ({flips} by {found.unit})"
+    methods = (
+        "the methods: training noise unknown, give several seeds of both"
+        if found.p_methods is None
+        else f"the methods: p = {found.p_methods:.2g} (noise of training included)"
+    )
+    yield f"{models}; {methods}"
+    yield f"smallest difference that would be found (80 % power): {found.smallest:.1f} points"
 
 
 def fuse(

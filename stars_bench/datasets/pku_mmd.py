@@ -273,6 +273,12 @@ def read_name(name: str, *, video: re.Pattern[str]) -> NameFacts:
     return NameFacts(item, int(parts["subject"]), CAMERAS[parts["camera"]], 0, int(parts.get("replication", 0)))
 
 
+def performance(name: str) -> str:
+    """Name the performance that a clip shows: `0002_7` of `0002-L_7`, `0002-M_7` and `0002-R_7`."""
+    item, _, row = name.rpartition("_")
+    return f"{item.rpartition('-')[0] or item}_{row}"
+
+
 def _spec(name: str, title: str, phase: str, video: re.Pattern[str], expected_clips: int | None) -> DatasetSpec:
     return DatasetSpec(
         name=name,
@@ -289,6 +295,8 @@ def _spec(name: str, title: str, phase: str, video: re.Pattern[str], expected_cl
         citation=CITATION,
         read_name=partial(read_name, video=video),
         ships_splits=True,
+        names_persons=video is not VIDEO_1,  # phase I numbers its scenes, and does not say who plays them
+        performance=performance,
     )
 
 

@@ -14,6 +14,7 @@ from stars_bench.evaluation.flops import multiply_adds
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.io.files import digest_lines
 from stars_bench.protocols.splits import clips_in_no_part
+from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.record import DatasetPart, InitPart, ProtocolPart
 from stars_bench.storage.shards import PreparedDataset
 
@@ -59,6 +60,7 @@ def protocol_part(
     """
     standard = validation is None and (config is None or config == type(config)())
     train, test = protocol.expected.get(dataset.name, (None, None))
+    tested = MeasuredClips.of(dataset, split.test)
     return ProtocolPart(
         name=protocol.name,
         validation=validation,
@@ -71,6 +73,8 @@ def protocol_part(
         bank_digest=None if split.bank is None else digest_lines(names_of(dataset, split.bank)),
         bank_clips=None if split.bank is None else len(split.bank),
         expected_bank=protocol.expected_bank.get(dataset.name) if standard else None,
+        test_persons=tested.persons,
+        test_performances=tested.performances,
         config={} if config is None else config.model_dump(mode="json"),
         notes=_split_notes(protocol.name, validation, split, dataset.num_clips),
     )

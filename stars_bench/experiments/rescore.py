@@ -15,6 +15,7 @@ from stars_bench.io import files
 from stars_bench.io.files import digest_file, digest_json, utc_now
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import store
+from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.metrics import confusion_matrix
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import load_predictions, save_predictions
@@ -33,15 +34,23 @@ class Saved:
         path: File of the record.
         record: The record.
         outcome: The predictions.
-        names: (N,) names of the test clips.
-        labels: (N,) classes of the test clips.
+        clips: The test clips.
     """
 
     path: Path
     record: Record
     outcome: Outcome
-    names: np.ndarray
-    labels: np.ndarray
+    clips: MeasuredClips
+
+    @property
+    def names(self) -> np.ndarray:
+        """(N,) names of the test clips."""
+        return self.clips.names
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) their classes."""
+        return self.clips.labels
 
     @property
     def folder(self) -> RunFolder:
@@ -52,7 +61,7 @@ class Saved:
         """Return the record with its metrics computed anew."""
         of_each = self.record.per_class
         count = len(_classes(self)) if of_each is None else max(len(of_each), 1 + int(self.labels.max(initial=0)))
-        return self.record.model_copy(update=measured(self.outcome, self.labels, count))
+        return self.record.model_copy(update=measured(self.outcome, self.clips, count))
 
 
 def read(runs: Path) -> list[Saved]:
@@ -198,7 +207,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
     key = digest_json([first.method.config, streams, first.evaluation.name, first.dataset.digest])[:10]
     folder = RunFolder.of(runs_dir, dataset.name, first.protocol.name, first.method.name, key, first.seed)
     file = folder.predictions / f"{files.path_part(evaluation.name)}-{evaluation.digest[:8]}.npz"
-    save_predictions(file, outcome, parts[0].names, parts[0].labels)
+    save_predictions(file, outcome, parts[0].clips)
     now = utc_now()
     record = first.model_copy(
         update={
@@ -211,7 +220,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
             "predictions": PredictionsPart(file=file.relative_to(folder.path).as_posix(), digest=digest_file(file)),
             "weights": None,
             "fused": tuple(part.record.predictions.digest for part in parts),
-            **measured(outcome, parts[0].labels, summed.shape[1]),
+            **measured(outcome, parts[0].clips, summed.shape[1]),
         }
     )
     store.write_record(folder, record)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ from stars_bench.io.source.closure import source_closure
 from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
 from stars_bench.records import store
+from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.metrics import measure, per_class
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import save_predictions
@@ -57,7 +58,6 @@ from stars_bench.records.record import (
     EnvironmentPart,
     EvaluationPart,
     MethodPart,
-    Metric,
     NewerSchema,
     PredictionsPart,
     Record,
@@ -283,10 +283,10 @@ class SeedRun:
             settings=dict(outcome.settings) | self._transfer(),
             checkpoint_rule=outcome.checkpoint_rule,
         )
-        plan, labels = self.plan, self.labels(self.split.test)
+        plan = self.plan
         settings = "".join(f"-{key}{value}" for key, value in evaluation.settings.items())
         file = self.folder.predictions / f"{path_part(evaluation.name + settings)}-{evaluation.digest[:8]}.npz"
-        save_predictions(file, outcome, self.names(self.split.test), labels)
+        save_predictions(file, outcome, self._tested)
         record = Record(
             method=method,
             dataset=dataset_part(plan.dataset, plan.request.stream),
@@ -295,7 +295,7 @@ class SeedRun:
             ),
             evaluation=evaluation,
             seed=self.seed,
-            **measured(outcome, labels, len(plan.dataset.spec.classes)),
+            **measured(outcome, self._tested, len(plan.dataset.spec.classes)),
             stages=tuple(StagePart(**asdict(stage)) for stage in (*stages, *outcome.stages)),
             code=code,
             environment=self._environment_part(),
@@ -331,6 +331,10 @@ class SeedRun:
         if self.tell:
             self.tell(line)
         return None
+
+    @cached_property
+    def _tested(self) -> MeasuredClips:
+        return MeasuredClips.of(self.plan.dataset, self.split.test)
 
     def _transfer(self) -> dict[str, str]:
         """Return the variant that an encoder from another dataset makes; where classes are novel it is the rule."""
@@ -371,10 +375,10 @@ class SeedRun:
         )
 
 
-def measured(outcome: Outcome, labels: np.ndarray, num_classes: int) -> dict[str, Any]:
-    """Return the fields of a record that are computed from predictions and labels of the test part."""
-    metrics = tuple(Metric(**asdict(metric)) for metric in measure(outcome, labels))
+def measured(outcome: Outcome, clips: MeasuredClips, num_classes: int) -> dict[str, Any]:
+    """The fields of a record that are computed from predictions and the clips of the test part."""
+    metrics = tuple(measure(outcome, clips.labels, clips.units))
     if outcome.kind != "classes":
         return {"metrics": metrics}
-    accuracies = per_class(outcome, labels, num_classes)
+    accuracies = per_class(outcome, clips.labels, num_classes)
     return {"metrics": metrics, "per_class": tuple(None if np.isnan(one) else float(one) for one in accuracies)}

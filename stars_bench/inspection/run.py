@@ -15,7 +15,7 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder, seeds_of
 from stars_bench.records import learning_curves, store
 from stars_bench.records.record import Metric, Record
-from stars_bench.records.record_facts import interval, provenance
+from stars_bench.records.record_facts import interval, provenance, sampled
 
 TOLD = ("command", "commit", "data", "split", "method", "settings", "started from", "environment", "packages", "marks")
 """Of a record's provenance what holds for the whole run."""
@@ -51,8 +51,8 @@ def inspect_run(path: Path) -> Inspection:
     if curves := tuple(_curves(folders, records)):
         blocks.append(Curves("Learning curves", curves))
     if numbers := tuple(_numbers(records)):
-        header = ("evaluation", "seed", "metric", "value", "95 %", "clips")
-        blocks.append(Table("Records", header, numbers, ("evaluation", "seed", "metric")))
+        header = ("evaluation", "seed", "metric", "value", "95 %", "sampled", "clips")
+        blocks.append(Table("Records", header, numbers, ("evaluation", "seed", "metric", "sampled")))
     return Inspection(_title(records, path), str(path), tuple(blocks))
 
 
@@ -126,7 +126,14 @@ def _numbers(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
     for record in records:
         for place, metric in enumerate(record.metrics):
             title = (record.evaluation.title, str(record.seed)) if not place else ("", "")
-            yield *title, metric.name, f"{metric.value:.2f}{_unit(metric)}", interval(metric, ".2f"), f"{metric.n:,}"
+            yield (
+                *title,
+                metric.name,
+                f"{metric.value:.2f}{_unit(metric)}",
+                interval(metric, ".2f"),
+                sampled(metric),
+                f"{metric.n:,}",
+            )
 
 
 def _unit(metric: Metric) -> str:

@@ -1,33 +1,36 @@
 """One number out of several seeds: mean, sample standard deviation, n, and a 95 % interval.
 
-Only records that differ in nothing but the seed are averaged; `tables` sees to that.
+Only records that differ in nothing but the seed are averaged; `tables` sees to that. The interval holds two kinds of
+noise: that of the test part (persons, or what else is sampled), and, with several seeds, that of training.
 """
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
-
+from stars_bench.records.intervals import around
 from stars_bench.records.record import Metric
+from stars_bench.records.statistics import total_se
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric over several seeds.
+    """A metric over the seeds.
 
-    Args:
-        mean: Mean over the seeds.
-        std: Sample standard deviation over the seeds; None for one seed.
-        n: Number of seeds.
-        low: Lower end of the 95 % interval: over the seeds, or over the clips for one seed.
-        high: Upper end of the interval.
-        clips: Smallest number of clips that a seed was measured on; validation parts differ in size.
-        most_clips: Largest number of clips that a seed was measured on.
-        unit: Unit of the metric.
+    Attributes:
+        mean: mean over seeds.
+        std: sample standard deviation over seeds; None of one seed.
+        n: number of seeds.
+        low: lower end of the 95 % interval; None where there is none.
+        high: its upper end.
+        clips: the smallest number of clips that a seed was measured on; validation parts differ in size.
+        most_clips: the largest.
+        unit: "%" or "".
+        sampled: what the interval takes as sampled: "person", "performance", "episode" or "clip".
+        clusters: how many of these.
+        design_effect: variance relative to independent clips, the mean over seeds.
     """
 
     mean: float
@@ -38,19 +41,48 @@ class Estimate:
     clips: int
     most_clips: int
     unit: str
+    sampled: str | None = None
+    clusters: int | None = None
+    design_effect: float | None = None
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of the interval."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
-def estimate(metrics: Sequence[Metric]) -> Estimate:
-    """Return the estimate from one metric as each seed measured it."""
-    first = metrics[0]
-    if len(metrics) == 1:
-        low, high = first.interval or (None, None)
-        return Estimate(first.value, None, 1, low, high, first.n, first.n, first.unit)
-    values = [metric.value for metric in metrics]
-    mean, std = statistics.fmean(values), statistics.stdev(values)
-    half = float(stdtrit(len(values) - 1, 0.975)) * std / math.sqrt(len(values))
-    clips = [metric.n for metric in metrics]
-    low, high = mean - half, mean + half
-    if first.unit == "%":  # an interval of few seeds may reach beyond what there is
-        low, high = max(low, 0.0), min(high, 100.0)
-    return Estimate(mean, std, len(values), low, high, min(clips), max(clips), first.unit)
+def estimate(metrics: Sequence[Metric], sample_se: float | None = None) -> Estimate:
+    """Average one metric over the seeds that measured it.
+
+    Args:
+        metrics: the metric, as each seed measured it.
+        sample_se: clustered standard error of the seed-mean hits, in the metric's unit. None: the mean of the seeds'
+            own, which is no smaller.
+    """
+    values, clips = [metric.value for metric in metrics], [metric.n for metric in metrics]
+    mean = statistics.fmean(values)
+    std = statistics.stdev(values) if len(values) > 1 else None
+    known = [metric.sampled for metric in metrics]
+    found = [one for one in known if one is not None]
+    unit = metrics[0].unit
+    if len(found) < len(known) or len({one.unit for one in found}) > 1:
+        return Estimate(mean, std, len(values), None, None, min(clips), max(clips), unit)
+    clusters = min(one.interval.clusters for one in found)
+    effects = [one.interval.design_effect for one in found if one.interval.design_effect is not None]
+    interval = found[0].interval
+    if len(values) > 1:
+        se = statistics.fmean(one.interval.se for one in found) if sample_se is None else sample_se
+        interval = around(mean, total_se(se, values), clusters, scale=100.0 if unit == "%" else 1.0)
+    return Estimate(
+        mean,
+        std,
+        len(values),
+        interval.low,
+        interval.high,
+        min(clips),
+        max(clips),
+        unit,
+        found[0].unit,
+        clusters,
+        statistics.fmean(effects) if effects else None,
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stars_bench.records.record import Record
+from stars_bench.records.store import flat
 
 SHORT = 8
 """Digits of a digest that are shown."""
@@ -73,6 +74,15 @@ def differing_names(values: Sequence[Mapping[str, str]]) -> list[str]:
     """Return names that all mappings have, and not all with the same value."""
     common = set(values[0]).intersection(*values[1:]) if values else set()
     return sorted(name for name in common if len({one[name] for one in values}) > 1)
+
+
+def settings(first: Record, second: Record) -> list[str]:
+    """Every setting of the two methods that differs: what is compared."""
+    return list(_differing(_method(first), _method(second)))
+
+
+def _method(record: Record) -> dict[str, Any]:
+    return {"method": record.method.name} | flat({"method": record.method.config})
 
 
 def _measured(record: Record) -> dict[str, Any]:

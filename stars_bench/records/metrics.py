@@ -5,72 +5,107 @@ Whatever an outcome's kind, all of its numbers can be computed again from the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stars_bench.errors import StarsBenchError
+from stars_bench.records import intervals
+from stars_bench.records.intervals import Intervals
 from stars_bench.records.outcome import Outcome
+from stars_bench.records.record import Metric
+from stars_bench.records.statistics import Numbers
 
-RESAMPLES = 10_000
-NORMAL_95 = 1.96
-"""Half a 95 % interval of a normal distribution, in standard deviations, as the few-shot papers have it."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number of a record.
-
-    Args:
-        name: Name of the metric.
-        value: The number.
-        n: Number of test clips.
-        interval: 95 % interval. Default: None.
-        unit: Unit of the number. Default: %.
-    """
-
-    name: str
-    value: float
-    n: int
-    interval: tuple[float, float] | None = None
-    unit: str = "%"
+MOST_CELLS = 20_000_000
+"""Of a table of clusters, classes and persons: larger ones (hundreds of persons or single clips) are not resampled."""
+Units = Mapping[str, np.ndarray]
+"""What intervals may take as sampled, the headline first: name and (N,) cluster of each test clip."""
 
 
-def measure(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
+def measure(outcome: Outcome, labels: np.ndarray, units: Units | None = None) -> list[Metric]:
     """Compute the metrics of an outcome; the first is its main one: top1, or nmi for clusters.
 
     Args:
-        outcome: The predictions.
+        outcome: the predictions.
         labels: (N,) true classes of the test part.
+        units: what is sampled (`MeasuredClips.units`); default: clips, as if they were independent.
     """
-    return KINDS[outcome.kind](outcome, labels)
+    return KINDS[outcome.kind](outcome, labels, {"clip": np.arange(len(labels))} if units is None else units)
+
+
+def hits(outcome: Outcome, labels: np.ndarray) -> NDArray[np.bool_]:
+    """Compare predictions with the true classes, in the shape of the predictions."""
+    return np.asarray(outcome.predictions == true_classes(outcome, labels))
+
+
+def _metric(name: str, value: float, n: int, found: Intervals | None = None, unit: str = "%") -> Metric:
+    """Make a metric whose `interval` is its headline."""
+    found = found or {}
+    first = next((found[by] for by in intervals.HEADLINE if by in found), None)
+    bounds = None if first is None else (first.low, first.high)
+    return Metric(name=name, value=value, unit=unit, n=n, interval=bounds, intervals=found)
+
+
+def _mean(name: str, values: np.ndarray, units: Units, classes: np.ndarray) -> Metric:
+    """Make a metric of shares (N,) by clip."""
+    return _metric(name, _percent(values), len(values), intervals.of_mean(values, units, classes))
 
 
 # ------------------------------------------------------------------------------------------------- classes
 
 
-def of_classes(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
-    """Compute top1 with its bootstrap interval, top5 if classes are ranked, class means, and the best test epoch.
+def of_classes(outcome: Outcome, labels: np.ndarray, units: Units) -> list[Metric]:
+    """top1, top5 where classes are ranked, means over classes, the best epoch on test.
 
     macro_accuracy is the mean of the classes' accuracies, macro_f1 that of their F1 over all classes that occur in
-    labels or predictions (both as scikit-learn: balanced_accuracy_score, f1_score).
+    labels or predictions (both as scikit-learn: balanced_accuracy_score, f1_score). The best epoch has no interval: it
+    was chosen on these very clips.
     """
-    truth, n = true_classes(outcome, labels), len(outcome.predictions)
-    hits = outcome.predictions == truth
-    metrics = [Metric("top1", _percent(hits), n, bootstrap_interval(hits))]
+    truth, n, units = true_classes(outcome, labels), len(outcome.predictions), _of_rows(units, outcome)
+    metrics = [_mean("top1", outcome.predictions == truth, units, truth)]
     if outcome.scores is not None and outcome.scores.shape[1] > 5:
         best = np.argpartition(-outcome.scores, 5, axis=1)[:, :5]
-        metrics.append(Metric("top5", _percent((best == truth[:, None]).any(1)), n))
-    right, told, are = _counts(outcome, truth)
-    metrics.append(Metric("macro_accuracy", _percent(right[are > 0] / are[are > 0]), n))
-    occurs = told + are > 0
-    metrics.append(Metric("macro_f1", _percent(2 * right[occurs] / (told + are)[occurs]), n))
+        metrics.append(_mean("top5", (best == truth[:, None]).any(1), units, truth))
+    counts = _counts(outcome, truth, next(iter(units.values())))
+    for name, metric in (("macro_accuracy", macro_accuracy), ("macro_f1", macro_f1)):
+        value = float(metric(counts.sum(0)[None])[0])
+        metrics.append(_metric(name, value, n, intervals.of_totals(value, counts, metric, units)))
     if outcome.by_epoch is not None:
         accuracies = (outcome.by_epoch == truth).mean(1)
-        metrics.append(Metric("top1_best_epoch_on_test", 100 * float(accuracies.max()), n))
+        metrics.append(_metric("top1_best_epoch_on_test", 100 * float(accuracies.max()), n))
     return metrics
+
+
+def macro_accuracy(counts: Numbers) -> Numbers:
+    """Average the accuracies of the classes that occur, in %.
+
+    Args:
+        counts: (..., 3 C) by class: clips recognised, clips predicted as it, clips that are of it.
+    """
+    right, _, are = np.split(counts, 3, axis=-1)
+    return np.asarray(100 * np.nanmean(_ratio(right, are), axis=-1))
+
+
+def macro_f1(counts: Numbers) -> Numbers:
+    """Average the F1 of the classes that occur in labels or predictions, in %.
+
+    Args:
+        counts: (..., 3 C) by class: clips recognised, clips predicted as it, clips that are of it.
+    """
+    right, predicted, are = np.split(counts, 3, axis=-1)
+    return np.asarray(100 * np.nanmean(_ratio(2 * right, predicted + are), axis=-1))
+
+
+def _ratio(part: Numbers, whole: Numbers) -> Numbers:
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
+
+
+def _of_rows(units: Units, outcome: Outcome) -> Units:
+    """The cluster of each prediction, in the predictions' shape."""
+    return units if outcome.rows is None else {unit: clusters[outcome.rows] for unit, clusters in units.items()}
 
 
 def per_class(outcome: Outcome, labels: np.ndarray, num_classes: int) -> NDArray[np.float64]:
@@ -99,22 +134,14 @@ def true_classes(outcome: Outcome, labels: np.ndarray) -> NDArray[np.int64]:
     return truth if outcome.rows is None else truth[outcome.rows]
 
 
-def bootstrap_interval(hits: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Return the percentile bootstrap interval, in percent, of the mean of hits (N,) bool: resampled clips, seeded.
-
-    Resampling N clips with replacement makes the number of hits binomial, so it is drawn at once.
-    """
-    draws = np.random.default_rng(0).binomial(len(hits), hits.mean(), RESAMPLES) / len(hits)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return 100 * float(low), 100 * float(high)
-
-
-def _counts(outcome: Outcome, truth: NDArray[np.int64]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count by class (C,): clips classified correctly, clips predicted to be of it, clips that are of it."""
+def _counts(outcome: Outcome, truth: NDArray[np.int64], clusters: np.ndarray) -> Numbers:
+    """(G, 3 C) by cluster and class: clips recognised, clips predicted as it, clips that are of it."""
     classes = int(max(truth.max(), outcome.predictions.max())) + 1
-    hits = outcome.predictions == truth
-    right, told, are = (np.bincount(part, minlength=classes) for part in (truth[hits], outcome.predictions, truth))
-    return right, told, are
+    clusters, predicted = np.unique(clusters, return_inverse=True)[1], outcome.predictions.astype(np.int64)
+    are, told = (intervals.counts_by_cluster(cells, clusters, classes) for cells in (truth, predicted))
+    wrong = np.where(predicted == truth, truth, classes)
+    right = intervals.counts_by_cluster(wrong, clusters, classes + 1)[:, :classes]
+    return np.hstack([right, told, are])
 
 
 def _percent(shares: np.ndarray) -> float:
@@ -124,21 +151,28 @@ def _percent(shares: np.ndarray) -> float:
 # ------------------------------------------------------------------------------------------------ episodes
 
 
-def of_episodes(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
-    """Compute top1: the mean accuracy of the episodes, with the interval mean +- 1.96 s / sqrt(E); n is episodes."""
-    accuracies = (outcome.predictions == true_classes(outcome, labels)).mean(1)
-    n = len(accuracies)
-    half = NORMAL_95 * float(accuracies.std(ddof=1)) / n**0.5 if n > 1 else None
-    mean = float(accuracies.mean())
-    interval = None if half is None else (100 * max(mean - half, 0.0), 100 * min(mean + half, 1.0))
-    return [Metric("top1", 100 * mean, n, interval)]
+def of_episodes(outcome: Outcome, labels: np.ndarray, units: Units) -> list[Metric]:
+    """top1: mean accuracy of the episodes; n counts episodes.
+
+    Intervals by person and performance are of all queries; that of episodes is mean +- 1.96 s / sqrt(E), as the
+    few-shot papers have it.
+    """
+    truth = true_classes(outcome, labels)
+    right = outcome.predictions == truth
+    accuracies, n = right.mean(1), len(right)
+    of_queries = {unit: ids.reshape(-1) for unit, ids in _of_rows(units, outcome).items() if unit != "clip"}
+    found = intervals.of_mean(right.reshape(-1), of_queries, truth.reshape(-1))
+    if n > 1:
+        se = 100 * float(accuracies.std(ddof=1)) / n**0.5
+        found["episode"] = intervals.around(_percent(accuracies), se, n)
+    return [_metric("top1", _percent(accuracies), n, found)]
 
 
 # ------------------------------------------------------------------------------------------------ clusters
 
 
-def of_clusters(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
-    """Return how clusters and neighbourhoods of the test clips' features agree with the classes.
+def of_clusters(outcome: Outcome, labels: np.ndarray, units: Units) -> list[Metric]:
+    """How clusters and neighbourhoods of the test clips' features agree with the classes.
 
     nmi: normalised mutual information (arithmetic mean, 0 to 1). ari: adjusted Rand index. cluster_accuracy: clips in
     the class that their cluster is matched with, one to one, in the best way (Hungarian). silhouette: of the true
@@ -152,18 +186,49 @@ def of_clusters(outcome: Outcome, labels: np.ndarray) -> list[Metric]:
     truth, n, extra = true_classes(outcome, labels), len(outcome.predictions), outcome.extra
     if missing := {"neighbours", "sampled_rows", "sampled_features"} - extra.keys():
         raise StarsBenchError(f"clusters: the outcome lacks extra {', '.join(sorted(missing))}")
+    units = _of_rows(units, outcome)
+    nmi = float(normalized_mutual_info_score(truth, outcome.predictions))
     metrics = [
-        Metric("nmi", float(normalized_mutual_info_score(truth, outcome.predictions)), n, unit=""),
-        Metric("ari", float(adjusted_rand_score(truth, outcome.predictions)), n, unit=""),
-        Metric("cluster_accuracy", 100 * _matched(outcome.predictions, truth) / n, n),
+        _metric("nmi", nmi, n, _interval_of_nmi(nmi, outcome.predictions, truth, units), unit=""),
+        _metric("ari", float(adjusted_rand_score(truth, outcome.predictions)), n, unit=""),
+        _metric("cluster_accuracy", 100 * _matched(outcome.predictions, truth) / n, n),
     ]
     sampled = truth[extra["sampled_rows"]]
     if 1 < len(np.unique(sampled)) < len(sampled):
         silhouette = float(silhouette_score(extra["sampled_features"], sampled))
-        metrics.append(Metric("silhouette", silhouette, len(sampled), unit=""))
+        metrics.append(_metric("silhouette", silhouette, len(sampled), unit=""))
     if extra["neighbours"].size:
-        metrics.append(Metric("neighbour_purity", _percent(truth[extra["neighbours"]] == truth[:, None]), n))
+        alike = (truth[extra["neighbours"]] == truth[:, None]).mean(1)
+        metrics.append(_mean("neighbour_purity", alike, units, truth))
     return metrics
+
+
+def _interval_of_nmi(value: float, clusters: np.ndarray, truth: np.ndarray, units: Units) -> Intervals:
+    first = np.unique(next(iter(units.values())), return_inverse=True)[1]
+    shape = int(clusters.max()) + 1, int(truth.max()) + 1
+    if (int(first.max()) + 1) * shape[0] * shape[1] > MOST_CELLS:
+        return {}
+    counts = intervals.counts_by_cluster(clusters.astype(np.int64) * shape[1] + truth, first, shape[0] * shape[1])
+    return intervals.of_totals(value, counts, partial(mutual_information, shape=shape), units, scale=1.0)
+
+
+def mutual_information(tables: Numbers, shape: tuple[int, int]) -> Numbers:
+    """Compute the normalised mutual information (arithmetic mean) of contingency tables.
+
+    Args:
+        tables: (..., K C) counts of clips by cluster and class.
+        shape: K, C.
+    """
+    joint = tables.reshape(*tables.shape[:-1], *shape)
+    joint = joint / joint.sum((-2, -1), keepdims=True)
+    entropies = [_entropy(part) for part in (joint.sum(-1), joint.sum(-2), joint.reshape(tables.shape))]
+    rows, columns, both = entropies
+    mean = (rows + columns) / 2
+    return np.divide(rows + columns - both, mean, out=np.ones_like(mean), where=mean > 0)
+
+
+def _entropy(shares: Numbers) -> Numbers:
+    return np.asarray(-np.sum(shares * np.log(shares, out=np.zeros_like(shares), where=shares > 0), axis=-1))
 
 
 def _matched(clusters: np.ndarray, truth: NDArray[np.int64]) -> int:

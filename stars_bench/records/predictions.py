@@ -1,8 +1,10 @@
 """Predictions on disk: one compressed .npz a result, from which every metric can be computed again.
 
-Arrays: `names` and `labels` (N,) of the test part; `predictions`; `about`, a JSON text with kind, settings and
-checkpoint rule; and where the outcome has them `scores`, `by_epoch`, `rows` and `extra_NAME`. Whole numbers are kept in
-as few bytes as they need. The same outcome gives the same bytes. Files of before have no `about`: they are of classes.
+Arrays: `names`, `labels`, `subject`, `setup`, `camera`, `replication` and `performance` (N,) of the test part;
+`predictions`; `about`, a JSON text with the schema, kind, settings and checkpoint rule; and where the outcome has them
+`scores`, `by_epoch`, `rows` and `extra_NAME`. Whole numbers are kept in as few bytes as they need. The same outcome
+gives the same bytes. Files of schema 2 do not say who is in a clip, those of schema 1 have no `about`: they are of
+classes.
 """
 
 from __future__ import annotations
@@ -16,20 +18,26 @@ from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io.files import atomic_path
 from stars_bench.io.npy import opened_npz
 from stars_bench.io.sealed import Damaged, seal
+from stars_bench.records.measured_clips import COLUMNS, MeasuredClips
 from stars_bench.records.outcome import Outcome
 
+SCHEMA_VERSION = 3
 OPTIONAL = ("scores", "by_epoch", "rows")
 EXTRA = "extra_"
+LARGE = ("scores", "by_epoch", EXTRA)
 
 
-def save_predictions(file: Path, outcome: Outcome, names: np.ndarray, labels: np.ndarray) -> None:
-    """Write an outcome with the names and classes (N,) of the test part."""
+def save_predictions(file: Path, outcome: Outcome, clips: MeasuredClips) -> None:
+    """Writes an outcome with the clips of the test part."""
     about = {
+        "schema": SCHEMA_VERSION,
+        "names_persons": clips.names_persons,
         "kind": outcome.kind,
         "settings": dict(outcome.settings),
         "checkpoint_rule": outcome.checkpoint_rule,
     }
-    arrays = {"names": names.astype(str), "labels": labels, "predictions": outcome.predictions}
+    arrays = {"names": clips.names.astype(str), "labels": clips.labels, "predictions": outcome.predictions}
+    arrays |= clips.numbers
     arrays |= {name: value for name in OPTIONAL if (value := getattr(outcome, name)) is not None}
     arrays |= {EXTRA + name: value for name, value in outcome.extra.items()}
     small = {name: as_small_as_fits(np.asarray(value)) for name, value in arrays.items()}
@@ -38,18 +46,22 @@ def save_predictions(file: Path, outcome: Outcome, names: np.ndarray, labels: np
         seal(stream)
 
 
-def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
-    """Return the outcome, and names and classes (N,) of the test part.
+def load_predictions(file: Path, scores: bool = True) -> tuple[Outcome, MeasuredClips]:
+    """The outcome, and the clips of the test part. What it trained (`stages`) is in the record alone.
 
-    What it trained (`stages`) is in the record alone.
+    Args:
+        file: the file.
+        scores: read scores, predictions by epoch and extra arrays, too; they are most of the bytes.
 
     Raises:
-        StarsBenchError: Not such a file, or a damaged one.
+        StarsBenchError: not such a file, a damaged one, or one of a newer version.
     """
     try:
         with opened_npz(file) as stored:
-            arrays = dict(stored.items())
+            arrays = {name: stored[name] for name in stored if scores or not name.startswith(LARGE)}
         about = json.loads(str(arrays.get("about", "{}")))
+        if about.get("schema", 0) > SCHEMA_VERSION:
+            raise StarsBenchError(f"{file}: predictions of a newer stars-bench: update it")
         outcome = Outcome(
             predictions=arrays["predictions"],
             settings=about.get("settings", {}),
@@ -60,7 +72,9 @@ def load_predictions(file: Path) -> tuple[Outcome, np.ndarray, np.ndarray]:
             by_epoch=arrays.get("by_epoch"),
             rows=arrays.get("rows"),
         )
-        return outcome, arrays["names"], arrays["labels"]
+        numbers = {name: arrays[name] for name in COLUMNS if name in arrays}
+        clips = MeasuredClips(arrays["names"], arrays["labels"], numbers, about.get("names_persons", True))
+        return outcome, clips
     except KeyError as error:
         raise StarsBenchError(f"{file}: no saved predictions of stars-bench ({error} is missing)") from error
     except OSError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -18,6 +18,8 @@ from stars_bench.api import AbsentBody, Citation
 from stars_bench.errors import StarsBenchError, of_validation, one_line
 from stars_bench.io.files import digest_json, path_part
 from stars_bench.io.moved_modules import current
+from stars_bench.records.intervals import HEADLINE, Interval, Intervals
+from stars_bench.records.statistics import NORMAL_95
 
 SCHEMA_VERSION: Final = 6
 SEALED_SINCE: Final = 6
@@ -112,6 +114,8 @@ class ProtocolPart(_Part):
         bank_digest: SHA-256 of the names of the bank's clips. Default: None, no bank.
         bank_clips: Number of clips of the bank. Default: None, no bank.
         expected_bank: Number of clips of the bank of the complete dataset. Default: None.
+        test_persons: Number of persons that are tested. Default: None, the data names none (or before schema 6).
+        test_performances: Number of performances that are tested. Default: None, likewise.
         config: Settings of the protocol. Default: none.
         notes: What a reader must know about the split. Default: none.
     """
@@ -127,6 +131,8 @@ class ProtocolPart(_Part):
     bank_digest: str | None = None
     bank_clips: int | None = None
     expected_bank: int | None = None
+    test_persons: Count | None = None
+    test_performances: Count | None = None
     config: dict[str, Any] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -205,6 +211,13 @@ class EvaluationPart(_Part):
         )
 
 
+class Sampled(NamedTuple):
+    """A 95 % interval, and what it takes as sampled: "person", "performance", "episode" or "clip"."""
+
+    unit: str
+    interval: Interval
+
+
 class Metric(_Part):
     """One number of a record.
 
@@ -213,7 +226,8 @@ class Metric(_Part):
         value: The number; accuracies are in percent.
         unit: Unit of the number, such as "%".
         n: Number of clips.
-        interval: 95 % interval, in the same unit. Default: None.
+        interval: Headline 95 % interval, in the same unit; before schema 6 that of independent clips. Default: None.
+        intervals: All 95 % intervals by what is sampled: person, performance, episode, clip. Default: none.
     """
 
     name: str
@@ -221,6 +235,18 @@ class Metric(_Part):
     unit: str
     n: Count
     interval: tuple[float, float] | None = None
+    intervals: Intervals = Field(default_factory=dict)
+
+    @property
+    def sampled(self) -> Sampled | None:
+        """The headline interval and what it takes as sampled; None where there is none."""
+        for unit in HEADLINE:
+            if unit in self.intervals:
+                return Sampled(unit, self.intervals[unit])
+        if self.interval is None:
+            return None
+        low, high = self.interval
+        return Sampled("clip", Interval(low=low, high=high, se=(high - low) / 2 / NORMAL_95, clusters=max(self.n, 1)))
 
     @model_validator(mode="after")
     def _is_sound(self) -> Metric:

@@ -10,8 +10,7 @@ from stars_bench.records.record import Metric, Record
 def provenance(record: Record) -> dict[str, str]:
     """Return what the numbers of a record can be traced by: values in words by name, without those that are empty."""
     numbers = [
-        f"{metric.name} {metric.value:.4g}{metric.unit} (n {metric.n:,}{_with_comma(interval(metric))})"
-        for metric in record.metrics
+        f"{metric.name} {metric.value:.4g}{metric.unit} (n {metric.n:,}{_sampled(metric)})" for metric in record.metrics
     ]
     code, data, split, method, how = record.code, record.dataset, record.protocol, record.method, record.evaluation
     machine, start = record.environment, record.init
@@ -40,7 +39,7 @@ def provenance(record: Record) -> dict[str, str]:
 
 
 def interval(metric: Metric, form: str = ".4g") -> str:
-    """Return the 95 % interval of a metric as `59.8 to 61.4`; empty where it has none.
+    """The headline 95 % interval of a metric as `59.8 to 61.4`; empty where it has none.
 
     Args:
         metric: The metric.
@@ -49,5 +48,14 @@ def interval(metric: Metric, form: str = ".4g") -> str:
     return "" if metric.interval is None else " to ".join(f"{bound:{form}}" for bound in metric.interval)
 
 
-def _with_comma(interval: str) -> str:
-    return interval and f", 95 % {interval}"
+PLURALS = {"person": "persons", "performance": "performances", "episode": "episodes", "clip": "independent clips"}
+
+
+def sampled(metric: Metric) -> str:
+    """What the headline interval takes as sampled: `20 persons`; empty where there is none."""
+    found = metric.sampled
+    return "" if found is None else f"{found.interval.clusters:,} {PLURALS[found.unit]}"
+
+
+def _sampled(metric: Metric) -> str:
+    return f", 95 % {interval(metric)} by {sampled(metric)}" if metric.sampled else ""

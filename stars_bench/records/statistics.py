@@ -10,7 +10,7 @@ Y. Benjamini and Y. Hochberg (1995).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,7 @@ MOST_EXACT = 16
 """With up to so many clusters, all 2^G sign flips are counted."""
 BLOCK = 1 << 21
 """Drawn numbers that are held at once."""
+EXACT_IN_SINGLE = 1 << 24
 TIE = 1e-9
 """Sums of differences that are closer than this, relative to their size, are equal."""
 
@@ -196,7 +197,12 @@ def bootstrap_totals(contributions: ArrayLike, draws: int = DRAWS, seed: int = 0
         (draws, K) totals; a ratio of two of them takes unequal cluster sizes into account.
     """
     rows = np.ascontiguousarray(np.asarray(contributions, np.float64).T)
-    return np.concatenate([counts @ rows for counts in bootstrap_counts(len(rows), draws, seed)])
+    # Sums of whole numbers below 2^24 are exact in single precision, which is twice as fast.
+    whole = np.abs(rows).max() * len(rows) < EXACT_IN_SINGLE and bool((rows == np.rint(rows)).all())
+    kind: type[np.floating[Any]] = np.float32 if whole else np.float64
+    numbers = rows.astype(kind)
+    parts = [counts.astype(kind) @ numbers for counts in bootstrap_counts(len(rows), draws, seed)]
+    return np.concatenate(parts).astype(np.float64)
 
 
 def bootstrap_means(sums: ArrayLike, sizes: ArrayLike, draws: int = DRAWS, seed: int = 0) -> Numbers:

@@ -178,6 +178,9 @@ _FRAME_TYPES = {
     "clips": "int64",
     "low": "float64",
     "high": "float64",
+    "sampled": "string",
+    "clusters": "Int64",
+    "design_effect": "Float64",
     "complete": "bool",
     "marks": "string",
     "train_seconds": "float64",
@@ -195,6 +198,7 @@ _FRAME_TYPES = {
 
 def _frame_row(record: Record, metric: Metric) -> dict[str, object]:
     low, high = metric.interval or (None, None)
+    sampled = metric.sampled
     return {
         "dataset": record.dataset.name,
         "profile": record.dataset.profile,
@@ -216,6 +220,9 @@ def _frame_row(record: Record, metric: Metric) -> dict[str, object]:
         "clips": metric.n,
         "low": low,
         "high": high,
+        "sampled": None if sampled is None else sampled.unit,
+        "clusters": None if sampled is None else sampled.interval.clusters,
+        "design_effect": None if sampled is None else sampled.interval.design_effect,
         "complete": record.complete,
         "marks": "; ".join(record.marks),
         # A reused stage was paid for by the run that made it; its recorded seconds are still what it costs.

@@ -13,7 +13,8 @@ from stars_bench.report.table import Table
 
 COLUMNS = (
     "kind", "dataset", "profile", "protocol", "validation", "method", "label", "preset", "evaluation", "settings",
-    "metric", "value", "std", "seeds", "low", "high", "clips", "unit", "marks", "source", "confidence", "conflicts",
+    "metric", "value", "std", "seeds", "low", "high", "sampled", "clusters",
+    "design_effect", "clips", "unit", "marks", "source", "confidence", "conflicts",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
         for number in table.published_results:
             lines[number.benchmark, number.method, number.measure.title] = _published(number)
     frame = pd.DataFrame(list(lines.values()), columns=list(COLUMNS))
-    return frame.astype({"seeds": "Int64", "clips": "Int64"})
+    return frame.astype({"seeds": "Int64", "clusters": "Int64", "clips": "Int64"})
 
 
 def render(tables: Sequence[Table]) -> str:
@@ -62,6 +63,9 @@ def _measured(result: Result, metric: str) -> dict[str, object]:
         "seeds": number.n,
         "low": None if number.low is None else round(number.low, 4),
         "high": None if number.high is None else round(number.high, 4),
+        "sampled": number.sampled,
+        "clusters": number.clusters,
+        "design_effect": None if number.design_effect is None else round(number.design_effect, 4),
         "clips": number.clips,
         "unit": number.unit,
         "marks": "; ".join(result.marks),

@@ -11,11 +11,11 @@ from typing import Any
 
 from stars_bench.display.document import document, fragment
 from stars_bench.errors import UsageError
-from stars_bench.records.record_facts import provenance
+from stars_bench.records.record_facts import PLURALS, provenance
 from stars_bench.records.store import StoredRecord
 from stars_bench.report import html_data
 from stars_bench.report.results.result import PublishedResult, Result
-from stars_bench.report.table import BEST, SECOND, Table
+from stars_bench.report.table import BEST, SECOND, TIED, Table
 
 FOLDER = ("stars_bench.report", "page")
 
@@ -39,7 +39,7 @@ def render(tables: Sequence[Table], skeletons: bool = False) -> str:
         ("skeleton.js", "page.js"),
         content,
         tables=tables,
-        ranks={BEST: "best", SECOND: "second"},
+        ranks={BEST: "best", TIED: "best", SECOND: "second"},
         next_cell=count().__next__,  # cells are numbered in the order in which they are printed
         licences=sorted({kept["licence"] for kept in content["skeletons"].values()}),
         has={name: bool(content[name]) for name in ("curves", "confusions", "maps", "shots")},
@@ -52,7 +52,7 @@ def snippet(tables: Sequence[Table]) -> str:
     Args:
         tables: The tables.
     """
-    return fragment(FOLDER, "snippet.html", tables=tables, best=BEST, second=SECOND)
+    return fragment(FOLDER, "snippet.html", tables=tables, best=(BEST, TIED), second=SECOND)
 
 
 def _content(tables: Sequence[Table], skeletons: bool) -> dict[str, Any]:
@@ -96,11 +96,19 @@ def _cells(tables: Sequence[Table]) -> list[dict[str, Any]]:
     return [
         {
             "records": _provenance(value),
-            "title": f"{value.method}, {value.measure.title}, {value.benchmark.title}: {cell.text}",
+            "title": f"{value.method}, {value.measure.title}, {value.benchmark.title}: {cell.text}{_interval(value)}",
         }
         for cell in cells
         if (value := cell.value) is not None
     ]
+
+
+def _interval(value: Result | PublishedResult) -> str:
+    """The 95 % interval of a measured number, and what it takes as sampled."""
+    if not isinstance(value, Result) or value.main.low is None or value.main.sampled is None:
+        return ""
+    ends = f"{value.main.low:.{value.decimals}f} to {value.main.high:.{value.decimals}f}"
+    return f"; 95 % {ends} by {value.main.clusters:,} {PLURALS[value.main.sampled]}"
 
 
 def _provenance(value: Result | PublishedResult) -> list[list[list[str]]]:

@@ -16,7 +16,7 @@ from stars_bench.records.record import Record
 from stars_bench.report.bibliography import Bibliography
 from stars_bench.report.latex_escape import escape
 from stars_bench.report.results.result import PublishedResult, Result
-from stars_bench.report.table import BEST, NOTHING, SECOND, Cell, Row, Table
+from stars_bench.report.table import BEST, NOTHING, SECOND, TIED, Cell, Row, Table
 
 ROWS_PER_PAGE = 36
 """A float cannot break over pages: longer tables go on in a second one."""
@@ -208,8 +208,10 @@ def _published(row: Row, cites: _Cites) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    command = {BEST: r"\textbf", SECOND: r"\underline"}.get(cell.rank)
+    command = {BEST: r"\textbf", TIED: r"\textbf", SECOND: r"\underline"}.get(cell.rank)
     text = rf"{command}{{{escape(cell.number)}}}" if command else escape(cell.number)
     if cell.deviation:
         text += rf"{{\scriptsize~$\pm$~{cell.deviation}}}"
+    if cell.difference:
+        text += rf"{{\scriptsize~({escape(cell.difference)})}}"
     return text + escape(cell.signs)

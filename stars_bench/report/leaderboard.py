@@ -56,6 +56,7 @@ class Leaderboard:
         by: By = "dataset",
         methods: str | None = None,
         published: str = OWN,
+        baseline: str | None = None,
     ) -> Leaderboard:
         """Rank records.
 
@@ -67,15 +68,16 @@ class Leaderboard:
             published: "own": published rows of the methods that were measured; "all": of every method that uses joints
                 alone; "none"; else patterns of names, as "MAMP,*CLR". Only numbers of the same dataset, protocol,
                 evaluation and settings stand beside a column.
+            baseline: a method, or the label of a row: all others get their difference to it on the same test clips.
 
         Raises:
-            UsageError: A pattern that no method has.
+            UsageError: a pattern that no method has, or a baseline that is no row.
         """
         stored = with_path(records)
         if methods is not None:
             names = by_patterns((one.record.method.name for one in stored), methods, "--methods", "measured methods")
             stored = [one for one in stored if one.record.method.name in names]
-        return cls(collect(stored, published), by)
+        return cls(collect(stored, published, baseline), by)
 
     @cached_property
     def tables(self) -> list[Table]:
@@ -150,7 +152,12 @@ class Leaderboard:
 
 
 def leaderboard(
-    runs_dir: str | Path | None = None, *, by: By = "dataset", methods: str | None = None, published: str = OWN
+    runs_dir: str | Path | None = None,
+    *,
+    by: By = "dataset",
+    methods: str | None = None,
+    published: str = OWN,
+    baseline: str | None = None,
 ) -> Leaderboard:
     """Rank everything that was measured below a folder of runs, as `stars-bench report` does.
 
@@ -161,10 +168,11 @@ def leaderboard(
         methods: Patterns of the measured methods to keep, as "stars,*clr"; None: all.
         published: Published numbers of the methods measured ("own"), of "all" methods, of "none", or of patterns of
             names.
+        baseline: a method (or the label of a row) that all others are compared with on the same test clips.
 
     Raises:
-        UsageError: `by` is no layout, or a pattern fits nothing.
-        StarsBenchError: There are no records.
+        UsageError: `by` is no layout, a pattern fits nothing, or the baseline is no row.
+        StarsBenchError: there are no records.
     """
     if by not in get_args(By):
         raise UsageError(f"by={by!r}: choose one of {', '.join(get_args(By))}")
@@ -174,7 +182,7 @@ def leaderboard(
         warnings.warn(warning, stacklevel=2)
     if not found.stored:
         raise StarsBenchError(f"no records under {folder}: run a method first (stars-bench run stars --protocol xsub)")
-    return Leaderboard.of(found.stored, by=by, methods=methods, published=published)
+    return Leaderboard.of(found.stored, by=by, methods=methods, published=published, baseline=baseline)
 
 
 def _written(text: str, path: str | Path | None) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from stars_bench.display.console import shown
-from stars_bench.report.table import BEST, NOTHING, Cell, Table
+from stars_bench.report.table import BEST, NOTHING, TIED, Cell, Table
 
 
 def render(tables: Sequence[Table]) -> str:
@@ -48,7 +48,7 @@ def _table(table: Table) -> str:
 
 def _cell(cell: Cell) -> str:
     text = _plain(cell.text)
-    return (f"**{text}**" if cell.rank == BEST else text) + _plain(cell.signs)
+    return (f"**{text}**" if cell.rank in (BEST, TIED) else text) + _plain(cell.signs)
 
 
 def _plain(text: str) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
+from stars_bench.records.paired.differences import Difference
+from stars_bench.report.results.intervals import interval_notes
+from stars_bench.report.results.paired import notes_of_tests, ranked, significant, ties
 from stars_bench.report.results.published import sources
 from stars_bench.report.results.result import PublishedResult, Result
 from stars_bench.report.results.summary import best_on_test, summary
@@ -16,7 +19,8 @@ from stars_bench.report.results.summary import best_on_test, summary
 SIGNS = "*†‡§¶‖"
 Stub = Literal["method", "data"]
 NOTHING = "–"
-BEST, SECOND = 1, 2
+BEST, SECOND, TIED = 1, 2, 3
+"""TIED: cannot be told from the best."""
 
 _Value = TypeVar("_Value", Result, PublishedResult)
 
@@ -50,23 +54,26 @@ class Cell:
     """One cell.
 
     Attributes:
-        number: Its text without the deviation.
-        deviation: The standard deviation over seeds; empty where there is none.
-        signs: Those of its footnotes.
-        rank: BEST, SECOND or 0 among its column.
-        value: What the number is and where it comes from; None for cells without a result.
+        number: its text without the deviation.
+        deviation: the standard deviation over seeds; empty where there is none.
+        difference: to the baseline, as `+1.3` or `+1.3; p < .05`; empty where there is none.
+        signs: those of its footnotes.
+        rank: BEST, SECOND, TIED or 0 among its column.
+        value: what the number is and where it comes from; None for cells without a result.
     """
 
     number: str = NOTHING
     deviation: str = ""
+    difference: str = ""
     signs: str = ""
     rank: int = 0
     value: Result | PublishedResult | None = None
 
     @property
     def text(self) -> str:
-        """Number and deviation: `61.0 ±1.0`."""
-        return f"{self.number} ±{self.deviation}" if self.deviation else self.number
+        """Number, deviation and difference to the baseline: `61.0 ±1.0 (+1.3)`."""
+        text = f"{self.number} ±{self.deviation}" if self.deviation else self.number
+        return f"{text} ({self.difference})" if self.difference else text
 
     def __str__(self) -> str:
         return self.text + self.signs
@@ -151,6 +158,8 @@ class Table:
         return [cell.value for row in self.published for cell in row.cells if isinstance(cell.value, PublishedResult)]
 
 
+_Ranks = dict[tuple[Hashable, str], int]
+"""Ranks by key of a column and label of a row."""
 _Lines = Mapping[str, Mapping[Hashable, _Value]]
 """Results by label of their row and key of their column."""
 
@@ -174,8 +183,11 @@ def make_table(
         notes: Sentences about the whole table.
     """
     footnotes = _Footnotes()
-    ranks = _ranks(columns, measured) if stub == "method" else {}
-    measured_rows = tuple(_measured_row(label, line, columns, footnotes, ranks) for label, line in measured.items())
+    ranks, tested = _ranks(columns, measured) if stub == "method" else ({}, [])
+    differences = _differences(measured)
+    measured_rows = tuple(
+        _measured_row(label, line, columns, footnotes, ranks, differences) for label, line in measured.items()
+    )
     published_rows = tuple(_published_row(label, line, columns, footnotes) for label, line in published.items())
     results = [result for line in measured.values() for result in line.values()]
     beside = [result for line in published.values() for result in line.values()]
@@ -188,7 +200,12 @@ def make_table(
         published=published_rows,
         marks=tuple(Footnote(sign, text) for text, sign in footnotes.marks.items()),
         sources=tuple(Footnote(sign, text) for text, sign in footnotes.sources.items()),
-        notes=(*notes, *best_on_test(results, beside)),
+        notes=(
+            *notes,
+            *interval_notes(results),
+            *notes_of_tests(_has_ties(ranks), tested, [one.difference for one in results if one.difference]),
+            *best_on_test(results, beside),
+        ),
     )
 
 
@@ -197,7 +214,8 @@ def _measured_row(
     line: Mapping[Hashable, Result],
     columns: Sequence[Column],
     footnotes: _Footnotes,
-    ranks: Mapping[Hashable, Mapping[str, int]],
+    ranks: _Ranks,
+    differences: Mapping[tuple[str, Hashable], str],
 ) -> Row:
     first, *others = line.values()
     shared = [mark for mark in first.marks if all(mark in other.marks for other in others)]
@@ -209,9 +227,10 @@ def _measured_row(
         if result is None:
             cells.append(Cell())
             continue
-        rank = ranks.get(column.key, {}).get(_number(result), 0) if result.is_fair else 0
+        rank = ranks.get((column.key, label), 0)
         own = footnotes.mark(mark for mark in result.marks if mark not in shared)
-        cells.append(Cell(_number(result), _deviation(result), own, rank, result))
+        difference = differences.get((label, column.key), "")
+        cells.append(Cell(_number(result), _deviation(result), difference, own, rank, result))
     return Row(label, signs, first.method, tuple(cells))
 
 
@@ -223,20 +242,40 @@ def _deviation(result: Result) -> str:
     return "" if result.main.std is None else f"{result.main.std:.{result.decimals}f}"
 
 
-def _ranks(columns: Iterable[Column], measured: _Lines[Result]) -> dict[Hashable, dict[str, int]]:
-    """Rank the printed numbers of each column, by key: BEST or SECOND; numbers that print alike share a rank.
+def _ranks(columns: Iterable[Column], measured: _Lines[Result]) -> tuple[_Ranks, list[Difference]]:
+    """By key of a column and label: BEST or SECOND of the column; and the differences to the best that were tested.
 
-    Results that have seen what they were tested on are not ranked.
+    Numbers that print alike share a rank, and what cannot be told from the best is ranked with it. Results that have
+    seen what they were tested on are not ranked.
     """
-    ranks: dict[Hashable, dict[str, int]] = {}
+    ranks: _Ranks = {}
+    fair = ranked(measured)
+    tied, tested = ties(fair)
     for column in columns:
-        results = [line[column.key] for line in measured.values() if column.key in line]
-        printed = {_number(result) for result in results if result.is_fair}
-        best = sorted({float(number) for number in printed}, reverse=True)[:SECOND]
+        results = fair.get(column.key, [])
+        best = sorted({float(_number(result)) for result in results}, reverse=True)[:SECOND]
         if len(best) == SECOND:  # of one number, or of numbers that are all alike, none is best
             places = {value: place for place, value in enumerate(best, BEST)}
-            ranks[column.key] = {number: places.get(float(number), 0) for number in printed}
-    return ranks
+            for result in results:
+                place = places.get(float(_number(result)), 0)
+                key = column.key, result.label
+                ranks[key] = TIED if place != BEST and key in tied else place
+    return ranks, tested
+
+
+def _has_ties(ranks: _Ranks) -> bool:
+    return TIED in ranks.values()
+
+
+def _differences(measured: _Lines[Result]) -> dict[tuple[str, Hashable], str]:
+    """By label of a row and key of a column: the difference to the baseline, as it is printed."""
+    cells = [(label, key, result) for label, line in measured.items() for key, result in line.items()]
+    claimed = significant([result for *_, result in cells])
+    return {
+        (label, key): f"{result.difference.value:+.{result.decimals}f}{'; p < .05' if claimed[place] else ''}"
+        for place, (label, key, result) in enumerate(cells)
+        if result.difference is not None
+    }
 
 
 def _published_row(

@@ -10,12 +10,12 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from stars_bench.report.table import BEST, NOTHING, SECOND, Cell, Footnote, Table
+from stars_bench.report.table import BEST, NOTHING, SECOND, TIED, Cell, Footnote, Table
 
 PUBLISHED_STYLE = "dim italic"
 NARROW_LABEL = 16
 """Labels are wrapped to this width before a table is cut in two."""
-RANK_STYLES = {BEST: "bold", SECOND: "underline"}
+RANK_STYLES = {BEST: "bold", TIED: "bold", SECOND: "underline"}
 
 
 def render(tables: Sequence[Table], width: int = 80) -> RenderableType:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks import baseline_prepare, prepare_core, shard_packing, startup
+from benchmarks import baseline_prepare, coverage, prepare_core, shard_packing, startup
 from benchmarks import prepare as prepare_benchmark
+from benchmarks import statistics as statistics_benchmark
 from stars_bench.datasets.cleaning import mamp
 from stars_bench.datasets.parsing import choose_scanner, ntu
 from stars_bench.datasets.synthetic.stage import clip_names
@@ -90,3 +91,17 @@ def test_every_step_is_measured_on_the_same_files(
     assert "made-up files: 2 of" in printed
     for step in ("scan, compiled", "scan, NumPy", "clean", "inflate", "CRC-32"):
         assert step in printed
+
+
+def test_the_headline_interval_holds_the_truth_and_independent_clips_do_not() -> None:
+    small = coverage.Design("small", persons=8, classes=12, repetitions=2, cameras=3, between_persons=0.3)
+    found = coverage.simulate(small, 150, np.random.default_rng(0))
+    assert found["person, t (headline)"] >= 0.9
+    assert found["independent clips"] < 0.8
+
+
+def test_resampling_of_a_table_gives_an_interval_a_result() -> None:
+    hits = np.random.default_rng(0).random((6, 200)) < 0.8
+    low, high = statistics_benchmark.resample(2, 3, np.arange(200) % 20, hits)
+    means = hits.reshape(2, 3, -1).mean((1, 2))
+    assert ((low < means) & (means < high)).all()

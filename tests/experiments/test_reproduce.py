@@ -284,10 +284,15 @@ def test_compare_says_whether_two_runs_are_comparable(runs: Path, small_data: Pa
     done = cli("compare", ours, other)
     assert done.returncode == 0, done.stderr
     assert "k-NN k=1 seed 0 / 0: comparable" in done.stdout
+    assert "%, difference " in done.stdout
+    assert "these trained models: p = " in done.stdout
+    assert "the methods: training noise unknown" in done.stdout
+    assert "method.weight_decay 0.05 / none" in done.stdout
     edit(first(other / "seed0", RECORD), other_clips)
     done = cli("compare", ours, other)
     assert done.returncode == 1
     assert "k-NN k=1 seed 0 / 0: not comparable: test clips " in done.stdout
+    assert "no paired difference: the two were measured on other test clips" in done.stdout
     assert "error: 1 of 4 pairs is not comparable" in done.stderr
 
 

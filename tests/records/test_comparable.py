@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stars_bench.records.comparable import apart, to_know, why_not
+from stars_bench.records.comparable import apart, settings, to_know, why_not
 from stars_bench.records.record import Record
 from stars_bench.report.leaderboard import Leaderboard
 
@@ -78,6 +78,16 @@ def test_methods_seeds_and_results_are_what_is_compared(make_record: MakeRecord)
     other = make_record(70.0, method__name="mamp", method__config={}, seed=4, started="2026-02-01T00:00:00+00:00")
     assert why_not(make_record(), other) == []
     assert to_know(make_record(), other) == []
+
+
+def test_every_setting_of_the_methods_that_differs_is_named(make_record: MakeRecord) -> None:
+    other = make_record(method__name="mamp", method__config={"dim": 64, "stage": {"lr": 0.1}})
+    assert settings(make_record(), other) == [
+        "method stars / mamp",
+        "method.dim 256 / 64",
+        "method.stage.lr none / 0.1",
+    ]
+    assert settings(make_record(), make_record()) == []
 
 
 def test_a_validation_part_is_drawn_by_the_seed(make_record: MakeRecord) -> None:

@@ -18,7 +18,7 @@ from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.preparation.prepare import prepare
 from stars_bench.preparation.verify import verify
 from stars_bench.records.metrics import measure
-from stars_bench.records.predictions import load_predictions
+from stars_bench.records.predictions import SCHEMA_VERSION, load_predictions
 from stars_bench.storage import shards
 from stars_bench.training import checkpoint
 from tests.paths import HISTORIC
@@ -107,11 +107,13 @@ def test_a_newer_checkpoint_says_update(read, tmp_path: Path) -> None:
         read(tmp_path / "new.pt")
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_predictions_of_both_forms_give_their_metrics(version: int) -> None:
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_predictions_of_every_schema_give_their_metrics(version: int) -> None:
     file = HISTORIC / f"predictions-v{version}.npz"
-    outcome, names, labels = load_predictions(file)
+    outcome, clips = load_predictions(file)
+    names, labels = clips.names, clips.labels
     assert outcome.kind == "classes"
     assert len(names) == len(labels) == len(outcome.predictions) == 94
     assert sorted(set(labels.tolist())) == sorted(set(outcome.predictions.tolist())) == [7, 8]
     assert measure(outcome, labels)[0].value == 100.0  # two actions, which are easily told apart
+    assert [*clips.units] == (["clip"] if version < 3 else ["person", "performance"])

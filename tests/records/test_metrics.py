@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 from sklearn import metrics as theirs
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.records.metrics import bootstrap_interval, confusion_matrix, measure, per_class
+from stars_bench.records import statistics
+from stars_bench.records.metrics import confusion_matrix, macro_f1, measure, mutual_information, per_class
 from stars_bench.records.outcome import Outcome
 
 RNG = np.random.default_rng(0)
@@ -67,20 +68,73 @@ def test_rows_tell_which_clips_the_predictions_are_of() -> None:
     assert named(Outcome({}, LABELS[rows], rows=rows), LABELS)["top1"] == 100.0
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(1)
-    covered = 0
-    for _ in range(200):
-        low, high = bootstrap_interval(rng.random(200) < 0.7)
-        covered += low <= 70 <= high
-    assert 180 <= covered <= 199
+PERSONS, PERFORMANCES = RNG.integers(0, 6, 300), RNG.integers(0, 90, 300)
+UNITS = {"person": PERSONS, "performance": PERFORMANCES}
 
 
-def test_interval_equals_a_plain_bootstrap() -> None:
-    hits = np.random.default_rng(2).random(300) < 0.6
-    rng = np.random.default_rng(3)
-    plain = np.quantile([rng.choice(hits, len(hits)).mean() for _ in range(4000)], [0.025, 0.975]) * 100
-    assert bootstrap_interval(hits) == pytest.approx(tuple(plain), abs=0.7)
+def test_a_record_has_an_interval_by_person_and_one_by_performance_within_class() -> None:
+    top1 = measure(Outcome({}, GUESSES), LABELS, UNITS)[0]
+    hits = GUESSES == LABELS
+    assert [*top1.intervals] == ["person", "performance"]
+    person, performance = top1.intervals["person"], top1.intervals["performance"]
+    assert person.se == pytest.approx(100 * statistics.clustered_se(hits, PERSONS))
+    assert performance.se == pytest.approx(100 * statistics.stratified_se(hits, PERFORMANCES, LABELS))
+    assert (person.clusters, performance.clusters) == (6, len(np.unique(PERFORMANCES)))
+    assert person.high - top1.value == pytest.approx(t.ppf(0.975, 5) * person.se)
+    assert performance.high - top1.value == pytest.approx(1.96 * performance.se)
+    assert person.design_effect == pytest.approx(
+        (statistics.clustered_se(hits, PERSONS, correct=False) / statistics.independent_se(hits)) ** 2
+    )
+    assert top1.interval == (person.low, person.high)
+
+
+def test_the_design_effect_of_performances_is_within_class() -> None:
+    copies = np.repeat(np.arange(100), 3)  # three cameras that always agree
+    hits = np.repeat(RNG.random(100) < 0.6, 3)
+    labels = np.repeat(np.arange(100) % 2, 3)
+    top1 = measure(Outcome({}, np.where(hits, labels, 1 - labels)), labels, {"performance": copies})[0]
+    assert top1.intervals["performance"].design_effect == pytest.approx(3, rel=0.05)
+
+
+def test_without_units_clips_count_as_independent() -> None:
+    top1 = measure(Outcome({}, GUESSES), LABELS)[0]
+    (unit,) = top1.intervals
+    hits = GUESSES == LABELS
+    assert (unit, top1.intervals[unit].design_effect) == ("clip", pytest.approx(1))
+    assert top1.intervals[unit].se == pytest.approx(100 * hits.std(ddof=1) / 300**0.5)
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_means_over_classes_are_resampled_by_person() -> None:
+    found = {metric.name: metric for metric in measure(Outcome({}, GUESSES), LABELS, UNITS)}
+    rng, rows = np.random.default_rng(1), [np.flatnonzero(person == PERSONS) for person in range(6)]
+    drawn = [np.concatenate([rows[person] for person in rng.integers(0, 6, 6)]) for _ in range(600)]
+    by_hand = {
+        "macro_accuracy": [theirs.balanced_accuracy_score(LABELS[clips], GUESSES[clips]) for clips in drawn],
+        "macro_f1": [theirs.f1_score(LABELS[clips], GUESSES[clips], average="macro") for clips in drawn],
+    }
+    for name, values in by_hand.items():
+        assert [*found[name].intervals] == ["person"]
+        assert found[name].intervals["person"].se == pytest.approx(100 * np.std(values) * (6 / 5) ** 0.5, rel=0.15)
+
+
+def test_the_best_epoch_on_test_has_no_interval() -> None:
+    found = {metric.name: metric for metric in measure(Outcome({}, GUESSES, by_epoch=GUESSES[None]), LABELS, UNITS)}
+    assert found["top1_best_epoch_on_test"].intervals == {}
+
+
+def test_one_cluster_has_no_interval() -> None:
+    top1 = measure(Outcome({}, GUESSES), LABELS, {"performance": np.zeros(300, int)})[0]
+    assert (top1.interval, top1.intervals) == (None, {})
+
+
+def test_tables_of_counts_give_scikit_learns_metrics() -> None:
+    clusters = RNG.integers(0, 4, 300)
+    table = np.bincount(clusters * 8 + LABELS, minlength=32).astype(float)
+    expected = theirs.normalized_mutual_info_score(LABELS, clusters)
+    assert mutual_information(table[None], (4, 8)) == pytest.approx([expected])
+    assert mutual_information(np.array([[5.0, 0.0]]), (1, 2)) == pytest.approx([1])
+    assert macro_f1(np.array([[1.0, 0, 2, 0, 1, 0]])) == pytest.approx([100 * 2 / 3])  # a class that occurs nowhere
 
 
 def test_episodes_give_their_mean_and_a_normal_interval() -> None:
@@ -93,6 +147,18 @@ def test_episodes_give_their_mean_and_a_normal_interval() -> None:
     assert metric.value == pytest.approx(accuracies.mean())
     interval = norm.interval(0.95, accuracies.mean(), accuracies.std(ddof=1) / 500**0.5)
     assert metric.interval == pytest.approx(interval, abs=1e-3)
+    assert [*metric.intervals] == ["episode"]
+
+
+def test_queries_of_episodes_are_clustered_by_person() -> None:
+    rows = RNG.integers(0, 300, (50, 20))
+    right = RNG.random((50, 20)) < 0.8
+    guesses = np.where(right, LABELS[rows], (LABELS[rows] + 1) % 9)
+    (metric,) = measure(Outcome({}, guesses, kind="episodes", rows=rows), LABELS, UNITS)
+    assert [*metric.intervals] == ["person", "performance", "episode"]
+    expected = statistics.clustered_se(right.reshape(-1), PERSONS[rows].reshape(-1))
+    assert metric.intervals["person"].se == pytest.approx(100 * expected)
+    assert metric.interval == (metric.intervals["person"].low, metric.intervals["person"].high)
 
 
 def test_one_episode_has_no_interval() -> None:

@@ -72,6 +72,8 @@ def test_stratified_by_class() -> None:
     classes, clusters = (statistics.numbered(case[name]) for name in ("class", "subject"))
     found = statistics.stratified_se(case["hits"], clusters, classes)
     assert found == pytest.approx(case["se_stratified_cluster_subject_within_class"], abs=EXACT)
+    independent = statistics.stratified_se(case["hits"], np.arange(len(clusters)), classes)
+    assert independent == pytest.approx(case["se_stratified_iid"], abs=EXACT)
     together = statistics.clustered_se(case["hits"], statistics.numbered(classes, clusters))
     assert together == pytest.approx(case["se_cluster_subject_x_class_not_stratified_cr1_TOO_LARGE"], abs=EXACT)
 

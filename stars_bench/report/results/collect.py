@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from stars_bench.records import mixtures
 from stars_bench.records.aggregate import estimate
+from stars_bench.records.paired.hits import Hits, read_hits
 from stars_bench.records.published import matching
 from stars_bench.records.store import StoredRecord
 from stars_bench.report.results.entries import Entry, entries, newest
 from stars_bench.report.results.labels import labels
 from stars_bench.report.results.notes import AVERAGED, notes
+from stars_bench.report.results.paired import with_baseline
 from stars_bench.report.results.published import ALL, NONE, OWN, published_beside, why_none
 from stars_bench.report.results.result import (
+    MAIN_METRIC,
     Benchmark,
     Measure,
     Result,
@@ -24,23 +27,25 @@ from stars_bench.report.results.result import (
 )
 
 
-def collect(stored: Iterable[StoredRecord], published: str = OWN) -> Results:
+def collect(stored: Iterable[StoredRecord], published: str = OWN, baseline: str | None = None) -> Results:
     """Average records over their seeds and put published numbers beside them.
 
     Args:
         stored: The records; those without a metric that tables show are left out.
         published: "own", "all", "none", or patterns of names.
+        baseline: the method, or row, that all others are compared with on the same test clips; None: none.
 
     Raises:
-        UsageError: A pattern that no published method has.
+        UsageError: a pattern that no published method has, or a baseline that is no row.
     """
     if published not in (OWN, ALL, NONE):
         matching(published)
     shown = [one for one in stored if shown_metrics(one.record)]
     benchmarks = group_by(shown, lambda one: Benchmark.of(one.record))
     parts = [_of_one(one, benchmarks[one], published) for one in sorted(benchmarks, key=lambda one: one.order)]
+    measured = [result for part in parts for result in part.measured]
     return Results(
-        [result for part in parts for result in part.measured],
+        measured if baseline is None else with_baseline(measured, baseline),
         [result for part in parts for result in part.published],
         {benchmark: own for part in parts for benchmark, own in part.notes.items()},
     )
@@ -74,6 +79,7 @@ def _row(benchmark: Benchmark, columns: Sequence[Measure], entry: Entry, label: 
         seeds = entry.variants.get(measure.variant, ())
         if not seeds or measure.metric not in shown_metrics(seeds[0].record):
             continue
+        hits = read_hits(seeds) if measure.metric == MAIN_METRIC else None
         by_name = group_by((metric for one in seeds for metric in one.record.metrics), lambda metric: metric.name)
         found.append(
             Result(
@@ -82,9 +88,10 @@ def _row(benchmark: Benchmark, columns: Sequence[Measure], entry: Entry, label: 
                 first.method.name,
                 label,
                 first.method.preset,
-                {name: estimate(same) for name, same in by_name.items()},
+                {name: estimate(same, _sample_se(hits, name, len(seeds))) for name, same in by_name.items()},
                 tuple(dict.fromkeys([*shared, *(mark for one in seeds for mark in one.record.marks), *_mixed(seeds)])),
                 tuple(seeds),
+                hits,
             )
         )
     return found
@@ -94,3 +101,8 @@ def _mixed(seeds: Sequence[StoredRecord]) -> list[str]:
     """Return the mark of a mean over what should not be mixed."""
     facts = [one.fact for one in mixtures.of_cell([one.record for one in seeds])]
     return [f"{AVERAGED} {', '.join(facts)}"] if facts else []
+
+
+def _sample_se(hits: Hits | None, metric: str, seeds: int) -> float | None:
+    """The standard error of hits averaged over seeds; of other metrics it is left to `estimate`."""
+    return hits.sample_se() if hits is not None and metric == MAIN_METRIC and seeds > 1 else None

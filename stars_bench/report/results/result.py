@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from stars_bench import registry
 from stars_bench.records.aggregate import Estimate
+from stars_bench.records.paired.differences import Difference
+from stars_bench.records.paired.hits import Hits
 from stars_bench.records.published import Published
 from stars_bench.records.record import REPLICATES, Record, Scalar
 from stars_bench.records.store import StoredRecord
@@ -94,14 +96,16 @@ class Result:
     """One measured number, over its seeds.
 
     Attributes:
-        benchmark: Where it was measured.
-        measure: What was measured.
-        method: The method's name.
-        label: Tells the row from other rows of the same method.
-        preset: The preset that the method was trained with.
-        metrics: Everything that was measured with it, by name.
-        marks: Why the number needs footnotes; those that the whole row shares come first.
-        stored: The records that it comes from, one a seed (and list of clips).
+        benchmark: where it was measured.
+        measure: what was measured.
+        method: the method's name.
+        label: tells the row from other rows of the same method.
+        preset: the preset that the method was trained with.
+        metrics: everything that was measured with it, by name.
+        marks: why the number needs footnotes; those that the whole row shares come first.
+        stored: the records that it comes from, one a seed (and list of clips).
+        hits: which test clips each seed recognised; None where that cannot be read, or nothing is recognised.
+        difference: to the baseline, where one was named and both were asked the same clips.
     """
 
     benchmark: Benchmark
@@ -112,6 +116,8 @@ class Result:
     metrics: Mapping[str, Estimate]
     marks: tuple[str, ...]
     stored: tuple[StoredRecord, ...]
+    hits: Hits | None = None
+    difference: Difference | None = None
 
     @property
     def records(self) -> tuple[Record, ...]:

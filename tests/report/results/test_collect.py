@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from stars_bench.records.aggregate import estimate
+from stars_bench.records.intervals import around
 from stars_bench.records.record import Metric, Record
 from stars_bench.records.store import with_path
 from stars_bench.report.layouts import By, tables
@@ -41,19 +42,38 @@ def arranged(records: Iterable[Record], published: str = "own", by: By = "datase
     return tables(collected(records, published), by)
 
 
+def by_person(value: float, se: float = 1.5, persons: int = 20) -> Metric:
+    """A top-1 accuracy with an interval by person."""
+    person = around(value, se, persons, 2.0)
+    return Metric(
+        name="top1", value=value, unit="%", n=100, interval=(person.low, person.high), intervals={"person": person}
+    )
+
+
 def test_seeds_become_mean_sample_deviation_and_count(make_record: MakeRecord) -> None:
     (result,) = collected(make_record(value, seed=seed) for seed, value in enumerate([78.0, 80.0, 82.0])).measured
     number = result.main
     assert (number.mean, number.std, number.n, number.clips) == (80.0, 2.0, 3, 16487)
-    assert number.low == pytest.approx(80 - 4.302653 * 2 / 3**0.5)
-    assert number.high == pytest.approx(80 + 4.302653 * 2 / 3**0.5)
+    assert (number.low, number.high) == (None, None)  # nothing is known of the test part's noise
+
+
+def test_the_interval_of_several_seeds_holds_noise_of_persons_and_of_training() -> None:
+    number = estimate([by_person(value) for value in (78.0, 80.0, 82.0)])
+    assert number.high - 80 == pytest.approx(2.093024 * (1.5**2 + 2**2 / 3) ** 0.5)
+    assert (number.sampled, number.clusters, number.design_effect) == ("person", 20, 2.0)
+    exact = estimate([by_person(value) for value in (78.0, 80.0, 82.0)], sample_se=1.0)
+    assert 80 - exact.low == pytest.approx(2.093024 * (1 + 2**2 / 3) ** 0.5)
 
 
 def test_an_interval_stays_on_the_scale_of_what_is_measured() -> None:
-    for values, ends in (((1.0, 9.0), (0.0, 55.8)), ((91.0, 99.0), (44.2, 100.0))):
-        number = estimate([Metric(name="top1", value=value, unit="%", n=100) for value in values])
+    for values, ends in (((1.0, 9.0), (0.0, 13.94)), ((91.0, 99.0), (86.06, 100.0))):
+        number = estimate([by_person(value) for value in values])
         assert (number.low, number.high) == pytest.approx(ends, abs=0.1)
-    assert estimate([Metric(name="nmi", value=value, unit="", n=9) for value in (0.0, 1.0)]).low < 0
+
+
+def test_seeds_of_different_units_have_no_common_interval() -> None:
+    old = Metric(name="top1", value=80.0, unit="%", n=100, interval=(71.0, 87.0))
+    assert estimate([by_person(80.0), old]).low is None
 
 
 def test_one_seed_keeps_its_own_interval_and_has_no_deviation() -> None:

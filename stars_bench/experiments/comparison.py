@@ -1,0 +1,122 @@
+"""Two runs side by side: are their numbers comparable, how far are they apart on the same clips, what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.experiments.rescore import record_paths
+from stars_bench.io.files import digest_json
+from stars_bench.records import comparable, store
+from stars_bench.records.paired.differences import Difference, difference
+from stars_bench.records.paired.hits import read_hits
+from stars_bench.records.record import Record
+from stars_bench.records.store import StoredRecord
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One evaluation of two runs.
+
+    Attributes:
+        title: the evaluation: `k-NN k=1`.
+        pairs: seed of the first, seed of the second, and why the two are not comparable; no reasons: they are.
+        seeds: how many results each run has, over seeds and lists of labelled clips.
+        accuracies: mean top-1 accuracy of each in %; None without a difference.
+        difference: the first less the second; None where it cannot be computed.
+        why_none: why not; else empty.
+    """
+
+    title: str
+    pairs: tuple[tuple[int, int, tuple[str, ...]], ...]
+    seeds: tuple[int, int]
+    accuracies: tuple[float, float] | None
+    difference: Difference | None
+    why_none: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side.
+
+    Attributes:
+        evaluations: those that both have.
+        settings: every setting of the methods that differs, as `method.lr 0.001 / 0.0003`.
+        circumstances: what else differs: versions, device, precision.
+    """
+
+    evaluations: tuple[Compared, ...]
+    settings: tuple[str, ...]
+    circumstances: tuple[str, ...]
+
+
+def compare(first: Path, second: Path, by: str | None = None) -> Comparison:
+    """Compare two runs.
+
+    Args:
+        first: a run's folder, or a record's file.
+        second: another.
+        by: "person" or "performance": what is sampled; None: persons where there are four or more.
+
+    Raises:
+        UsageError: a folder holds no records or several runs, the runs have no evaluation in common, or the data does
+            not name what `by` asks for.
+    """
+    ours, theirs = _records(first), _records(second)
+    pairs = comparable.pairs([one.record for one in ours], [one.record for one in theirs])
+    if not pairs:
+        raise UsageError(f"{first} and {second} have no evaluation in common")
+    titles = dict.fromkeys(one.evaluation.title for one, _ in pairs)
+    return Comparison(
+        tuple(_compared(title, pairs, ours, theirs, by) for title in titles),
+        tuple(dict.fromkeys(line for pair in pairs for line in comparable.settings(*pair))),
+        tuple(dict.fromkeys(line for pair in pairs for line in comparable.to_know(*pair))),
+    )
+
+
+def _records(run: Path) -> list[StoredRecord]:
+    found = [StoredRecord(store.read_record(path), path) for path in record_paths(run)]
+    configs = {digest_json([one.record.method.name, one.record.method.config]) for one in found}
+    if len(configs) > 1:
+        raise UsageError(f"{run}: holds {len(configs)} runs with other settings; give the folder of one of them")
+    return found
+
+
+def _compared(
+    title: str,
+    pairs: Sequence[tuple[Record, Record]],
+    ours: Sequence[StoredRecord],
+    theirs: Sequence[StoredRecord],
+    by: str | None,
+) -> Compared:
+    own = [pair for pair in pairs if pair[0].evaluation.title == title]
+    both = [_by_seed(title, stored) for stored in (ours, theirs)]
+    found, accuracies, why_none = None, None, ""
+    tested = {(record.dataset.digest, record.protocol.test_digest) for pair in own for record in pair}
+    hits = [read_hits(stored) for stored in both] if len(tested) == 1 else []
+    if not hits:
+        why_none = "the two were measured on other test clips"
+    elif hits[0] is None or hits[1] is None:
+        why_none = "predictions are gone or changed, or nothing is classified"
+    else:
+        try:
+            found = difference(hits[0], hits[1], by)
+            accuracies = 100 * float(hits[0].mean.mean()), 100 * float(hits[1].mean.mean())
+        except UsageError:
+            raise
+        except StarsBenchError as error:
+            why_none = str(error)
+    verdicts = tuple((one.seed, other.seed, tuple(comparable.why_not(one, other))) for one, other in own)
+    return Compared(title, verdicts, (len(both[0]), len(both[1])), accuracies, found, why_none)
+
+
+def _by_seed(title: str, stored: Sequence[StoredRecord]) -> list[StoredRecord]:
+    """One record for each seed and list of labelled clips."""
+    named = {(one.record.seed, *one.record.evaluation.replicate): one for one in stored if _title(one) == title}
+    return list(named.values())
+
+
+def _title(one: StoredRecord) -> str:
+    return one.record.evaluation.title

@@ -1,0 +1,1 @@
+"""Two methods on the same test clips: hits of every seed, and paired differences."""

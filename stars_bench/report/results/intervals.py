@@ -1,0 +1,62 @@
+"""What the 95 % intervals of a table mean, in one line each kind; docs/statistics.md has the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stars_bench.records.measured_clips import FEWEST_PERSONS
+from stars_bench.records.record_facts import PLURALS
+from stars_bench.records.statistics import FEW_CLUSTERS
+from stars_bench.report.results.result import Result, group_by
+
+MEANINGS = {
+    "person": "other persons, the same classes",
+    "performance": "these persons, other recordings (within class)",
+    "episode": "other episodes of these clips",
+    "clip": "as if clips were independent",
+}
+
+
+def interval_notes(results: Sequence[Result]) -> list[str]:
+    """Say what the intervals of these results mean, how wide they are, and what noise they leave out."""
+    known = [result for result in results if result.main.half is not None]
+    if not known:
+        return []
+    groups = group_by(known, lambda result: (result.main.sampled, result.main.clusters, _reason(result)))
+    lines = [
+        f"95 % intervals ({_widths(same)}): {MEANINGS[sampled or 'clip']}; {clusters:,} {PLURALS[sampled or 'clip']}"
+        f"{_quantile(clusters or 0)}{reason}."
+        for (sampled, clusters, reason), same in groups.items()
+    ]
+    seeds = {result.main.n > 1 for result in known}
+    if seeds == {True}:
+        lines.append("The intervals include the noise of training (standard error over seeds).")
+    else:
+        which = "With one seed" if seeds == {False} else "Of rows with one seed"
+        lines.append(f"{which}: training noise unknown; the intervals are those of the test part alone.")
+    return lines
+
+
+def _quantile(clusters: int) -> str:
+    return ", Student's t" if clusters < FEW_CLUSTERS else ""
+
+
+def _widths(results: Sequence[Result]) -> str:
+    """Half the width of the narrowest and the widest interval."""
+    texts = dict.fromkeys(
+        f"±{half:.{result.decimals}f}"
+        for half, result in sorted(((result.main.half or 0.0, result) for result in results), key=lambda one: one[0])
+    )
+    first, *others = texts
+    return f"{first} to {others[-1]}" if others else first
+
+
+def _reason(result: Result) -> str:
+    """Why persons are not what is sampled."""
+    protocol = result.records[0].protocol
+    if result.main.sampled in ("person", "episode"):
+        return ""
+    if protocol.test_persons is None:
+        older = result.records[0].metrics[0].intervals == {}
+        return " (record of an older version)" if older else " (the data names no person)"
+    return f" (fewer than {FEWEST_PERSONS} persons: {protocol.test_persons})"

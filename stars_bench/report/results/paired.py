@@ -1,0 +1,120 @@
+"""Paired differences between the rows of a table: to a baseline, and of every row to the best of its column.
+
+All are of hits on the same test clips, clustered as the intervals are; Holm's procedure bounds false claims. Rows whose
+predictions cannot be read, or are of other clips, are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from stars_bench.errors import UsageError
+from stars_bench.records.paired.differences import Difference, difference, same_clips
+from stars_bench.records.statistics import holm
+from stars_bench.report.results.result import Result, group_by
+
+LEVEL = 0.05
+
+
+def with_baseline(results: Sequence[Result], baseline: str) -> list[Result]:
+    """Give every result its difference to the baseline in the same benchmark and measure, where both have hits.
+
+    Args:
+        results: the results.
+        baseline: a method's name, or the label of one of its rows.
+
+    Raises:
+        UsageError: no row is called so, or several rows of the method are.
+    """
+    labels = {result.label for result in results}
+    if baseline not in labels:
+        rows = sorted({result.label for result in results if result.method == baseline})
+        if len(rows) != 1:
+            known = ", ".join(rows or sorted({result.method for result in results}))
+            why = "is several rows; choose one" if rows else "was not measured; choose one"
+            raise UsageError(f"--baseline {baseline}: {why}: {known}")
+        (baseline,) = rows
+    places = {(one.benchmark, one.measure.title): one for one in results if one.label == baseline}
+    return [_against(one, places.get((one.benchmark, one.measure.title))) for one in results]
+
+
+def _against(result: Result, baseline: Result | None) -> Result:
+    if baseline is None or baseline is result:
+        return result
+    return replace(result, difference=_difference(result, baseline))
+
+
+def _difference(first: Result, second: Result) -> Difference | None:
+    if first.hits is None or second.hits is None or not same_clips(first.hits, second.hits):
+        return None
+    return difference(first.hits, second.hits)
+
+
+def significant(results: Iterable[Result]) -> dict[int, bool]:
+    """Say which differences to the baseline a table may call differences (Holm over all of them).
+
+    Args:
+        results: the results of one table.
+
+    Returns:
+        By place among the results; places without a difference are left out.
+    """
+    found = {place: result.difference.p for place, result in enumerate(results) if result.difference is not None}
+    return dict(zip(found, (holm(list(found.values())) < LEVEL).tolist(), strict=True))
+
+
+def ties(columns: Mapping[Hashable, Sequence[Result]]) -> tuple[set[tuple[Hashable, str]], list[Difference]]:
+    """Find the rows that cannot be told from the best of their column (Holm over the other rows).
+
+    Args:
+        columns: by key, the results of a column that are ranked.
+
+    Returns:
+        Key and label of these rows, and all differences that were tested.
+    """
+    tied: set[tuple[Hashable, str]] = set()
+    tested: list[Difference] = []
+    for key, results in columns.items():
+        if len(results) < 2:
+            continue
+        best = max(results, key=lambda result: result.value)
+        found = {result.label: _difference(best, result) for result in results if result is not best}
+        known = {label: one for label, one in found.items() if one is not None}
+        adjusted = holm([one.p for one in known.values()])
+        tied |= {(key, label) for label, p in zip(known, adjusted, strict=True) if p >= LEVEL}
+        tested += known.values()
+    return tied, tested
+
+
+def notes_of_tests(tied: bool, tested: Sequence[Difference], baseline: Sequence[Difference]) -> list[str]:
+    """Say what was tested, what marks mean, and which differences the test part can show.
+
+    Args:
+        tied: whether a row is set in bold because it cannot be told from the best.
+        tested: differences to the best of the columns.
+        baseline: differences to the baseline.
+    """
+    every = [*tested, *baseline]
+    if not every:
+        return []
+    units = " and ".join(sorted({one.unit for one in every}))
+    how = f"paired on the same test clips, sign flips by {units}, Holm"
+    lines = []
+    if tied:
+        lines.append(f"Bold, too: numbers that cannot be told from the best of their column ({how}).")
+    if baseline:
+        lines.append(f"In brackets: difference to the baseline in points; p < .05: {how} over {len(baseline)} tests.")
+    lines.append(f"Smallest difference that the test part can show (80 % power, one test): {_range(every)} points.")
+    return lines
+
+
+def _range(differences: Sequence[Difference]) -> str:
+    first, *others = dict.fromkeys(f"{one:.1f}" for one in sorted(one.smallest for one in differences))
+    return f"{first} to {others[-1]}" if others else first
+
+
+def ranked(lines: Mapping[str, Mapping[Hashable, Result]]) -> dict[Hashable, list[Result]]:
+    """Collect the results of each column that may be ranked: those that have not seen what they were tested on."""
+    cells = [(key, result) for line in lines.values() for key, result in line.items() if result.is_fair]
+    return {key: [result for _, result in own] for key, own in group_by(cells, lambda cell: cell[0]).items()}
