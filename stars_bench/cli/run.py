@@ -57,7 +57,7 @@ class RunOptions:
         str | None,
         typer.Option(
             metavar="DATA:PROTOCOL",
-            help="What a checkpoint of MAMP or STARS was trained on, as ntu60:xsub; without it that is unknown.",
+            help="What a checkpoint was trained on, as ntu60:xsub, where its file does not say: STARS's do not.",
         ),
     ] = None
     novel_classes: Annotated[
@@ -191,9 +191,10 @@ def evaluate(
     """Evaluate an encoder that is already trained, on any dataset with the same joints and under any protocol.
 
     Without --seed every seed that the run has is evaluated. Where the encoder has seen test clips or novel classes, the
-    record and the table say how many. Of a checkpoint of MAMP or STARS that is unknown without --trained-on; its size
-    is read from it, but for the heads: 8 where it is 256 wide, else `--set heads=N`. `--set frames=N` interpolates the
-    temporal table of either.
+    record and the table say how many. A checkpoint of MAMP says what it was trained on; of one of STARS that is unknown
+    without --trained-on. The size is read from the file, but for the heads where it does not say them: 8 where it is
+    256 wide, else `--set heads=N`. `--set frames=N` interpolates the temporal table of either. A fine-tuned or a linear
+    probe's checkpoint of MAMP is also measured with its own classifier (`--eval classifier`).
     """
     from stars_bench.experiments import pretrained
 

@@ -222,7 +222,9 @@ def _start(request: Request, method: type[Method[BaseModel]], dataset: str, init
         if isinstance(config, EncoderConfig) and all(getattr(config, name) == start.config.get(name) for name in alike):
             settings["frames"] = config.frames  # the method's length: the temporal table alone is interpolated
     start = pretrained.fitted(start, settings)
-    return start if request.trained_on is None else pretrained.trained_on(start, request.trained_on, request.data_dir)
+    if request.trained_on is None:
+        return pretrained.as_stated(start, request.data_dir)
+    return pretrained.trained_on(start, request.trained_on, request.data_dir)
 
 
 def _own(request: Request) -> list[str]:

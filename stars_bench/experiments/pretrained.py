@@ -1,8 +1,7 @@
 """Trained encoders: a run's folder, its encoder.pt or an official checkpoint in, the encoder out.
 
-`run --init` and `evaluate` start from one. The names of the clips and classes that it was trained on come along, so
-that a result can say which test clips the encoder has seen. An official checkpoint does not have them, unless the user
-states its training data.
+`run --init` and `evaluate` start from one. What it was trained on (clip and class names) comes along, so that a result
+can say which test clips the encoder has seen. An official checkpoint of MAMP says it; of STARS the user may.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from stars_bench import registry
 from stars_bench.api import DatasetSpec
 from stars_bench.errors import StarsBenchError, UsageError, of_validation, one_line
-from stars_bench.experiments import official_checkpoints
+from stars_bench.experiments.official import checkpoints as official_checkpoints
 from stars_bench.formats.clip_order import table_of
 from stars_bench.io.files import digest_file, digest_json
 from stars_bench.io.moved_modules import current
@@ -37,6 +36,11 @@ PLAIN = ("config", "preset", "run", "key", "seed", "dataset", "protocol", "strea
 LISTS = ("train", "classes")
 OFFICIAL_PRESET = "official checkpoint"
 NO_DIGEST = "of an older version, without a digest: damage of the file would not be noticed"
+CLASSIFIERS = {
+    "finetune": "stars_bench.experiments.official.classifiers:FineTuned",
+    "linprobe": "stars_bench.experiments.official.classifiers:Probed",
+}
+"""What stands for the method of an official file that does not name it, by the stage that wrote it."""
 OPEN_SETTINGS = ("heads", "frames")
 """What may be said of an official encoder: its heads, which the file does not show, and the clip length to turn to."""
 
@@ -158,17 +162,18 @@ def _with_encoder(path: Path) -> list[RunFolder]:
 
 
 def _official(file: Path, found: official_checkpoints.OfficialEncoder) -> Pretrained:
+    facts = found.facts
     return Pretrained(
         file,
-        target=registry.BUILT_IN["methods"][found.method],
+        target=CLASSIFIERS[facts.stage] if facts.method is None else registry.BUILT_IN["methods"][facts.method],
         config=found.size,
         preset=OFFICIAL_PRESET,
         run=digest_file(file),
         key="",  # until `fitted` knows the whole size
         seed=None,
-        dataset=None,
-        protocol=None,
-        stream=None,
+        dataset=facts.dataset,
+        protocol=facts.protocol,
+        stream=facts.stream,
         train=None,
         classes=None,
         state=found.state,
@@ -223,15 +228,19 @@ def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
 
 
 def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:
-    """Return an official encoder that was trained on the training part of `DATASET:PROTOCOL`, as its user says.
+    """Return an encoder that was trained on the training part of `DATASET:PROTOCOL`, as its user says.
 
     Raises:
-        UsageError: No such dataset or protocol, neither prepared nor known by name, or a run's encoder, which says
-        itself what it was trained on.
+        UsageError: No such dataset or protocol, neither prepared nor known by name, or the encoder's file says that it
+        was trained on another.
     """
     where = f"--trained-on {statement}"
-    if start.dataset is not None:
-        raise UsageError(f"{where}: {start.path} says itself what it was trained on: {start.dataset} {start.protocol}")
+    if start.dataset is not None and statement != f"{start.dataset}:{start.protocol}":
+        raise UsageError(
+            f"{where}: {start.path} says itself what it was trained on: {start.dataset} {start.protocol}; leave it out"
+        )
+    if start.train is not None:
+        return start
     name, colon, protocol = statement.partition(":")
     if not colon:
         raise UsageError(f"{where}: say DATASET:PROTOCOL, such as ntu60:xsub")
@@ -247,6 +256,24 @@ def trained_on(start: Pretrained, statement: str, data_dir: Path) -> Pretrained:
         train=frozenset(train["name"]),
         classes=frozenset(spec.classes[label] for label in train["label"].unique()),
     )
+
+
+def as_stated(start: Pretrained, data_dir: Path) -> Pretrained:
+    """Look up the clips of the training part that an official checkpoint names itself.
+
+    Args:
+        start: The encoder.
+        data_dir: Prepared data, for datasets whose clips are not known by name.
+
+    Returns:
+        The encoder with its training clips; with a note where they cannot be had.
+    """
+    if start.dataset is None or start.train is not None:
+        return start
+    try:
+        return trained_on(start, f"{start.dataset}:{start.protocol}", data_dir)
+    except StarsBenchError as error:
+        return replace(start, notes=(*start.notes, f"which clips it was trained on is unknown here: {error}"))
 
 
 class _Published(NamedTuple):

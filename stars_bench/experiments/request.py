@@ -53,7 +53,8 @@ class Request:
             seed, that does not train.
         init: A run, or a checkpoint of MAMP or STARS, whose encoder is taken instead of training (the same method) or
             instead of the first stage.
-        trained_on: What a checkpoint of MAMP or STARS was trained on, `DATASET:PROTOCOL`; None: unknown.
+        trained_on: What a checkpoint of MAMP or STARS was trained on, `DATASET:PROTOCOL`; None: what its file says,
+            else unknown.
         stream: Joint, bone or motion. Default "joint".
         training: How it is computed.
         command: What the user typed; kept in the records.

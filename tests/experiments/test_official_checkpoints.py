@@ -16,7 +16,8 @@ from numpy.testing import assert_allclose
 from torch import Tensor
 
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.experiments import official_checkpoints, pretrained
+from stars_bench.experiments import pretrained
+from stars_bench.experiments.official import checkpoints as official_checkpoints
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MaskedPrediction
 from stars_bench.models.stars import Stars
@@ -78,14 +79,16 @@ def test_official_weights_give_the_official_features(tmp_path: Path) -> None:
 def test_the_size_is_read_from_the_shapes_and_the_rest_is_named(mamp: Path, stars: Path) -> None:
     size = {"frames": FRAMES, "dim": DIM, "depth": DEPTH, "mlp_ratio": 4}
     found = read(mamp)
-    assert (found.method, found.size) == ("mamp", size)
+    assert (found.facts.method, found.size) == ("mamp", size)
     decoder = sum(name.startswith("decoder_") for name in golden("stage1_mamp.npz", "init/"))
     total = len(golden("stage1_mamp.npz", "init/"))
-    assert found.notes == (f"not used: {decoder + 1} of {total} tensors (decoder {decoder}, mask token 1)",)
+    left = f"not used: {decoder + 1} of {total} tensors (decoder {decoder}, mask token 1)"
+    assert found.notes == (left, official_checkpoints.METHOD_NOTE)
     found = read(stars)
-    assert (found.method, found.size) == ("stars", size)
+    assert (found.facts.method, found.size) == ("stars", size)
     total = len(golden("stage2_nnclr.npz", "init/"))
-    assert found.notes == (f"not used: {13 + 3} of {total} tensors (head 13, queue 3)",)
+    left = f"not used: {13 + 3} of {total} tensors (head 13, queue 3)"
+    assert found.notes == (left, official_checkpoints.TUNED_NOTE)
     assert len(found.state) == total - 16
 
 
@@ -109,7 +112,8 @@ def test_a_whole_mamp_checkpoint_loads_with_its_arguments_and_optimizer(tmp_path
         path = saved(tmp_path / name, content, _use_new_zipfile_serialization=new)
         found = read(path)
         assert found.size["heads"] == HEADS
-        assert "the entries args, epoch, optimizer, scaler" in found.notes[0]
+        assert "the entries optimizer, scaler" in found.notes[0]
+        assert found.facts.epoch == 399
         assert all(torch.equal(found.state[name], weights[name]) for name in found.state)
 
 
@@ -120,8 +124,9 @@ def test_heads_are_8_at_the_published_width_and_asked_for_elsewhere(tmp_path: Pa
         pretrained.fitted(pretrained.find(mamp, 0), {"heads": 5})
     wide = saved(tmp_path / "wide.pth", {"model": SkeletonEncoder(8, 25, dim=256, depth=1).state_dict()})
     start = pretrained.fitted(pretrained.find(wide, 0), {})
-    assert (start.config["heads"], start.notes) == (8, (official_checkpoints.HEADS_NOTE,))
-    assert pretrained.fitted(pretrained.find(wide, 0), {"heads": 4}).notes == ()
+    notes = (official_checkpoints.HEADS_NOTE, official_checkpoints.METHOD_NOTE)
+    assert (start.config["heads"], start.notes) == (8, notes)
+    assert pretrained.fitted(pretrained.find(wide, 0), {"heads": 4}).notes == (official_checkpoints.METHOD_NOTE,)
 
 
 def test_what_a_file_says_of_its_heads_is_not_contradicted(tmp_path: Path, mamp: Path) -> None:
@@ -218,7 +223,7 @@ def test_names_behind_a_parallel_wrapper_and_stars_weights_in_a_dictionary_are_r
         {f"module.{name}": value for name, value in stars.items()},
     ):
         found = read(saved(tmp_path / "stars.pt", content))
-        assert found.method == "stars"
+        assert found.facts.method == "stars"
         assert all(torch.equal(value, stars[f"encoder_student.{name}"]) for name, value in found.state.items())
 
 

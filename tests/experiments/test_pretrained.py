@@ -14,6 +14,7 @@ import torch
 from stars_bench import cli
 from stars_bench.errors import UsageError
 from stars_bench.experiments import pretrained, runner
+from stars_bench.experiments.official.checkpoints import METHOD_NOTE, TUNED_NOTE
 from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.reproduce import rerun
 from stars_bench.experiments.request import Request, TrainingOptions
@@ -182,7 +183,7 @@ def test_an_exported_mamp_run_gives_the_same_and_says_that_nobody_knows_what_it_
     assert (record.init.dataset, record.init.seed, record.init.train_clips) == (None, None, None)
     assert record.origin == "from unknown data"
     assert "unknown which test clips the encoder saw" in record.marks
-    assert told == [f"{file}: {record.init.notes[0]}"]
+    assert told == [f"{file}: {note}" for note in record.init.notes]
     assert "decoder" in told[0]
     (known,) = runner.run(replace(official, trained_on="synthetic:xview"))
     table = open_dataset(small_data, "synthetic").table
@@ -206,7 +207,7 @@ def test_an_exported_stars_run_stands_for_both_stages_to_the_bit(request_for: Ma
     own = pretrained.find(run_folder(stars), 0).state
     start = pretrained.find(both, 0)
     assert start.method == "stars"
-    assert start.notes == ("not used: 16 of 46 tensors (head 13, queue 3)",)
+    assert start.notes == ("not used: 16 of 46 tensors (head 13, queue 3)", TUNED_NOTE)
     assert start.state.keys() == own.keys()
     assert all(torch.equal(start.state[name], own[name]) for name in own)
     flat = torch.load(both, weights_only=True)
@@ -274,7 +275,7 @@ def test_of_an_official_checkpoint_only_heads_and_frames_may_be_said(
         plan("heads=2", "frames=9")
     longer = plan("heads=2", "frames=12")
     assert longer.starts[0].state["temp_embed"].shape == (1, 3, 1, 16)
-    assert longer.notices == [f"{official_file}: temporal table interpolated from 8 frames to 12"]
+    assert f"{official_file}: temporal table interpolated from 8 frames to 12" in longer.notices
     assert plan("heads=2").config.model_copy(update={"frames": 12}) == longer.config
     assert plan("heads=2", stream="bone").starts[0].stream is None  # not said in the file: the user knows
     with pytest.raises(UsageError, match="holds a mamp; supervised starts from supervised"):
@@ -290,10 +291,11 @@ def test_an_official_encoder_of_another_length_is_fitted_to_the_methods(
     fitted = plan("dim=16", "depth=2", "heads=2")
     frames = fitted.config.model_dump()["frames"]
     assert frames > 8
-    assert fitted.notices == [f"{official_file}: temporal table interpolated from 8 frames to {frames}"]
+    unsure = f"{official_file}: {METHOD_NOTE}"
+    assert fitted.notices == [unsure, f"{official_file}: temporal table interpolated from 8 frames to {frames}"]
     assert fitted.starts[0].state["temp_embed"].shape == (1, frames // 4, 1, 16)
-    assert plan("dim=16", "depth=2", "heads=2", "frames=8").notices == []
-    assert plan("dim=32", "depth=2", "heads=2").notices == []  # another width: nothing fits, training will say so
+    assert plan("dim=16", "depth=2", "heads=2", "frames=8").notices == [unsure]
+    assert plan("dim=32", "depth=2", "heads=2").notices == [unsure]  # another width: nothing fits, training will say so
 
 
 def test_a_runs_encoder_of_another_length_is_fitted_too_and_stays_known(request_for: MakeRequest) -> None:

@@ -28,7 +28,8 @@ from stars_bench.datasets.raw_files import sources, zip
 from stars_bench.datasets.skeletons.layouts import LAYOUTS
 from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.errors import StarsBenchError
-from stars_bench.experiments import official_checkpoints, plan
+from stars_bench.experiments import plan
+from stars_bench.experiments.official import checkpoints as official_checkpoints
 from stars_bench.formats import crossclr, mamp, pyskl
 from stars_bench.formats.match_clips import Intake
 from stars_bench.io import unpickle

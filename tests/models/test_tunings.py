@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from stars_bench.models.ablations.dino_tuning import DinoSettings, SelfDistillation, koleo, sinkhorn
@@ -116,6 +117,25 @@ def check_moved(model: MomentumTuning, before: dict[str, Tensor]) -> None:
         student = before[student_of[prefix] + name.removeprefix(f"teacher.module.{prefix}")]
         assert not torch.equal(student, before[name]) or not student.any()
         torch.testing.assert_close(after[name], 0.9 * before[name] + 0.1 * student)
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_the_teachers_head_starts_as_a_copy_unless_the_released_program_is_repeated(gpus: int) -> None:
+    settings = MocoSettings(queue_size=7, predictor_hidden=24, released_gpus=gpus)
+    dino = DinoSettings(tune_batch_size=8, released_gpus=gpus)
+    for model in (MomentumTuning(encoder(), settings), SelfDistillation(encoder(), dino)):
+        own, taught = model.head.state_dict(), model.of_teacher("head").state_dict()
+        assert all(torch.equal(own[name], taught[name]) for name in own) is not bool(gpus)
+        assert not any(parameter.requires_grad for parameter in model.teacher.parameters())
+        assert torch.equal(model.of_teacher("norm").weight, model.encoder.norm.weight)
+
+
+def test_the_batch_must_be_shared_by_the_gpus_of_the_released_program() -> None:
+    for settings in (MocoSettings, DinoSettings):
+        with pytest.raises(ValidationError, match=r"released_gpus=3: tune_batch_size \(128\) must be a multiple of"):
+            settings(released_gpus=3)
+    with pytest.raises(ValidationError, match="must be a multiple of 8"):
+        DinoSettings(tune_batch_size=4, released_gpus=2)
 
 
 def test_sinkhorn_balances_the_batch() -> None:

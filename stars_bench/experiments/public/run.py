@@ -77,7 +77,8 @@ def run(
         validation: "subjects": measure on a part of the training subjects, drawn by the seed, that does not train.
             Default: None, the test part.
         init: A run's folder or a checkpoint of MAMP or STARS to start from. Default: None.
-        trained_on: What such a checkpoint was trained on, "DATASET:PROTOCOL". Default: None, unknown.
+        trained_on: What such a checkpoint was trained on, "DATASET:PROTOCOL". Default: None, what its file says, else
+            unknown.
         device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
         precision: "float32", "tf32" or "bf16". Default: tf32 on a GPU that has it, else float32.
         data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
@@ -161,7 +162,8 @@ def evaluate(
         stream: Input of an encoder of your own: joint, bone or motion. Default: joint; of a run, its own.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed. Default: None, the test
             part.
-        trained_on: What the encoder was trained on, "DATASET:PROTOCOL". Default: None, unknown, which the table says.
+        trained_on: What the encoder was trained on, "DATASET:PROTOCOL". Default: None, what a checkpoint's file says,
+            else unknown, which the table says.
         device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
         precision: "float32", "tf32" or "bf16". Default: tf32 on a GPU that has it, else float32.
         data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".

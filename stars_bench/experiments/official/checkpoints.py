@@ -1,8 +1,8 @@
 """Checkpoints of the official programs (github maoyunyao/MAMP, TaatiTeam/STARS): in and out, tensor by tensor.
 
-MAMP writes {"model": weights, "optimizer", "epoch", "scaler", "args"}; STARS writes the weights alone, the encoder's
-names under `encoder_student.`. In comes the encoder, with every other tensor accounted for; out goes what a stage of
-ours has trained, under the names that those programs load.
+MAMP writes {"model": weights, "optimizer", "epoch", "scaler", "args"}, of a pre-trained, a fine-tuned or a linearly
+probed encoder; STARS writes the weights alone, the encoder's names under `encoder_student.`. In comes the encoder, with
+every other tensor accounted for; out goes what a stage of ours has trained, under the names that those programs load.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pickle
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from stars_bench.errors import StarsBenchError, of_validation, one_line, printable
+from stars_bench.evaluation.linear import LinearHead
+from stars_bench.experiments.official.facts import OfficialFacts, facts_of, says_its_program
 from stars_bench.io import torch_files
 from stars_bench.io.files import atomic_path
 from stars_bench.io.sealed import is_io_error
 from stars_bench.models.layers.encoder import SEGMENT
+from stars_bench.models.layers.supervision import ActionHead
 from stars_bench.models.mamp import EncoderConfig
 
 HEADS = 8
@@ -46,20 +49,22 @@ class Layout:
 
     Args:
         title: The program.
-        method: The registered method that it trains.
-        stage: Our stage that trains the same weights, in the methods whose `official_checkpoints` name the program (the
-            first stage of mae predicts something else).
-        prefix: Prefix of the encoder's names.
-        unused: What else it writes that no encoder needs: regular expressions by what they match.
-        ours: Prefixes of our names, with the program's prefixes.
+        method: The registered method that it trains; None: the names do not tell.
+        stage: Of the methods whose `official_checkpoints` name the program, what trains the same weights (mae's first
+            stage predicts something else); of a layout that is only read, the program's own.
+        prefix: Stands before the encoder's names.
+        unused: What else it writes that no encoder needs, as regular expressions by what it is called.
+        ours: Prefixes of our names, and what they are there; empty: it is only read.
+        classifier: Stands before the names of a classifier, which is kept; empty: there is none.
     """
 
     title: str
-    method: str
+    method: str | None
     stage: str
     prefix: str
-    unused: Mapping[str, str]
-    ours: Mapping[str, str]
+    unused: Mapping[str, str] = field(default_factory=dict)
+    ours: Mapping[str, str] = field(default_factory=dict)
+    classifier: str = ""
 
 
 LAYOUTS = {
@@ -92,18 +97,45 @@ LAYOUTS = {
 }
 
 
+STUDENT, TEACHER = LAYOUTS["stars"].prefix, r"encoder_teacher\..+"
+READ = {
+    "moco": Layout(
+        "STARS with MoCo",
+        method="moco-tuning",
+        stage="tuning",
+        prefix=STUDENT,
+        unused={"head": LAYOUTS["stars"].unused["head"], "teacher": TEACHER, "queue": r"queue(_ptr)?"},
+    ),
+    "dino": Layout(
+        "STARS with DINO",
+        method="dino-tuning",
+        stage="tuning",
+        prefix=STUDENT,
+        unused={"head": r"encoder_student\.head\.(weight|bias)", "teacher": TEACHER},
+    ),
+    "finetune": Layout("MAMP's fine-tuning", method=None, stage="finetune", prefix="", classifier="head."),
+    "linprobe": Layout("MAMP's linear probe", method=None, stage="linprobe", prefix="", classifier="head.fc."),
+}
+"""Layouts that are only read, beside those that are written, too."""
+CONTAINERS = ("model", "state_dict")
+"""Entries that hold the weights where they are not the file itself; STARS's program reads the second."""
+
+METHOD_NOTE = "taken for MAMP's: without args, a file of MAMP and one of MAE look alike"
+TUNED_NOTE = "the file does not say whether the encoder was tuned, or the heads alone on the encoder of stage 1"
+
+
 @dataclass(frozen=True)
 class OfficialEncoder:
     """The encoder of an official checkpoint.
 
     Args:
-        method: "mamp" or "stars".
-        state: Weights under our names, which are the official ones, in float32.
-        size: frames, dim, depth and mlp_ratio, and heads if they are known.
-        notes: What was not used, and what was assumed.
+        facts: What the file says of itself.
+        state: Weights under our names, which are the official ones, in float32; `head.` those of a classifier.
+        size: Frames, dim, depth, mlp_ratio, and heads where they are known.
+        notes: What was left, and what was assumed.
     """
 
-    method: str
+    facts: OfficialFacts
     state: Mapping[str, Tensor]
     size: Mapping[str, float]
     notes: tuple[str, ...]
@@ -144,10 +176,8 @@ def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
         StarsBenchError: Neither MAMP's nor STARS's; a tensor is missing, of a wrong shape, or of no known part.
     """
     layout, weights, beside = _layout(content, path)
-    weights, wrapped = _unwrapped(weights)
-    unused = Counter[str]()
+    unused, strange = Counter[str](), list[str]()
     state: dict[str, Tensor] = {}
-    strange: list[str] = []
     for name, value in weights.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise StarsBenchError(f"{path}: {printable(str(name))} is no tensor but a {type(value).__name__}")
@@ -155,22 +185,32 @@ def encoder_of(content: Mapping[str, Any], path: Path) -> OfficialEncoder:
         if part is not None:
             unused[part] += 1
         elif name.startswith(layout.prefix):
-            if not (value.is_floating_point() and bool(value.isfinite().all())):
-                raise StarsBenchError(
-                    f"{path}: {printable(name)} holds what are no weights ({value.dtype}, or not finite)"
-                )
-            state[name.removeprefix(layout.prefix)] = value
+            state[_our_name(name, layout)] = _weights(value, name, path)
         else:
             strange.append(name)
     if strange:
         raise StarsBenchError(f"{path}: {layout.title} has no tensors like {_few(strange)}")
-    size = _checked_size(state, layout, path)
-    heads, told = _heads(content, int(size["dim"]))
+    of_head = {name for name in state if layout.classifier and name.startswith("head.")}
+    size = _checked_size({name: state[name] for name in state.keys() - of_head}, layout, path)
+    if layout.classifier:
+        _check_classifier(state, layout, size, path)
+    program, stage = ("MAMP", layout.stage) if not layout.prefix else ("STARS", "tuning")
+    facts = facts_of(content, program, "pretrain" if layout is LAYOUTS["mamp"] else stage, layout.method)
+    heads, said = _heads(facts, int(size["dim"]))
+    if layout is LAYOUTS["mamp"] and not says_its_program(content):
+        said = (*said, METHOD_NOTE)
+    wrapped = (f"read without {WRAPPED!r} in front",) if weights is not _contained(content) else ()
     return OfficialEncoder(
-        method=layout.method,
-        state={name: value.detach().float() for name, value in state.items()},
+        facts=facts,
+        state=state,
         size=size | heads,
-        notes=(*_left(len(weights), unused, beside), *wrapped, *told),
+        notes=(
+            *_left(len(weights), unused, beside),
+            *wrapped,
+            *filter(None, [facts.told]),
+            *said,
+            *([TUNED_NOTE] if layout is LAYOUTS["stars"] else []),
+        ),
     )
 
 
@@ -206,38 +246,83 @@ def write(path: Path, layout: Layout, module: Mapping[str, Tensor]) -> int:
     return len(weights)
 
 
+def _contained(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the weights in a file, as they are named there; the content itself where no entry holds them."""
+    return next((content[name] for name in CONTAINERS if isinstance(content.get(name), Mapping)), content)
+
+
 def _layout(content: Mapping[str, Any], path: Path) -> tuple[Layout, Mapping[str, Any], list[str]]:
-    """Return whose checkpoint it is, its weights, and what lies beside them."""
-    weights = content.get("model")
-    if isinstance(weights, Mapping):
-        beside = sorted(str(name) for name in content if name != "model")
-        if _has_prefix(weights, LAYOUTS["stars"].prefix):
-            return LAYOUTS["stars"], weights, beside
-        head = [name for name in weights if str(name).startswith("head.")]
-        if head:
-            raise StarsBenchError(
-                f"{path}: holds a classifier's head ({_few(head)}): its encoder may be tuned with labels; "
-                "give the pre-trained checkpoint"
-            )
-        return LAYOUTS["mamp"], weights, beside
-    if _has_prefix(content, LAYOUTS["stars"].prefix):
-        return LAYOUTS["stars"], content, []
-    raise StarsBenchError(
-        f"{path}: is no encoder.pt of this project and no checkpoint of MAMP ('model') or STARS ('encoder_student.')"
-    )
+    """Return whose checkpoint it is, its weights without a wrapper's prefix, and what lies unused beside them."""
+    found = _contained(content)
+    weights = _unwrapped(found)
+    used = () if found is content else (*CONTAINERS, "args", "epoch")
+    beside = [] if found is content else sorted(str(name) for name in content if name not in used)
+    if _has(weights, STUDENT):
+        kind = "stars"
+        if _has(weights, "encoder_teacher.") and not _has(weights, "queue_id"):
+            kind = "moco" if _has(weights, "queue") else "dino" if _has(weights, f"{STUDENT}head.weight") else "stars"
+        return (LAYOUTS | READ)[kind], weights, beside
+    if found is content:
+        raise StarsBenchError(
+            f"{path}: is no encoder.pt of this project and no checkpoint of MAMP ('model') or STARS "
+            "('encoder_student.')"
+        )
+    for kind, name in (("finetune", "head.fc1."), ("linprobe", "head.fc.1.")):
+        if _has(weights, name):
+            return READ[kind], weights, beside
+    if head := [name for name in weights if str(name).startswith("head.")]:
+        raise StarsBenchError(
+            f"{path}: holds a classifier's head ({_few(head)}): its encoder may be tuned with labels; "
+            "give the pre-trained checkpoint"
+        )
+    return LAYOUTS["mamp"], weights, beside
 
 
-def _has_prefix(weights: Mapping[str, Any], prefix: str) -> bool:
-    return any(str(name).removeprefix(WRAPPED).startswith(prefix) for name in weights)
+def _has(weights: Mapping[str, Any], prefix: str) -> bool:
+    return any(str(name).startswith(prefix) for name in weights)
 
 
-def _unwrapped(weights: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """Return weights without what a parallel wrapper has put in front of every name, and a line that says so."""
+def _unwrapped(weights: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return weights without what a parallel wrapper has put in front of every name."""
     if not weights or not all(str(name).startswith(WRAPPED) for name in weights):
-        return weights, ()
-    return {name.removeprefix(WRAPPED): value for name, value in weights.items()}, (
-        f"read without {WRAPPED!r} in front",
-    )
+        return weights
+    return {name.removeprefix(WRAPPED): value for name, value in weights.items()}
+
+
+def _our_name(name: str, layout: Layout) -> str:
+    if layout.classifier and name.startswith(layout.classifier):
+        return "head." + name.removeprefix(layout.classifier)
+    return name.removeprefix(layout.prefix)
+
+
+def _weights(value: Tensor, name: str, path: Path) -> Tensor:
+    """Return a tensor as float32, a BatchNorm's counter as it is."""
+    if name.endswith(".num_batches_tracked") and value.dtype == torch.int64:
+        return value.detach()
+    if not (value.is_floating_point() and bool(value.isfinite().all())):
+        raise StarsBenchError(f"{path}: {printable(name)} holds what are no weights ({value.dtype}, or not finite)")
+    return value.detach().float()
+
+
+def _check_classifier(state: Mapping[str, Tensor], layout: Layout, size: Mapping[str, float], path: Path) -> None:
+    """Refuse a classifier that lacks a tensor, has one too many, or fits another encoder."""
+    joints, dim = state["pos_embed"].shape[2], int(size["dim"])
+    own = {name.removeprefix("head."): value for name, value in state.items() if name.startswith("head.")}
+    last, hidden = own.get("fc2.bias", own.get("1.bias")), own.get("fc1.bias")
+    with torch.device("meta"):
+        classes = 1 if last is None else last.numel()
+        probe, tuned = LinearHead(dim, classes), ActionHead(joints * dim, classes, 1 if hidden is None else len(hidden))
+    expected = (probe if layout is READ["linprobe"] else tuned).state_dict()
+    wrong = [name for name in own.keys() | expected.keys() if _shape(own, name) != _shape(expected, name)]
+    if wrong:
+        raise StarsBenchError(
+            f"{path}: {layout.title}: missing, unknown or of a wrong shape: "
+            f"{_few(layout.classifier + name for name in wrong)}"
+        )
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(tensors[name].shape) if name in tensors else None
 
 
 def _checked_size(state: Mapping[str, Tensor], layout: Layout, path: Path) -> dict[str, float]:
@@ -272,15 +357,10 @@ def _checked_size(state: Mapping[str, Tensor], layout: Layout, path: Path) -> di
     return size
 
 
-def _heads(content: Mapping[str, Any], dim: int) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Return the number of attention heads: from the program's own arguments, else as published.
-
-    Unknown for other widths.
-    """
-    arguments = getattr(content.get("args"), "model_args", None)
-    own = arguments.get("num_heads") if isinstance(arguments, Mapping) else None
-    if type(own) is int and own > 0 and dim % own == 0:
-        return {"heads": own}, ()
+def _heads(facts: OfficialFacts, dim: int) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the heads: from the program's own arguments, else as published; unknown for other widths."""
+    if facts.heads is not None and dim % facts.heads == 0:
+        return {"heads": facts.heads}, ()
     if dim != WIDTH:
         return {}, ()
     return {"heads": HEADS}, (HEADS_NOTE,)
