@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -159,7 +160,7 @@ class Registry:
             raise UsageError(f"{where}: a path, which is not followed because a file says so")
         if not colon:
             return
-        plugins = (point.value for one in BUILT_IN for point in entry_points(group=f"stars_bench.{one}"))
+        plugins = (target for one in BUILT_IN for target in _plugins(one, tuple(sys.path)).values())
         known = {one.partition(":")[0].partition(".")[0] for one in ("stars_bench", *plugins, *self._modules)}
         if module.partition(".")[0] not in known | self._packages:
             raise UsageError(
@@ -207,8 +208,14 @@ class Registry:
 
 def installed(kind: str) -> dict[str, str]:
     """Return what ships and what is installed: names and where they are defined."""
-    plugins = {point.name: point.value for point in entry_points(group=f"stars_bench.{kind}")}
+    plugins = _plugins(kind, tuple(sys.path))
     return BUILT_IN[kind] | {name: value for name, value in plugins.items() if name not in BUILT_IN[kind]}
+
+
+@cache
+def _plugins(kind: str, path: tuple[str, ...]) -> dict[str, str]:  # noqa: ARG001 - what is installed hangs on it
+    """Names of plug-ins and where they are defined; read once, since every installed distribution is opened for it."""
+    return {point.name: point.value for point in entry_points(group=f"stars_bench.{kind}")}
 
 
 def _maker(kind: str, target: str) -> str | None:

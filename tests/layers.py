@@ -66,7 +66,6 @@ UNREADABLE = {
     ("cli/__init__.py", "registry.import_module(module)"),
     ("datasets/parsing/choose_scanner.py", "importlib.import_module(f'stars_bench.datasets.parsing.{name}')"),
     ("io/moved_modules.py", "importlib.import_module(current(name))"),
-    ("registry.py", "f'stars_bench.{one}'"),
     ("registry.py", "importlib.import_module(module_name)"),
     ("registry.py", "default.import_module"),
     ("registry.py", "import_module"),

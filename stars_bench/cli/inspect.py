@@ -134,16 +134,13 @@ def inspect(
     Of a run: stages and what they depend on, learning curves, measured numbers.
     """
     from stars_bench.display import blocks_terminal, inspection
-    from stars_bench.io.files import write_text
-    from stars_bench.viewer.output import check_ours
+    from stars_bench.io.outputs import write_outputs
 
     found = _inspected(what, data_dir, profile)
     if html is None:
         console.print(blocks_terminal.to_rich(found, everything))
         return
-    if not force:
-        check_ours(html)
-    write_text(html, inspection.to_html(found))
+    write_outputs({html: inspection.to_html(found)}, "inspect", overwrite=force)
     console.print(f"written: {html}", soft_wrap=True)
 
 

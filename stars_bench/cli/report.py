@@ -79,6 +79,7 @@ def report(
             "RGB+D and PKU-MMD may not be redistributed.",
         ),
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are not of this command.")] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     """Print measured results beside published ones: mean, deviation and number of seeds, with marks explained below.
@@ -87,7 +88,7 @@ def report(
 
     `stars-bench report --format html --out page.html`
     """
-    from stars_bench.io.files import write_text
+    from stars_bench.io.outputs import write_outputs
     from stars_bench.records import store
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
@@ -112,11 +113,12 @@ def report(
     if form is Format.table and out is None:
         console.print(terminal.render(leaderboard.tables, console.width))
         return
-    for path, text in _texts(form, leaderboard, out, skeletons).items():
+    texts = _texts(form, leaderboard, out, skeletons)
+    write_outputs({path: text for path, text in texts.items() if path is not None}, "report", overwrite=force)
+    for path, text in texts.items():
         if path is None:
             typer.echo(text, nl=False)
         else:
-            write_text(path, text)
             console.print(f"written: {path}")
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders: runs/DATASET/PROTOCOL/METHOD/KEY.")]
 
+Force = Annotated[bool, typer.Option("--force", help="Replace files that are not of this command.")]
+
 
 def rescore(
     runs: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a folder above several.")],
@@ -31,6 +33,7 @@ def rescore(
         Path | None, typer.Option(metavar="DIR", help="Write every confusion matrix there as CSV, with action names.")
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Put metrics that a record lacks into it.")] = False,
+    force: Force = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Compute all metrics again from the saved predictions, without the model, and compare them with the records.
@@ -58,7 +61,7 @@ def rescore(
         if write:
             saved.update(one, again)
         if confusion is not None:
-            saved.write_confusion(one, confusion)
+            saved.write_confusion(one, confusion, overwrite=force)
     console.print(table)
     if wrong:
         raise StarsBenchError(f"{wrong} metrics are not what the records say (red): the records were changed by hand")
@@ -79,7 +82,10 @@ def verify_run(run: Path, data_dir: Path, again: bool, scratch: Path | None) -> 
     if result.faults:
         number = len(result.faults)
         what = "1 thing does" if number == 1 else f"{number:,} things do"
-        raise StarsBenchError(f"{what} not match (listed above); the same `run` again makes anew what is gone")
+        raise StarsBenchError(
+            f"{what} not match (listed above). Do not use these results: restore the files from a copy, or delete "
+            "those that the lines name and give the command of the run again, which computes them from the data"
+        )
     console.print("Everything is as it was recorded.", style="green")
     if again:
         with TemporaryDirectory() if scratch is None else nullcontext(scratch) as folder:
@@ -202,6 +208,7 @@ def map_features(
     no_skeletons: Annotated[
         bool, typer.Option("--no-skeletons", help="Keep no small skeletons of the clips for the HTML report.")
     ] = False,
+    force: Force = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Draw the features of test clips by t-SNE, one panel a run, with the paper's recipe: PNG and SVG.
@@ -213,7 +220,7 @@ def map_features(
     """
     from stars_bench.experiments import tsne
 
-    drawn = tsne.draw(runs, seed, out, None if no_skeletons else data_dir)
+    drawn = tsne.draw(runs, seed, out, None if no_skeletons else data_dir, overwrite=force)
     for path in drawn.pictures:
         console.print(f"written: {path}", soft_wrap=True)
     if drawn.without_skeletons:

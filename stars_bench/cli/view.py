@@ -65,6 +65,7 @@ def view(
 
     `stars-bench view ntu60 --random 12 --class 23 --out sheet.png`
     """
+    from stars_bench.io.outputs import output_file
     from stars_bench.viewer import clips, output
 
     wanted = clips.Wanted(clip, random, action, seed, profile, tuple(raw or ()), dataset, protocol)
@@ -74,9 +75,7 @@ def view(
     told = f"{len(found)} clips of {Path(what).name}" + (f", class {action}" if action else "") + f", seed {seed}"
     title = found[0].name if random is None else told
     path, chosen = output.target(out, form, title, "html" if random is None else "png")
-    if not force:
-        output.check_ours(path)
-    _write(found, path, chosen, title, not mirrored, is_sheet=random is not None)
+    _write(found, output_file(path, "view", overwrite=force), chosen, title, not mirrored, is_sheet=random is not None)
     console.print(f"written: {path}", soft_wrap=True)
 
 

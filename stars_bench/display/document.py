@@ -18,16 +18,19 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stars_bench._version import __version__
+from stars_bench.io.outputs import mark
 
 SHARED = ("stars_bench.display", "parts")
-GENERATOR = "stars-bench"
 
 
-def document(folder: tuple[str, str], template: str, scripts: Sequence[str], data: Any, **context: Any) -> str:
+def document(
+    command: str, folder: tuple[str, str], template: str, scripts: Sequence[str], data: Any, **context: Any
+) -> str:
     """Return a page.
 
     Args:
-        folder: (package, folder in it) where the template and its scripts lie; shared ones are found too.
+        command: Command that writes it, whose later pages may replace it.
+        folder: (package, folder in it) where the template and its scripts lie; those that pages share are found too.
         template: Its file, which extends base.html and sees `context`.
         scripts: Files, run in this order as one script.
         data: What the scripts draw; JSON-able.
@@ -44,7 +47,7 @@ def document(folder: tuple[str, str], template: str, scripts: Sequence[str], dat
         script=Markup(script),  # noqa: S704
         style=Markup(_part(SHARED, "page.css")),  # noqa: S704
         digest=digest,
-        generator=GENERATOR,
+        generator=mark(command),
         version=__version__,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ def to_html(inspection: Inspection) -> str:
     curves = [[asdict(curve) for curve in block.curves] for block in inspection.blocks if isinstance(block, Curves)]
     kinds = [type(block).__name__ for block in inspection.blocks]
     return document(
+        "inspect",
         SHARED,
         "inspection.html",
         ("inspection.js",),

@@ -6,6 +6,7 @@ In: a run's folder and the data folder. Out: one line for each thing that does n
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from stars_bench.api import Split
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.evaluation import feature_cache
 from stars_bench.experiments import rescore
+from stars_bench.experiments.derive import Derived, differing
 from stars_bench.experiments.rescore import Saved
 from stars_bench.io.files import digest_file, digest_lines
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.preparation import verify
 from stars_bench.protocols.splits import config_of, split_of
 from stars_bench.records import store
-from stars_bench.records.record import Metric, Record
+from stars_bench.records.record import SEALED_SINCE, Metric, Record
 from stars_bench.storage.shards import PreparedDataset, open_dataset
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Progress
@@ -73,7 +75,8 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
             result.fault(str(error))
             continue
         _look_at_stages(record, RunFolder.of_record(path), result)
-        _look_at_data(record, path, data, result)
+        found = _look_at_data(record, path, data, result)
+        _look_at_fields(Derived(record, path, data_dir, *found), result)
         try:
             one = rescore.read_one(path)
             _look_at_predictions(one, data, result)
@@ -82,6 +85,21 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
     for folder in dict.fromkeys(map(RunFolder.of_record, rescore.record_paths(run))):
         _look_at_features(folder, result)
     return result
+
+
+def _look_at_fields(one: Derived, result: Audit) -> None:
+    """Compare every field of a record with what it must be, and the whole with its own checksum."""
+    where = one.path
+    if (line := store.edited(where, one.record)) != "":
+        result.fault(line)
+    if one.record.schema_version < SEALED_SINCE:
+        version = one.record.schema_version
+        result.skip(f"{where}: fields: the record is of schema {version}, which has no checksum of itself")
+        return
+    for line in one.differences():
+        result.fault(f"{where}: {line}")
+    for line in one.not_derived():
+        result.skip(line)
 
 
 # ------------------------------------------------------------------------------------------------ weights
@@ -127,35 +145,34 @@ def _look_at_predictions(one: Saved, data: _Data, result: Audit) -> None:
             result.fault(f"{where}: {wrong:,} of {len(one.names):,} labels are not those of {dataset.folder}")
     again = one.measured()
     result.looked_at["metrics"] += len(record.metrics)
-    by_name = {metric.name: metric for metric in again.metrics}
-    for metric in record.metrics:
-        anew = by_name.get(metric.name)
-        if anew is None:
-            result.fault(f"{where}: {metric.name} cannot be computed from the predictions")
-        elif abs(anew.value - metric.value) > rescore.TOLERANCE or anew.n != metric.n:
-            told = (f"{one.value:.4f} {one.unit} over {one.n:,}" for one in (anew, metric))
-            result.fault(f"{where}: {metric.name} is {next(told)}, recorded {next(told)}")
-        elif metric.interval and not metric.intervals:
-            result.skip(f"{where}: intervals: the record is of an older version, whose clips counted as independent")
-        elif not _same_intervals(anew, metric):
-            result.fault(f"{where}: the interval of {metric.name} is not the recorded one")
-    if record.per_class is not None and again.per_class != record.per_class:
+    if record.schema_version < SEALED_SINCE:
+        result.skip(f"{where}: intervals: the record is of an older version, whose clips counted as independent")
+    for line in _other_metrics(record, again):
+        result.fault(f"{where}: {line}")
+    if again.per_class != record.per_class and (record.per_class is not None or record.schema_version >= SEALED_SINCE):
         result.fault(f"{where}: the accuracies by class are not the recorded ones")
 
 
-def _same_intervals(anew: Metric, recorded: Metric) -> bool:
-    """Whether the same units were sampled, and every number of every interval agrees."""
-    if anew.intervals.keys() != recorded.intervals.keys():
-        return False
-    if not np.allclose(anew.interval or (), recorded.interval or (), rtol=0, atol=rescore.TOLERANCE):
-        return False
-    pairs = [(one.model_dump(), recorded.intervals[unit].model_dump()) for unit, one in anew.intervals.items()]
-    numbers = [[(value, other[name]) for name, value in one.items()] for one, other in pairs]
-    return all(
-        value == other or (None not in (value, other) and abs(value - other) <= rescore.TOLERANCE)
-        for part in numbers
-        for value, other in part
-    )
+def _other_metrics(record: Record, again: Record) -> Iterator[str]:
+    """Yield a line for each metric that is another when it is computed again; older records may lack some."""
+    computed = {metric.name: metric for metric in again.metrics}
+    for metric in record.metrics:
+        anew = computed.pop(metric.name, None)
+        if anew is None:
+            yield f"{metric.name} cannot be computed from the predictions"
+        elif abs(anew.value - metric.value) > rescore.TOLERANCE or (anew.n, anew.unit) != (metric.n, metric.unit):
+            told = (f"{one.value:.4f} {one.unit} over {one.n:,}" for one in (anew, metric))
+            yield f"{metric.name} is {next(told)}, recorded {next(told)}"
+        elif record.schema_version >= SEALED_SINCE and _other_intervals(metric, anew):
+            yield f"the interval of {metric.name} is not the recorded one"
+    if record.schema_version >= SEALED_SINCE:
+        yield from (f"{name} is not in it, but can be computed from the predictions" for name in computed)
+
+
+def _other_intervals(recorded: Metric, anew: Metric) -> bool:
+    """Whether another unit was sampled, or a number of an interval is another."""
+    fields = {"interval", "intervals"}
+    return any(differing(recorded.model_dump(include=fields), anew.model_dump(include=fields), "", ""))
 
 
 def _look_at_features(folder: RunFolder, result: Audit) -> None:
@@ -204,17 +221,20 @@ class _Data:
         return self.opened[key]
 
 
-def _look_at_data(record: Record, path: Path, data: _Data, result: Audit) -> None:
+def _look_at_data(
+    record: Record, path: Path, data: _Data, result: Audit
+) -> tuple[PreparedDataset | None, Split | None]:
+    """Return the dataset and its split, where they are those of the record."""
     found, part = data.find(record, path), record.dataset
     if isinstance(found, str):
         result.skip(f"data and lists of clips: {found}")
-        return
+        return None, None
     if found.digest != part.digest:
         result.fault(
             f"{path}: was measured on other data than the prepared {part.name} ({part.profile}) in {data.data_dir} "
             f"(digests {part.digest[:8]} / {found.digest[:8]})"
         )
-        return
+        return None, None
     result.looked_at["lists of clips"] += 1
     for fault in data.faults[part.name, part.profile]:
         result.fault(fault)
@@ -222,13 +242,15 @@ def _look_at_data(record: Record, path: Path, data: _Data, result: Audit) -> Non
         split = _split(record, path, found)
     except UsageError as error:
         result.skip(f"{path}: lists of clips: {error}")
-        return
+        return None, None
     names, protocol = found.table["name"].to_numpy(dtype=str), record.protocol
     lists = [("training", protocol.train_digest, split.train), ("test", protocol.test_digest, split.test)]
     lists += [] if split.bank is None else [("bank", protocol.bank_digest or "", split.bank)]
     for name, digest, rows in lists:
         if digest_lines(names[rows]) != digest:
             result.fault(f"{path}: {protocol.name} now gives another {name} part than the record's")
+            return None, None
+    return found, split
 
 
 def _split(record: Record, path: Path, dataset: PreparedDataset) -> Split:

@@ -92,6 +92,7 @@ def trained(run: SeedRun) -> TrainedEncoder:
         "dataset": plan.dataset.name,
         "protocol": plan.protocol.name,
         "stream": plan.request.stream,
+        "stages": [[stage.name, stage.key] for stage in fit.stages],
         "train": _together(set(run.names(run.split.train)), start.train if start else set()),
         "classes": _together(run.class_names(run.split.train), start.classes if start else set()),
     }

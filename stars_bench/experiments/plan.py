@@ -70,27 +70,24 @@ class Plan:
     @property
     def key(self) -> str:
         """Names the run's folder: method, config, data, protocol and precision."""
-        parts: dict[str, Any] = {
-            "method": self.target,
-            "config": self.config.model_dump(mode="json"),
-            "data": self.dataset.digest,
-            "profile": self.dataset.profile.name,
-            "protocol": self.protocol.name,
-            "validation": self.request.validation,
-            "precision": self.precision,
-        }
-        if self.request.stream != "joint":
-            parts["stream"] = self.request.stream
-        if self.request.training.deterministic:
-            parts["deterministic"] = True
-        if self.request.training.compile:
-            parts["compile"] = True
-        if self.protocol_config is not None:
-            parts["protocol_config"] = self.protocol_config.model_dump(mode="json")
+        init = None
         if self.starts:
             own = all(start.seed == seed for seed, start in self.starts.items())
-            parts["init"] = sorted({(start.run, None if own else start.seed) for start in self.starts.values()})
-        return digest_json(parts)[:10]
+            init = sorted({(start.run, None if own else start.seed) for start in self.starts.values()})
+        return run_key(
+            method=self.target,
+            config=self.config.model_dump(mode="json"),
+            data=self.dataset.digest,
+            profile=self.dataset.profile.name,
+            protocol=self.protocol.name,
+            validation=self.request.validation,
+            precision=self.precision,
+            stream=self.request.stream,
+            deterministic=self.request.training.deterministic,
+            compiled=self.request.training.compile,
+            protocol_config=None if self.protocol_config is None else self.protocol_config.model_dump(mode="json"),
+            init=init,
+        )
 
     @property
     def notices(self) -> list[str]:
@@ -117,6 +114,60 @@ class Plan:
     def is_trained(self) -> bool:
         """Whether --init gives the method's own encoder, so that there is nothing to train."""
         return any(start.target == self.target for start in self.starts.values())
+
+
+def run_key(
+    *,
+    method: str,
+    config: Mapping[str, Any],
+    data: str,
+    profile: str,
+    protocol: str,
+    validation: str | None,
+    precision: str,
+    stream: str,
+    deterministic: bool,
+    compiled: bool,
+    protocol_config: Mapping[str, Any] | None,
+    init: Sequence[tuple[str, int | None]] | None,
+) -> str:
+    """Name the folder of a run by all that decides it.
+
+    Args:
+        method: `module:Class`.
+        config: its settings.
+        data: digest of the prepared dataset.
+        profile: its cleaning.
+        protocol: the protocol's name.
+        validation: what is held out of the training part and tested, if anything.
+        precision: of matrix products.
+        stream: joint, bone or motion.
+        deterministic: whether kernels are deterministic.
+        compiled: whether blocks are compiled.
+        protocol_config: the protocol's settings; None of one that has none.
+        init: key and seed of the runs that were started from; the seed is None where each seed starts from its own.
+
+    Returns:
+        10 hexadecimal digits.
+    """
+    # What is as usual is left out, so that keys stay the same when a choice is added.
+    unusual: dict[str, Any] = {
+        "stream": None if stream == "joint" else stream,
+        "deterministic": deterministic or None,
+        "compile": compiled or None,
+        "protocol_config": protocol_config,
+        "init": init,
+    }
+    parts = {
+        "method": method,
+        "config": config,
+        "data": data,
+        "profile": profile,
+        "protocol": protocol,
+        "validation": validation,
+        "precision": precision,
+    }
+    return digest_json(parts | {name: value for name, value in unusual.items() if value is not None})[:10]
 
 
 def resolve(request: Request, method: type[Method[BaseModel]] | None = None, start: Pretrained | None = None) -> Plan:

@@ -23,6 +23,7 @@ from stars_bench.experiments.official import checkpoints as official_checkpoints
 from stars_bench.formats.clip_order import table_of
 from stars_bench.io.files import digest_file, digest_json
 from stars_bench.io.moved_modules import current
+from stars_bench.io.outputs import output_file
 from stars_bench.io.run_folder import RunFolder, seeds_of
 from stars_bench.io.sealed import is_sealed
 from stars_bench.models.layers.encoder import SEGMENT
@@ -361,8 +362,7 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
     """
     if layout not in official_checkpoints.LAYOUTS:
         raise UsageError(f"--format {layout}: there are {', '.join(official_checkpoints.LAYOUTS)}")
-    if out.is_dir() or (out.exists() and not overwrite):
-        raise UsageError(f"--out {out}: is there already; give another name or, to replace a file, --force")
+    out = output_file(out, overwrite=overwrite)
     form = official_checkpoints.LAYOUTS[layout]
     file = stage_file(RunFolder(_file(path, seed).parent), form.stage)
     if file is None:

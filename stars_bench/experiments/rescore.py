@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments.seed_run import measured
 from stars_bench.io import files
 from stars_bench.io.files import digest_file, digest_json, utc_now
+from stars_bench.io.outputs import write_outputs
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import store
 from stars_bench.records.measured_clips import MeasuredClips
@@ -109,8 +110,12 @@ def update(one: Saved, again: Record) -> None:
     store.write_record(one.folder, again.model_copy(update={"metrics": metrics}))
 
 
-def write_confusion(one: Saved, folder: Path) -> Path | None:
-    """Return the confusion matrix as CSV (rows: true classes, columns: predicted); None where nothing is classified."""
+def write_confusion(one: Saved, folder: Path, *, overwrite: bool = False) -> Path | None:
+    """Write the confusion matrix as CSV (rows: true classes, columns: predicted); None where nothing is classified.
+
+    Raises:
+        UsageError: Another file of that name is there, and not to `overwrite`.
+    """
     import pandas as pd
 
     if one.outcome.kind != "classes":
@@ -126,7 +131,7 @@ def write_confusion(one: Saved, folder: Path) -> Path | None:
         Path(record.file_name).stem,
     )
     path = folder / (files.path_part("-".join(parts)) + ".csv")
-    files.write_text(path, counts.rename_axis("true").to_csv())
+    write_outputs({path: counts.rename_axis("true").to_csv()}, "rescore", overwrite=overwrite)
     return path
 
 
@@ -204,7 +209,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
     streams = {part.record.dataset.stream: weight for part, weight in zip(parts, weights, strict=True)}
     dataset = first.dataset.model_copy(update={"stream": "+".join(streams)})
     evaluation = first.evaluation.model_copy(update={"config": first.evaluation.config | {"weights": streams}})
-    key = digest_json([first.method.config, streams, first.evaluation.name, first.dataset.digest])[:10]
+    key = fused_key(first, streams)
     folder = RunFolder.of(runs_dir, dataset.name, first.protocol.name, first.method.name, key, first.seed)
     file = folder.predictions / f"{files.path_part(evaluation.name)}-{evaluation.digest[:8]}.npz"
     save_predictions(file, outcome, parts[0].clips)
@@ -225,6 +230,16 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
     )
     store.write_record(folder, record)
     return record
+
+
+def fused_key(record: Record, streams: Mapping[str, float]) -> str:
+    """Name the folder of a fused result.
+
+    Args:
+        record: the result, or one of those that were summed.
+        streams: the weight of each stream.
+    """
+    return digest_json([record.method.config, streams, record.evaluation.name, record.dataset.digest])[:10]
 
 
 def _scores(part: Saved, names: np.ndarray) -> np.ndarray:

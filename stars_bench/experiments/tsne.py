@@ -15,11 +15,15 @@ from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.experiments import rescore
 from stars_bench.experiments.rescore import Saved
 from stars_bench.io.files import write_json, write_text
+from stars_bench.io.outputs import output_file
 from stars_bench.io.run_folder import seeds_of
 from stars_bench.report.figures import Map, draw_maps
 from stars_bench.report.html_data import MapPoints
 from stars_bench.storage.shards import open_dataset
 from stars_bench.viewer.thumbnails import KeptSkeletons, small_skeletons
+
+SUFFIXES = (".png", ".svg")
+"""Of the two files of a map."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,20 @@ class Drawn:
     without_skeletons: str = ""
 
 
-def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = None) -> Drawn:
+def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = None, *, overwrite: bool = False) -> Drawn:
     """Draw the test clips of runs under one seed, PNG and SVG.
 
     The places of the clips are kept beside each record, for the HTML report, and small skeletons of the clips where
     their data is prepared in `data_dir` (None: no skeletons).
 
+    `overwrite`: replace pictures that `map` did not write; default no.
+
     Raises:
-        UsageError: A run has no `clusters` result under the seed, the runs are of different data, features are gone.
+        UsageError: A picture is there that `map` did not write, a run has no `clusters` result under the seed, the runs
+            are of different data, features are gone.
     """
+    pictures = [out.with_suffix(suffix) for suffix in SUFFIXES]
+    files = [output_file(picture, "map", overwrite=overwrite) for picture in pictures]
     results = [_clusters(run, seed) for run in runs]
     places = {(one.record.dataset.name, one.record.protocol.name) for one in results}
     if len(places) > 1:
@@ -65,7 +74,8 @@ def draw(runs: Sequence[Path], seed: int, out: Path, data_dir: Path | None = Non
     classes = dict(enumerate(names))
     count = len({int(label) for panel in maps for label in panel.labels})
     title = f"{dataset} {protocol}, test clips of {count} classes, t-SNE of features"
-    return Drawn(tuple(draw_maps(maps, classes, out, title)), why)
+    draw_maps(maps, classes, files, title)
+    return Drawn(tuple(pictures), why)
 
 
 def _skeletons(one: Saved, names: Sequence[str], data_dir: Path | None) -> tuple[KeptSkeletons | None, str]:

@@ -12,6 +12,7 @@ from stars_bench.errors import StarsBenchError, UsageError, cause
 from stars_bench.formats.base import PARTS, Format, Parts
 from stars_bench.formats.catalog import format_of
 from stars_bench.formats.clip_order import parts_of, two_part_protocols
+from stars_bench.io.outputs import output_file
 from stars_bench.storage.shards import PreparedDataset
 
 Progress = Callable[[int, int], None]
@@ -71,8 +72,8 @@ def export(
     """
     started = time.perf_counter()
     chosen = format_of(format)
+    named, out = out, _place(out, chosen.files(out), overwrite)
     files = chosen.files(out)
-    _check_place(out, files, overwrite)
     splits = _splits(dataset, chosen, protocol)
     total = sum(len(parts[part]) for parts in splits.values() for part in PARTS)
     if not chosen.one_protocol:
@@ -90,7 +91,7 @@ def export(
     except OSError as error:
         raise StarsBenchError(f"{out}: cannot be written ({cause(error)})") from error
     return ExportReport(
-        out=out,
+        out=named,
         format=chosen.name,
         clips={name: (len(parts["train"]), len(parts["test"])) for name, parts in splits.items()},
         size=sum(file.stat().st_size for file in files),
@@ -100,14 +101,17 @@ def export(
     )
 
 
-def _check_place(out: Path, files: list[Path], overwrite: bool) -> None:
-    if files == [out] and out.is_dir():
-        raise UsageError(f"{out}: is a folder; give the name of a file")
-    if files != [out] and out.exists() and not out.is_dir():
+def _place(out: Path, files: list[Path], overwrite: bool) -> Path:
+    """The file or folder that is written; of a file that is a symbolic link, what it points to."""
+    if files == [out]:
+        return output_file(out, overwrite=overwrite)
+    if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file; give the name of a folder")
-    there = [file for file in files if file.exists()]
-    if there and not overwrite:
-        raise UsageError(f"{there[0]} is there already; --force replaces it")
+    for file in files:
+        if file.is_symlink():
+            raise UsageError(f"{file}: is a symbolic link, which is not replaced; remove it or name another folder")
+        output_file(file, overwrite=overwrite)
+    return out
 
 
 def _splits(dataset: PreparedDataset, format: Format, protocol: str | None) -> dict[str, Parts]:

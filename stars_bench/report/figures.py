@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stars_bench.io.files import atomic_path
+from stars_bench.io.outputs import mark
 
 PANEL_INCHES, LEGEND_INCHES = 3.4, 2.3
 PNG_DOTS_PER_INCH = 200
@@ -32,17 +33,14 @@ class Map:
     caption: str = ""
 
 
-def draw_maps(maps: Sequence[Map], class_names: Mapping[int, str], out: Path, subtitle: str = "") -> list[Path]:
+def draw_maps(maps: Sequence[Map], class_names: Mapping[int, str], files: Sequence[Path], subtitle: str = "") -> None:
     """Draw panels side by side with one legend, as PNG and SVG.
 
     Args:
         maps: The panels.
         class_names: Names of the classes (0-based) that occur.
-        out: The file, whose suffix is replaced by .png and .svg.
-        subtitle: Line above the panels. Default: none.
-
-    Returns:
-        Both files.
+        files: Where to; the suffix says the format.
+        subtitle: A line above the panels. Default none.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -58,7 +56,8 @@ def draw_maps(maps: Sequence[Map], class_names: Mapping[int, str], out: Path, su
         figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=7, handletextpad=0.2)
         if subtitle:
             figure.suptitle(subtitle, fontsize=9)
-        return [_save(figure, out.with_suffix(suffix)) for suffix in (".png", ".svg")]
+        for file in files:
+            _save(figure, file)
 
 
 def _panel(axes: Any, panel: Map, colours: Mapping[int, Any]) -> None:
@@ -83,9 +82,8 @@ def _dot(colour: Any, label: str) -> Any:
     return Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=label)
 
 
-def _save(figure: Any, path: Path) -> Path:
+def _save(figure: Any, path: Path) -> None:
     with atomic_path(path) as temporary:
         form = path.suffix.removeprefix(".")
-        metadata = {"Date": None} if form == "svg" else {"Software": None}
+        metadata = {"Date": None, "Creator": mark("map")} if form == "svg" else {"Software": mark("map")}
         figure.savefig(temporary, format=form, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
-    return path

@@ -34,6 +34,7 @@ def render(tables: Sequence[Table], skeletons: bool = False) -> str:
     if skeletons and not content["skeletons"]:
         raise UsageError("--skeletons: no map of these results has any; run `stars-bench map RUN...` where the data is")
     return document(
+        "report",
         FOLDER,
         "page.html",
         ("skeleton.js", "page.js"),

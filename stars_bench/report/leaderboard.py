@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 from stars_bench.display.console import CarefulConsole
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.io.default_folders import runs_folder
-from stars_bench.io.files import write_text
+from stars_bench.io.outputs import write_outputs
 from stars_bench.records.name_patterns import by_patterns
 from stars_bench.records.record import Record
 from stars_bench.records.store import StoredRecord, read_records, with_path
@@ -98,51 +98,61 @@ class Leaderboard:
             CarefulConsole(file=text, width=width, force_jupyter=False).print(terminal.render(self.tables, width))
             return text.getvalue()
 
-    def to_markdown(self, path: str | Path | None = None) -> str:
+    def to_markdown(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
         """Print the tables in GitHub's Markdown.
 
         Args:
             path: A file to write, too.
-        """
-        return _written(markdown.render(self.tables), path)
+            overwrite: Replace a file that no report wrote. Default False.
 
-    def to_csv(self, path: str | Path | None = None) -> str:
+        Raises:
+            UsageError: Such a file is there.
+        """
+        return _written(markdown.render(self.tables), path, overwrite)
+
+    def to_csv(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
         """Print the lines of `to_frame`.
 
         Args:
             path: A file to write, too.
-        """
-        return _written(csv.render(self.tables), path)
+            overwrite: Replace a file that no report wrote. Default False.
 
-    def to_latex(self, path: str | Path | None = None) -> str:
+        Raises:
+            UsageError: Such a file is there.
+        """
+        return _written(csv.render(self.tables), path, overwrite)
+
+    def to_latex(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
         r"""Print the tables for \input, which need booktabs and graphicx.
 
         Args:
             path: A file to write, too. The tables then cite their sources, whose entries are written beside it with
                 the suffix .bib; without a file the sources are named under the tables.
+            overwrite: Replace a file that no report wrote. Default False.
 
         Raises:
-            UsageError: The path ends in .bib.
+            UsageError: The path ends in .bib, or a file is there that no report wrote.
         """
         if path is None:
             return latex.render(self.tables).tables
         file = Path(path)
         texts = latex.files(self.tables, file)
-        for one, text in texts.items():
-            write_text(one, text)
+        write_outputs(texts, "report", overwrite=overwrite)
         return texts[file]
 
-    def to_html(self, path: str | Path | None = None, skeletons: bool = False) -> str:
+    def to_html(self, path: str | Path | None = None, skeletons: bool = False, *, overwrite: bool = False) -> str:
         """Print one page with curves, confusions and maps, and where each number comes from.
 
         Args:
             path: A file to write, too.
             skeletons: Put the clips of the maps into the page, which their licence may not let you hand on.
+            overwrite: Replace a file that no report wrote. Default False.
 
         Raises:
-            UsageError: Skeletons were asked for, and `stars-bench map` kept none.
+            UsageError: A file is there that no report wrote; or skeletons were asked for, and `stars-bench map` kept
+                none.
         """
-        return _written(html.render(self.tables, skeletons), path)
+        return _written(html.render(self.tables, skeletons), path, overwrite)
 
     def __repr__(self) -> str:
         return self.to_text()
@@ -185,7 +195,7 @@ def leaderboard(
     return Leaderboard.of(found.stored, by=by, methods=methods, published=published, baseline=baseline)
 
 
-def _written(text: str, path: str | Path | None) -> str:
+def _written(text: str, path: str | Path | None, overwrite: bool) -> str:
     if path is not None:
-        write_text(Path(path), text)
+        write_outputs({Path(path): text}, "report", overwrite=overwrite)
     return text

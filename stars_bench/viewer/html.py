@@ -29,7 +29,15 @@ def to_html(scenes: Sequence[Scene], title: str, eye: bool = True) -> str:
     told = [{"name": scene.name, "facts": scene.facts, "takes": takes} for scene, takes in shown]
     licences = sorted({scene.licence for scene in scenes} - {""})
     return document(
-        FOLDER, "view.html", ("skeleton.js", "view.js"), data, title=title, scenes=told, eye=eye, licences=licences
+        "view",
+        FOLDER,
+        "view.html",
+        ("skeleton.js", "view.js"),
+        data,
+        title=title,
+        scenes=told,
+        eye=eye,
+        licences=licences,
     )
 
 

@@ -1,15 +1,13 @@
-"""The file of a picture: its default name and its format; a file that this program did not write is not overwritten."""
+"""Where a picture goes: its name where none is given, and its format."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from stars_bench.display.document import GENERATOR
 from stars_bench.errors import UsageError
 
 FORMATS = ("html", "gif", "png")
-HEAD = 4096  # bytes in which each of the formats says what wrote it
 
 
 def target(out: Path | None, form: str | None, name: str, default: str) -> tuple[Path, str]:
@@ -38,18 +36,3 @@ def target(out: Path | None, form: str | None, name: str, default: str) -> tuple
     if form is not None and suffix in FORMATS and suffix != form:
         raise UsageError(f"--out {out} is no {form}: leave out --format, or name another file")
     return out, form or suffix
-
-
-def check_ours(path: Path) -> None:
-    """Check that a file may be written: it does not exist, or is a picture or page of this program.
-
-    Raises:
-        UsageError: Another file has this name.
-    """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder: name a file")
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        if GENERATOR.encode() not in file.read(HEAD):
-            raise UsageError(f"{path} is there and was not written by this command; --force replaces it")

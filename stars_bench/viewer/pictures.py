@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import Skeleton
-from stars_bench.display.document import GENERATOR
 from stars_bench.errors import UsageError
 from stars_bench.io.files import atomic_path
+from stars_bench.io.outputs import mark
 from stars_bench.viewer.scene import Bodies, Scene, Take, bones, head, left_joints, middle_and_half
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _heading(scene: Scene) -> str:
 
 def _save_png(figure: Figure, path: Path) -> None:
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": GENERATOR})
+        figure.savefig(temporary, format="png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": mark("view")})
 
 
 def _palette() -> list[int]:
@@ -237,5 +237,5 @@ def _save_gif(figure: Figure, actors: list[tuple[_Actors, Frame]], frames: range
             append_images=pictures[1:],
             duration=round(1000 * GIF_EVERY / rate),
             loop=0,
-            comment=GENERATOR.encode(),
+            comment=mark("view").encode(),
         )

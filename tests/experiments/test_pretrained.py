@@ -171,7 +171,7 @@ def test_an_exported_mamp_run_gives_the_same_and_says_that_nobody_knows_what_it_
     file = tmp_path / "mamp.pth"
     command = ["export-checkpoint", str(run_folder(mamp)), "--format", "mamp", "--out", str(file)]
     cli.app(command, standalone_mode=False)
-    with pytest.raises(UsageError, match=r"mamp\.pth: is there already; .* --force"):
+    with pytest.raises(UsageError, match=r"mamp\.pth is there already; --force"):
         cli.app(command, standalone_mode=False)
     told: list[str] = []
     official = request_for("mamp", init=file, overrides=("heads=2", "knn.k=[1]"))

@@ -72,7 +72,7 @@ def test_it_keeps_none_when_told_so_or_without_the_same_data(
     draw: Draw, small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert not skeletons_of(draw("--no-skeletons", "--data-dir", str(small_data))).exists()
-    assert capsys.readouterr().out == ""
+    assert "kept without skeletons" not in capsys.readouterr().out
     assert not skeletons_of(draw("--data-dir", str(tmp_path))).exists()
     assert "kept without skeletons: synthetic is not prepared" in capsys.readouterr().out
     assert not skeletons_of(draw("--data-dir", str(small_data), digest="0" * 64)).exists()

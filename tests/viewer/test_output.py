@@ -45,7 +45,7 @@ def coloured(picture: Image.Image, body: int) -> int:
 
 def test_a_clip_is_a_page_of_its_name(view: View, pair: str) -> None:
     assert view(pair) == f"written: {pair}.html\n"
-    assert 'name="generator" content="stars-bench' in Path(f"{pair}.html").read_text(encoding="utf-8")
+    assert 'name="generator" content="written by stars-bench view' in Path(f"{pair}.html").read_text(encoding="utf-8")
 
 
 def test_a_gif_moves_at_the_speed_of_the_recording_with_two_bodies_in_two_colours(view: View, pair: str) -> None:
