@@ -138,7 +138,7 @@ def compare(work: Path, files: int, baseline_files: int, rounds: int) -> None:
             for kind, path in (("folder", raw), ("zip", archive)) for jobs in (1, 2)]  # fmt: skip
     pairs: dict[str, list[tuple[float, float]]] = {name: [] for name, *_ in ways}  # ms a file: usual scripts, ours
     peaks, size = dict.fromkeys(pairs, 0.0), 0
-    ours(raw, work, 1, "--limit", "2000")  # enough for numba to compile, once an installation
+    ours(raw, work, 1, "--limit", "2000")  # much, so that numba compiles, once an installation
     for _ in range(rounds):
         for name, path, jobs in ways:
             usual = baseline(raw, work, baseline_files)

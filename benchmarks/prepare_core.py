@@ -1,4 +1,4 @@
-"""The steps of `prepare` in memory, one thread: reading text by either scanner, cleaning, digests, inflating.
+"""The steps of `prepare` in memory, one thread: reading text, cleaning, digests, inflating.
 
 Each file is read by all ways in turn, so that they meet the same machine; a way's time is the fastest of its rounds,
 file by file. On made-up clips, and on real ones where $STARS_BENCH_REAL names a folder of them.
@@ -19,9 +19,10 @@ from rich.table import Table
 
 from stars_bench.datasets.cleaning.mamp import clean
 from stars_bench.datasets.ntu import NTU120
-from stars_bench.datasets.parsing import choose_scanner, scan_numba, scan_numpy
+from stars_bench.datasets.parsing import compiled_code, ntu_exact, scan_numba
 from stars_bench.datasets.parsing.fingerprint import source_digest
 from stars_bench.datasets.parsing.ntu import parse
+from stars_bench.datasets.parsing.pku import read_exactly
 from stars_bench.datasets.pku_mmd import PKU1
 from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.zip import inflater
@@ -54,7 +55,7 @@ def ntu_steps(data: bytes) -> dict[str, Work]:
     raw, packed = parse(data), zlib.compress(data, 6)[2:-4]  # of the packed data, without zlib's own head and end
     return {
         "scan, compiled": lambda: scan_numba.scan_ntu(data),
-        "scan, NumPy": lambda: scan_numpy.scan_ntu(data),
+        "exact reading": lambda: ntu_exact.read(data),
         "parse (scan and gather)": lambda: parse(data),
         "clean": lambda: clean(raw),
         "digest, XXH3": lambda: source_digest(data),
@@ -69,7 +70,7 @@ def video_steps(data: bytes) -> dict[str, Work]:
     """What is done with one PKU-MMD video."""
     return {
         "scan, compiled": lambda: scan_numba.scan_video(data),
-        "scan, NumPy": lambda: scan_numpy.scan_video(data),
+        "exact reading": lambda: read_exactly(data),
     }
 
 
@@ -85,7 +86,8 @@ def cases(raw: Path, count: int) -> Iterator[tuple[str, list[bytes], Callable[[b
 
 def compare(raw: Path, console: Console, count: int = FILES, rounds: int = ROUNDS) -> None:
     """The table."""
-    choose_scanner.expect(1 << 40)  # everything compiled is loaded
+    compiled_code.load_ntu()
+    compiled_code.load_pku()
     table = Table("", "step", "ms a file", "MB/s")
     for title, texts, steps in cases(raw, count):
         if not texts:

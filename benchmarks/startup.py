@@ -18,8 +18,8 @@ from rich.table import Table
 
 ROUNDS = 5
 POOLS = {
-    "fork": "list(workers.in_forks(task, items, 2))",
-    "loky": "list(workers.run(task, items, 2, backend='loky'))",
+    "fork": "list(process_pool.run(task, items, 2))",
+    "loky": "list(process_pool.run(task, items, 2, backend='loky'))",
     "spawn": "list(ProcessPoolExecutor(2, mp_context=get_context('spawn')).map(task, items))",
 }
 SCRIPT = """
@@ -28,10 +28,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from stars_bench.datasets import workers
 from stars_bench.datasets.ntu import NTU120
-from stars_bench.datasets.plans import Conversion, make_plans
-from stars_bench.datasets.prepare import convert_shard
+from stars_bench.io import process_pool
+from stars_bench.preparation.prepare import convert_shard
+from stars_bench.preparation.shard_plan import Conversion, make_plans
 
 if __name__ == "__main__":
     folder = Path(sys.argv[2])

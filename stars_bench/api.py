@@ -393,6 +393,8 @@ class DatasetSpec:
             number). Default: None, the dataset has raw files.
         description: Text of the TOML file that describes the dataset; it is stored beside the prepared data. Default:
             None, the dataset is defined in Python.
+        warm_up: Loads, or compiles, the code that reads many raw files fast. It is called before more than 32 MiB of
+            them are converted, perhaps repeatedly; forked workers inherit what it loads. Default: None.
     """
 
     name: str
@@ -419,6 +421,7 @@ class DatasetSpec:
     generate: Callable[[int | None], Found] | None = None
     """Items without raw files, of which `convert` makes so many clips (None: a number of its own choice)."""
     description: str | None = None  # the TOML that it was made of; kept beside what is prepared
+    warm_up: Callable[[], None] | None = None
 
 
 # ----------------------------------------------------------------------------------------------- protocols

@@ -64,7 +64,6 @@ UNREADABLE = {
     ("__init__.py", "import_module(_LAZY[name])"),
     ("api.py", "import_module(module)"),
     ("cli/__init__.py", "registry.import_module(module)"),
-    ("datasets/parsing/choose_scanner.py", "importlib.import_module(f'stars_bench.datasets.parsing.{name}')"),
     ("io/moved_modules.py", "importlib.import_module(current(name))"),
     ("registry.py", "importlib.import_module(module_name)"),
     ("registry.py", "default.import_module"),

@@ -31,6 +31,7 @@ from stars_bench.datasets.cleaning.by_profile import clean_by
 from stars_bench.datasets.cleaning.mamp import MAMP_PARAMETERS, NothingLeft
 from stars_bench.datasets.cleaning.pyskl import PYSKL_PARAMETERS
 from stars_bench.datasets.cleaning.raw import RAW_PARAMETERS
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.parsing.fingerprint import source_digest
 from stars_bench.datasets.parsing.ntu import parse, parse_name
 from stars_bench.datasets.parsing.ntu_frames import frames_of
@@ -245,6 +246,7 @@ def _spec(
         citation=citation,
         expected_names=partial(expected_names, name),
         read_name=read_name,
+        warm_up=compiled_code.load_ntu,
     )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stars_bench.api import Citation, Clip, DatasetSpec, Found, NameFacts, Profile, RawItem, SetAside, Source
 from stars_bench.datasets.cleaning.mamp import NothingLeft, as_bodies, centre
 from stars_bench.datasets.ntu import class_names
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.parsing.fingerprint import source_digest
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.datasets.parsing.pku import LabelRow, fault_of, parse_labels, parse_split, parse_video
@@ -297,6 +298,7 @@ def _spec(name: str, title: str, phase: str, video: re.Pattern[str], expected_cl
         ships_splits=True,
         names_persons=video is not VIDEO_1,  # phase I numbers its scenes, and does not say who plays them
         performance=performance,
+        warm_up=compiled_code.load_pku,
     )
 
 

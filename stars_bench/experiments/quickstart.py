@@ -44,6 +44,7 @@ def quickstart(folder: Path, console: Console, jobs: int | None = None, seed: in
             folder / "data",
             jobs=jobs,
             progress=lambda done, total, aside: bars("prepare", done, total, f"{aside} set aside"),
+            find_progress=bars,
         )
     records = []
     for method in METHODS:

@@ -18,6 +18,7 @@ from typing import Literal
 import psutil  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.io import files
 from stars_bench.io.process_pool import cores
@@ -129,9 +130,22 @@ def _compiled_code() -> Iterator[Finding]:
     try:
         import numba
 
-        yield Finding("numba", "good", f"{numba.__version__}")
+        from stars_bench.io import numba_cache
+
+        can_compile = compiled_code.can_compile()
     except ImportError as error:
-        yield Finding("numba", "note", f"cannot be used ({error}); prepare reads at a sixth of its speed")
+        yield Finding("numba", "fault", f"cannot be used ({one_line(error)}): large datasets cannot be prepared")
+    else:
+        folder = numba_cache.folder()
+        if not can_compile:
+            why = "nothing is compiled here (NUMBA_DISABLE_JIT is set?): prepare reads at a fiftieth of its speed"
+            yield Finding("numba", "note", why)
+        elif folder is None:
+            why = "its compiled code cannot be kept: each command that needs it compiles for about 5 s"
+            cure = "set NUMBA_CACHE_DIR to a folder that can be written"
+            yield Finding("numba", "note", f"{numba.__version__}, but {why}; {cure}")
+        else:
+            yield Finding("numba", "good", f"{numba.__version__}, compiled code in {folder}")
     if importlib.util.find_spec("isal") is None:
         yield Finding("isal", "note", "not there: zip archives are read at half the speed")
 

@@ -1,7 +1,7 @@
 """How this package compiles loops with numba, and keeps what is compiled for the next process.
 
 Importing it imports numba, which takes a fifth of a second: modules that must start at once import what they compile
-when it pays (`datasets.parsing.choose_scanner`).
+when it pays (`datasets.parsing.compiled_code`).
 
 A function's compiled code is kept for as long as its file is unchanged: so everything that it calls, and the globals
 that it reads, must stand in one file with it.
@@ -9,11 +9,14 @@ that it reads, must stand in one file with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -46,3 +49,30 @@ def kept(function: Function, options: Mapping[str, Any] = {}) -> Function:
             return dispatcher(*arguments)
 
     return cast(Function, call)
+
+
+def folder() -> Path | None:
+    """Return the folder of the compiled code that is `kept`; None if no folder can be written and nothing is kept."""
+    try:
+        path = numba.njit(cache=True)(lambda: None).stats.cache_path
+    except RuntimeError:
+        return None
+    return Path(path) if path else None
+
+
+@contextmanager
+def compiling(started: Callable[[], None]) -> Iterator[None]:
+    """Call `started` whenever numba begins to compile a function, which loading one from its folder is not."""
+    with event.install_listener("numba:compile", _Started(started)):
+        yield
+
+
+class _Started(event.Listener):
+    def __init__(self, started: Callable[[], None]) -> None:
+        self.started = started
+
+    def on_start(self, _event: Any) -> None:
+        self.started()
+
+    def on_end(self, _event: Any) -> None:
+        pass

@@ -21,7 +21,7 @@ import numpy as np
 
 from stars_bench import registry
 from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside
-from stars_bench.datasets.parsing import choose_scanner
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.sources import Place, UnreadableSource
@@ -40,6 +40,7 @@ Progress = Callable[[int, int, int], None]
 UNPACKED = ".unpacked"  # in the dataset's folder: what archives that cannot be read in place hold, until it is done
 ON_DUPLICATE = ("refuse", "first")
 LARGE_BLOCK = 31 << 20  # bytes; glibc learns from blocks below 32 MiB
+COMPILING = "compiling the parser (once, about 5 s)"
 TICK = 32  # items between two calls of progress, when a single process converts
 
 
@@ -103,8 +104,8 @@ def prepare(
         compression: Compression of the shards, one of `compression.COMPRESSIONS`.
         on_duplicate: "refuse" a name with two contents, or take the "first". Default: "refuse".
         parameters: Parameters of the profile to change. Default: none.
-        find_progress: Called with task, done and total while archives are unpacked or files of one name are compared.
-            Default: None.
+        find_progress: Called with task, done and total while archives are unpacked, files of one name are compared or
+            the parser is compiled. Default: None.
 
     Returns:
         What was converted, and what was set aside.
@@ -155,7 +156,8 @@ def prepare(
             (folder / shards.INDEX).unlink(missing_ok=True)
             facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
             reused = len(facts)
-            run = partial(_run, jobs=jobs or process_pool.cores(), backend=backend, scheduler=scheduler)
+            jobs = jobs or process_pool.cores()
+            run = partial(_run, jobs=jobs, backend=backend, scheduler=scheduler, warm_up_progress=find_progress)
             _convert_all(conversion, plans, facts, run, progress, _faults(found.set_aside))
             quality = _finish(
                 conversion, found, sum(plan.count for plan in plans), whole, [facts[plan.file] for plan in plans]
@@ -175,7 +177,7 @@ def convert_shard(
     conversion: Conversion, plan: ShardPlan, tick: Callable[[int, int], None] | None = None
 ) -> tuple[ShardFacts, int]:
     """Read, convert and write one shard; return its facts, and how many items it had."""
-    _expect(conversion)
+    _warm_up(conversion)
     content = ShardContent()
     with undisturbed():
         for done, (item, places) in enumerate(plan.items()):
@@ -190,8 +192,25 @@ def convert_shard(
     return facts, plan.count
 
 
-def _expect(conversion: Conversion) -> None:
-    choose_scanner.expect(conversion.num_bytes, text=not conversion.generated)
+def _warm_up(conversion: Conversion, progress: sources.Progress | None = None) -> None:
+    """Load what converts much, or compile it, for this process and for those that are forked from it."""
+    warm_up = None if conversion.generated else conversion.spec.warm_up
+    if warm_up is None or conversion.num_bytes <= compiled_code.WORTH_LOADING:
+        return
+    from stars_bench.io import numba_cache
+
+    compiles = False
+
+    def started() -> None:
+        nonlocal compiles
+        if progress is not None and not compiles:
+            progress(COMPILING, 0, 1)
+        compiles = True
+
+    with numba_cache.compiling(started):
+        warm_up()
+    if progress is not None and compiles:
+        progress(COMPILING, 1, 1)
 
 
 @contextmanager
@@ -254,15 +273,15 @@ def _run(
     jobs: int,
     backend: str | None,
     scheduler: str | None,
+    warm_up_progress: sources.Progress | None,
 ) -> Generator[tuple[ShardFacts, int]]:
     """Run the tasks, in this process or in several; results as they come."""
     conversion = replace(conversion, num_bytes=sum(plan.num_bytes for plan in plans))
+    _warm_up(conversion, warm_up_progress)  # once: forked workers inherit it, others load what it compiled
     if backend is None and min(jobs, len(plans)) <= 1:
         for plan in plans:
             yield convert_shard(conversion, plan, tell)
         return
-    if backend is None and process_pool.CAN_FORK:
-        _expect(conversion)  # what this loads or compiles is then there in every worker
     yield from process_pool.run(partial(convert_shard, conversion), plans, jobs, backend, scheduler)
 
 

@@ -13,7 +13,7 @@ from benchmarks import baseline_prepare, coverage, prepare_core, shard_packing, 
 from benchmarks import prepare as prepare_benchmark
 from benchmarks import statistics as statistics_benchmark
 from stars_bench.datasets.cleaning import mamp
-from stars_bench.datasets.parsing import choose_scanner, ntu
+from stars_bench.datasets.parsing import compiled_code, ntu
 from stars_bench.datasets.synthetic.stage import clip_names
 from stars_bench.datasets.synthetic.writer import write_raw
 from tests.paths import GOLDEN
@@ -83,13 +83,13 @@ def test_start_up_is_measured_for_every_kind_of_workers(tmp_path: Path) -> None:
 def test_every_step_is_measured_on_the_same_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choose_scanner._State, "numba", None)  # as it was, afterwards
+    monkeypatch.setattr(compiled_code._State, "loaded", None)  # as it was, afterwards
     monkeypatch.delenv("STARS_BENCH_REAL", raising=False)
     write_raw(tmp_path, clip_names(limit=2))
     prepare_core.compare(tmp_path, Console(file=sys.stdout, width=100), count=2, rounds=1)
     printed = capsys.readouterr().out
     assert "made-up files: 2 of" in printed
-    for step in ("scan, compiled", "scan, NumPy", "clean", "inflate", "CRC-32"):
+    for step in ("scan, compiled", "exact reading", "clean", "inflate", "CRC-32"):
         assert step in printed
 
 

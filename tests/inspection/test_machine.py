@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from stars_bench import cli
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.inspection import machine
 from stars_bench.inspection.machine import Finding
+from stars_bench.io import numba_cache
 
 
 def by_matter(findings: list[Finding]) -> dict[str, Finding]:
@@ -35,6 +37,17 @@ def test_packages_that_do_not_fit_are_named_with_what_to_do(monkeypatch: pytest.
     assert found["no-such-package"].text == "is missing; pip install 'no-such-package>=1'"
     assert found["extra dask"].state == "note"
     assert "h5py" not in found
+
+
+def test_numba_that_keeps_nothing_or_compiles_nothing_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    numba = by_matter(list(machine._compiled_code()))["numba"]
+    assert (numba.state, "compiled code in" in numba.text) == ("good", True)
+    monkeypatch.setattr(numba_cache, "folder", lambda: None)
+    numba = by_matter(list(machine._compiled_code()))["numba"]
+    assert (numba.state, "set NUMBA_CACHE_DIR" in numba.text) == ("note", True)
+    monkeypatch.setattr(compiled_code, "can_compile", lambda: False)
+    numba = by_matter(list(machine._compiled_code()))["numba"]
+    assert (numba.state, "NUMBA_DISABLE_JIT" in numba.text) == ("note", True)
 
 
 def test_what_is_damaged_in_the_folders_is_told(

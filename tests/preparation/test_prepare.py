@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from rich.console import Console
 
 from stars_bench.api import Clip, Profile, RawItem
 from stars_bench.datasets.ntu import NTU60, NTU120
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.pku_mmd import PKU1, PKU2, SLICES
 from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.preparation.prepare import ON_DUPLICATE, PrepareReport, prepare
+from stars_bench.preparation.prepare import COMPILING, ON_DUPLICATE, PrepareReport, prepare
 from stars_bench.preparation.verify import verify
 from stars_bench.protocols.splits import make_split
 from stars_bench.protocols.standard import XSUB
@@ -211,6 +214,39 @@ def test_options_that_cannot_be_are_told_in_one_line(
     with pytest.raises(UsageError, match=message):
         run(raw, tmp_path, **options)
     assert not (tmp_path / "ntu60").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_reads_much_is_loaded_once_and_compiling_it_is_said(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    size = sum(path.stat().st_size for path in raw.iterdir())
+    calls: list[int] = []
+    said: list[tuple[str, int, int]] = []
+
+    def warm_up() -> None:
+        calls.append(os.getpid())
+        numba.njit(lambda: 0)() if len(calls) == 1 else None
+
+    def convert(name: str, worth: int) -> list[tuple[str, int, int]]:
+        monkeypatch.setattr(compiled_code, "WORTH_LOADING", worth)
+        spec = replace(NTU60, warm_up=warm_up)
+        options: dict[str, Any] = {"jobs": jobs, "shard_bytes": SHARD}
+        prepare(spec, [raw], tmp_path / name, find_progress=lambda *what: said.append(what), **options)
+        return [what for what in said if what[0] == COMPILING]
+
+    assert (convert("little", size), calls) == ([], [])
+    assert convert("much", size - 1) == [(COMPILING, 0, 1), (COMPILING, 1, 1)]
+    assert calls[0] == os.getpid()
+    said.clear()
+    assert convert("compiled", size - 1) == []
+
+
+def test_what_is_generated_loads_no_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_code, "WORTH_LOADING", 0)
+    calls: list[str] = []
+    prepare(replace(SYNTHETIC, warm_up=lambda: calls.append("loaded")), [], tmp_path, jobs=1, limit=2)
+    assert calls == []
 
 
 def test_synthetic_clips_are_generated_without_raw_files(tmp_path: Path) -> None:

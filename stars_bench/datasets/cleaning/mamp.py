@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.datasets.parsing import choose_scanner
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.parsing.ntu import JOINTS, RawBody, RawClip
 
 ACTOR = 3 * JOINTS  # columns of one actor
@@ -64,7 +64,7 @@ def clean(raw: RawClip, parameters: Mapping[str, Any] = MAMP_PARAMETERS) -> tupl
     """
     joints, several, log = actors(raw, parameters)
     origin, most = parameters["centre_joint"], parameters["max_frames"]
-    if (compiled := choose_scanner.compiled("bodies_numba")) is not None:
+    if (compiled := compiled_code.body_kernels()) is not None:
         sure, bodies, dropped = compiled.finished(np.ascontiguousarray(joints), origin, most, several)
         if sure:
             _count(log, zero_frames=dropped, frames_past_the_limit=len(joints) - dropped - bodies.shape[1])
@@ -150,7 +150,7 @@ def motion_of(points: NDArray[np.float32]) -> float:
 
     np.var adds rows in float32, one after another, and so must this function. It takes a third of the time.
     """
-    if (compiled := choose_scanner.compiled("bodies_numba")) is not None:
+    if (compiled := compiled_code.body_kernels()) is not None:
         return float(compiled.motion_of(np.ascontiguousarray(points)))
     values = points.reshape(-1)
     mean = _summed(values) / np.float32(len(points))
@@ -170,7 +170,7 @@ def _summed(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def noisy_frames(joints: NDArray[np.float32], x_over_y: float) -> NDArray[np.bool_]:
     """Return frames (n,) in which a body (n, 25, 3) is wider than a person: ranges in float32, compared in float64."""
-    if (compiled := choose_scanner.compiled("bodies_numba")) is not None:
+    if (compiled := compiled_code.body_kernels()) is not None:
         return np.asarray(compiled.noisy_frames(np.ascontiguousarray(joints), x_over_y))
     x_and_y = np.ascontiguousarray(joints[:, :, :2].transpose(2, 1, 0))
     x_range, y_range = (x_and_y.max(axis=1) - x_and_y.min(axis=1)).astype(np.float64)

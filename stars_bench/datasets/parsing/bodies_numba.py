@@ -1,6 +1,6 @@
 """Bodies gathered and measured by compiled code: the same bits as `parsing.ntu` and `cleaning`, sooner.
 
-`choose_scanner` loads this module together with the compiled scanner. Sums are float32 and in order, as in np.var.
+`compiled_code` loads this module together with the compiled scanner. Sums are float32 and in order, as in np.var.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def rows_by_body(ids: NDArray[np.int64], frames: NDArray[np.int64]) -> tuple[NDA
         last[body] = row
         codes[row] = body
         starts[body + 1] += 1
-    starts = np.cumsum(starts[: bodies + 1])
+    starts = starts[: bodies + 1]
+    for body in range(bodies):  # np.cumsum would take longer to compile than all the rest
+        starts[body + 1] += starts[body]
     order, behind = np.empty(rows, np.int64), starts.copy()
     for row in range(rows):
         order[behind[codes[row]]] = row

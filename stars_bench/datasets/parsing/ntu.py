@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.datasets.parsing import choose_scanner, ntu_exact
+from stars_bench.datasets.parsing import compiled_code, ntu_exact
 from stars_bench.datasets.parsing.ntu_exact import JOINTS as JOINTS
 from stars_bench.datasets.parsing.numbers import ParseError, check_text
 from stars_bench.datasets.parsing.scan_types import NtuScan
@@ -83,7 +83,9 @@ def parse(data: bytes) -> RawClip:
             last frame.
     """
     check_text(data)
-    scan = _complete(data, choose_scanner.scanner(len(data)).scan_ntu(data)) or ntu_exact.read(data)
+    scanner = compiled_code.scanner(len(data))
+    scan = _complete(data, scanner.scan_ntu(data)) if scanner is not None else None
+    scan = scan or ntu_exact.read(data)
     return RawClip(_bodies(data, scan), scan.kept, scan.empty)
 
 
@@ -119,7 +121,7 @@ def _bodies(data: bytes, scan: NtuScan) -> tuple[RawBody, ...]:
 
 def _rows_by_body(ids: Longs, frames: Longs) -> tuple[Longs, Longs, int]:
     """Order rows by body as `bodies_numba.rows_by_body` does."""
-    if (compiled := choose_scanner.compiled("bodies_numba")) is not None:
+    if (compiled := compiled_code.body_kernels()) is not None:
         rows: tuple[Longs, Longs, int] = compiled.rows_by_body(ids, frames)
         return rows
     code_of = {body: code for code, body in enumerate(dict.fromkeys(ids.tolist()))}

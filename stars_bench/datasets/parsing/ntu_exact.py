@@ -1,6 +1,6 @@
-"""The exact reading of NTU RGB+D files, line by line: slow, and the place where every fault gets its line and reason.
+"""The exact reading of NTU RGB+D files, line by line: where few are read, and where every fault gets line and reason.
 
-In: the bytes of a file, or of one of its lines. Out: the same NtuScan as the fast scanners', with nothing left open.
+In: the bytes of a file, or of one of its lines. Out: the same NtuScan as the fast scanner's, with nothing left open.
 """
 
 from __future__ import annotations

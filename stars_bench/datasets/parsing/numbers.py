@@ -1,8 +1,8 @@
 """Numbers in text, read exactly: what counts as a number, its value, and the error when it is none.
 
-This is the slow and exact reading that the fast scanners (`scan_numpy`, `scan_numba`) must agree with and hand over
-to, and the only place where a number is refused. In: the bytes of a token or a line. Out: what Python's float() and
-int() give, or a ValueError, which the readers of files turn into a ParseError with its line.
+This is the exact reading that the fast scanner (`scan_numba`) must agree with and hands over to, and the only place
+where a number is refused. In: the bytes of a token or a line. Out: what Python's float() and int() give, or a
+ValueError, which the readers of files turn into a ParseError with its line.
 """
 
 from __future__ import annotations
@@ -59,13 +59,12 @@ def read_numbers(line: bytes) -> list[float]:
     Raises:
         ValueError: A token is not a number; the message names the first.
     """
-    tokens = tokens_of(line)
     if not ONLY_PYTHON.search(line):
         try:
-            return [float(token) for token in tokens]
+            return list(map(float, line.split()))
         except ValueError:
             pass
-    return [read_number(token) for token in tokens]
+    return [read_number(token) for token in tokens_of(line)]
 
 
 def read_integer(token: bytes) -> int:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_bench.datasets.parsing import choose_scanner
-from stars_bench.datasets.parsing.numbers import ParseError, check_text, read_number, read_numbers, tokens_of
+from stars_bench.datasets.parsing import compiled_code
+from stars_bench.datasets.parsing.numbers import ParseError, check_text, read_numbers
 from stars_bench.datasets.parsing.scan_types import VideoScan
 
 COLUMNS = 150
@@ -52,13 +52,15 @@ def parse_video(data: bytes) -> NDArray[np.float32]:
         ParseError: The file is not text, a line does not have exactly 150 numbers, or a token is not a number.
     """
     check_text(data)
-    scan = choose_scanner.scanner(len(data)).scan_video(data)
-    rows = _complete(data, scan) if scan is not None else None
-    return rows if rows is not None else _read_lines(data)
+    scanner = compiled_code.scanner(len(data))
+    rows = _complete(data, scanner.scan_video(data)) if scanner is not None else None
+    return rows if rows is not None else read_exactly(data)
 
 
-def _complete(data: bytes, scan: VideoScan) -> NDArray[np.float32] | None:
+def _complete(data: bytes, scan: VideoScan | None) -> NDArray[np.float32] | None:
     """Read the lines that a scan has left over; None when one of them is wrong: the exact reading says how."""
+    if scan is None:
+        return None
     try:
         for start, behind, row in scan.left.tolist():
             scan.rows[row] = _as_float32(read_numbers(data[start:behind]))
@@ -67,19 +69,22 @@ def _complete(data: bytes, scan: VideoScan) -> NDArray[np.float32] | None:
     return scan.rows
 
 
-def _read_lines(data: bytes) -> NDArray[np.float32]:
-    """Return the exact reading, line by line: slow, and the place where every fault gets its line and reason."""
+def read_exactly(data: bytes) -> NDArray[np.float32]:
+    """Return the frames of a video (F, 150), read line by line: slow, but every fault gets its line and reason.
+
+    Raises:
+        ParseError: A line does not have exactly 150 numbers, or a token is not a number.
+    """
     rows = []
     for number, line in enumerate(data.split(b"\n"), start=1):
-        tokens = tokens_of(line)
         try:
-            values = [read_number(token) for token in tokens[:COLUMNS]]
+            values = read_numbers(line)
         except ValueError as error:
             raise ParseError(number, str(error)) from None
-        if len(tokens) != COLUMNS and tokens:
-            found = f"only {len(tokens)}" if len(tokens) < COLUMNS else f"more than {COLUMNS}"
+        if values and len(values) != COLUMNS:
+            found = f"only {len(values)}" if len(values) < COLUMNS else f"more than {COLUMNS}"
             raise ParseError(number, f"a frame must have {COLUMNS} numbers, this has {found}")
-        if tokens:
+        if values:
             rows.append(_as_float32(values))
     return np.array(rows)
 

@@ -1,7 +1,10 @@
-"""The fast scanner compiled by numba: the same as `scan_numpy`, at the speed of a C program, after a second's start.
+"""The fast scanner of raw text, compiled by numba: what the exact reading gives, at the speed of a C program.
 
 First pass: bytes are classified 64 at a time, one bit a byte (simdjson: Langdale, Lemire 2019), by vector instructions;
 this finds line ends, blanks and odd lines. Second pass: the numbers, eight digits as one 64-bit word.
+
+Compiling is what a first conversion waits for, so each function is compiled for one set of types: np.int64(0), not 0,
+is passed to those that also get computed numbers, since numba compiles them once more for a literal.
 """
 
 from __future__ import annotations
@@ -40,13 +43,15 @@ BLANK, LINES, ODD_LINES = 2, 6, 8
 
 def scan_ntu(data: bytes) -> NtuScan | None:
     """Return the bodies of an NTU file; None if its layout is not the usual one."""
-    usual, joints, ids, frames, kept, empty, left = ntu_arrays(*padded(data))
+    text, tail = padded(data)
+    usual, joints, ids, frames, kept, empty, left = ntu_arrays(text, *marked(text, tail))
     return NtuScan(joints, ids, frames, kept, empty, left) if usual else None
 
 
 def scan_video(data: bytes) -> VideoScan | None:
     """Return the rows of a PKU-MMD video; None if its layout is not the usual one."""
-    usual, rows, left = video_arrays(*padded(data))
+    text, tail = padded(data)
+    usual, rows, left = video_arrays(text, *marked(text, tail))
     return VideoScan(rows, left) if usual else None
 
 
@@ -130,7 +135,7 @@ def byte_at(text: Any, at: Any) -> Any:
 # ------------------------------------------------------------------------------- first pass: lines, blanks, oddities
 
 
-@inlined
+@kept
 def marked(text: Any, tail: Any) -> Any:
     """Find each line's end, the spaces up to there, odd lines and spaces.
 
@@ -217,9 +222,8 @@ def mark(text: Any, blocks: int, offset: int, state: Any, ends: Any, counts: Any
 
 
 @kept
-def ntu_arrays(text: Any, tail: Any) -> Any:
+def ntu_arrays(text: Any, ends: Any, counts: Any, odd: Any, spaces: Any, lines: int) -> Any:
     """Return whether the layout is usual, and the fields of an NtuScan."""
-    ends, counts, odd, spaces, lines = marked(text, tail)
     room = lines // (JOINTS + 2) + 1
     joints, ids = np.empty((room, JOINTS, 3), np.float32), np.empty(room, np.int64)
     frames, left = np.empty(room, np.int64), np.empty((lines, 4), np.int64)
@@ -237,7 +241,7 @@ def ntu_bodies(
     """
     row, kept, empty, undecided, oddities = 0, 0, 0, 0, 0
     flat = joints.reshape(-1)  # not a view of each joint: making one takes longer than reading it
-    number = whole_number(text, 0, ends[0]) if lines > 0 else 0
+    number = whole_number(text, np.int64(0), ends[0]) if lines > 0 else 0
     if number <= 0 or counts[0] != 0:
         return -1, 0, 0, 0
     line = 1
@@ -264,11 +268,10 @@ def ntu_bodies(
                 if odd[oddities] == line or not fine:
                     oddities += odd[oddities] == line
                     start, end = ends[line - 1] + 1, ends[line]
-                    if joint >= 0:
-                        at = 3 * (JOINTS * row + joint)
-                        fine = odd_numbers(text, start, end, JOINT_BLANKS + 1, 3, flat, at)
-                    else:
-                        fine = fine and odd_numbers(text, start, end, BODY_BLANKS + 1, 0, flat, 0)
+                    columns, wanted = (JOINT_BLANKS + 1, 3) if joint >= 0 else (BODY_BLANKS + 1, 0)
+                    # One call for both kinds of lines, so that it is compiled and inlined once.
+                    read = odd_numbers(text, start, end, columns, wanted, flat, 3 * (JOINTS * row + joint))
+                    fine = read and (fine or joint >= 0)
                     if not fine:
                         left[undecided, 0], left[undecided, 1] = start, end
                         left[undecided, 2], left[undecided, 3] = row, joint
@@ -282,11 +285,10 @@ def ntu_bodies(
 
 
 @kept
-def video_arrays(text: Any, tail: Any) -> Any:
+def video_arrays(text: Any, ends: Any, counts: Any, odd: Any, spaces: Any, lines: int) -> Any:
     """Return whether the layout is usual, and the fields of a VideoScan."""
-    ends, counts, odd, spaces, lines = marked(text, tail)
     rows, left = np.empty((lines, COLUMNS), np.float32), np.empty((lines, 3), np.int64)
-    flat, undecided, oddities = rows.reshape(-1), 0, 0
+    flat, undecided, oddities, columns = rows.reshape(-1), 0, 0, np.int64(COLUMNS)
     for row in range(lines):
         if counts[row] - (counts[row - 1] if row else 0) != COLUMNS - 1:
             return False, rows[:0], left[:0]
@@ -294,7 +296,7 @@ def video_arrays(text: Any, tail: Any) -> Any:
         is_odd = odd[oddities] == row
         oddities += is_odd
         fine = not is_odd and numbers(text, spaces, start, ends[row], flat, row * COLUMNS)
-        if not fine and not odd_numbers(text, start, ends[row], COLUMNS, COLUMNS, flat, row * COLUMNS):
+        if not fine and not odd_numbers(text, start, ends[row], columns, columns, flat, row * COLUMNS):
             left[undecided, 0], left[undecided, 1], left[undecided, 2] = start, ends[row], row
             undecided += 1
     return lines > 0, rows, left[:undecided]
@@ -328,7 +330,7 @@ def coordinates(text: Any, spaces: Any, start: Any, values: Any, at: Any) -> boo
 
 
 @inlined
-def odd_numbers(text: Any, start: Any, end: Any, columns: int, wanted: int, values: Any, at: Any) -> bool:
+def odd_numbers(text: Any, start: Any, end: Any, columns: Any, wanted: Any, values: Any, at: Any) -> bool:
     """Read a line of `columns` tokens -?digits[.digits][e[+-]digits], the first `wanted` of them into `values`.
 
     This works byte by byte and is exact, as `scan_types` says. It returns False if a token is of another form, or is
@@ -337,7 +339,7 @@ def odd_numbers(text: Any, start: Any, end: Any, columns: int, wanted: int, valu
     end -= byte_at(text, end - 1) == CR
     for column in range(columns):
         negative = start < end and byte_at(text, start) == MINUS
-        number, first = 0, start + negative
+        number, first = np.int64(0), start + negative
         start, number = digits_from(text, first, end, number)
         digits, power = start - first, 0
         if digits == 0:
@@ -353,7 +355,7 @@ def odd_numbers(text: Any, start: Any, end: Any, columns: int, wanted: int, valu
             start += 1
             down = start < end and byte_at(text, start) == MINUS
             first = start + (start < end and (down or byte_at(text, start) == PLUS))
-            start, exponent = digits_from(text, first, end, 0)
+            start, exponent = digits_from(text, first, end, np.int64(0))
             if start == first or start > first + 3:
                 return False
             power += -exponent if down else exponent

@@ -1,13 +1,12 @@
-"""The result of the fast scanners of raw text: arrays, and the lines that they leave to the exact reading.
+"""The result of the fast scanner of raw text (`scan_numba`): arrays, and the lines that it leaves to the exact reading.
 
-Both scanners (`scan_numpy`, `scan_numba`) follow one rule, so that their results are the same. They read text whose
-lines have the usual layout: one space between tokens, LF or CRLF, the right number of tokens. A line with a token that
-is not of the form -?digits[.digits], or with a coordinate that is not -?d.d to -?d.dddddddddddddd, is left to the exact
-reading; so is the whole text (None instead of a result) if its layout is another. The usual case is therefore fast, and
-everything else, above all errors, is handled in one place.
+It reads text whose lines have the usual layout: one space between tokens, LF or CRLF, the right number of tokens. A
+line with a token that is not of the form -?digits[.digits][e[+-]digits], or with a coordinate that is not exact, goes
+to the exact reading; so does the whole text (None instead of a result) if its layout is another. The usual case is
+therefore fast, and everything else, above all errors, is handled in one place.
 
-A coordinate of that form is exact: its up to 15 digits make an integer below 2^53 and its power of ten is below 10^23,
-both exact in float64, so that one division is correctly rounded (Clinger 1990), as Python's float() is.
+A coordinate is exact whose up to 15 digits make an integer below 2^53 and whose power of ten is below 10^23: both are
+exact in float64, so that one product or quotient is correctly rounded (Clinger 1990), as Python's float() is.
 """
 
 from __future__ import annotations

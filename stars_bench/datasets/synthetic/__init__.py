@@ -12,6 +12,7 @@ from functools import partial
 
 from stars_bench.api import Citation, Clip, DatasetSpec, Found, Profile, RawItem, SetAside
 from stars_bench.datasets import ntu
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 
 CITATION = Citation("stars-bench", "stars-bench: synthetic skeleton clips", kind="misc")
@@ -57,4 +58,5 @@ SYNTHETIC = DatasetSpec(
     citation=CITATION,
     read_name=ntu.read_name,
     generate=generate,
+    warm_up=compiled_code.load_ntu,
 )

@@ -17,14 +17,14 @@ from stars_bench.datasets.cleaning.mamp import (
     noisy_frames,
     seen_frames,
 )
-from stars_bench.datasets.parsing import bodies_numba, choose_scanner
+from stars_bench.datasets.parsing import bodies_numba, compiled_code
 from stars_bench.datasets.parsing.ntu import RawBody, RawClip
 from tests.datasets.raw_writers import standing
 
 
 @pytest.fixture(params=[None, bodies_numba], ids=["numpy", "compiled"], autouse=True)
 def measured_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose_scanner, "compiled", lambda _: request.param)
+    monkeypatch.setattr(compiled_code, "body_kernels", lambda: request.param)
 
 
 def clip(*bodies: tuple[int, np.ndarray], frames: int | None = None, empty: int = 0) -> RawClip:
@@ -184,7 +184,7 @@ def test_both_ways_clean_alike_whatever_is_zero_cancels_or_is_infinite(
         raw = clip(*bodies)
         results = []
         for way in (None, bodies_numba):
-            monkeypatch.setattr(choose_scanner, "compiled", lambda _name, way=way: way)
+            monkeypatch.setattr(compiled_code, "body_kernels", lambda way=way: way)
             results.append(outcome(raw))
         assert results[0] == results[1]
         found.add(type(results[0]))

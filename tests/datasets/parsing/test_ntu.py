@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stars_bench.datasets.parsing import choose_scanner
+from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.parsing.ntu import RawClip, parse, parse_name
 from stars_bench.datasets.parsing.numbers import ParseError
 from tests.datasets.parsing.test_scanners import SCANNERS
@@ -16,7 +16,7 @@ FRAME = 28  # lines of a frame with one body
 
 @pytest.fixture(params=list(SCANNERS), autouse=True)
 def scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose_scanner, "scanner", lambda _: SCANNERS[request.param])
+    monkeypatch.setattr(compiled_code, "scanner", lambda _: SCANNERS[request.param])
 
 
 def lines() -> list[str]:

@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stars_bench.datasets.parsing import choose_scanner, pku
+from stars_bench.datasets.parsing import compiled_code, pku
 from stars_bench.datasets.parsing.numbers import ParseError, read_integer, read_number, read_numbers
 from tests.datasets.parsing.test_scanners import SCANNERS
 
 FORMS = ("%.7g", "%.6f", "%.9g", "%.17g", "%.8f", "%.14f", "%.20f", "%.3e", "%.12e")
-FAST = ("numpy", "compiled")
 
 
 @pytest.fixture(params=list(SCANNERS), autouse=True)
 def scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose_scanner, "scanner", lambda _: SCANNERS[request.param])
+    monkeypatch.setattr(compiled_code, "scanner", lambda _: SCANNERS[request.param])
 
 
 def parsed(tokens: list[str]) -> np.ndarray:
@@ -65,7 +64,7 @@ def test_random_values_in_each_printed_form(form: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scanner", FAST, indirect=True)
+@pytest.mark.parametrize("scanner", ["compiled"], indirect=True)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_million_random_values_in_each_printed_form(form: str) -> None:
     for seed in range(10):
@@ -73,7 +72,7 @@ def test_a_million_random_values_in_each_printed_form(form: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scanner", FAST, indirect=True)
+@pytest.mark.parametrize("scanner", ["compiled"], indirect=True)
 @pytest.mark.parametrize("decimals", range(1, 15))
 def test_half_a_million_numbers_of_each_usual_length(decimals: int) -> None:
     rng = np.random.default_rng(decimals)

@@ -1,4 +1,4 @@
-"""Who reads raw text never shows: NumPy's scanner, the compiled one and the exact reading give the same, faults too."""
+"""Who reads raw text never shows: the compiled scanner and the exact reading give the same, faults too."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stars_bench.datasets.parsing import bodies_numba, choose_scanner, ntu, pku, scan_numba, scan_numpy
+from stars_bench.datasets.parsing import bodies_numba, compiled_code, ntu, pku, scan_numba
 from stars_bench.datasets.parsing.fingerprint import source_digest
 from stars_bench.datasets.parsing.numbers import ParseError
 from tests.datasets.raw_writers import ntu_bytes, ntu_lines, standing, video
 
-EXACT = SimpleNamespace(scan_ntu=lambda _: None, scan_video=lambda _: None)
-SCANNERS: dict[str, Any] = {"numpy": scan_numpy, "compiled": scan_numba, "exact": EXACT}
+SCANNERS: dict[str, ModuleType | None] = {"compiled": scan_numba, "exact": None}
 IDS = (72057594037931738, 72057594037931734, 5)  # the first two are one number in float64
 
 NTU = ntu_bytes(
@@ -58,7 +59,7 @@ PIECES = [
 def outcome(read: Any, data: bytes, by: str) -> Any:
     """What comes of reading: everything in the result, or line and reason of the fault."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(choose_scanner, "scanner", lambda _: SCANNERS[by])
+        patch.setattr(compiled_code, "scanner", lambda _: SCANNERS[by])
         try:
             result = read(data)
         except ParseError as error:
@@ -71,8 +72,7 @@ def outcome(read: Any, data: bytes, by: str) -> Any:
 
 def assert_all_agree(read: Any, data: bytes) -> Any:
     expected = outcome(read, data, "exact")
-    for name in ("numpy", "compiled"):
-        assert outcome(read, data, name) == expected, name
+    assert outcome(read, data, "compiled") == expected
     return expected
 
 
@@ -186,7 +186,7 @@ def test_rows_are_gathered_by_body_the_same_by_numpy_and_compiled(rows: list[tup
     rows.sort(key=lambda row: row[1])
     ids, frames = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(choose_scanner, "compiled", lambda _: None)
+        patch.setattr(compiled_code, "body_kernels", lambda: None)
         order, starts, twice = ntu._rows_by_body(ids, frames)
     again = bodies_numba.rows_by_body(ids, frames)
     assert again[0].tolist() == order.tolist()
@@ -263,21 +263,18 @@ def test_long_files_come_out_the_same() -> None:
     assert assert_all_agree(ntu.parse, clip)[1] == 200
     assert len(assert_all_agree(ntu.parse, clip.replace(b"0.5", b".5"))[0]) == 2
     long = video(300)
-    assert len(long) > 2 * scan_numpy.CHUNK
     assert assert_all_agree(pku.parse_video, long)[0] == (300, 150)
     assert assert_all_agree(pku.parse_video, long.replace(b"\n", b"\r\n").rstrip())[0] == (300, 150)
     assert assert_all_agree(pku.parse_video, long[:-3] + b"x")[0] == 300
 
 
-def test_usual_files_are_left_to_the_fast_scanners() -> None:
-    for scanner in (scan_numpy, scan_numba):
-        for data in (NTU, NTU.replace(b"\r", b""), NTU.rstrip()):
-            assert scanner.scan_ntu(data).left.size == 0
-        assert len(scanner.scan_video(VIDEO).rows) == 4
-        assert len(scanner.scan_ntu(NTU.replace(b"277.419", b"nan", 5)).left) == 5
+def test_usual_files_are_left_to_the_fast_scanner() -> None:
+    for data in (NTU, NTU.replace(b"\r", b""), NTU.rstrip()):
+        assert scan_numba.scan_ntu(data).left.size == 0
+    assert len(scan_numba.scan_video(VIDEO).rows) == 4
+    assert len(scan_numba.scan_ntu(NTU.replace(b"277.419", b"nan", 5)).left) == 5
     exponents = NTU.replace(b"277.419", b"2.77E+02", 5).replace(b"0.02764709", b"2.764709e-05", 1)
     assert scan_numba.scan_ntu(exponents).left.size == 0  # raw files have a few of them
-    assert len(scan_numpy.scan_ntu(exponents).left) == 6
 
 
 # ------------------------------------------------------------------------------------------ which of them reads
@@ -286,30 +283,31 @@ def test_usual_files_are_left_to_the_fast_scanners() -> None:
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has read nothing yet."""
-    monkeypatch.setattr(choose_scanner, "_State", type("_State", (), {"read": 0, "numba": None}))
+    monkeypatch.setattr(compiled_code, "_State", type("_State", (), {"read": 0, "loaded": None}))
 
 
 @pytest.mark.usefixtures("fresh")
-def test_little_text_is_read_by_numpy_and_much_by_compiled_code() -> None:
-    assert choose_scanner.scanner(choose_scanner.WORTH_COMPILING) is scan_numpy
-    assert choose_scanner.compiled("bodies_numba") is None
-    assert choose_scanner.scanner(1) is scan_numba
-    assert choose_scanner.compiled("bodies_numba") is not None
+def test_little_text_is_read_exactly_and_much_by_compiled_code() -> None:
+    assert compiled_code.scanner(compiled_code.WORTH_LOADING) is None
+    assert compiled_code.body_kernels() is None
+    assert compiled_code.scanner(1) is scan_numba
+    assert compiled_code.body_kernels() is bodies_numba
 
 
 @pytest.mark.usefixtures("fresh")
-def test_a_process_that_expects_much_reads_by_compiled_code_at_once() -> None:
-    choose_scanner.expect(choose_scanner.WORTH_COMPILING)
-    assert choose_scanner.scanner(1) is scan_numpy
-    choose_scanner.expect(choose_scanner.WORTH_COMPILING + 1)
-    assert choose_scanner.scanner(1) is scan_numba
+@pytest.mark.parametrize("load", [compiled_code.load_ntu, compiled_code.load_pku])
+def test_a_process_that_expects_much_reads_by_compiled_code_at_once(load: Callable[[], None]) -> None:
+    load()
+    assert compiled_code.scanner(1) is scan_numba
 
 
 @pytest.mark.usefixtures("fresh")
-def test_where_numba_must_not_compile_numpy_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "numba", SimpleNamespace(config=SimpleNamespace(DISABLE_JIT=1)))
-    choose_scanner.expect(2**60)
-    assert choose_scanner.scanner(2**60) is scan_numpy
+def test_where_numba_must_not_compile_the_exact_reading_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    compiled_code.load_ntu()
+    compiled_code.load_pku()
+    assert compiled_code.scanner(2**60) is None
+    assert compiled_code.body_kernels() is None
 
 
 def test_reading_a_clip_does_not_import_numba() -> None:
@@ -324,7 +322,8 @@ def test_reading_a_clip_does_not_import_numba() -> None:
 COMPILE = """
 import resource, sys
 from numba.core import caching
-from stars_bench.datasets.parsing import choose_scanner
+from stars_bench.datasets.parsing import compiled_code
+from stars_bench.io import numba_cache
 
 def refused(self):
     raise OSError("read-only")
@@ -333,8 +332,9 @@ if sys.argv[1] == "read-only":
     caching._CacheLocator.ensure_cache_path = refused
 else:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no file can be written to from here on
-choose_scanner.expect(2**60)
-scan = choose_scanner.scanner(1)
+assert (numba_cache.folder() is None) == (sys.argv[1] == "read-only")
+compiled_code.load_ntu()
+scan = compiled_code.scanner(1)
 assert scan.__name__.endswith("scan_numba")
 assert scan.scan_ntu(b"2\\n0\\n0\\n").empty == 2
 """
