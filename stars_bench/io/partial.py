@@ -1,8 +1,9 @@
 """Names of what is being written, and which of it nobody writes any more.
 
-Until it is whole, a file or folder is called `.NAME.MACHINE-PROCESS.RANDOM.partial`. What a killed process has left
-is removed by the next command that writes there: when the process is one of this machine and has ended, or when nothing
-was written for a day. The partial file of another machine stays, so nothing is lost where a file system has no locks.
+Until it is whole, a file or folder is called `.NAME.MACHINE-PROCESS-START.RANDOM.partial`, where START is the second in
+which the process began, since numbers of processes come again. What a killed process has left is removed by the next
+command that writes there: when the process is one of this machine and has ended, or when nothing was written for a day.
+The partial file of another machine stays, so nothing is lost where a file system has no locks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import platform
 import re
 import shutil
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,7 +24,9 @@ ABANDONED_AFTER = 24 * 3600.0
 """Seconds without a write after which nobody writes any more, on whatever machine."""
 LONGEST_NAME = 100
 """Characters of the name that are kept: with the rest, no name is longer than a file system takes."""
-_PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)\.\w+\.partial", re.DOTALL)
+_PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-(\d+)\.\w+\.partial", re.DOTALL)
+_SAME_START = 2
+"""Seconds by which two readings of when one process began may differ."""
 
 
 def prefix_of(name: str) -> str:
@@ -33,7 +35,7 @@ def prefix_of(name: str) -> str:
     Args:
         name: What it is called when it is whole.
     """
-    return f".{name[:LONGEST_NAME]}.{machine()}-{os.getpid()}."
+    return f".{name[:LONGEST_NAME]}.{machine()}-{os.getpid()}-{_start_of(os.getpid())}."
 
 
 @cache
@@ -70,7 +72,7 @@ def _is_abandoned(path: Path) -> bool:
     name = _PARTIAL.fullmatch(path.name)
     if name is None:  # of another program
         return False
-    if name[1] == machine() and _has_ended(int(name[2])):
+    if name[1] == machine() and _has_ended(int(name[2]), int(name[3])):
         return True
     try:
         return time.time() - path.lstat().st_mtime > ABANDONED_AFTER
@@ -78,16 +80,23 @@ def _is_abandoned(path: Path) -> bool:
         return False
 
 
-def _has_ended(process: int) -> bool:
-    if sys.platform == "win32":  # there, signal 0 ends a process
-        return False
+@cache
+def _start_of(process: int) -> int:
+    import psutil
+
+    return int(psutil.Process(process).create_time())
+
+
+def _has_ended(process: int, start: int) -> bool:
+    import psutil
+
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        found = psutil.Process(process)
+        return bool(found.status() == psutil.STATUS_ZOMBIE or abs(found.create_time() - start) > _SAME_START)
+    except (psutil.NoSuchProcess, OverflowError):
         return True
-    except (OSError, OverflowError):  # another user's
+    except psutil.AccessDenied:  # another user's
         return False
-    return False
 
 
 def _remove(path: Path) -> None:

@@ -427,4 +427,4 @@ def test_every_array_and_checkpoint_is_read_as_data() -> None:
             }
             assert given == {safe[0]: safe[1]}, f"{path}:{node.lineno}"
             calls += 1
-    assert calls > 4
+    assert calls >= 3

@@ -19,6 +19,7 @@ from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.inspection import machine
 from stars_bench.models.mamp import MampConfig, pretrain
 from stars_bench.records.record import Record
+from stars_bench.training import checkpoint
 from stars_bench.training.batch_norm import of_the_whole_batch
 from stars_bench.training.loop import Stage
 from stars_bench.training.stages import StageRun
@@ -134,9 +135,9 @@ def test_the_peak_of_a_stage_that_went_on_is_that_of_all_of_it(
             train_with(900, 5)
         file = next(tmp_path.rglob("*.resume.pt"))
         if not with_peak:
-            state = torch.load(file, weights_only=True)
+            state = checkpoint.load(file)
             del state["position"]["peak_bytes"]
-            torch.save(state, file)
+            checkpoint.save(file, state)
         assert train_with(later, np.inf).stages[0].peak_bytes == stated
     assert "s: goes on from its checkpoint after step 5 of 8" in said[0]
 

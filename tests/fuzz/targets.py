@@ -315,6 +315,16 @@ def _checkpoints() -> list[bytes]:
     return seeds
 
 
+def _own_checkpoints() -> list[bytes]:
+    """Files of other programs, one without a digest, and one as it is saved."""
+    import torch
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.pt"
+        checkpoint.save(path, {"module": {"a": torch.ones(2)}, "step": 3})
+        return [*_checkpoints(), path.read_bytes()]
+
+
 SETTINGS = (
     b"dim=64",
     b"epochs=1",
@@ -342,7 +352,7 @@ TARGETS: dict[str, Target] = {
     "label-pickle": Target(_label_pickle, lambda: _pickles((NAMES, [0, 1]))),
     "pickle": Target(_pickle, _pyskl_pickles),
     "checkpoint": Target(_checkpoint, _checkpoints),
-    "own-checkpoint": Target(_own_checkpoint, _checkpoints),
+    "own-checkpoint": Target(_own_checkpoint, _own_checkpoints),
     "record": Target(_record, partial(_files, "historic/record-v*.json")),
     "setting": Target(_setting, lambda: SETTINGS),
 }

@@ -46,7 +46,7 @@ def test_what_a_living_process_writes_stays(tmp_path: Path) -> None:
         assert temporary.exists()
 
 
-@pytest.mark.parametrize("name", ["00000000-1", f"00000000-{NO_PROCESS}"])
+@pytest.mark.parametrize("name", ["00000000-1-1", f"00000000-{NO_PROCESS}-1"])
 def test_what_another_machine_writes_stays_for_a_day(tmp_path: Path, name: str) -> None:
     (file := tmp_path / f".a.pt.{name}.abc.partial").write_bytes(b"half")
     with alone_in(tmp_path):
@@ -60,7 +60,7 @@ def test_what_another_machine_writes_stays_for_a_day(tmp_path: Path, name: str) 
 
 
 def test_files_of_other_programs_stay(tmp_path: Path) -> None:
-    names = [".download.partial", ".a.b.partial", f"a.{machine()}-1.abc.partial", f".a.{machine()}-x.abc.partial"]
+    names = [".download.partial", ".a.b.partial", f"a.{machine()}-1-1.abc.partial", f".a.{machine()}-x-1.abc.partial"]
     for name in names:
         (tmp_path / name).write_bytes(b"theirs")
         aged(tmp_path / name, 2 * ABANDONED_AFTER)
@@ -71,7 +71,7 @@ def test_files_of_other_programs_stay(tmp_path: Path) -> None:
 def test_folders_are_removed_and_links_not_followed(tmp_path: Path) -> None:
     (kept := tmp_path / "kept").mkdir()
     (kept / "file").touch()
-    folder, link = (tmp_path / f".{name}.{machine()}-{NO_PROCESS}.abc.partial" for name in ("folder", "link"))
+    folder, link = (tmp_path / f".{name}.{machine()}-{NO_PROCESS}-1.abc.partial" for name in ("folder", "link"))
     folder.mkdir()
     (folder / "shard").touch()
     link.symlink_to(kept)

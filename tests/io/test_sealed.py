@@ -17,6 +17,7 @@ from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation import feature_cache
 from stars_bench.io import npy, sealed
 from stars_bench.io.run_folder import RunFolder
+from stars_bench.records.measured_clips import COLUMNS, MeasuredClips
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import load_predictions, save_predictions
 from stars_bench.records.store import read_record
@@ -37,7 +38,9 @@ def features_file(folder: Path) -> Path:
 
 def predictions_file(folder: Path) -> Path:
     labels = np.arange(20) % 3
-    save_predictions(folder / "linear.npz", Outcome({}, labels), NAMES, labels)
+    numbers = {name: np.ones(20, np.int64) for name in COLUMNS}
+    clips = MeasuredClips(NAMES, labels, numbers)
+    save_predictions(folder / "linear.npz", Outcome({}, labels), clips)
     return folder / "linear.npz"
 
 
