@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from packaging.requirements import Requirement
 
 from stars_bench.datasets.parsing import compiled_code
