@@ -197,18 +197,3 @@ def test_both_presets_hold_for_every_dataset(name: str, dataset: str) -> None:
     if isinstance(paper, EncoderConfig):
         assert (paper.frames, paper.dim, paper.depth, paper.heads) == (120, 256, 8, 8)
         assert (quick.frames, quick.dim, quick.depth, quick.heads) == (32, 64, 4, 4)
-
-
-def test_paper_presets_are_those_of_the_released_configurations() -> None:
-    def paper(name: str, dataset: str = "ntu60"):
-        return registry.load("methods", name).Config.preset("paper", dataset)
-
-    assert (paper("mae").epochs, paper("mae").decoder_depth, paper("mae", "ntu120").decoder_depth) == (400, 3, 5)
-    three = paper("stars-3stage")
-    assert (three.head_epochs, three.tune_epochs, three.tune_layer_decay, three.tune_lr) == (20, 10, 0.45, 1e-3)
-    assert (paper("stars-3stage", "ntu120").tune_layer_decay, paper("stars-3stage", "pku2").tune_lr) == (0.40, 1e-4)
-    moco, dino = paper("moco-tuning"), paper("dino-tuning")
-    assert (moco.head_epochs, moco.tune_epochs, moco.queue_size, moco.momentum) == (20, 10, 32_768, 0.999)
-    assert (moco.temperature, moco.predictor_hidden, moco.tune_layer_decay) == (0.07, 4096, 0.45)
-    assert (dino.head_epochs, dino.tune_epochs, dino.out_dim, dino.momentum) == (20, 20, 128, 0.996)
-    assert (dino.student_temperature, dino.teacher_temperature, dino.tune_layer_decay) == (0.1, 0.04, 0.45)

@@ -1,0 +1,108 @@
+"""Every part of a digest counts: change one field of what is digested, and the digest changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stars_bench.api import Clip
+from stars_bench.evaluation import subject as subject_module
+from stars_bench.evaluation.feature_cache import FeatureFiles
+from stars_bench.evaluation.subject import Subject
+from stars_bench.models.raw import Coordinates
+from stars_bench.storage.shards import content_digest
+from stars_bench.training.stages import StageRun
+from tests.evaluation.small_subject import small_encoder, subject_for
+
+CLIP = Clip("S001C001P001R001A001", 0, 1, 1, 1, 1, np.ones((1, 4, 3, 3), np.float32), "source")
+OF_A_CLIP: Mapping[str, Any] = {
+    "name": "S001C001P001R001A002",
+    "label": 1,
+    "subject": 2,
+    "camera": 2,
+    "setup": 2,
+    "replication": 2,
+    "bodies": 2 * CLIP.bodies,
+}
+NOT_CONTENT: Mapping[str, Any] = {"source_digest": "other", "log": {"rule": 1}}
+"""Where a clip comes from and what was done to it; its content is the same."""
+
+
+def test_every_field_of_a_clip_has_a_case() -> None:
+    assert {field.name for field in fields(Clip)} == {*OF_A_CLIP, *NOT_CONTENT}
+
+
+@pytest.mark.parametrize("field", OF_A_CLIP)
+def test_the_content_digest_of_a_clip_has_this_field(field: str) -> None:
+    assert content_digest(replace(CLIP, **{field: OF_A_CLIP[field]})) != content_digest(CLIP)
+
+
+@pytest.mark.parametrize("field", NOT_CONTENT)
+def test_the_content_digest_of_a_clip_does_not_have_this_field(field: str) -> None:
+    assert content_digest(replace(CLIP, **{field: NOT_CONTENT[field]})) == content_digest(CLIP)
+
+
+def test_the_content_digest_of_a_clip_has_the_shape_of_its_coordinates() -> None:
+    assert content_digest(replace(CLIP, bodies=CLIP.bodies.reshape(2, 2, 3, 3))) != content_digest(CLIP)
+
+
+class Keys:
+    """Stands for the files of features: it remembers their key and has none."""
+
+    def __init__(self, folder: object, key: str, *_: object) -> None:
+        self.key = key
+        seen.append(key)
+
+    def find(self, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.empty((len(names), 0), np.float32), np.zeros(len(names), bool)
+
+    def add(self, *_: object) -> None:
+        pass
+
+
+seen: list[str] = []
+
+
+def key_of(subject: Subject[Any], monkeypatch: pytest.MonkeyPatch, keep: float = 0.95) -> str:
+    monkeypatch.setattr(subject_module, "FeatureFiles", Keys)
+    seen.clear()
+    subject.features("test", keep)
+    monkeypatch.setattr(subject_module, "FeatureFiles", FeatureFiles)
+    return seen[0].partition("-")[2]
+
+
+@pytest.mark.parametrize("change", ["encoder", "code", "data", "keep", "precision", "device"])
+def test_the_key_of_features_has_all_that_they_depend_on(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject, _ = subject_for(small_encoder(), None, tmp_path, 8, 4)
+    before, keep = key_of(subject, monkeypatch), 0.95
+    assert key_of(replace(subject, cache={}), monkeypatch) == before
+    if change == "encoder":
+        subject = replace(subject, key="another")
+    elif change == "code":
+        subject = replace(subject, encoder=Coordinates(8, 6))
+    elif change == "data":
+        subject = replace(subject, data={"stream": "bone"})
+    elif change == "keep":
+        keep = 0.9
+    elif change == "precision":
+        subject.run.precision = "bf16"
+    else:
+        monkeypatch.setattr(subject.run, "device", torch.device("cuda"))
+        monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_, **__: tensor)
+    assert key_of(replace(subject, cache={}), monkeypatch, keep) != before
+
+
+@pytest.mark.parametrize(
+    "change", [{"context": {"data": "b"}}, {"seed": 1}, {"precision": "bf16"}, {"device": torch.device("cuda")}]
+)
+def test_the_key_of_a_run_has_data_seed_precision_and_device(change: dict[str, Any], tmp_path: Path) -> None:
+    given: dict[str, Any] = {"seed": 0, "device": torch.device("cpu"), "folder": tmp_path, "context": {"data": "a"}}
+    assert StageRun(None, **(given | change)).key != StageRun(None, **given).key
