@@ -55,9 +55,8 @@ def test_the_content_digest_of_a_clip_has_the_shape_of_its_coordinates() -> None
 class Keys:
     """Stands for the files of features: it remembers their key and has none."""
 
-    def __init__(self, folder: object, key: str, *_: object) -> None:
-        self.key = key
-        seen.append(key)
+    def __init__(self, *arguments: Any) -> None:
+        seen.append(arguments[1])
 
     def find(self, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.empty((len(names), 0), np.float32), np.zeros(len(names), bool)
