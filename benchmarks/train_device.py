@@ -27,8 +27,8 @@ from stars_bench.models.layers.frozen_features import FrozenHalf
 from stars_bench.models.layers.nnclr import tune
 from stars_bench.models.mamp import pretrain
 from stars_bench.models.supervised import Supervised, SupervisedConfig
-from stars_bench.training.compile import compiled
 from stars_bench.training.loop import Stage, train
+from stars_bench.training.numerics.compile import compiled
 
 WARM_UP = 3
 """Steps before the clock starts, at least: memory is taken, kernels are chosen or compiled."""

@@ -23,8 +23,8 @@ from stars_bench.evaluation.linear import Linear, LinearConfig
 from stars_bench.evaluation.subject import Subject
 from stars_bench.models.layers.nnclr import tune
 from stars_bench.models.mamp import pretrain
-from stars_bench.training.compile import compiled
 from stars_bench.training.loop import Stage, set_precision, train
+from stars_bench.training.numerics.compile import compiled
 from stars_bench.training.stages import StageRun
 
 NTU60 = 40_091, 16_487

@@ -19,8 +19,8 @@ from typing import Any
 
 from stars_bench.api import DatasetSpec, ProtocolSpec
 from stars_bench.errors import UsageError, one_line, printable
-from stars_bench.io import class_source
 from stars_bench.io.moved_modules import current
+from stars_bench.io.source import class_source
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "datasets": {

@@ -122,14 +122,14 @@ SEVERAL = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _join_the_others() -> None:
-    from stars_bench.training import distributed
+    from stars_bench.training.parallel import distributed
 
     distributed.start()
     console.quiet = not distributed.is_first()
 
 
 def _part_from_the_others() -> None:
-    from stars_bench.training import distributed
+    from stars_bench.training.parallel import distributed
 
     distributed.stop()
 
@@ -140,7 +140,7 @@ def _end(line: str, code: int, told: str | None) -> NoReturn:
     if not SEVERAL:
         errors.print(line, soft_wrap=True)
         sys.exit(code)
-    from stars_bench.training import distributed
+    from stars_bench.training.parallel import distributed
 
     if distributed.is_first_to_say(told):
         errors.print(line, soft_wrap=True)

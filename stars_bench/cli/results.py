@@ -20,7 +20,7 @@ from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError
 
 if TYPE_CHECKING:
-    from stars_bench.experiments.comparison import Compared
+    from stars_bench.experiments.finished.comparison import Compared
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders: runs/DATASET/PROTOCOL/METHOD/KEY.")]
 
@@ -40,7 +40,7 @@ def rescore(
 
     The exit code is 1 when a number is not the recorded one.
     """
-    from stars_bench.experiments import rescore as saved
+    from stars_bench.experiments.finished import rescore as saved
 
     del data_dir  # where the datasets described in it have names, from which a matrix has those of its actions
     table = Table(box=None, pad_edge=False)
@@ -69,7 +69,7 @@ def rescore(
 
 def verify_run(run: Path, data_dir: Path, again: bool, scratch: Path | None) -> None:
     """Check a run's files, and with `again` repeat the run; raise an error if something does not match."""
-    from stars_bench.experiments import audit
+    from stars_bench.experiments.finished import audit
 
     with Bars(console) as bars:
         result = audit.audit(run, data_dir, bars)
@@ -93,7 +93,7 @@ def verify_run(run: Path, data_dir: Path, again: bool, scratch: Path | None) -> 
 
 
 def _repeat(run: Path, data_dir: Path, scratch: Path) -> None:
-    from stars_bench.experiments.reproduce import rerun
+    from stars_bench.experiments.finished.reproduce import rerun
 
     with Bars(console) as bars:
         result = rerun(run, data_dir, scratch, bars, lambda line: console.print(line, markup=False, soft_wrap=True))
@@ -136,7 +136,7 @@ def compare(
     Two results are comparable when both were measured on the same clips by the same rule, after learning from the same
     clips, and neither has seen what it was tested on. The exit code is 1 when one pair is not.
     """
-    from stars_bench.experiments.comparison import compare as compared
+    from stars_bench.experiments.finished.comparison import compare as compared
 
     found = compared(first, second, by and by.value)
     for one in found.evaluations:
@@ -191,7 +191,7 @@ def fuse(
 
     `stars-bench fuse runs/ntu60/xsub/stars/JOINT_KEY runs/ntu60/xsub/stars/BONE_KEY runs/ntu60/xsub/stars/MOTION_KEY`
     """
-    from stars_bench.experiments import rescore as saved
+    from stars_bench.experiments.finished import rescore as saved
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
 
@@ -218,7 +218,7 @@ def map_features(
 
     `stars-bench map runs/ntu60/xsub/untrained/* runs/ntu60/xsub/mamp/* runs/ntu60/xsub/stars/*`
     """
-    from stars_bench.experiments import tsne
+    from stars_bench.experiments.finished import tsne
 
     drawn = tsne.draw(runs, seed, out, None if no_skeletons else data_dir, overwrite=force)
     for path in drawn.pictures:
@@ -243,8 +243,8 @@ def predict(
     The linear head that the run's evaluation trained on its encoder classifies; a supervised method does it itself. A
     file is cleaned as the run's data were.
     """
+    from stars_bench.experiments.finished.predict import predict as predicted
     from stars_bench.experiments.plan import choose_device
-    from stars_bench.experiments.predict import predict as predicted
 
     table = Table(box=None, pad_edge=False)
     for column, justify in (("clip", "left"), ("action", "left"), ("probability", "right")):

@@ -226,7 +226,8 @@ def _run(*requests: Request, line_seconds: float) -> None:
     from stars_bench.experiments import run_many, runner
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
-    from stars_bench.training import distributed, memory
+    from stars_bench.training import memory
+    from stars_bench.training.parallel import distributed
 
     def run_one(request: Request) -> list[Record]:
         title = " ".join(filter(None, (request.method, "·", request.dataset, request.protocol)))

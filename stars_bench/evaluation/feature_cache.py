@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.io.files import atomic_path, digest_lines
-from stars_bench.io.npy import opened_npz
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.sealed import Damaged, keep_away, seal
+from stars_bench.io.untrusted.npy import opened_npz
 
 
 def read(file: Path) -> tuple[NDArray[np.str_], NDArray[np.float32]]:

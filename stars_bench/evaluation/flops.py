@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from stars_bench.data.clip_store import BODIES
-from stars_bench.training.compile import compiled
+from stars_bench.training.numerics.compile import compiled
 
 
 @torch.no_grad()

@@ -22,9 +22,10 @@ from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import source_closure
 from stars_bench.protocols.episodes import Episodes
 from stars_bench.records.outcome import Outcome as Outcome  # a public path of before
-from stars_bench.training import distributed, memory
+from stars_bench.training import memory
 from stars_bench.training.loop import Progress, autocast
 from stars_bench.training.module_state import kinds
+from stars_bench.training.parallel import distributed
 from stars_bench.training.stages import StageRun
 
 BATCH = {"cpu": 16, "cuda": 256}

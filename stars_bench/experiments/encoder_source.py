@@ -16,8 +16,8 @@ from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import is_typed, source_closure
-from stars_bench.training import distributed
 from stars_bench.training.module_state import digest_module, kinds
+from stars_bench.training.parallel import distributed
 
 
 def source_of(plan: Plan) -> EncoderSource:

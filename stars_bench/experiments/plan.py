@@ -24,8 +24,8 @@ from stars_bench.io.source.closure import source_closure
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.splits import split_of
 from stars_bench.storage.shards import PreparedDataset, left_out, open_dataset, prepared_datasets
-from stars_bench.training import distributed
 from stars_bench.training import tensorboard as board
+from stars_bench.training.parallel import distributed
 
 PRECISIONS = ("float32", "tf32", "bf16")
 AMPERE = (8, 0)

@@ -16,10 +16,11 @@ from stars_bench.experiments.seed_run import EncoderSource, SeedRun
 from stars_bench.io.files import utc_now
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.record import Record
-from stars_bench.training import distributed, memory
-from stars_bench.training.compile import compiled
-from stars_bench.training.deterministic import deterministic
+from stars_bench.training import memory
 from stars_bench.training.loop import Progress, Tell, set_precision
+from stars_bench.training.numerics.compile import compiled
+from stars_bench.training.numerics.deterministic import deterministic
+from stars_bench.training.parallel import distributed
 
 
 def run(request: Request, progress: Progress | None = None, tell: Tell | None = None) -> list[Record]:

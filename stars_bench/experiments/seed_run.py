@@ -63,9 +63,10 @@ from stars_bench.records.record import (
     Record,
     StagePart,
 )
-from stars_bench.training import checkpoint, distributed
+from stars_bench.training import checkpoint
 from stars_bench.training.loop import Progress, Tell
 from stars_bench.training.module_state import kinds
+from stars_bench.training.parallel import distributed
 from stars_bench.training.stage_result import StageResult
 from stars_bench.training.stages import SHARED, StageRun
 

@@ -22,8 +22,8 @@ from stars_bench.errors import StarsBenchError
 from stars_bench.formats import padding
 from stars_bench.formats.base import Incoming, NamedClip, Parts, Tick
 from stars_bench.io import files as provenance
-from stars_bench.io import npy, unpickle
 from stars_bench.io.disk import check_room
+from stars_bench.io.untrusted import npy, unpickle
 from stars_bench.storage.shards import PreparedDataset
 
 FILES = {"train": "train", "test": "val"}

@@ -24,8 +24,9 @@ from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.formats import padding
 from stars_bench.formats.base import PARTS, Incoming, NamedClip, Parts, Tick
 from stars_bench.formats.clip_order import published_names, two_part_protocols
-from stars_bench.io import files, npy
+from stars_bench.io import files
 from stars_bench.io.disk import check_room
+from stars_bench.io.untrusted import npy
 from stars_bench.storage.shards import PreparedDataset
 
 KEYS = tuple(f"{kind}_{part}" for part in PARTS for kind in ("x", "y"))

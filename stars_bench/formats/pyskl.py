@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside
 from stars_bench.errors import StarsBenchError, printable
 from stars_bench.formats.base import Incoming, NamedClip, Parts, Tick
-from stars_bench.io import files, pickle_stream, unpickle
+from stars_bench.io import files
+from stars_bench.io.untrusted import pickle_stream, unpickle
 from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import PreparedDataset
 

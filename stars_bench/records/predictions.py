@@ -16,8 +16,8 @@ import numpy as np
 
 from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io.files import atomic_path
-from stars_bench.io.npy import opened_npz
 from stars_bench.io.sealed import Damaged, seal
+from stars_bench.io.untrusted.npy import opened_npz
 from stars_bench.records.measured_clips import COLUMNS, MeasuredClips
 from stars_bench.records.outcome import Outcome
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 from stars_bench import registry
 from stars_bench.errors import StarsBenchError, of_validation, one_line
-from stars_bench.io.npy import opened_npz
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.io.sealed import refuse_odd
+from stars_bench.io.untrusted.npy import opened_npz
 from stars_bench.records.learning_curves import curve, logged
 from stars_bench.records.record import Record
 from stars_bench.records.store import StoredRecord

@@ -15,10 +15,11 @@ from typing import Any, cast
 import torch
 
 from stars_bench.errors import StarsBenchError, one_line
-from stars_bench.io import sealed, torch_files
+from stars_bench.io import sealed
 from stars_bench.io.disk import check_room, full_is_told
 from stars_bench.io.files import atomic_path
 from stars_bench.io.sealed import Damaged, is_io_error
+from stars_bench.io.untrusted import torch_files
 
 SCHEMA_VERSION = 2
 MARGIN = 1.1

@@ -23,9 +23,10 @@ from stars_bench.data import placement
 from stars_bench.errors import UsageError
 from stars_bench.io.disk import NoRoom
 from stars_bench.io.sealed import Damaged, set_aside
-from stars_bench.training import checkpoint, distributed, memory
-from stars_bench.training.nan_guard import Watch
+from stars_bench.training import checkpoint, memory
+from stars_bench.training.numerics.nan_guard import Watch
 from stars_bench.training.optim import clip_each
+from stars_bench.training.parallel import distributed
 from stars_bench.training.stage import Stage as Stage  # methods, plug-ins too, import it from here
 from stars_bench.training.step import Division, SplitStep, back_propagate
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.training import distributed
+from stars_bench.training.parallel import distributed
 from stars_bench.training.stage import Stage, settings_named
 from stars_bench.training.step import SplitStep
 

@@ -17,9 +17,10 @@ from stars_bench.io.files import digest_file, digest_json, write_text
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.io.sealed import Damaged, json_lines, keep_away, read_json_lines
 from stars_bench.io.source.closure import source_closure
-from stars_bench.training import checkpoint, distributed
+from stars_bench.training import checkpoint
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
 from stars_bench.training.module_state import kinds
+from stars_bench.training.parallel import distributed
 from stars_bench.training.stage_result import StageResult
 from stars_bench.training.tensorboard import Board
 

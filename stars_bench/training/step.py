@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench.data import random
-from stars_bench.training import distributed
-from stars_bench.training.batch_norm import of_the_whole_batch
+from stars_bench.training.parallel import distributed
+from stars_bench.training.parallel.batch_norm import of_the_whole_batch
 
 Step = Callable[[Tensor], Tensor]
 """From row numbers (B,) to the loss."""

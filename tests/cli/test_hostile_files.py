@@ -31,7 +31,8 @@ from stars_bench.datasets.synthetic.camera import make_clip
 from stars_bench.datasets.synthetic.stage import clip_names
 from stars_bench.datasets.synthetic.writer import to_text
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.experiments import rescore, runner
+from stars_bench.experiments import runner
+from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.files import path_part
 from stars_bench.io.run_folder import RunFolder

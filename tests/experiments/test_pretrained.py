@@ -14,9 +14,9 @@ import torch
 from stars_bench import cli
 from stars_bench.errors import UsageError
 from stars_bench.experiments import pretrained, runner
+from stars_bench.experiments.finished.reproduce import rerun
 from stars_bench.experiments.official.checkpoints import METHOD_NOTE, TUNED_NOTE
 from stars_bench.experiments.plan import Plan, resolve
-from stars_bench.experiments.reproduce import rerun
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.report.leaderboard import Leaderboard

@@ -20,8 +20,8 @@ from stars_bench.inspection import machine
 from stars_bench.models.mamp import MampConfig, pretrain
 from stars_bench.records.record import Record
 from stars_bench.training import checkpoint
-from stars_bench.training.batch_norm import of_the_whole_batch
 from stars_bench.training.loop import Stage
+from stars_bench.training.parallel.batch_norm import of_the_whole_batch
 from stars_bench.training.stages import StageRun
 from tests.evaluation.small_subject import FRAMES, parts
 from tests.stand_in_gpu import OnGpu, stand_in_gpu, waits

@@ -16,7 +16,7 @@ from stars_bench.datasets.ntu import NTU60, NTU120
 from stars_bench.datasets.pku_mmd import PKU1, PKU2
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.formats import export, import_file
-from stars_bench.io.npy import Rows
+from stars_bench.io.untrusted.npy import Rows
 from stars_bench.preparation.prepare import prepare
 from stars_bench.protocols.splits import make_split
 from stars_bench.protocols.standard import XSUB, XVIEW

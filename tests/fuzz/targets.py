@@ -32,7 +32,7 @@ from stars_bench.experiments import plan
 from stars_bench.experiments.official import checkpoints as official_checkpoints
 from stars_bench.formats import crossclr, mamp, pyskl
 from stars_bench.formats.match_clips import Intake
-from stars_bench.io import unpickle
+from stars_bench.io.untrusted import unpickle
 from stars_bench.models.mamp import MampConfig
 from stars_bench.protocols.standard import XSUB
 from stars_bench.records import store

@@ -15,8 +15,9 @@ import torch
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation import feature_cache
-from stars_bench.io import npy, sealed
+from stars_bench.io import sealed
 from stars_bench.io.run_folder import RunFolder
+from stars_bench.io.untrusted import npy
 from stars_bench.records.measured_clips import COLUMNS, MeasuredClips
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import load_predictions, save_predictions

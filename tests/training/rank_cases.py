@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench.errors import UsageError
-from stars_bench.training import distributed
-from stars_bench.training.batch_norm import of_the_whole_batch
+from stars_bench.training.parallel import distributed
+from stars_bench.training.parallel.batch_norm import of_the_whole_batch
 from tests.training.small_steps import outcome
 
 BATCHES = (8, 7, 2)

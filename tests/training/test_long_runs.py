@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.io import disk
-from stars_bench.training import checkpoint, distributed, loop
+from stars_bench.training import checkpoint, loop
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.memory import OutOfMemory
-from stars_bench.training.nan_guard import TOGETHER, Diverged, Watch
+from stars_bench.training.numerics.nan_guard import TOGETHER, Diverged, Watch
+from stars_bench.training.parallel import distributed
 from stars_bench.training.stages import StageRun
 from stars_bench.training.step import SplitStep
 from tests.training.small_steps import KINDS, outcome

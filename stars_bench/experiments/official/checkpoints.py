@@ -24,9 +24,9 @@ from torch import Tensor
 from stars_bench.errors import StarsBenchError, of_validation, one_line, printable
 from stars_bench.evaluation.linear import LinearHead
 from stars_bench.experiments.official.facts import OfficialFacts, facts_of, says_its_program
-from stars_bench.io import torch_files
 from stars_bench.io.files import atomic_path
 from stars_bench.io.sealed import is_io_error
+from stars_bench.io.untrusted import torch_files
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.layers.supervision import ActionHead
 from stars_bench.models.mamp import EncoderConfig

@@ -31,8 +31,9 @@ from stars_bench.io.default_folders import data_folder, runs_folder
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.source.closure import qualified_name
 from stars_bench.records.store import StoredRecord
-from stars_bench.training import distributed, memory
+from stars_bench.training import memory
 from stars_bench.training.loop import Progress, Tell
+from stars_bench.training.parallel import distributed
 
 
 def run(

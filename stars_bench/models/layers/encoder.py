@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stars_bench.data import random
-from stars_bench.training.compile import compilable
+from stars_bench.training.numerics.compile import compilable
 
 SEGMENT = 4
 """Frames of one token (u in the paper)."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.experiments import rescore, runner
+from stars_bench.experiments import runner
+from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.request import Request, TrainingOptions
 
 TINY = ("frames=8", "dim=16", "depth=2", "heads=2", "linear.epochs=2", "linear.batch_size=16")

@@ -23,7 +23,8 @@ from torch import nn
 from stars_bench import registry
 from stars_bench.api import Method, Split
 from stars_bench.errors import StarsBenchError, UsageError, one_line, printable
-from stars_bench.experiments import pretrained, rescore
+from stars_bench.experiments import pretrained
+from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.plan import preset_label, run_key
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.record_parts import dataset_part, encoder_costs, init_part, protocol_part

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stars_bench import cli
-from stars_bench.experiments import tsne
-from stars_bench.experiments.rescore import Saved
+from stars_bench.experiments.finished import tsne
+from stars_bench.experiments.finished.rescore import Saved
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.record import Record

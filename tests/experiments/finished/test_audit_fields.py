@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stars_bench.experiments import runner
-from stars_bench.experiments.audit import audit
+from stars_bench.experiments.finished.audit import audit
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.records import store
 from stars_bench.records.record import content_digest

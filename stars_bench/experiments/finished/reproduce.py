@@ -14,9 +14,10 @@ from torch import Tensor
 
 from stars_bench import registry
 from stars_bench.errors import UsageError
-from stars_bench.experiments import pretrained, rescore, runner
+from stars_bench.experiments import pretrained, runner
+from stars_bench.experiments.finished import rescore
+from stars_bench.experiments.finished.rescore import Saved
 from stars_bench.experiments.request import Request, TrainingOptions
-from stars_bench.experiments.rescore import Saved
 from stars_bench.io.files import write_text
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.comparable import to_know

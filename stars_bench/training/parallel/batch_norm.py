@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from stars_bench.data import random
 from stars_bench.errors import UsageError
-from stars_bench.training.distributed import sum_over_processes
+from stars_bench.training.parallel.distributed import sum_over_processes
 
 
 @contextmanager

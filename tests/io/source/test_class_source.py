@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stars_bench.api import Citation
-from stars_bench.io import class_source
+from stars_bench.io.source import class_source
 
 PAPERS = """
 from stars_bench.api import Citation

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.experiments.rescore import record_paths
+from stars_bench.experiments.finished.rescore import record_paths
 from stars_bench.io.files import digest_json
 from stars_bench.records import comparable, store
 from stars_bench.records.paired.differences import Difference, difference

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from stars_bench.training import distributed
+from stars_bench.training.parallel import distributed
 from tests.training import rank_cases
 from tests.training.ranks import together
 from tests.training.small_steps import check_equal

@@ -10,8 +10,9 @@ import pytest
 from stars_bench.datasets.synthetic.camera import make_clip
 from stars_bench.datasets.synthetic.writer import to_text
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.experiments import rescore, runner
-from stars_bench.experiments.predict import Prediction, predict
+from stars_bench.experiments import runner
+from stars_bench.experiments.finished import rescore
+from stars_bench.experiments.finished.predict import Prediction, predict
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.storage.shards import open_dataset
 

@@ -24,8 +24,8 @@ from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.mamp import MaskedPrediction
 from stars_bench.records import store
-from stars_bench.training.compile import compilable, compiled
-from tests.experiments.test_reproduce import TINY
+from stars_bench.training.numerics.compile import compilable, compiled
+from tests.experiments.finished.test_reproduce import TINY
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The .grad attribute"),  # torch looks there while it captures

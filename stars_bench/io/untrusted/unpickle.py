@@ -18,7 +18,7 @@ from typing import Any, NoReturn, SupportsIndex
 import numpy as np
 
 from stars_bench.errors import StarsBenchError, one_line, printable
-from stars_bench.io.pickle_scan import Refused, scan
+from stars_bench.io.untrusted.pickle_scan import Refused, scan
 
 PLAIN_DTYPE = re.compile(r"[<>|=]?([?biufcSU])(\d{0,4})")
 BYTES_PER_BYTE = 2  # texts and arrays may be made of the same bytes of the file, one from the other

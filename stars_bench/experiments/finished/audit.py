@@ -16,9 +16,9 @@ from stars_bench import registry
 from stars_bench.api import Split
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.evaluation import feature_cache
-from stars_bench.experiments import rescore
-from stars_bench.experiments.derive import Derived, differing
-from stars_bench.experiments.rescore import Saved
+from stars_bench.experiments.finished import rescore
+from stars_bench.experiments.finished.derive import Derived, differing
+from stars_bench.experiments.finished.rescore import Saved
 from stars_bench.io.files import digest_file, digest_lines
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.preparation import verify

@@ -20,7 +20,7 @@ PATIENCE, WITHIN = 40, 90
 PROGRAM = f"""
 import sys
 from datetime import timedelta
-from stars_bench.training import distributed
+from stars_bench.training.parallel import distributed
 distributed.PATIENCE = timedelta(seconds={PATIENCE})
 from stars_bench.cli import main
 sys.argv[0] = "stars-bench"

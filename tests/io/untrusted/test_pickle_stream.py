@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from stars_bench.io import pickle_stream
+from stars_bench.io.untrusted import pickle_stream
 
 ITEMS = [
     {"frame_dir": "S001", "label": 3, "keypoint": np.arange(150, dtype=np.float16).reshape(1, 2, 25, 3), "n": None},

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from stars_bench.io import npy
+from stars_bench.io.untrusted import npy
 
 
 def saved(array: np.ndarray, **options: object) -> io.BytesIO:

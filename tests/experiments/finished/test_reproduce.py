@@ -21,13 +21,13 @@ import torch
 
 from stars_bench.errors import UsageError
 from stars_bench.experiments import runner
-from stars_bench.experiments.audit import audit
-from stars_bench.experiments.reproduce import rerun
+from stars_bench.experiments.finished.audit import audit
+from stars_bench.experiments.finished.reproduce import rerun
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.records import store
 from stars_bench.records.record import content_digest
 from stars_bench.training import checkpoint
-from stars_bench.training.deterministic import ATTENTION, SIZES, WORKSPACE, deterministic
+from stars_bench.training.numerics.deterministic import ATTENTION, SIZES, WORKSPACE, deterministic
 
 TINY = (
     *("frames=8", "dim=16", "depth=2", "heads=2", "batch_size=16", "epochs=2", "warmup_epochs=1"),

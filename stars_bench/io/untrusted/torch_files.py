@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stars_bench.io.pickle_scan import scan
 from stars_bench.io.sealed import check, refuse_odd
+from stars_bench.io.untrusted.pickle_scan import scan
 
 if TYPE_CHECKING:
     import torch

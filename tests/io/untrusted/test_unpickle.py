@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.io import unpickle
+from stars_bench.io.untrusted import unpickle
 
 ARRAYS = [
     np.arange(24, dtype=np.float16).reshape(2, 3, 4),

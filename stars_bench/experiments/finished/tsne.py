@@ -12,8 +12,8 @@ from stars_bench import registry
 from stars_bench.errors import UsageError
 from stars_bench.evaluation.clusters import tsne_map
 from stars_bench.evaluation.feature_cache import FeatureFiles
-from stars_bench.experiments import rescore
-from stars_bench.experiments.rescore import Saved
+from stars_bench.experiments.finished import rescore
+from stars_bench.experiments.finished.rescore import Saved
 from stars_bench.io.files import write_json, write_text
 from stars_bench.io.outputs import output_file
 from stars_bench.io.run_folder import seeds_of

@@ -1,0 +1,1 @@
+"""What starts from finished runs: checking, comparing, repeating, predicting, drawing."""

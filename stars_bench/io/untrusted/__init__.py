@@ -1,0 +1,1 @@
+"""Files that may come from anybody: read as data, never run."""

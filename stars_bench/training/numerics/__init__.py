@@ -1,0 +1,1 @@
+"""How numbers are computed: compiled, deterministic, and checked for NaN."""

@@ -1,0 +1,1 @@
+"""Several processes and micro-batches that train as one."""
