@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stars_bench.records import intervals, statistics
+from stars_bench.records.statistics import formulas, intervals
 
 IN_CLASS, IN_PERFORMANCE = 0.5, 0.5
 """Standard deviations of a person's ease in a class, and of a performance's, on the scale of a probit."""
@@ -84,15 +84,15 @@ def _errors(design: Design, hits: np.ndarray) -> dict[str, tuple[float, float]]:
     """By kind of interval: standard error, and half the interval in standard errors."""
     shape = design.persons, design.classes, design.repetitions, design.cameras
     person, label, repetition, _ = (place.reshape(-1) for place in np.indices(shape))
-    performance = statistics.numbered(person, label, repetition)
+    performance = formulas.numbered(person, label, repetition)
     mean, seeds = hits.mean(0), hits.mean(1)
     by_person = intervals.sample_se(mean, "person", person, label)
-    normal = statistics.NORMAL_95
+    normal = formulas.NORMAL_95
     return {
-        "independent clips": (statistics.independent_se(mean), normal),
+        "independent clips": (formulas.independent_se(mean), normal),
         "performance, within class": (intervals.sample_se(mean, "performance", performance, label), normal),
         "person, normal": (by_person, normal),
-        "person, t (headline)": (statistics.total_se(by_person, seeds), statistics.quantile(design.persons)),
+        "person, t (headline)": (formulas.total_se(by_person, seeds), formulas.quantile(design.persons)),
     }
 
 

@@ -12,7 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
-from stars_bench.records import statistics
+from stars_bench.records.statistics import formulas
 
 CLIPS, PERSONS, PERFORMANCES = 50_919, 53, 17_039
 
@@ -30,8 +30,8 @@ def resample(results: int, seeds: int, clusters: np.ndarray, hits: np.ndarray) -
         (2, results) ends of the 95 % intervals.
     """
     sizes = np.bincount(clusters)
-    means = statistics.bootstrap_means(statistics.cluster_sums(hits, clusters), sizes)
-    drawn = np.concatenate([*statistics.bootstrap_counts(seeds, len(means), seed=1)])
+    means = formulas.bootstrap_means(formulas.cluster_sums(hits, clusters), sizes)
+    drawn = np.concatenate([*formulas.bootstrap_counts(seeds, len(means), seed=1)])
     totals = np.einsum("drs,ds->dr", means.reshape(len(means), results, seeds), drawn, optimize=True) / seeds
     return np.asarray(np.quantile(totals, [0.025, 0.975], axis=0))
 

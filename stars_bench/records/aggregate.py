@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stars_bench.records.intervals import around
 from stars_bench.records.record import Metric
-from stars_bench.records.statistics import total_se
+from stars_bench.records.statistics.formulas import total_se
+from stars_bench.records.statistics.intervals import around
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from stars_bench.records.statistics import numbered
+from stars_bench.records.statistics.formulas import numbered
 
 if TYPE_CHECKING:
     from stars_bench.storage.shards import PreparedDataset

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.records import intervals
-from stars_bench.records.intervals import Intervals
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.record import Metric
-from stars_bench.records.statistics import Numbers
+from stars_bench.records.statistics import intervals
+from stars_bench.records.statistics.formulas import Numbers
+from stars_bench.records.statistics.intervals import Intervals
 
 MOST_CELLS = 20_000_000
 """Of a table of clusters, classes and persons: larger ones (hundreds of persons or single clips) are not resampled."""

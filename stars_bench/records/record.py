@@ -18,8 +18,8 @@ from stars_bench.api import AbsentBody, Citation
 from stars_bench.errors import StarsBenchError, of_validation, one_line
 from stars_bench.io.files import digest_json, path_part
 from stars_bench.io.moved_modules import current
-from stars_bench.records.intervals import HEADLINE, Interval, Intervals
-from stars_bench.records.statistics import NORMAL_95
+from stars_bench.records.statistics.formulas import NORMAL_95
+from stars_bench.records.statistics.intervals import HEADLINE, Interval, Intervals
 
 SCHEMA_VERSION: Final = 6
 SEALED_SINCE: Final = 6

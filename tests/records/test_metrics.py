@@ -8,9 +8,9 @@ from scipy.stats import norm, t
 from sklearn import metrics as theirs
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.records import statistics
 from stars_bench.records.metrics import confusion_matrix, macro_f1, measure, mutual_information, per_class
 from stars_bench.records.outcome import Outcome
+from stars_bench.records.statistics import formulas
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.choice([0, 1, 2, 4, 7], 300, p=[0.5, 0.2, 0.15, 0.1, 0.05])
@@ -77,13 +77,13 @@ def test_a_record_has_an_interval_by_person_and_one_by_performance_within_class(
     hits = GUESSES == LABELS
     assert [*top1.intervals] == ["person", "performance"]
     person, performance = top1.intervals["person"], top1.intervals["performance"]
-    assert person.se == pytest.approx(100 * statistics.clustered_se(hits, PERSONS))
-    assert performance.se == pytest.approx(100 * statistics.stratified_se(hits, PERFORMANCES, LABELS))
+    assert person.se == pytest.approx(100 * formulas.clustered_se(hits, PERSONS))
+    assert performance.se == pytest.approx(100 * formulas.stratified_se(hits, PERFORMANCES, LABELS))
     assert (person.clusters, performance.clusters) == (6, len(np.unique(PERFORMANCES)))
     assert person.high - top1.value == pytest.approx(t.ppf(0.975, 5) * person.se)
     assert performance.high - top1.value == pytest.approx(1.96 * performance.se)
     assert person.design_effect == pytest.approx(
-        (statistics.clustered_se(hits, PERSONS, correct=False) / statistics.independent_se(hits)) ** 2
+        (formulas.clustered_se(hits, PERSONS, correct=False) / formulas.independent_se(hits)) ** 2
     )
     assert top1.interval == (person.low, person.high)
 
@@ -156,7 +156,7 @@ def test_queries_of_episodes_are_clustered_by_person() -> None:
     guesses = np.where(right, LABELS[rows], (LABELS[rows] + 1) % 9)
     (metric,) = measure(Outcome({}, guesses, kind="episodes", rows=rows), LABELS, UNITS)
     assert [*metric.intervals] == ["person", "performance", "episode"]
-    expected = statistics.clustered_se(right.reshape(-1), PERSONS[rows].reshape(-1))
+    expected = formulas.clustered_se(right.reshape(-1), PERSONS[rows].reshape(-1))
     assert metric.intervals["person"].se == pytest.approx(100 * expected)
     assert metric.interval == (metric.intervals["person"].low, metric.intervals["person"].high)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments.finished.rescore import record_paths
 from stars_bench.io.files import digest_json
-from stars_bench.records import comparable, store
+from stars_bench.records import store
+from stars_bench.records.comparability import comparable
 from stars_bench.records.paired.differences import Difference, difference
 from stars_bench.records.paired.hits import read_hits
 from stars_bench.records.record import Record

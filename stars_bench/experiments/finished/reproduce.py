@@ -20,7 +20,7 @@ from stars_bench.experiments.finished.rescore import Saved
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.files import write_text
 from stars_bench.io.run_folder import RunFolder
-from stars_bench.records.comparable import to_know
+from stars_bench.records.comparability.comparable import to_know
 from stars_bench.records.record import Record
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Progress, Tell

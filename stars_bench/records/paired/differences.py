@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import ndtr, stdtr
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.records import intervals, statistics
 from stars_bench.records.paired.hits import Hits
+from stars_bench.records.statistics import formulas, intervals
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Difference:
     @property
     def low(self) -> float:
         """Lower end of the 95 % interval."""
-        return self.value - statistics.quantile(self.clusters) * self.total_se
+        return self.value - formulas.quantile(self.clusters) * self.total_se
 
     @property
     def high(self) -> float:
         """Upper end of the 95 % interval."""
-        return self.value + statistics.quantile(self.clusters) * self.total_se
+        return self.value + formulas.quantile(self.clusters) * self.total_se
 
     @property
     def p(self) -> float:
@@ -57,7 +57,7 @@ class Difference:
     @property
     def smallest(self) -> float:
         """The smallest true difference that would be found with 80 % power."""
-        return statistics.smallest_difference(self.total_se)
+        return formulas.smallest_difference(self.total_se)
 
 
 def same_clips(first: Hits, second: Hits) -> bool:
@@ -82,8 +82,8 @@ def difference(first: Hits, second: Hits, unit: str | None = None) -> Difference
     unit, clusters = first.clusters(unit)
     apart = first.mean - second.mean
     se = intervals.sample_se(apart, unit, clusters, first.classes)
-    total = statistics.total_se(statistics.total_se(se, first.seed_means), second.seed_means)
-    flipped = statistics.sign_flip(statistics.cluster_sums(apart, clusters))
+    total = formulas.total_se(formulas.total_se(se, first.seed_means), second.seed_means)
+    flipped = formulas.sign_flip(formulas.cluster_sums(apart, clusters))
     value, count = float(apart.mean()), int(clusters.max()) + 1
     several = min(len(first.seeds), len(second.seeds)) > 1
     return Difference(
@@ -103,4 +103,4 @@ def _two_sided(value: float, se: float, clusters: int) -> float:
     if not se:
         return 1.0 if not value else 0.0
     z = -abs(value) / se
-    return float(2 * (stdtr(clusters - 1, z) if clusters < statistics.FEW_CLUSTERS else ndtr(z)))
+    return float(2 * (stdtr(clusters - 1, z) if clusters < formulas.FEW_CLUSTERS else ndtr(z)))

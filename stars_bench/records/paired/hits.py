@@ -10,9 +10,10 @@ import numpy as np
 
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.io.files import digest_file
-from stars_bench.records import intervals, metrics, statistics
+from stars_bench.records import metrics
 from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.predictions import load_predictions
+from stars_bench.records.statistics import formulas, intervals
 from stars_bench.records.store import StoredRecord
 
 
@@ -62,7 +63,7 @@ class Hits:
         if unit not in units:
             known = "names no persons" if self.clips.persons is None else f"has {self.clips.persons} persons"
             raise UsageError(f"--by {unit}: the test part {known}; intervals by {', '.join(units)} are possible")
-        return unit, statistics.numbered(units[unit][self.rows])
+        return unit, formulas.numbered(units[unit][self.rows])
 
     def sample_se(self) -> float:
         """Compute the clustered standard error of the seed-mean hits by the headline's unit, in percent."""

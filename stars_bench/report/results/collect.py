@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from stars_bench.records import mixtures
 from stars_bench.records.aggregate import estimate
+from stars_bench.records.comparability import mixtures
 from stars_bench.records.paired.hits import Hits, read_hits
 from stars_bench.records.published import matching
 from stars_bench.records.store import StoredRecord

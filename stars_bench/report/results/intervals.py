@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stars_bench.records.measured_clips import FEWEST_PERSONS
 from stars_bench.records.record_facts import PLURALS
-from stars_bench.records.statistics import FEW_CLUSTERS
+from stars_bench.records.statistics.formulas import FEW_CLUSTERS
 from stars_bench.report.results.result import Result, group_by
 
 MEANINGS = {

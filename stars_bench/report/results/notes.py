@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stars_bench.records import comparable, mixtures
+from stars_bench.records.comparability import comparable, mixtures
 from stars_bench.report.results.entries import Entry
 from stars_bench.report.results.labels import differing, setting, value_of
 from stars_bench.report.results.result import group_by

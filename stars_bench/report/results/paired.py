@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from stars_bench.errors import UsageError
 from stars_bench.records.paired.differences import Difference, difference, same_clips
-from stars_bench.records.statistics import holm
+from stars_bench.records.statistics.formulas import holm
 from stars_bench.report.results.result import Result, group_by
 
 LEVEL = 0.05

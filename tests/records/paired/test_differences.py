@@ -13,13 +13,13 @@ from scipy.stats import t
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.io.files import digest_file
 from stars_bench.io.run_folder import RunFolder
-from stars_bench.records import statistics
 from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.paired.differences import difference
 from stars_bench.records.paired.hits import Hits, read_hits
 from stars_bench.records.predictions import save_predictions
 from stars_bench.records.record import Record
+from stars_bench.records.statistics import formulas
 from stars_bench.records.store import StoredRecord, write_record
 from tests.paths import STATISTICS
 
@@ -61,7 +61,7 @@ def test_the_headline_is_by_person_and_turns_its_sign_with_the_methods() -> None
     found = difference(HITS["B"], HITS["A"])
     assert (found.unit, found.clusters) == ("person", 4)
     assert found.value == -difference(HITS["A"], HITS["B"]).value
-    assert found.smallest == statistics.smallest_difference(found.total_se)
+    assert found.smallest == formulas.smallest_difference(found.total_se)
 
 
 def test_a_method_does_not_differ_from_itself() -> None:
@@ -97,7 +97,7 @@ def test_hits_are_read_from_the_predictions_of_every_seed(tmp_path: Path, make_r
     found = read_hits(one)
     assert found is not None
     assert np.array_equal(found.seeds, HITS["A"].seeds)
-    by_person = statistics.clustered_se(HITS["A"].mean, statistics.numbered(NUMBERS["subject"]))
+    by_person = formulas.clustered_se(HITS["A"].mean, formulas.numbered(NUMBERS["subject"]))
     assert found.sample_se() == pytest.approx(100 * by_person)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from stars_bench.records.aggregate import estimate
-from stars_bench.records.intervals import around
 from stars_bench.records.record import Metric, Record
+from stars_bench.records.statistics.intervals import around
 from stars_bench.records.store import with_path
 from stars_bench.report.layouts import By, tables
 from stars_bench.report.results.collect import collect

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from stars_bench.records.intervals import around
 from stars_bench.records.record import Record
+from stars_bench.records.statistics.intervals import around
 from stars_bench.report.leaderboard import Leaderboard
 
 MakeRecord = Callable[..., Record]

@@ -16,8 +16,8 @@ from typing import Annotated, Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from stars_bench.records import statistics
-from stars_bench.records.statistics import Numbers
+from stars_bench.records.statistics import formulas
+from stars_bench.records.statistics.formulas import Numbers
 
 HEADLINE: Final = ("person", "performance", "episode", "clip")
 """The first of these that a metric has is its headline."""
@@ -58,7 +58,7 @@ def around(value: float, se: float, clusters: int, effect: float | None = None, 
         effect: the design effect.
         scale: the largest value that the metric can have; the smallest is 0, or -1 where the scale is 1.
     """
-    half = statistics.quantile(clusters) * se
+    half = formulas.quantile(clusters) * se
     least = 0.0 if scale == 100 else -scale
     return Interval(
         low=max(value - half, min(least, value)),
@@ -101,14 +101,14 @@ def sample_se(values: np.ndarray, unit: str, clusters: np.ndarray, classes: np.n
         classes: (N,) class of each clip.
     """
     if unit == "performance":
-        return statistics.stratified_se(values, clusters, classes)
-    return statistics.clustered_se(values, statistics.numbered(clusters))
+        return formulas.stratified_se(values, clusters, classes)
+    return formulas.clustered_se(values, formulas.numbered(clusters))
 
 
 def _independent(values: np.ndarray, unit: str, classes: np.ndarray) -> float:
     if unit == "performance":
-        return statistics.stratified_se(values, np.arange(len(values)), classes)
-    return statistics.independent_se(values)
+        return formulas.stratified_se(values, np.arange(len(values)), classes)
+    return formulas.independent_se(values)
 
 
 def of_totals(
@@ -132,7 +132,7 @@ def of_totals(
     count = len(contributions)
     if count < 2:
         return {}
-    drawn = np.concatenate([metric(counts @ contributions) for counts in statistics.bootstrap_counts(count, DRAWS)])
+    drawn = np.concatenate([metric(counts @ contributions) for counts in formulas.bootstrap_counts(count, DRAWS)])
     se = float(np.nanstd(drawn) * np.sqrt(count / (count - 1)))
     return {next(iter(units)): around(value, se, count, scale=scale)}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from stars_bench.records.comparable import differing_names
+from stars_bench.records.comparability.comparable import differing_names
 from stars_bench.records.record import Record
 
 SHOWN = 3

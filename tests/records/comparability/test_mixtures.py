@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stars_bench.records.mixtures import of_cell, of_row
+from stars_bench.records.comparability.mixtures import of_cell, of_row
 from stars_bench.records.record import Record
 
 MakeRecord = Callable[..., Record]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from stars_bench.records import statistics
+from stars_bench.records.statistics import formulas
 from tests.paths import STATISTICS
 
 REFERENCE = json.loads(STATISTICS.read_text(encoding="utf-8"))
 CLUSTERS = {
-    "by_performance": statistics.numbered([clip["performance"] for clip in REFERENCE["clips"]]),
-    "by_subject": statistics.numbered([clip["subject"] for clip in REFERENCE["clips"]]),
+    "by_performance": formulas.numbered([clip["performance"] for clip in REFERENCE["clips"]]),
+    "by_subject": formulas.numbered([clip["subject"] for clip in REFERENCE["clips"]]),
 }
 HITS = {method: np.array(hits, float) for method, hits in REFERENCE["hits"].items()}
 DIFFERENCE = HITS["A"][0] - HITS["B"][0]
@@ -48,60 +48,60 @@ def assert_is_sampled(means: np.ndarray, exact: dict[str, float]) -> None:
 @pytest.mark.parametrize(("values", "by", "expected"), CASES)
 def test_clustered_standard_errors(values: np.ndarray, by: str, expected: dict[str, Any]) -> None:
     clusters = CLUSTERS[by]
-    assert statistics.clustered_se(values, clusters, correct=False) == pytest.approx(expected["cr0"], abs=EXACT)
-    assert statistics.clustered_se(values, clusters) == pytest.approx(expected["cr1"], abs=EXACT)
+    assert formulas.clustered_se(values, clusters, correct=False) == pytest.approx(expected["cr0"], abs=EXACT)
+    assert formulas.clustered_se(values, clusters) == pytest.approx(expected["cr1"], abs=EXACT)
     assert int(clusters.max()) + 1 == expected["G"]
 
 
 def test_independent_clips_give_the_binomial_error_and_the_design_effect() -> None:
-    independent = statistics.independent_se(HITS["A"][0])
+    independent = formulas.independent_se(HITS["A"][0])
     assert independent == pytest.approx(ONE["se_binomial"], abs=EXACT)
     for by, clusters in CLUSTERS.items():
-        effect = (statistics.clustered_se(HITS["A"][0], clusters, correct=False) / independent) ** 2
+        effect = (formulas.clustered_se(HITS["A"][0], clusters, correct=False) / independent) ** 2
         assert effect == pytest.approx(ONE[by]["design_effect_cr0_over_binomial"], abs=EXACT)
 
 
 @pytest.mark.parametrize("by", CLUSTERS)
 def test_intraclass_correlation(by: str) -> None:
-    found = statistics.intraclass_correlation(HITS["A"][0], CLUSTERS[by])
+    found = formulas.intraclass_correlation(HITS["A"][0], CLUSTERS[by])
     assert found == pytest.approx((ONE[by]["icc"], ONE[by]["k0"]), abs=EXACT)
 
 
 def test_stratified_by_class() -> None:
     case = REFERENCE["stratified_by_class"]
-    classes, clusters = (statistics.numbered(case[name]) for name in ("class", "subject"))
-    found = statistics.stratified_se(case["hits"], clusters, classes)
+    classes, clusters = (formulas.numbered(case[name]) for name in ("class", "subject"))
+    found = formulas.stratified_se(case["hits"], clusters, classes)
     assert found == pytest.approx(case["se_stratified_cluster_subject_within_class"], abs=EXACT)
-    independent = statistics.stratified_se(case["hits"], np.arange(len(clusters)), classes)
+    independent = formulas.stratified_se(case["hits"], np.arange(len(clusters)), classes)
     assert independent == pytest.approx(case["se_stratified_iid"], abs=EXACT)
-    together = statistics.clustered_se(case["hits"], statistics.numbered(classes, clusters))
+    together = formulas.clustered_se(case["hits"], formulas.numbered(classes, clusters))
     assert together == pytest.approx(case["se_cluster_subject_x_class_not_stratified_cr1_TOO_LARGE"], abs=EXACT)
 
 
 def test_a_class_with_one_cluster_contributes_nothing() -> None:
     hits, clusters, classes = np.array([1, 0, 1, 0.0, 1]), np.array([0, 0, 1, 2, 2]), np.array([0, 0, 0, 1, 1])
-    alone = statistics.stratified_se(hits[:3], clusters[:3], classes[:3]) * 3 / 5
-    assert statistics.stratified_se(hits, clusters, classes) == pytest.approx(alone, abs=EXACT)
+    alone = formulas.stratified_se(hits[:3], clusters[:3], classes[:3]) * 3 / 5
+    assert formulas.stratified_se(hits, clusters, classes) == pytest.approx(alone, abs=EXACT)
 
 
 @pytest.mark.parametrize(("values", "by", "expected"), CASES)
 def test_the_sampled_bootstrap_agrees_with_the_enumerated_one(
     values: np.ndarray, by: str, expected: dict[str, Any]
 ) -> None:
-    sums = statistics.cluster_sums(values[None], CLUSTERS[by])
-    assert_is_sampled(statistics.bootstrap_means(sums, sizes(by))[:, 0], expected["exact_bootstrap"])
+    sums = formulas.cluster_sums(values[None], CLUSTERS[by])
+    assert_is_sampled(formulas.bootstrap_means(sums, sizes(by))[:, 0], expected["exact_bootstrap"])
 
 
 def test_seeds_are_drawn_with_the_clusters() -> None:
-    first, second = (statistics.cluster_sums(HITS[method], CLUSTERS["by_subject"]) for method in "AB")
-    one = statistics.two_level_means(first, sizes("by_subject"), draws=100_000)
+    first, second = (formulas.cluster_sums(HITS[method], CLUSTERS["by_subject"]) for method in "AB")
+    one = formulas.two_level_means(first, sizes("by_subject"), draws=100_000)
     assert_is_sampled(one, SEEDS["A"]["two_level_subject_and_seed"])
-    both = statistics.two_level_differences(first, second, sizes("by_subject"), draws=100_000)
+    both = formulas.two_level_differences(first, second, sizes("by_subject"), draws=100_000)
     assert_is_sampled(both, SEEDS["A_minus_B"]["two_level_subject_and_seed"])
 
 
 def test_each_bootstrap_draw_has_as_many_clusters_as_there_are() -> None:
-    counts = np.concatenate([*statistics.bootstrap_counts(7, 1000)])
+    counts = np.concatenate([*formulas.bootstrap_counts(7, 1000)])
     assert counts.shape == (1000, 7)
     assert (counts.sum(1) == 7).all()
     assert counts.var(0) == pytest.approx(np.full(7, 1 - 1 / 7), rel=0.15)  # multinomial, not Poisson
@@ -109,12 +109,12 @@ def test_each_bootstrap_draw_has_as_many_clusters_as_there_are() -> None:
 
 def test_noise_of_training_is_added() -> None:
     clusters = CLUSTERS["by_performance"]
-    one = statistics.total_se(statistics.clustered_se(HITS["A"].mean(0), clusters), HITS["A"].mean(1))
+    one = formulas.total_se(formulas.clustered_se(HITS["A"].mean(0), clusters), HITS["A"].mean(1))
     assert one == pytest.approx(SEEDS["A"]["total_se_by_sum_performance"], abs=EXACT)
-    first = statistics.total_se(statistics.clustered_se(MEAN_DIFFERENCE, clusters), HITS["A"].mean(1))
-    both = statistics.total_se(first, HITS["B"].mean(1))
+    first = formulas.total_se(formulas.clustered_se(MEAN_DIFFERENCE, clusters), HITS["A"].mean(1))
+    both = formulas.total_se(first, HITS["B"].mean(1))
     assert both == pytest.approx(SEEDS["A_minus_B"]["total_se_by_sum_performance"], abs=EXACT)
-    assert statistics.total_se(0.1, [0.5]) == 0.1
+    assert formulas.total_se(0.1, [0.5]) == 0.1
 
 
 @pytest.mark.parametrize(
@@ -125,44 +125,44 @@ def test_noise_of_training_is_added() -> None:
     ],
 )
 def test_sign_flips_are_counted_exactly(values: np.ndarray, by: str, expected: dict[str, Any]) -> None:
-    found = statistics.sign_flip(statistics.cluster_sums(values, CLUSTERS[by]))
+    found = formulas.sign_flip(formulas.cluster_sums(values, CLUSTERS[by]))
     assert (found.extreme, found.flips, found.exact) == (expected["count_as_extreme"], expected["of"], True)
     assert found.p == expected["p_two_sided"]
 
 
 def test_many_clusters_are_flipped_at_random() -> None:
     differences = np.random.default_rng(0).normal(0.25, 1, 40)
-    found = statistics.sign_flip(differences)
+    found = formulas.sign_flip(differences)
     spread = np.sqrt((differences**2).sum())
     normal = 2 * norm.sf(abs(differences.sum()) / spread)
     assert not found.exact
     assert found.p == (1 + found.extreme) / 10_001
     assert found.p == pytest.approx(normal, abs=0.03)
-    assert statistics.sign_flip(np.ones(40)).p == 1 / 10_001
-    assert statistics.sign_flip(np.zeros(40)).p == 1
+    assert formulas.sign_flip(np.ones(40)).p == 1 / 10_001
+    assert formulas.sign_flip(np.zeros(40)).p == 1
 
 
 def test_adjusted_p_values() -> None:
     case = REFERENCE["multiplicity"]
-    assert statistics.holm(case["p"]) == pytest.approx(case["holm"], abs=EXACT)
-    assert statistics.benjamini_hochberg(case["p"]) == pytest.approx(case["benjamini_hochberg"], abs=EXACT)
-    assert statistics.holm([]).size == 0
+    assert formulas.holm(case["p"]) == pytest.approx(case["holm"], abs=EXACT)
+    assert formulas.benjamini_hochberg(case["p"]) == pytest.approx(case["benjamini_hochberg"], abs=EXACT)
+    assert formulas.holm([]).size == 0
 
 
 def test_power() -> None:
     case = REFERENCE["sample_size"]
-    assert statistics.clusters_needed(case["sd_d"], case["delta"]) == case["G"]
-    smallest = statistics.smallest_difference(case["sd_d"] / case["G"] ** 0.5)
+    assert formulas.clusters_needed(case["sd_d"], case["delta"]) == case["G"]
+    smallest = formulas.smallest_difference(case["sd_d"] / case["G"] ** 0.5)
     assert smallest == pytest.approx(case["delta"], rel=0.002)
 
 
 def test_few_clusters_have_the_quantile_of_t() -> None:
-    assert statistics.quantile(4) == pytest.approx(3.182446)
-    assert statistics.quantile(49) == pytest.approx(2.010635)
-    assert statistics.quantile(50) == 1.96
+    assert formulas.quantile(4) == pytest.approx(3.182446)
+    assert formulas.quantile(49) == pytest.approx(2.010635)
+    assert formulas.quantile(50) == 1.96
 
 
 def test_clusters_are_numbered_by_all_their_keys() -> None:
-    ids = statistics.numbered([1, 1, 2, 2, 1], ["a", "b", "a", "a", "a"])
+    ids = formulas.numbered([1, 1, 2, 2, 1], ["a", "b", "a", "a", "a"])
     assert sorted(set(ids.tolist())) == [0, 1, 2]
     assert (ids[0] == ids[4], ids[2] == ids[3], ids[0] == ids[1]) == (True, True, False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stars_bench.records.comparable import apart, settings, to_know, why_not
+from stars_bench.records.comparability.comparable import apart, settings, to_know, why_not
 from stars_bench.records.record import Record
 from stars_bench.report.leaderboard import Leaderboard
 

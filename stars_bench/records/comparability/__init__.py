@@ -1,0 +1,1 @@
+"""Which results may stand side by side, and what differs between the others."""

@@ -1,0 +1,1 @@
+"""Intervals and tests by person and performance, from arrays of hits."""
