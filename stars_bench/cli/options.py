@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -21,24 +21,23 @@ errors = CarefulConsole(stderr=True, highlight=False)
 
 def _data(context: typer.Context, data_dir: Path) -> Path:
     """The data folder, after which the datasets described in it have names."""
-    data_dir = _found(context, "data_dir", data_dir, "*/*/index.json")
+    data_dir = _found(context, "data", data_dir)
     registry.add_data_dir(data_dir)
     return data_dir
 
 
 def _runs(context: typer.Context, runs_dir: Path) -> Path:
-    return _found(context, "runs_dir", runs_dir, "*/*/*/*/seed*")
+    return _found(context, "runs", runs_dir)
 
 
-def _found(context: typer.Context, parameter: str, folder: Path, content: str) -> Path:
+def _found(context: typer.Context, name: Literal["data", "runs"], folder: Path) -> Path:
     """The folder that an option names; without it the one here, or the nearest above, which a line then names."""
-    source = context.get_parameter_source(parameter)
+    source = context.get_parameter_source(f"{name}_dir")
     if context.resilient_parsing or source is None or source.name != "DEFAULT":
         return folder
-    found = default_folder(folder.name, content)
+    found = default_folder(name)
     if found != folder:
-        option = "--" + parameter.replace("_", "-")
-        errors.print(f"{folder.name}: {found} (from the folder above; {option} names another)", markup=False)
+        errors.print(f"{name}: {found} (from the folder above; --{name}-dir names another)", markup=False)
     return found
 
 

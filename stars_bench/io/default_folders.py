@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
+
+from stars_bench.io.run_folder import LEVELS
+
+CONTENT = {"data": "*/*/index.json", "runs": "*/" * LEVELS + "seed*"}
+"""What lies in each of the two folders, which shows that a folder above is one of ours."""
 
 
-def default_folder(name: str, content: str) -> Path:
+def default_folder(name: Literal["data", "runs"]) -> Path:
     """Find the folder that a command works on when it is given none.
 
     Args:
         name: "data" or "runs".
-        content: A pattern of files below it, which show that a folder above is one of ours.
 
     Returns:
         The folder of this name in the current folder, or, where that does not exist, in the nearest folder above that
@@ -20,16 +25,16 @@ def default_folder(name: str, content: str) -> Path:
     here = Path.cwd()
     if not Path(name).exists():
         for above in here.parents[:-1]:
-            if next((above / name).glob(content), None) is not None:
+            if next((above / name).glob(CONTENT[name]), None) is not None:
                 return Path(os.path.relpath(above / name, here))
     return Path(name)
 
 
 def data_folder(given: str | Path | None) -> Path:
     """Choose the folder of prepared datasets: the one given, else $STARS_BENCH_DATA, else `default_folder`."""
-    return Path(given or os.environ.get("STARS_BENCH_DATA") or default_folder("data", "*/*/index.json"))
+    return Path(given or os.environ.get("STARS_BENCH_DATA") or default_folder("data"))
 
 
 def runs_folder(given: str | Path | None) -> Path:
     """Choose the folder of runs: the one given, else $STARS_BENCH_RUNS, else `default_folder`."""
-    return Path(given or os.environ.get("STARS_BENCH_RUNS") or default_folder("runs", "*/*/*/*/seed*"))
+    return Path(given or os.environ.get("STARS_BENCH_RUNS") or default_folder("runs"))

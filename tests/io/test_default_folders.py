@@ -8,8 +8,6 @@ import pytest
 
 from stars_bench.io.default_folders import default_folder
 
-PATTERN = "*/*/index.json"
-
 
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -22,16 +20,16 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_nearest_folder_above_that_holds_data_is_found(inside: Path) -> None:
-    assert default_folder("data", PATTERN) == Path("..", "..", "data")
+    assert default_folder("data") == Path("..", "..", "data")
     (inside.parent / "data").mkdir()  # somebody else's: nothing prepared is in it
-    assert default_folder("data", PATTERN) == Path("..", "..", "data")
+    assert default_folder("data") == Path("..", "..", "data")
 
 
 def test_the_folder_here_comes_first_even_if_it_is_empty(inside: Path) -> None:
     (inside / "data").mkdir()
-    assert default_folder("data", PATTERN) == Path("data")
+    assert default_folder("data") == Path("data")
 
 
 @pytest.mark.usefixtures("inside")
 def test_where_there_is_none_it_is_the_one_here() -> None:
-    assert default_folder("runs", "*/*/*/*/seed*") == Path("runs")
+    assert default_folder("runs") == Path("runs")

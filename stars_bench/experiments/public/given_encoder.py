@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from stars_bench.api import Encoder, Method
-from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
@@ -154,8 +154,7 @@ def _copied(encoder: nn.Module, target: str) -> nn.Module:
     try:
         return copy.deepcopy(encoder)
     except Exception as error:  # a module's own code can fail in any way
-        reason = (str(error).splitlines() or [""])[0]
-        raise UsageError(f"encoder {target}: cannot be copied ({type(error).__name__}: {reason})") from error
+        raise UsageError(f"encoder {target}: cannot be copied ({one_line(error)})") from error
 
 
 # ------------------------------------------------------------------------------------------------ identity
