@@ -142,7 +142,7 @@ def _batches(part: ClipPart, batch: int, steps: int) -> Iterator[torch.Tensor]:
 
 def _extract(encoder: torch.nn.Module, part: ClipPart, clips: int, precision: str) -> None:
     rows = (torch.arange(clips) % len(part)).numpy()
-    extract(encoder, ClipPart(part.store, part.ids.cpu().numpy()[rows]), 0.95, precision)
+    extract(encoder, part.subset(rows), 0.95, precision)
 
 
 def utilisation(bench: Bench, batches: list[int], mode: str | None, console: Console) -> Table:

@@ -7,7 +7,8 @@ motion (2s-AGCN, CrosSCLR) are made from the joints of a batch, after resizing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from copy import copy
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -85,9 +86,21 @@ class ClipStore:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def resized(
-        self, ids: Tensor, start: Tensor, length: Tensor, frames: int, host_ids: Tensor | None = None
-    ) -> Tensor:
+    def subset(self, ids: np.ndarray) -> Self:
+        """Return a store of some clips, numbered anew from 0, in which no other clip has a number.
+
+        Args:
+            ids: (N,) int64 clip numbers.
+
+        Returns:
+            The store; it shares the coordinates, of which nothing is copied.
+        """
+        part, chosen = copy(self), _numbers(ids, self.device)
+        part.coordinates = self.coordinates.subset(chosen)
+        part.valid, part.frames, part.bodies = (column[chosen] for column in (self.valid, self.frames, self.bodies))
+        return part
+
+    def resized(self, ids: Tensor, start: Tensor, length: Tensor, frames: int) -> Tensor:
         """Cut a part out of each clip and resize it linearly, with two taps.
 
         Args:
@@ -95,12 +108,11 @@ class ClipStore:
             start: (B,) int64 first frame of the part.
             length: (B,) int64 number of frames of the part.
             frames: T of the result.
-            host_ids: `ids` on the CPU, where they are known. Default: None.
 
         Returns:
             (B, 3, frames, V, 2) float32, metres.
         """
-        joints, offset = self.coordinates.of(ids, host_ids)
+        joints, offset = self.coordinates.of(ids)
         body = torch.arange(BODIES, device=self.device)
         present = body < self.bodies[ids][:, None]
         first = (offset + start)[:, None] + torch.where(present, body, 0) * self.frames[ids][:, None]
@@ -113,6 +125,8 @@ class ClipStore:
 class ClipPart:
     """One part of a store, training or test; implements `stars_bench.api.TrainingClips`.
 
+    It holds a store of its own clips alone, so that no row of it is a clip of another part.
+
     Args:
         store: All clips of the dataset.
         ids: (N,) int64 clip numbers in the store.
@@ -123,11 +137,10 @@ class ClipPart:
     def __init__(
         self, store: ClipStore, ids: np.ndarray, labels: np.ndarray | None = None, num_classes: int = 0
     ) -> None:
-        self.store, self.num_classes = store, num_classes
-        self.ids = torch.from_numpy(np.array(ids, dtype=np.int64)).to(store.device)
-        self.num_joints = store.num_joints
-        self._host_ids = torch.from_numpy(np.array(ids, dtype=np.int64))
-        self._labels = None if labels is None else torch.from_numpy(np.array(labels, dtype=np.int64)).to(store.device)
+        self.num_joints, self.num_classes = store.num_joints, num_classes
+        self.ids = _numbers(ids, store.device)
+        self._store = store.subset(ids)
+        self._labels = None if labels is None else _numbers(labels, store.device)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -150,30 +163,34 @@ class ClipPart:
         Raises:
             StarsBenchError: The store was made without a layout.
         """
-        if self.store.skeleton is None:
+        if self._store.skeleton is None:
             raise StarsBenchError("these clips have no joint layout: give ClipStore its skeleton=Skeleton(...)")
-        return self.store.skeleton
+        return self._store.skeleton
 
-    def _on_host(self, rows: Tensor) -> Tensor | None:
-        """Return the clip numbers of rows on the CPU, where the coordinates are looked up there."""
-        in_ram = isinstance(self.store.coordinates, placement.InMemory)
-        return self._host_ids[placement.on_host(rows)] if in_ram else None
+    def subset(self, rows: np.ndarray) -> Self:
+        """Return some of the clips, by their row numbers (N,) int64 in this part."""
+        part, chosen = copy(self), _numbers(rows, self._store.device)
+        part.ids, part._store = self.ids[chosen], self._store.subset(rows)
+        part._labels = None if self._labels is None else self._labels[chosen]
+        return part
 
     def whole(self, rows: Tensor, frames: int, keep: float = 1.0) -> Tensor:
         """Return centre crops: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
-        ids = self.ids[rows]
-        valid = self.store.valid[ids]
-        start, length = center_crop(valid, keep)
-        return self.store.resized(ids, start, length, frames, self._on_host(rows))
+        start, length = center_crop(self._store.valid[rows], keep)
+        return self._store.resized(rows, start, length, frames)
 
     def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
         """Return random crops of half to all of the frames (at least 64), resized, rotated: (B, 3, frames, V, 2)."""
-        ids = self.ids[rows]
-        valid = self.store.valid[ids]
-        crop = random.rand(2, len(rows), dim=1, dtype=torch.float64, device=self.store.device)
-        start, length = random_crop(valid, crop[0], crop[1])
-        angles = (2 * random.rand(len(rows), 3, device=self.store.device) - 1) * max_angle
-        return rotate(self.store.resized(ids, start, length, frames, self._on_host(rows)), angles)
+        device = self._store.device
+        crop = random.rand(2, len(rows), dim=1, dtype=torch.float64, device=device)
+        start, length = random_crop(self._store.valid[rows], crop[0], crop[1])
+        angles = (2 * random.rand(len(rows), 3, device=device) - 1) * max_angle
+        return rotate(self._store.resized(rows, start, length, frames), angles)
+
+
+def _numbers(numbers: np.ndarray, device: torch.device) -> Tensor:
+    """Copy whole numbers (N,) to the device as int64."""
+    return torch.from_numpy(np.array(numbers, dtype=np.int64)).to(device)
 
 
 def _rows(joints: Tensor, numbers: Tensor) -> Tensor:

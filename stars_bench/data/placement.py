@@ -6,7 +6,8 @@ still busy with the step before. For that the row numbers must be known without 
 
 from __future__ import annotations
 
-from typing import Protocol
+from copy import copy
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -19,13 +20,12 @@ SHARE = 0.25
 class Coordinates(Protocol):
     """Coordinates of clips; `of` returns those of a batch."""
 
-    def of(self, ids: Tensor, host_ids: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return rows (R, V, 3) on the device that hold the clips `ids` (B,), and the first row of each, (B,).
+    def of(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows (R, V, 3) on the device that hold the clips `ids` (B,) int64, and the first row of each, (B,)."""
+        ...
 
-        Args:
-            ids: (B,) int64 clip numbers.
-            host_ids: The same numbers on the CPU, where they are known there; else None.
-        """
+    def subset(self, ids: Tensor) -> Self:
+        """Return the clips `ids` (N,) int64 alone, numbered anew from 0; no coordinate is copied."""
         ...
 
 
@@ -36,9 +36,15 @@ class OnDevice:
         self.joints = torch.from_numpy(joints).to(device)
         self.offset = torch.from_numpy(np.array(offset, dtype=np.int64)).to(device)
 
-    def of(self, ids: Tensor, host_ids: Tensor | None) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - needs no host
+    def of(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """See `Coordinates`."""
         return self.joints, self.offset[ids]
+
+    def subset(self, ids: Tensor) -> Self:
+        """See `Coordinates`."""
+        part = copy(self)
+        part.offset = self.offset[ids]
+        return part
 
 
 class InMemory:
@@ -50,9 +56,9 @@ class InMemory:
         self.offset, self.rows = (torch.from_numpy(np.array(column, dtype=np.int64)) for column in (offset, rows))
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
-    def of(self, ids: Tensor, host_ids: Tensor | None) -> tuple[Tensor, Tensor]:
+    def of(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """See `Coordinates`."""
-        known = ids.cpu() if host_ids is None else host_ids
+        known = on_host(ids)
         rows = self.rows[known]
         first = rows.cumsum(0) - rows
         numbers = torch.repeat_interleave(self.offset[known] - first, rows) + torch.arange(int(rows.sum()))
@@ -61,6 +67,12 @@ class InMemory:
         torch.index_select(self.joints, 0, numbers, out=staged)
         joints, first = self._copy(staged), self._copy(first.pin_memory() if pinned else first)
         return joints.view(-1, *self.shape), first
+
+    def subset(self, ids: Tensor) -> Self:
+        """See `Coordinates`."""
+        part, here = copy(self), ids.cpu()
+        part.offset, part.rows = self.offset[here], self.rows[here]
+        return part
 
     def _copy(self, pinned: Tensor) -> Tensor:
         """Copy to the device on a stream of its own; the caller does not wait."""

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from stars_bench import registry
 from stars_bench.api import ProtocolSpec, Skeleton
-from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.data.clip_store import ClipStore
 from stars_bench.data.transforms import (
     CenterCrop,
     Compose,
@@ -51,7 +51,6 @@ class ClipDataset(Dataset[Sample]):
         store: All clips of the dataset; the parts share it.
         table: The dataset's clip table.
         rows: (N,) row numbers of the part's clips in `table`.
-        num_classes: Number of classes of the dataset.
         transform: What happens to each clip (3, F, V, 2), F its own length. Default: None, nothing.
     """
 
@@ -60,14 +59,13 @@ class ClipDataset(Dataset[Sample]):
         store: ClipStore,
         table: pd.DataFrame,
         rows: np.ndarray,
-        num_classes: int,
         transform: Compose = NOTHING,
     ) -> None:
         self.rows = np.asarray(rows, dtype=np.int64)
         self.names: list[str] = table["name"].iloc[self.rows].tolist()
         self.labels: np.ndarray = table["label"].to_numpy(dtype=np.int64)[self.rows]
         self.transform = transform
-        self._part = ClipPart(store, self.rows, self.labels, num_classes)
+        self._store = store.subset(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -103,16 +101,15 @@ class ClipDataset(Dataset[Sample]):
         first, *others = self.transform.transforms or (None,)
         if isinstance(first, (CenterCrop, RandomCrop)) and first.frames is not None:
             # The usual case: cropped and resized out of the store, all clips of the batch at once.
-            ids = self._part.ids[numbers]
-            start, length = first.window(self._part.store.valid[ids])
-            return Compose(others)(self._part.store.resized(ids, start, length, first.frames))
+            start, length = first.window(self._store.valid[numbers])
+            return Compose(others)(self._store.resized(numbers, start, length, first.frames))
         return [self.transform(self._whole(number)) for number in numbers]
 
     def _whole(self, number: Tensor) -> Tensor:
         """Return all frames of one clip: resized to its own length, which changes no bit."""
-        store, ids = self._part.store, self._part.ids[number].reshape(1)
-        length = store.frames[ids]
-        return store.resized(ids, torch.zeros_like(length), length, int(length))[0]
+        row = number.reshape(1)
+        length = self._store.frames[row]
+        return self._store.resized(row, torch.zeros_like(length), length, int(length))[0]
 
 
 @dataclass(frozen=True)
@@ -169,7 +166,7 @@ def load(
     store, classes, skeleton = ClipStore.of(dataset), dataset.spec.classes, dataset.spec.skeleton
 
     def part(rows: np.ndarray, transforms: Compose) -> ClipDataset:
-        return ClipDataset(store, dataset.table, rows, len(classes), transforms.with_skeleton(skeleton))
+        return ClipDataset(store, dataset.table, rows, transforms.with_skeleton(skeleton))
 
     return Parts(
         train=part(split.train, training),

@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from pydantic import BaseModel, Field
 
-from stars_bench.data.clip_store import ClipPart
 from stars_bench.evaluation.finetune import QUICK, FinetuneConfig, fine_tune, tuned_outcome
 from stars_bench.evaluation.subject import Subject
 from stars_bench.io.files import digest_lines
@@ -67,7 +66,7 @@ class Semi:
         part, all_names = subject.train, subject.names["train"]
         labels = part.labels.cpu().numpy()
         rows = semi_rows(labels, all_names, percent, number, config.drawing)
-        clips = ClipPart(part.store, part.ids.cpu().numpy()[rows], labels[rows], part.num_classes)
+        clips = part.subset(rows)
         names = all_names[rows]
         settings = config.model_copy(update={"batch_size": min(config.batch_size, len(rows))})
         run = copy(subject.run)  # each list stands alone: its stage does not depend on the lists before

@@ -108,7 +108,7 @@ class Subject(Generic[ConfigT_co]):
         found, there = distributed.from_first(lambda: files.find(names))
         if not there.all():
             batch = BATCH[clips.ids.device.type]
-            missing = ClipPart(clips.store, clips.ids.cpu().numpy()[~there])
+            missing = clips.subset(np.flatnonzero(~there))
             with memory.refused(f"{part} features: out of memory with {batch} clips at once: {FREE_SOME}"):
                 extracted = extract(self.encoder, missing, keep, run.precision, run.progress, f"{part} features")
             new = extracted.cpu().numpy()

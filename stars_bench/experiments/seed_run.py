@@ -49,6 +49,7 @@ from stars_bench.io.source.closure import source_closure
 from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
 from stars_bench.records import store
+from stars_bench.records.doubts import doubts
 from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.metrics import measure, per_class
 from stars_bench.records.outcome import Outcome
@@ -304,6 +305,7 @@ class SeedRun:
             started=self.started,
             finished=utc_now(),
             predictions=PredictionsPart(file=file.relative_to(self.folder.path).as_posix(), digest=digest_file(file)),
+            doubts=doubts(outcome, self._tested.labels, self.labels(self.split.labelled)),
             init=None if self.start is None else init_part(self.start, plan.dataset, self.split),
             weights=weights,
         )

@@ -382,6 +382,7 @@ class Record(_Part):
         fused: Digests of the saved predictions whose scores were summed. Default: none.
         weights: SHA-256 of the encoder's tensors; None before schema 5 and for fused results.
         per_class: Top-1 accuracy in % of each class; None for classes without test clips.
+        doubts: What makes the number doubtful, see `records.doubts`; none before schema 6.
         self_digest: SHA-256 of everything else in the record; None before schema 6.
     """
 
@@ -408,6 +409,7 @@ class Record(_Part):
     per_class: tuple[float | None, ...] | None = Field(
         default=None, description="top-1 accuracy in % of each class; None for classes without test clips"
     )
+    doubts: tuple[str, ...] = Field(default=(), description="what makes the number doubtful; empty before schema 6")
     self_digest: str | None = Field(
         default=None, description="SHA-256 of everything else in the record; None before schema 6"
     )
@@ -459,7 +461,7 @@ class Record(_Part):
             marks.append(f"slips of the released program repeated, as on {gpus} GPU{'s' * (gpus > 1)}")
         if drawing := DRAWINGS.get(str(self.evaluation.settings.get("drawing"))):
             marks.append(f"training clips drawn as published ({drawing})")
-        return [*marks, *self.advantages]
+        return [*marks, *self.doubts, *self.advantages]
 
     @property
     def advantages(self) -> list[str]:

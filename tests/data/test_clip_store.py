@@ -125,18 +125,49 @@ def test_a_stream_of_a_turned_clip_is_the_turned_stream(stream: str) -> None:
 
 def test_coordinates_in_ram_give_the_same_batches() -> None:
     store, clips = ragged_store()
-    part, rows = ClipPart(store, np.array([4, 1, 3, 0])), torch.tensor([2, 0, 3, 2])
+    ids, rows = np.array([4, 1, 3, 0]), torch.tensor([2, 0, 3, 2])
+    part = ClipPart(store, ids)
     torch.manual_seed(0)
     expected = part.whole(rows, 16), part.cropped(rows, 16)
     size = np.array([len(clip) * clip.shape[1] for clip in clips])
     assert isinstance(store.coordinates, placement.OnDevice)
     joints = store.coordinates.joints.numpy()
     store.coordinates = placement.InMemory(joints, np.cumsum(size) - size, size, store.device)
+    part = ClipPart(store, ids)
     torch.manual_seed(0)
     assert torch.equal(part.whole(rows, 16), expected[0])
     assert torch.equal(part.cropped(rows, 16), expected[1])
-    staged, first = store.coordinates.of(torch.tensor([3, 0]), None)
+    staged, first = store.coordinates.of(torch.tensor([3, 0]))
     assert (len(staged), first.tolist()) == (size[3] + size[0], [0, size[3]])  # no more than the batch needs
+
+
+@pytest.mark.parametrize("in_ram", [False, True])
+def test_a_part_has_no_number_for_the_clips_of_another(in_ram: bool) -> None:
+    """Whether they are asked for by row, or in the store that it holds; its own are those of the whole store."""
+    store, clips = ragged_store()
+    if in_ram:
+        size = np.array([len(clip) * clip.shape[1] for clip in clips])
+        assert isinstance(store.coordinates, placement.OnDevice)
+        joints = store.coordinates.joints.numpy()
+        store.coordinates = placement.InMemory(joints, np.cumsum(size) - size, size, store.device)
+    everything, part = ClipPart(store, np.arange(5)), ClipPart(store, np.array([4, 1, 3]), np.array([7, 8, 9]))
+    own, length = part._store, torch.ones(1, dtype=torch.int64)
+    assert len(own) == 3
+    assert not hasattr(part, "store")
+    for row in (3, -4):
+        beyond = torch.tensor([row])
+        for ask in (
+            lambda rows=beyond: part.whole(rows, 8),
+            lambda rows=beyond: part.cropped(rows, 8),
+            lambda rows=beyond: own.resized(rows, 0 * length, length, 8),
+            lambda rows=beyond: own.coordinates.of(rows),
+        ):
+            with pytest.raises(IndexError):
+                ask()
+    assert torch.equal(part.whole(torch.arange(3), 8), everything.whole(torch.tensor([4, 1, 3]), 8))
+    some = part.subset(np.array([2, 0]))
+    assert (some.ids.tolist(), some.labels.tolist(), len(some._store)) == ([3, 4], [9, 7], 2)
+    assert torch.equal(some.whole(torch.arange(2), 8), everything.whole(torch.tensor([3, 4]), 8))
 
 
 @pytest.mark.gpu

@@ -111,7 +111,7 @@ def test_a_step_of_stage_1_waits_for_nothing(share: float, tmp_path: Path, monke
         config = MampConfig(frames=FRAMES, dim=16, depth=1, heads=2, decoder_depth=1, batch_size=batch, epochs=1)
         with stand_in_gpu():
             clips = parts(48, 4, device="cuda")[0]
-            assert isinstance(clips.store.coordinates, placement.InMemory) == (share == 0)
+            assert isinstance(clips._store.coordinates, placement.InMemory) == (share == 0)
             pretrain(clips, StageRun(config, 0, torch.device("cuda"), tmp_path / f"{batch}", {}), config)
             counts.append(dict(waits))
     assert counts[0] == counts[1]

@@ -22,7 +22,7 @@ CONFIG = TuningConfig(tune_epochs=2, tune_batch_size=16, queue_size=40, predicto
 
 def half_of(limit: int | None, frozen: int = 1) -> FrozenHalf:
     clips = parts(CLIPS, 0)[0]
-    clips.store.coordinates.joints = clips.store.coordinates.joints.double()
+    clips._store.coordinates.joints = clips._store.coordinates.joints.double()
     torch.manual_seed(0)
     encoder = SkeletonEncoder(FRAMES, JOINTS, dim=16, depth=2, heads=2).double()
     return FrozenHalf(encoder, clips, frozen, limit)
@@ -53,7 +53,7 @@ def test_where_the_heads_learn_alone_features_are_kept() -> None:
     torch.testing.assert_close(half.features(rows), expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(half.encoder.features(half.clips.whole(rows, FRAMES), 2), expected, rtol=0, atol=1e-12)
     assert half.kept is not None
-    assert half.kept[0].shape == (int(half.clips.store.bodies.sum()) + 1, 1, 16)
+    assert half.kept[0].shape == (int(half.clips._store.bodies.sum()) + 1, 1, 16)
 
 
 def test_a_last_norm_that_learns_is_not_kept() -> None:
@@ -69,11 +69,11 @@ def test_the_frozen_part_is_computed_once_for_every_distinct_body() -> None:
     half.encoder.blocks[0].register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
     for _ in range(3):
         half.features(torch.arange(20))
-    assert sum(seen) == int(half.clips.store.bodies.sum()) + 1  # and one empty body for all
+    assert sum(seen) == int(half.clips._store.bodies.sum()) + 1  # and one empty body for all
 
 
 def test_no_more_is_kept_than_allowed() -> None:
-    bodies = int(half_of(None).clips.store.bodies.sum()) + 1
+    bodies = int(half_of(None).clips._store.bodies.sum()) + 1
     needed = bodies * (FRAMES // 4) * JOINTS * 16 * 8
     for limit, fits in ((needed, True), (needed - 1, False)):
         half = half_of(limit)
@@ -120,7 +120,7 @@ def tuned(
         encoder = SkeletonEncoder(FRAMES, JOINTS, dim=16, depth=2, heads=2)
         run = StageRun(CONFIG, 0, torch.device("cpu"), folder, {}, checkpoint_seconds=0)
         clips = parts(CLIPS, 0)[0]
-        clips.store.coordinates.joints = clips.store.coordinates.joints.to(torch.get_default_dtype())
+        clips._store.coordinates.joints = clips._store.coordinates.joints.to(torch.get_default_dtype())
         return tune(clips, run, encoder, CONFIG).blocks[1].mlp.fc1.weight.detach()
 
     if stop_at is not None:

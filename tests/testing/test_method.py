@@ -19,6 +19,7 @@ FAULTS = {
     "ReadsLabels": "reads labels: say `needs_labels = True`",
     "ReadsLabelsQuietly": "reads labels: say `needs_labels = True`",
     "BeyondItsPart": "fit failed (IndexError:",
+    "AsksForTheStore": "fit failed (AttributeError:",
     "SeesTestClips": "sees test clips: layer.weight depends on clips that are not in the training part",
     "NoEncoder": "fit must return an nn.Module with `dim` and `frames`",
     "WrongShape": "features of 6 clips have shape (6, 4, 1), not (6, dim)",

@@ -24,6 +24,7 @@ from stars_bench.io.run_folder import RunFolder
 from stars_bench.preparation import verify
 from stars_bench.protocols.splits import config_of, split_of
 from stars_bench.records import store
+from stars_bench.records.doubts import doubts
 from stars_bench.records.record import SEALED_SINCE, Metric, Record
 from stars_bench.storage.shards import PreparedDataset, open_dataset
 from stars_bench.training import checkpoint
@@ -80,6 +81,7 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
         try:
             one = rescore.read_one(path)
             _look_at_predictions(one, data, result)
+            _look_at_doubts(one, *found, result)
         except StarsBenchError as error:
             result.fault(str(error))
     for folder in dict.fromkeys(map(RunFolder.of_record, rescore.record_paths(run))):
@@ -151,6 +153,14 @@ def _look_at_predictions(one: Saved, data: _Data, result: Audit) -> None:
         result.fault(f"{where}: {line}")
     if again.per_class != record.per_class and (record.per_class is not None or record.schema_version >= SEALED_SINCE):
         result.fault(f"{where}: the accuracies by class are not the recorded ones")
+
+
+def _look_at_doubts(one: Saved, dataset: PreparedDataset | None, split: Split | None, result: Audit) -> None:
+    if dataset is None or split is None or one.record.schema_version < SEALED_SINCE:
+        return
+    labelled = dataset.table["label"].to_numpy()[split.labelled]
+    for line in differing(one.record.doubts, doubts(one.outcome, one.labels, labelled), "doubts", "the predictions"):
+        result.fault(f"{one.path}: {line}")
 
 
 def _other_metrics(record: Record, again: Record) -> Iterator[str]:

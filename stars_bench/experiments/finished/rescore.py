@@ -16,6 +16,7 @@ from stars_bench.io.files import digest_file, digest_json, utc_now
 from stars_bench.io.outputs import write_outputs
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import store
+from stars_bench.records.doubts import doubts_of_sum
 from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.metrics import confusion_matrix
 from stars_bench.records.outcome import Outcome
@@ -225,6 +226,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
             "predictions": PredictionsPart(file=file.relative_to(folder.path).as_posix(), digest=digest_file(file)),
             "weights": None,
             "fused": tuple(part.record.predictions.digest for part in parts),
+            "doubts": doubts_of_sum(outcome, parts[0].labels, first.doubts),
             **measured(outcome, parts[0].clips, summed.shape[1]),
         }
     )
