@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stars_bench.data import placement
+from stars_bench.data import clip_store, placement
 from stars_bench.data.clip_store import ClipPart, ClipStore, as_stream, random_crop, rotate, valid_frames
 from stars_bench.errors import StarsBenchError
 from stars_bench.training.loop import autocast
@@ -60,6 +60,20 @@ def test_random_crops_stay_inside_and_follow_the_rule(valid: int, fraction: floa
     start, length = (int(value) for value in random_crop(torch.tensor([valid]), *draws))
     assert length == min(max(int((0.5 + 0.5 * fraction) * valid), 64), valid)
     assert 0 <= start <= valid - length
+
+
+def test_angles_are_drawn_from_both_sides_as_far_as_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(clip_store, "rotate", lambda x, angles: drawn.append(angles) or x)
+    store, _ = ragged_store()
+    torch.manual_seed(0)
+    ClipPart(store, np.arange(5)).cropped(torch.zeros(2000, dtype=torch.int64), 4, 0.2)
+    angles = drawn[0]
+    assert angles.shape == (2000, 3)
+    assert angles.abs().max() <= 0.2
+    assert (angles.amin(0) < -0.19).all()
+    assert (angles.amax(0) > 0.19).all()
+    assert (angles.mean(0).abs() < 0.01).all()
 
 
 def test_every_place_of_a_crop_is_drawn() -> None:

@@ -188,6 +188,39 @@ class Supervised(Untrained):
         return super().fit(clips, run)
 
 
+class Remembering(Untrained):
+    """A method that remembers which clips it was given."""
+
+    given: ClassVar[list[int]] = []
+
+    def fit(self, clips, run):
+        self.given[:] = clips.ids.tolist()
+        return super().fit(clips, run)
+
+
+def test_a_method_gets_the_clips_of_the_training_part_and_no_others(request_for, small_data: Path) -> None:
+    runner.run(request_for(f"{__name__}:Remembering", overrides=TINY[:4], evaluations=("knn",)))
+    assert Remembering.given == XSUB.split(open_dataset(small_data, "synthetic").table).train.tolist()
+
+
+class PeekingEvaluation:
+    """An evaluation that asks for the labels of the test part."""
+
+    name: ClassVar[str] = "peeking-evaluation"
+
+    class Config(BaseModel):
+        pass
+
+    def run(self, subject):
+        assert len(subject.train.labels) == len(subject.train)
+        return subject.test.labels
+
+
+def test_no_evaluation_gets_the_labels_of_the_test_part(request_for) -> None:
+    with pytest.raises(StarsBenchError, match="labels are not given"):
+        runner.run(request_for("untrained", overrides=TINY[:4], evaluations=(f"{__name__}:PeekingEvaluation",)))
+
+
 def test_labels_are_given_only_to_methods_that_say_so(request_for) -> None:
     with pytest.raises(StarsBenchError, match="needs_labels"):
         runner.run(request_for(f"{__name__}:Peeking", overrides=(), evaluations=("knn",)))

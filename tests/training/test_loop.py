@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from itertools import pairwise
@@ -154,6 +155,21 @@ def test_schedule_warms_up_and_falls_to_its_final_rate() -> None:
     assert [factor(0), factor(10), factor(20)] == [0, 0.5, 1]
     assert factor(210) == pytest.approx(0.75)
     assert factor(400) == pytest.approx(0.5)
+
+
+def test_the_rate_is_that_of_each_step_and_not_of_its_epoch() -> None:
+    stage, epochs = small_stage(epochs=2), []
+    stage.lr_factor = lambda epoch: epochs.append(epoch) or 1.0
+    train(stage, seed=0, device=CPU)
+    assert epochs == pytest.approx([step / 5 for step in range(10)])
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, fsync, replace = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("synced") or fsync(descriptor))
+    monkeypatch.setattr(Path, "replace", lambda path, name: done.append("renamed") or replace(path, name))
+    checkpoint.save(tmp_path / "s.pt", {"module": {}})
+    assert done == ["synced", "renamed"]
 
 
 def test_each_parameter_is_clipped_by_its_own_norm() -> None:
