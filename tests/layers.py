@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import NamedTuple
 
@@ -234,8 +235,12 @@ class _Reader(ast.NodeVisitor):
         arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         first = arguments[0] if arguments else node
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
-            level = len(first.value) - len(first.value.lstrip("."))
-            dotted = _absolute(self.path, level, first.value.lstrip("."))
+            anchor = arguments[1] if len(arguments) > 1 else None
+            if isinstance(anchor, ast.Constant) and isinstance(anchor.value, str):  # the package that dots begin at
+                dotted = resolve_name(first.value, anchor.value)
+            else:
+                level = len(first.value) - len(first.value.lstrip("."))
+                dotted = _absolute(self.path, level, first.value.lstrip("."))
             if dotted.partition(".")[0] == PACKAGE:
                 self._refer(dotted, node, deferred=True)
         else:

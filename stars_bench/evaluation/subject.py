@@ -158,7 +158,7 @@ def probe(encoder: nn.Module, clips: ClipPart, precision: str, who: str) -> int:
         raise StarsBenchError(
             f"{who}: the encoder fails on clips of shape {tuple(x.shape)} ({one_line(error)})"
         ) from error
-    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(x):
+    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(x) or not features.shape[1]:
         got = f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else f"a {type(features).__name__}"
         raise StarsBenchError(
             f"{who}: the encoder must map clips {tuple(x.shape)} to features ({len(x)}, D), not to {got}"
@@ -196,6 +196,9 @@ def extract(
     """Return features (N, D) float32 of every clip of a part, encoder in eval mode, centre crop `keep`.
 
     Several processes share the work, in the batches that one would make.
+
+    Raises:
+        StarsBenchError: The features of a batch are not (B, D), with the same D as before.
     """
     encoder.eval()
     frames = int(encoder.frames)  # type: ignore[arg-type]
@@ -205,7 +208,13 @@ def extract(
     out = []
     for number, rows in enumerate(batches[first : first + count]):
         with autocast(clips.ids.device, precision):
-            out.append(encoder(clips.whole(rows, frames, keep)).float())
+            features = encoder(clips.whole(rows, frames, keep)).float()
+        wanted = (len(rows), *(out[0] if out else features).shape[1:])
+        if features.shape != wanted:
+            raise StarsBenchError(
+                f"{task}: the encoder gives shape {tuple(features.shape)} for {len(rows)} clips, not {wanted}"
+            )
+        out.append(features)
         if progress:
             done = sum(len(rows) for rows in batches[: sum(min(share[1], number + 1) for share in shares)])
             progress(task, done, len(clips), "")

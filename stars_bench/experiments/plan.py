@@ -185,6 +185,7 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
         UsageError: A name, a setting or a combination that does not fit.
     """
     method = method or registry.load("methods", request.method)
+    _check_method(method, request.method)
     protocol = registry.load("protocols", request.protocol)
     names = _evaluations(request, protocol, getattr(method, "evaluations", ()))
     targets = [registry.load("evaluations", name) for name in names]
@@ -218,6 +219,13 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
     for seed in request.seeds:
         check_batch_sizes(plan, plan.split(seed))
     return plan
+
+
+def _check_method(method: object, called: str) -> None:
+    """Refuse what is no method before anything of it is used."""
+    lacks = [name for name in ("name", "Config", "fit") if not hasattr(method, name)]
+    if lacks:
+        raise UsageError(f"{called}: is no method: it has no {' and no '.join(lacks)}")
 
 
 def _evaluations(request: Request, protocol: ProtocolSpec, own: Sequence[str]) -> list[str]:

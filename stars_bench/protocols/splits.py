@@ -56,7 +56,8 @@ def split_of(
         Row numbers of the clip table.
 
     Raises:
-        UsageError: There is no such validation part, or the protocol tests other classes and so has none.
+        UsageError: There is no such validation part, the protocol tests other classes and so has none, or the seed
+            is negative.
         StarsBenchError: A part is empty, or a complete dataset does not give the published counts.
     """
     if validation not in (None, *VALIDATIONS):
@@ -68,6 +69,8 @@ def split_of(
         raise UsageError(
             f"validation {validation!r} is not for {protocol.name}, which tests other classes: choose settings on xsub"
         )
+    if seed < 0:
+        raise UsageError(f"seed={seed}: a whole number, at least 0")
     return hold_out_subjects(dataset.table, split, seed)
 
 

@@ -14,7 +14,7 @@ from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation import feature_cache
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.evaluation.knn import KNNConfig
-from stars_bench.evaluation.subject import Subject, probe
+from stars_bench.evaluation.subject import BATCH, Subject, probe
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.training.memory import OutOfMemory
 from tests.evaluation.still_clips import Reader, still_subject
@@ -121,6 +121,23 @@ def test_features_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     first = np.flatnonzero(bad)[0]
     with pytest.raises(
         StarsBenchError, match=rf"not finite for {bad.sum()} of 30 clips, the first clip{first:05} \(fl"
+    ):
+        of.features("train")
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+class Narrower(Reader):
+    """An encoder whose features have another width for the last, shorter batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:, : len(x)]
+
+
+def test_features_of_another_width_than_before_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BATCH, "cpu", 8)
+    of = replace(subject(tmp_path, slice(0, 27), slice(30, 40)), encoder=Narrower(6))
+    with pytest.raises(
+        StarsBenchError, match=r"train features: the encoder gives shape \(3, 3\) for 3 clips, not \(3, 6\)"
     ):
         of.features("train")
     assert not list(tmp_path.rglob("*.npz"))

@@ -47,6 +47,8 @@ def test_a_validation_part_is_drawn_from_the_training_part_by_the_seed(dataset: 
 def test_wrong_use_is_one_line(dataset: Dataset) -> None:
     with pytest.raises(UsageError, match="there is 'subjects'"):
         split_of(dataset, XSUB, validation="clips")
+    with pytest.raises(UsageError, match="seed=-1: a whole number, at least 0"):
+        split_of(dataset, XSUB, validation="subjects", seed=-1)
     with pytest.raises(UsageError, match="xsub has none"):
         config_of(XSUB, {"novel_classes": [1]})
     assert config_of(XSUB, {}) is None

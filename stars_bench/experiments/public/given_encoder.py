@@ -131,7 +131,7 @@ def given(encoder: nn.Module | Encoder | Callable[[Tensor], Tensor], name: str, 
     if isinstance(encoder, type) or not callable(encoder):
         raise UsageError(f"encoder: an nn.Module or a function from clips to features, not {encoder!r:.80}")
     length = getattr(encoder, "frames", None) if frames is None else frames
-    if not isinstance(length, int) or length < 1:
+    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
         raise UsageError(f"encoder: needs the number of frames T of its clips: frames=N (got {length!r})")
     function = encoder.__func__ if isinstance(encoder, MethodType) else encoder
     kind = function if isinstance(function, FunctionType) else type(encoder)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,8 @@ def run(
         UsageError: A name, setting or option that does not fit, or data that are not prepared; nothing is written.
         StarsBenchError: Training or an evaluation failed.
     """
+    if not isinstance(method, (str, type)):
+        raise UsageError(f"method: a name or a class, not {method!r:.80}")
     request = Request(
         method=method if isinstance(method, str) else qualified_name(method),
         protocol=protocol,
@@ -214,8 +217,9 @@ def _evaluate_given(
     request: Request,
     progress: bool | Progress,
 ) -> RunResults:
-    if not name:
-        raise UsageError('an encoder of your own needs a name for its rows: name="mine"')
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        got = "" if name is None else f", not {name!r:.80}"
+        raise UsageError(f'an encoder of your own needs a name for its rows, one line of text: name="mine"{got}')
     if name in registry.names("methods"):
         raise UsageError(f"name={name!r}: is a method of stars-bench; give your encoder a name of its own")
     mine = given(encoder, name, frames)
@@ -266,10 +270,15 @@ def _shown(plan: Plan, progress: bool | Progress) -> Iterator[tuple[Progress | N
 
 
 def _seeds(seeds: int | Sequence[int] | None) -> tuple[int, ...]:
-    numbers = (0,) if seeds is None else (seeds,) if isinstance(seeds, int) else tuple(seeds)
-    if not numbers or any(number < 0 for number in numbers):
-        raise UsageError(f"seeds={seeds}: one or more whole numbers, at least 0")
-    return numbers
+    """Return the seeds as plain integers, each once."""
+    numbers = (0,) if seeds is None else tuple(seeds) if isinstance(seeds, Iterable) else (seeds,)
+    if not numbers or not all(_is_whole(number) and number >= 0 for number in numbers):
+        raise UsageError(f"seeds={seeds!r:.80}: one or more whole numbers, at least 0")
+    return tuple(dict.fromkeys(map(int, numbers)))
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def _listed(names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -280,11 +289,18 @@ def _training(**options: Any) -> TrainingOptions:
     known = {field.name for field in fields(TrainingOptions)}
     if strange := options.keys() - known:
         raise UsageError(f"{', '.join(sorted(strange))}: no such option; there are {', '.join(sorted(known))}")
+    parts, seconds = options.get("grad_accum", 1), options.get("checkpoint_seconds", 60.0)
+    if not (_is_whole(parts) and parts >= 1):
+        raise UsageError(f"grad_accum={parts!r:.80}: a whole number, at least 1")
+    if not (isinstance(seconds, Real) and seconds >= 0):
+        raise UsageError(f"checkpoint_seconds={seconds!r:.80}: a number of seconds, at least 0")
     return TrainingOptions(**options)
 
 
 def _overrides(settings: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Write settings as `key=value`, as on the command line."""
+    if settings is not None and not isinstance(settings, Mapping):
+        raise UsageError(f'settings={settings!r:.80}: a mapping, such as {{"lr": 1e-3}}')
     return tuple(f"{key}={_literal(key, value)}" for key, value in (settings or {}).items())
 
 
