@@ -205,7 +205,7 @@ def extract(
     batches = torch.split(torch.arange(len(clips), device=clips.ids.device), BATCH[clips.ids.device.type])
     shares = distributed.shares(len(batches))
     first, count = shares[distributed.rank()]
-    out = []
+    out: list[Tensor] = []
     for number, rows in enumerate(batches[first : first + count]):
         with autocast(clips.ids.device, precision):
             features = encoder(clips.whole(rows, frames, keep)).float()

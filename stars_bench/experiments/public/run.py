@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +292,7 @@ def _training(**options: Any) -> TrainingOptions:
     parts, seconds = options.get("grad_accum", 1), options.get("checkpoint_seconds", 60.0)
     if not (_is_whole(parts) and parts >= 1):
         raise UsageError(f"grad_accum={parts!r:.80}: a whole number, at least 1")
-    if not (isinstance(seconds, Real) and seconds >= 0):
+    if not (isinstance(seconds, (int, float)) and seconds >= 0):
         raise UsageError(f"checkpoint_seconds={seconds!r:.80}: a number of seconds, at least 0")
     return TrainingOptions(**options)
 
