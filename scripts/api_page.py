@@ -69,7 +69,8 @@ def text(documentation: str, parameters: Collection[str] = ()) -> str:
             paragraphs.append(paragraph)
             continue
         told = " ".join([section[2], *(line.strip() for line in rest.splitlines())]).strip()
-        known = {*parameters, *re.findall(r"\b[A-Z]\w*(?:Error|Conforming)\b", told)}
+        starred = (f"{stars}{name}" for name in parameters for stars in ("", "*", "**"))
+        known = {*starred, *re.findall(r"\b[A-Z]\w*(?:Error|Conforming)\b", told)}
         starts = [found for found in NAMED.finditer(told) if set(re.split(r",\s*", found[1])) <= known]
         cuts = [found.start() for found in starts]
         items = [told[first:behind].strip() for first, behind in zip([0, *cuts], [*cuts, len(told)], strict=True)]

@@ -174,7 +174,8 @@ def _differences(one: Compared) -> Iterator[str]:
         else f"the methods: p = {found.p_methods:.2g} (noise of training included)"
     )
     yield f"{models}; {methods}"
-    yield f"smallest difference that would be found (80 % power): {found.smallest:.1f} points"
+    if found.smallest:  # no person differs: nothing is known of the noise
+        yield f"smallest difference that would be found (80 % power): {found.smallest:.1f} points"
 
 
 def fuse(
@@ -198,7 +199,7 @@ def fuse(
     command = shlex.join(["stars-bench", *sys.argv[1:]])
     records = saved.fuse(runs, saved.parse_weights(weights, len(runs)), runs_dir, command)
     console.print(terminal.render(Leaderboard.of(records).tables, console.width))
-    console.print(f"{len(records)} records under {runs_dir}")
+    console.print(f"{len(records)} record{'s' * (len(records) != 1)} under {runs_dir}")
 
 
 def map_features(

@@ -249,6 +249,7 @@ def _run(*requests: Request, line_seconds: float) -> None:
         records, failures = run_many.run_each(requests, run_one, failed)
     if records:
         console.print(terminal.render(Leaderboard.of(records).tables, console.width))
-    console.print(f"{len(records)} records under {requests[0].runs_dir}  ({time.monotonic() - started:.1f} s)")
+    written = f"{len(records)} record{'s' * (len(records) != 1)} under {requests[0].runs_dir}"
+    console.print(f"{written}  ({time.monotonic() - started:.1f} s)")
     if failures:
         raise StarsBenchError(run_many.summary(failures, len(requests)))

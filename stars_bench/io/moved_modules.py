@@ -21,6 +21,7 @@ MOVED = {
     "loading": "data.torch_dataset",
     "datasets.kinect": "datasets.skeletons.kinect",
     "datasets.layouts": "datasets.skeletons.layouts",
+    "datasets.ntu_raw": "datasets.parsing.ntu",
     "datasets.prepare": "preparation.prepare",
     "datasets.shards": "storage.shards",
     "datasets.sources": "datasets.raw_files.sources",

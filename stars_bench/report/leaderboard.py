@@ -169,7 +169,7 @@ def leaderboard(
     published: str = OWN,
     baseline: str | None = None,
 ) -> Leaderboard:
-    """Rank everything that was measured below a folder of runs, as `stars-bench report` does.
+    """Tabulate everything that was measured below a folder of runs, as `stars-bench report` does.
 
     Args:
         runs_dir: The folder; None for $STARS_BENCH_RUNS, else "runs". A record that cannot be read is left out with a

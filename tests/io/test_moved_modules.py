@@ -37,6 +37,8 @@ def test_an_old_module_is_the_new_one_and_says_so(old: str) -> None:
         "from stars_bench.datasets.sources import walk",
         "from stars_bench.datasets.text_numbers import read_number",
         "from stars_bench.datasets.kinect import JOINTS",
+        "from stars_bench.datasets.ntu_raw import parse",
+        "from stars_bench.datasets.synthetic import clip_names, make_clip, to_text, write_raw",
         "from stars_bench.models.stars_3stage import Stars3Stage",
     ],
 )
@@ -65,3 +67,11 @@ def test_a_record_names_its_method_as_it_is_called_today() -> None:
 def test_the_synthetic_dataset_is_found_where_it_was() -> None:
     assert current("stars_bench.datasets.ntu:SYNTHETIC") == "stars_bench.datasets.synthetic:SYNTHETIC"
     assert load("datasets", "stars_bench.datasets.ntu:SYNTHETIC") is load("datasets", "synthetic")
+
+
+def test_a_function_that_moved_says_where_it_is() -> None:
+    synthetic = importlib.import_module("stars_bench.datasets.synthetic")
+    with pytest.warns(DeprecationWarning, match="clip_names is now in stars_bench.datasets.synthetic.stage"):
+        assert synthetic.clip_names is importlib.import_module("stars_bench.datasets.synthetic.stage").clip_names
+    with pytest.raises(AttributeError, match="no attribute 'clip_titles'"):
+        synthetic.clip_titles  # noqa: B018

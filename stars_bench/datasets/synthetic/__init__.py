@@ -7,8 +7,11 @@ from it. Every clip is a pure function of (seed, name). The simulation is import
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from stars_bench.api import Citation, Clip, DatasetSpec, Found, Profile, RawItem, SetAside
 from stars_bench.datasets import ntu
@@ -16,6 +19,8 @@ from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 
 CITATION = Citation("stars-bench", "stars-bench: synthetic skeleton clips", kind="misc")
+MOVED = {"clip_names": "stage", "make_clip": "camera", "to_text": "writer", "write_raw": "writer"}
+"""Functions that were found here before 0.1.0, and their modules."""
 LICENCE = "Apache-2.0"
 WHERE = "Write synthetic raw files with `stars-bench quickstart`, or give --raw PATH to some that you have"
 
@@ -60,3 +65,13 @@ SYNTHETIC = DatasetSpec(
     generate=generate,
     warm_up=compiled_code.load_ntu,
 )
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Give what was found here before 0.1.0, with a DeprecationWarning, until 0.2.0."""
+        if name not in MOVED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = f"{__name__}.{MOVED[name]}"
+        warnings.warn(f"{name} is now in {module}; the old place goes in 0.2.0", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(module), name)

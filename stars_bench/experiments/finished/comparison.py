@@ -69,6 +69,7 @@ def compare(first: Path, second: Path, by: str | None = None) -> Comparison:
     pairs = comparable.pairs([one.record for one in ours], [one.record for one in theirs])
     if not pairs:
         raise UsageError(f"{first} and {second} have no evaluation in common")
+    pairs = sorted(pairs, key=lambda pair: pair[0].evaluation.order)
     titles = dict.fromkeys(one.evaluation.title for one, _ in pairs)
     return Comparison(
         tuple(_compared(title, pairs, ours, theirs, by) for title in titles),
