@@ -146,7 +146,7 @@ def test_a_report_takes_its_form_from_the_name_of_the_file(tmp_path: Path) -> No
     folder.mkdir(parents=True)
     (folder / "record.json").write_bytes(source.read_bytes())
     assert stars_bench("report", "--out", "r.md", cwd=tmp_path).returncode == 0
-    assert (tmp_path / "r.md").read_text().startswith("#")
+    assert (tmp_path / "r.md").read_text().startswith("<!-- written by stars-bench report -->\n\n#")
     assert stars_bench("report", "--out", "r.txt", cwd=tmp_path).returncode == 2
 
 

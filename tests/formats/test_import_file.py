@@ -103,7 +103,9 @@ def test_what_a_killed_import_leaves_is_removed_and_that_of_another_machine_stay
 ) -> None:
     export(ntu60, "crossclr", tmp_path / "a", "xsub")
     folder = tmp_path / "ntu60"
-    ours, theirs = (folder / f".imported-crossclr.{name}-{NO_PROCESS}.abc.partial" for name in (machine(), "00000000"))
+    ours, theirs = (
+        folder / f".imported-crossclr.{name}-{NO_PROCESS}-1.abc.partial" for name in (machine(), "00000000")
+    )
     for left in (ours, theirs):
         left.mkdir(parents=True)
         (left / "shard-00000.h5").write_bytes(b"half")

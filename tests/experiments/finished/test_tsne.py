@@ -12,6 +12,7 @@ from stars_bench import cli
 from stars_bench.experiments.finished import tsne
 from stars_bench.experiments.finished.rescore import Saved
 from stars_bench.io.run_folder import RunFolder
+from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.record import Record
 from stars_bench.report.html_data import MapPoints
@@ -38,7 +39,7 @@ def draw(
         record, path = make_record(**data), tmp_path / "key" / "seed0" / "records" / "clusters.json"
         names = dataset.table["name"].to_numpy()[:20]
         labels = dataset.table["label"].to_numpy()[:20]
-        one = Saved(path, record, Outcome({}, labels, kind="clusters"), names, labels)
+        one = Saved(path, record, Outcome({}, labels, kind="clusters"), MeasuredClips(names, labels, {}))
         monkeypatch.setattr(tsne, "_clusters", lambda *_: one)
         monkeypatch.setattr(tsne, "_features", lambda _: np.zeros((20, 2), np.float32))
         monkeypatch.setattr(tsne, "tsne_map", lambda *_: (np.zeros((10, 2)), np.arange(10)))
