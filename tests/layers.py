@@ -65,6 +65,7 @@ UNREADABLE = {
     ("__init__.py", "import_module(_LAZY[name])"),
     ("api.py", "import_module(module)"),
     ("cli/__init__.py", "registry.import_module(module)"),
+    ("datasets/synthetic/__init__.py", "import_module(module)"),
     ("io/moved_modules.py", "importlib.import_module(current(name))"),
     ("registry.py", "importlib.import_module(module_name)"),
     ("registry.py", "default.import_module"),
