@@ -21,7 +21,15 @@ from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
-from stars_bench.io.source.closure import Definition, is_plain, qualified_name, source_closure
+from stars_bench.io.source.closure import (
+    Definition,
+    functions_of,
+    global_values,
+    is_plain,
+    qualified_name,
+    source_closure,
+)
+from stars_bench.io.source.modules import OWN, counts, source_of
 from stars_bench.training import checkpoint
 from stars_bench.training.module_state import own_values
 
@@ -163,7 +171,7 @@ def _copied(encoder: nn.Module, target: str) -> nn.Module:
 def _identity(encoder: Any, target: str) -> tuple[str, list[Definition]]:
     """Return a digest of all values that an encoder holds, and the classes and functions that it consists of."""
     hasher, definitions = hashlib.sha256(), {}
-    for place, value in _held(encoder, target):
+    for place, value in _held(encoder, target, set()):
         if isinstance(value, (type, FunctionType)):
             definitions[qualified_name(value), id(value)] = value
         elif isinstance(value, Tensor):
@@ -173,35 +181,36 @@ def _identity(encoder: Any, target: str) -> tuple[str, list[Definition]]:
     return hasher.hexdigest(), list(definitions.values())
 
 
-def _held(thing: Any, place: str) -> Iterator[tuple[str, Any]]:
+def _held(thing: Any, place: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Yield all that a thing computes with: tensors, plain values, classes and functions, each with its place."""
     if isinstance(thing, (Tensor, type)) or is_plain(thing):
         yield place, thing
     elif isinstance(thing, np.ndarray):
         yield place, torch.from_numpy(np.ascontiguousarray(thing))
     elif isinstance(thing, nn.Module):
-        yield from _held_by_module(thing, place)
+        yield from _held_by_module(thing, place, seen)
     elif isinstance(thing, MethodType):
-        yield from _held(thing.__func__, place)
-        yield from _held(thing.__self__, f"{place}.__self__")
+        yield from _held(thing.__func__, place, seen)
+        yield from _held(thing.__self__, f"{place}.__self__", seen)
     elif isinstance(thing, partial):
-        yield from _held([thing.func, *thing.args, thing.keywords], place)
+        yield from _held([thing.func, *thing.args, thing.keywords], place, seen)
     elif isinstance(thing, FunctionType):
         yield place, thing
+        yield from _held_by_code(thing, place, seen)
         names, cells = thing.__code__.co_freevars, thing.__closure__ or ()
-        yield from _held({name: cell.cell_contents for name, cell in zip(names, cells, strict=True)}, place)
-        yield from _held({k: v for k, v in vars(thing).items() if k != "__wrapped__"}, place)
+        yield from _held({name: cell.cell_contents for name, cell in zip(names, cells, strict=True)}, place, seen)
+        yield from _held({k: v for k, v in vars(thing).items() if k != "__wrapped__"}, place, seen)
     elif isinstance(thing, (BuiltinFunctionType, MethodDescriptorType)):
         yield place, thing.__qualname__
     elif isinstance(thing, Mapping):
         for key, value in thing.items():
-            yield from _held(value, f"{place}.{key}")
+            yield from _held(value, f"{place}.{key}", seen)
     elif isinstance(thing, (list, tuple)):
         for number, value in enumerate(thing):
-            yield from _held(value, f"{place}.{number}")
+            yield from _held(value, f"{place}.{number}", seen)
     elif callable(thing) and hasattr(thing, "__dict__"):
         yield place, type(thing)
-        yield from _held(vars(thing), place)
+        yield from _held(vars(thing), place, seen)
     else:
         raise UsageError(
             f"{place}: a {type(thing).__name__}, which cannot be identified: an encoder that is no nn.Module may hold "
@@ -209,12 +218,32 @@ def _held(thing: Any, place: str) -> Iterator[tuple[str, Any]]:
         )
 
 
-def _held_by_module(module: nn.Module, place: str) -> Iterator[tuple[str, Any]]:
+def _held_by_module(module: nn.Module, place: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Yield weights, buffers and plain attributes (a number of heads, a dropout rate) of a module and those in it."""
     for name, part in module.named_modules(prefix=place):
         yield name, type(part)
+        for function in functions_of(type(part)):
+            yield from _held_by_code(function, f"{name}.{function.__name__}", seen)
         if isinstance(part, torch.jit.ScriptModule):
             yield name, part.code
         for key, value in own_values(part):
             if isinstance(value, (Tensor, np.ndarray, FunctionType, MethodType)) or is_plain(value):
-                yield from _held(value, f"{name}.{key}")
+                yield from _held(value, f"{name}.{key}", seen)
+
+
+def _held_by_code(function: FunctionType, place: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Yield what the source of a user's function leaves open: which of its file it is, and values of global names.
+
+    One file may define two functions of one name, and a script may call `lambda x: net(x)` with one `net` after the
+    other.
+    """
+    if id(function) in seen or function.__module__.partition(".")[0] == OWN or not counts(function.__module__):
+        return
+    seen.add(id(function))
+    if function.__name__ == "<lambda>" or source_of(function.__module__) is not None:
+        code = function.__code__
+        columns = [column for _, _, column, _ in code.co_positions() if column]
+        yield f"{place}.__code__", [code.co_firstlineno, min(columns, default=0)]
+    for name, value in global_values(function).items():
+        if isinstance(value, (Tensor, np.ndarray, nn.Module, FunctionType, partial)) or is_plain(value):
+            yield from _held(value, f"{place}.{name}", seen)

@@ -142,7 +142,7 @@ def _imported_by(text: str, module: str) -> list[str]:
         return []
 
 
-def _functions(piece: Definition) -> list[FunctionType]:
+def functions_of(piece: Definition) -> list[FunctionType]:
     """Return a function itself.
 
     Of a class the functions that its body defines, properties' and decorated ones included.
@@ -159,17 +159,18 @@ def _named_in(piece: Definition) -> tuple[list[str], list[str | Definition]]:
 
     Classes, functions and names of modules.
     """
-    names = {
-        name: function.__globals__[name]
-        for function in _functions(piece)
-        for name in sorted(set(_names(function.__code__)))
-        if name in function.__globals__
-    }
+    names = {name: value for function in functions_of(piece) for name, value in global_values(function).items()}
     others: list[str | Definition] = [] if isinstance(piece, FunctionType) else list(piece.__bases__)
     others += [value for value in names.values() if isinstance(value, (type, FunctionType))]
     others += [value.__name__ for value in names.values() if isinstance(value, ModuleType)]
     shown = {name: _shown(value) for name, value in names.items()}
     return [f"{name} = {text}" for name, text in shown.items() if text is not None], others
+
+
+def global_values(function: FunctionType) -> dict[str, Any]:
+    """Return the values of the global names that a function's code has, by name."""
+    names = sorted(set(_names(function.__code__)))
+    return {name: function.__globals__[name] for name in names if name in function.__globals__}
 
 
 def _shown(value: Any) -> str | None:
@@ -200,7 +201,7 @@ def _names(code: CodeType) -> Iterator[str]:
 
 def _text(piece: Definition) -> str:
     """Return the source of typed code: the definition alone, out of the cell that it stands in."""
-    functions = _functions(piece)
+    functions = functions_of(piece)
     if not functions:  # a class whose body holds values only
         return repr(sorted((name, value) for name, value in vars(piece).items() if is_plain(value)))
     code = functions[0].__code__

@@ -268,6 +268,27 @@ def test_bad_input_is_one_clear_line_before_anything_is_written(
     assert not runs.exists()
 
 
+SCALE, NET = torch.ones(3), nn.Identity()
+
+
+def test_global_weights_alone_make_another_result(call: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def encoder(x: Tensor) -> Tensor:
+        return NET(x.mean((2, 3, 4)) * SCALE)
+
+    paths = []
+    for seed in (0, 1, 0):
+        torch.manual_seed(seed)
+        monkeypatch.setitem(globals(), "NET", nn.Linear(3, 5))
+        paths.append(stars_bench.evaluate(encoder, name="mine", frames=8, **call)[0].path)
+    assert paths[0] == paths[2] != paths[1]
+
+
+def test_two_functions_of_one_name_are_two_results(call: dict[str, Any]) -> None:
+    one, other = (lambda x: x.mean((2, 3, 4))), (lambda x: x.amax((2, 3, 4)))
+    paths = [stars_bench.evaluate(each, name="mine", frames=8, **call)[0].path for each in (one, other, one)]
+    assert paths[0] == paths[2] != paths[1]
+
+
 def test_what_cannot_be_identified_is_refused(call: dict[str, Any]) -> None:
     class Holder:
         frames = 8
