@@ -149,6 +149,10 @@ def _file(path: Path, seed: int) -> Path:
         return path
     there = _with_encoder(path)
     if not there:
+        if any(path.glob("**/records/*.json")):
+            raise UsageError(
+                f"{path}: has results but no encoder.pt: the weights of an encoder given in Python are not kept"
+            )
         raise UsageError(f"{path}: no run folder and no encoder.pt: give runs/DATASET/PROTOCOL/METHOD/KEY")
     chosen = there if len(there) == 1 else [folder for folder in there if folder.seed == seed]
     if not chosen:

@@ -132,6 +132,14 @@ def test_an_encoder_is_keyed_by_its_weights(call: dict[str, Any], runs: Path) ->
     assert "unknown which test clips the encoder saw" in first[0].record.marks
 
 
+def test_a_given_encoder_is_not_kept_and_that_is_said(call: dict[str, Any]) -> None:
+    found = stars_bench.evaluate(Net(), name="mine", frames=16, **call)
+    with pytest.raises(
+        stars_bench.UsageError, match=r"has no encoder\.pt: the weights of encoders that are given in Python"
+    ):
+        stars_bench.load_encoder(found[0].path.parents[1])
+
+
 def test_the_users_module_is_neither_changed_nor_left_in_training(call: dict[str, Any]) -> None:
     net = Net().train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
