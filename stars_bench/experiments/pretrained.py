@@ -149,7 +149,7 @@ def _file(path: Path, seed: int) -> Path:
         return path
     there = _with_encoder(path)
     if not there:
-        if any(path.glob("**/records/*.json")):
+        if any(path.glob("records/*.json")) or any(path.glob("seed*/records/*.json")):
             raise UsageError(
                 f"{path}: has results but no encoder.pt: the weights of an encoder given in Python are not kept"
             )
