@@ -39,6 +39,7 @@ __all__ = [
     "AbsentBody",
     "Citation",
     "Clip",
+    "ClipInput",
     "ConfigT",
     "Cost",
     "DatasetSpec",
@@ -106,6 +107,9 @@ ConfigT_contra = TypeVar("ConfigT_contra", bound="BaseModel", contravariant=True
 
 AbsentBody = Literal["zero", "duplicate"]
 """What a batch puts where a clip has one body only: zeros, or a copy of the first body."""
+
+ClipInput = Literal["resized", "zero-padded", "crossclr"]
+"""How a stored clip becomes the T frames that an encoder takes; `data/clip_inputs.py` has the ways."""
 
 
 # --------------------------------------------------------------------------------------------- publications
@@ -529,13 +533,20 @@ class TrainingClips(Protocol):
         """The classes (N,) int64; refused unless the method says `needs_labels = True`."""
         ...
 
-    def whole(self, rows: torch.Tensor, frames: int, keep: float = 1.0) -> torch.Tensor:
+    @property
+    def stream(self) -> str:
+        """What the encoder takes: joint, bone or motion (`--stream`)."""
+        ...
+
+    def whole(self, rows: torch.Tensor, frames: int, keep: float = 1.0, stream: str | None = None) -> torch.Tensor:
         """Return centre crops of clips, resized.
 
         Args:
             rows: (B,) int64 numbers of clips in the part.
             frames: T of the result.
             keep: Share of each clip's frames that is kept, from 0 to 1. Default: 1.
+            stream: What the clips hold; "joint" for a method that augments joints and then makes the stream itself, by
+                `augment.as_stream`. Default: None, what the encoder takes.
 
         Returns:
             (B, 3, frames, V, 2) float32, metres.

@@ -66,7 +66,10 @@ GRAPH_NETWORKS: Mapping[str, Any] = {"epochs": 2, "milestones": (1,), "mine_afte
 """Of methods with settings that name an epoch: two epochs of one step."""
 
 OTHER: Mapping[str, Any] = {
+    "augment": None,  # the opposite
+    "batch_norm": None,
     "batch_size": 16,
+    "bn_splits": 2,
     "channels": 4,
     "classifiers": ("nearest",),
     "contrast_weight": 0.5,
@@ -85,8 +88,10 @@ OTHER: Mapping[str, Any] = {
     "head_epochs": 2,
     "head_hidden": 4,
     "heads": 4,
+    "init_std": 0.05,
     "k": (1, 3),
     "keep": 0.9,
+    "key_start": "own",
     "koleo_weight": 0.8,
     "label_smoothing": 0.3,
     "layer_decay": 0.5,
@@ -101,7 +106,7 @@ OTHER: Mapping[str, Any] = {
     "mlp_ratio": 4.0,
     "momentum": 0.5,
     "neighbours": 4,
-    "nesterov": None,  # the opposite
+    "nesterov": None,
     "out_dim": 4,
     "percents": (60,),
     "predictor_hidden": 16,
@@ -138,7 +143,7 @@ def small_settings(kind: str, name: str) -> BaseModel:
     """The official settings of a plug-in for NTU-60, with small sizes."""
     config: type[BaseModel] = registry.load(kind, name).Config
     values = config().model_dump() | {key: value for key, value in SMALL.items() if key in config.model_fields}
-    if "milestones" in values:
+    if kind == "methods" and "milestones" in values:
         values |= {key: value for key, value in GRAPH_NETWORKS.items() if key in values}
     elif kind == "evaluations" and "epochs" in values:
         values["epochs"] = 2  # of one step

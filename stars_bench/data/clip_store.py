@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stars_bench.api import AbsentBody, Skeleton
+from stars_bench.api import AbsentBody, ClipInput, Skeleton
 from stars_bench.data import placement, random
+from stars_bench.data.clip_inputs import frames_of_first_body, joints_of_crossclr, padded, placed_as_crossclr, rows_of
 from stars_bench.errors import StarsBenchError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class ClipStore:
         stream: What batches hold: joint, bone (a joint minus its parent) or motion (the next frame minus this one).
             Default: joint.
         skeleton: The joint layout, which bones need, and methods that work on the skeleton's graph. Default: None.
+        clip_input: How a clip becomes the frames that an encoder takes. Default: resized.
     """
 
     def __init__(
@@ -51,15 +53,17 @@ class ClipStore:
         device: torch.device | str = "cpu",
         stream: str = "joint",
         skeleton: Skeleton | None = None,
+        clip_input: ClipInput = "resized",
     ) -> None:
         self.device = torch.device(device)
-        self.stream, self.skeleton = stream, skeleton
+        self.stream, self.skeleton, self.clip_input = stream, skeleton, clip_input
+        self.placed = joints_of_crossclr(skeleton) if clip_input == "crossclr" else None
         parents = () if skeleton is None else skeleton.parents
         self.parents = torch.tensor(parents, dtype=torch.int64, device=self.device)
         rows = np.asarray(frames, dtype=np.int64) * np.asarray(bodies, dtype=np.int64)
         self.num_joints = int(joints.shape[1])
         self.coordinates = placement.place(joints, offset, rows, self.device)
-        self.valid = torch.from_numpy(valid_frames(joints, offset, frames, bodies)).to(self.device)
+        self.valid = torch.from_numpy(lengths(joints, offset, frames, bodies, clip_input)).to(self.device)
         self.frames, self.bodies = (
             torch.from_numpy(np.array(column, dtype=np.int64)).to(self.device)  # a copy: pandas' columns are read-only
             for column in (frames, bodies)
@@ -67,13 +71,20 @@ class ClipStore:
         self.absent: AbsentBody = absent
 
     @classmethod
-    def of(cls, dataset: PreparedDataset, device: torch.device | str = "cpu", stream: str = "joint") -> ClipStore:
+    def of(
+        cls,
+        dataset: PreparedDataset,
+        device: torch.device | str = "cpu",
+        stream: str = "joint",
+        clip_input: ClipInput = "resized",
+    ) -> ClipStore:
         """Load a prepared dataset.
 
         Args:
             dataset: The prepared dataset.
             device: Where its coordinates go. Default: cpu.
             stream: Joint, bone or motion. Default: joint.
+            clip_input: How a clip becomes the frames that an encoder takes. Default: resized.
 
         Returns:
             The store.
@@ -81,7 +92,7 @@ class ClipStore:
         table = dataset.table
         offset, frames, bodies = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
         skeleton = dataset.spec.skeleton
-        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device, stream, skeleton)
+        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device, stream, skeleton, clip_input)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -100,14 +111,15 @@ class ClipStore:
         part.valid, part.frames, part.bodies = (column[chosen] for column in (self.valid, self.frames, self.bodies))
         return part
 
-    def resized(self, ids: Tensor, start: Tensor, length: Tensor, frames: int) -> Tensor:
-        """Cut a part out of each clip and resize it linearly, with two taps.
+    def resized(self, ids: Tensor, start: Tensor, length: Tensor, frames: int, stream: str | None = None) -> Tensor:
+        """Cut a part out of each clip and resize it linearly, with two taps; or pad it, where `clip_input` says so.
 
         Args:
             ids: (B,) int64 clip numbers.
             start: (B,) int64 first frame of the part.
             length: (B,) int64 number of frames of the part.
             frames: T of the result.
+            stream: Joint, bone or motion. Default: None, that of the store.
 
         Returns:
             (B, 3, frames, V, 2) float32, metres.
@@ -116,10 +128,15 @@ class ClipStore:
         body = torch.arange(BODIES, device=self.device)
         present = body < self.bodies[ids][:, None]
         first = (offset + start)[:, None] + torch.where(present, body, 0) * self.frames[ids][:, None]
-        out = interpolate(joints, first, length, frames)
+        out = self._frames_of(joints, first, length, frames)
         if self.absent == "zero":
             out *= present[..., None, None, None]
-        return as_stream(out, self.stream, self.parents).permute(0, 4, 2, 3, 1).contiguous()
+        return as_stream(out, stream or self.stream, self.parents).permute(0, 4, 2, 3, 1).contiguous()
+
+    def _frames_of(self, joints: Tensor, first: Tensor, length: Tensor, frames: int) -> Tensor:
+        if self.placed is not None:
+            return placed_as_crossclr(joints, first, length, frames, self.placed)
+        return (padded if self.clip_input == "zero-padded" else interpolate)(joints, first, length, frames)
 
 
 class ClipPart:
@@ -167,6 +184,11 @@ class ClipPart:
             raise StarsBenchError("these clips have no joint layout: give ClipStore its skeleton=Skeleton(...)")
         return self._store.skeleton
 
+    @property
+    def stream(self) -> str:
+        """What batches hold, and what the encoder takes: joint, bone or motion."""
+        return self._store.stream
+
     def subset(self, rows: np.ndarray) -> Self:
         """Return some of the clips, by their row numbers (N,) int64 in this part."""
         part, chosen = copy(self), _numbers(rows, self._store.device)
@@ -174,10 +196,10 @@ class ClipPart:
         part._labels = None if self._labels is None else self._labels[chosen]
         return part
 
-    def whole(self, rows: Tensor, frames: int, keep: float = 1.0) -> Tensor:
+    def whole(self, rows: Tensor, frames: int, keep: float = 1.0, stream: str | None = None) -> Tensor:
         """Return centre crops: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
         start, length = center_crop(self._store.valid[rows], keep)
-        return self._store.resized(rows, start, length, frames)
+        return self._store.resized(rows, start, length, frames, stream)
 
     def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
         """Return random crops of half to all of the frames (at least 64), resized, rotated: (B, 3, frames, V, 2)."""
@@ -191,15 +213,6 @@ class ClipPart:
 def _numbers(numbers: np.ndarray, device: torch.device) -> Tensor:
     """Copy whole numbers (N,) to the device as int64."""
     return torch.from_numpy(np.array(numbers, dtype=np.int64)).to(device)
-
-
-def _rows(joints: Tensor, numbers: Tensor) -> Tensor:
-    """Return rows (..., V, 3) of joints (R, V, 3) by number (...).
-
-    Copying whole rows is several times faster than indexing with [].
-    """
-    found = joints.flatten(1).index_select(0, numbers.flatten())
-    return found.view(*numbers.shape, *joints.shape[1:])
 
 
 def interpolate(joints: Tensor, first: Tensor, length: Tensor, frames: int) -> Tensor:
@@ -219,7 +232,7 @@ def interpolate(joints: Tensor, first: Tensor, length: Tensor, frames: int) -> T
     upper = torch.minimum(lower + 1, length[:, None] - 1)
     weight = (position - lower).to(joints.dtype)[:, None, :, None, None]
     first = first[..., None]
-    return torch.lerp(_rows(joints, first + lower[:, None]), _rows(joints, first + upper[:, None]), weight)
+    return torch.lerp(rows_of(joints, first + lower[:, None]), rows_of(joints, first + upper[:, None]), weight)
 
 
 def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:
@@ -232,6 +245,17 @@ def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:
     if stream == "motion":
         return torch.cat([bodies[:, :, 1:] - bodies[:, :, :-1], torch.zeros_like(bodies[:, :, :1])], dim=2)
     return bodies
+
+
+def lengths(
+    joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bodies: np.ndarray, clip_input: ClipInput
+) -> np.ndarray:
+    """Return the length (N,) int64 of clips, of which crops are cut, as a way of `ClipInput` has it."""
+    if clip_input == "zero-padded":
+        return np.asarray(frames, dtype=np.int64)
+    if clip_input == "crossclr":
+        return frames_of_first_body(joints, offset, frames)
+    return valid_frames(joints, offset, frames, bodies)
 
 
 def valid_frames(joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bodies: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 Training clips are cropped and turned at random as in stage 1, test clips are centre crops of 0.95. The last epoch is
 the result; the best test accuracy over the epochs, which the official programs print, is kept under its own name.
+Other papers probe otherwise (CrosSCLR: no BatchNorm, no augmentation, a rate that falls in steps): their settings are
+part of their methods' recipes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from stars_bench.evaluation.subject import Subject
 from stars_bench.records.outcome import Outcome
 from stars_bench.training.loop import Stage
-from stars_bench.training.optim import warmup_cosine
+from stars_bench.training.optim import step_decay, warmup_cosine
 from stars_bench.training.step import SplitStep
 
 
@@ -29,8 +31,13 @@ class LinearConfig(BaseModel):
         batch_size: Clips a batch. Default: 256.
         lr: Learning rate at the start. Default: 0.1.
         momentum: Momentum of SGD. Default: 0.9.
+        milestones: Epochs from which the learning rate is a tenth of what it was. Default: none, half a cosine to 0.
+        augment: Whether training clips are cropped and rotated at random. Without, all clips are the same centre crop
+            in every epoch. Default: True.
         max_angle: Largest rotation of a training clip about each axis, in radians. Default: 0.3.
-        crop: Share of the frames that the centre crop of test clips keeps. Default: 0.95.
+        crop: Share of the frames that a centre crop keeps. Default: 0.95.
+        batch_norm: Whether features are normalised by BatchNorm first. Default: True.
+        init_std: Standard deviation of the weights at the start. Default: 0.01.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,8 +46,12 @@ class LinearConfig(BaseModel):
     batch_size: int = Field(256, ge=2)
     lr: float = Field(0.1, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
+    milestones: tuple[int, ...] = ()
+    augment: bool = True
     max_angle: float = Field(0.3, ge=0)
     crop: float = Field(0.95, gt=0, le=1)
+    batch_norm: bool = True
+    init_std: float = Field(0.01, gt=0)
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:
@@ -53,13 +64,13 @@ QUICK: dict[str, Any] = {"epochs": 15, "batch_size": 32}
 
 
 class LinearHead(nn.Sequential):
-    """BatchNorm1d without affine parameters (eps 1e-6), then Linear with weights N(0, 0.01) truncated."""
+    """BatchNorm1d without affine parameters (eps 1e-6), or nothing, then Linear with weights N(0, init_std)."""
 
-    def __init__(self, dim: int, num_classes: int) -> None:
+    def __init__(self, dim: int, num_classes: int, batch_norm: bool = True, init_std: float = 0.01) -> None:
         fc = nn.Linear(dim, num_classes)
-        nn.init.trunc_normal_(fc.weight, std=0.01)
+        nn.init.trunc_normal_(fc.weight, std=init_std)
         nn.init.zeros_(fc.bias)
-        super().__init__(nn.BatchNorm1d(dim, affine=False, eps=1e-6), fc)
+        super().__init__(nn.BatchNorm1d(dim, affine=False, eps=1e-6) if batch_norm else nn.Identity(), fc)
 
 
 class Probe(nn.Module):
@@ -68,9 +79,17 @@ class Probe(nn.Module):
     by_epoch: Tensor
     scores: Tensor
 
-    def __init__(self, dim: int, num_classes: int, test_clips: int, epochs: int) -> None:
+    def __init__(
+        self,
+        dim: int,
+        num_classes: int,
+        test_clips: int,
+        epochs: int,
+        batch_norm: bool = True,
+        init_std: float = 0.01,
+    ) -> None:
         super().__init__()
-        self.head = LinearHead(dim, num_classes)
+        self.head = LinearHead(dim, num_classes, batch_norm, init_std)
         self.register_buffer("by_epoch", torch.zeros(epochs, test_clips, dtype=torch.int16))
         self.register_buffer("scores", torch.zeros(test_clips, num_classes))
 
@@ -114,7 +133,7 @@ def probe_stage(
         samples=len(labels),
         epochs=config.epochs,
         batch_size=config.batch_size,
-        lr_factor=warmup_cosine(config.epochs, 0, 0),
+        lr_factor=step_decay(config.milestones) if config.milestones else warmup_cosine(config.epochs, 0, 0),
         after_epoch=lambda epoch: probe.look(test_features, epoch),
     )
 
@@ -131,11 +150,15 @@ class Linear:
         config, run, encoder = subject.run.config, subject.run, subject.encoder
         frames, dim = subject.frames, subject.dim
         test_features = subject.features("test", config.crop)
-        probe = Probe(dim, subject.num_classes, len(subject.test), config.epochs).to(run.device)
+        kept = None if config.augment else subject.features("train", config.crop)
+        start = (config.batch_norm, config.init_std)
+        probe = Probe(dim, subject.num_classes, len(subject.test), config.epochs, *start).to(run.device)
         encoder.eval()
 
         @torch.no_grad()
         def encode(rows: Tensor) -> Tensor:
+            if kept is not None:
+                return kept[rows]
             return cast(Tensor, encoder(subject.train.cropped(rows, frames, config.max_angle)).float())
 
         run.train(probe_stage(probe, encode, subject.train.labels, config, subject.key, test_features))

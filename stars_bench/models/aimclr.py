@@ -72,13 +72,14 @@ class ExtremeContrast(MomentumContrast):
         config: Settings of the method.
         skeleton: Joint layout of the clips.
         mine_from: Steps after which nearest neighbours count as positives.
+        stream: As in SkeletonCLR. Default: joint.
     """
 
     done: Tensor
     mirrored: Tensor
 
-    def __init__(self, config: AimClrConfig, skeleton: Skeleton, mine_from: int) -> None:
-        super().__init__(config, skeleton)
+    def __init__(self, config: AimClrConfig, skeleton: Skeleton, mine_from: int, stream: str = "joint") -> None:
+        super().__init__(config, skeleton, stream)
         self.keep, self.time_flip, self.mine_from = config.keep, config.time_flip, mine_from
         self.register_buffer("mirrored", torch.tensor(mirrored_joints(skeleton)), persistent=False)
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
@@ -90,7 +91,7 @@ class ExtremeContrast(MomentumContrast):
         """
         x = self.encoder.placed(x)
         extreme = extreme_view(x, self.mirrored, self.config.shear, self.config.crop_ratio, self.time_flip)
-        normal, key = self.view(x), self.view(x)
+        normal, key, extreme = (self.seen(view) for view in (self.view(x), self.view(x), extreme))
         keys = self.key_features(key)
         pooled, dropped, kept = self.attended(extreme)
         return torch.cat([self.encoder.features(normal), pooled, dropped, keys, kept], 1)
@@ -166,7 +167,7 @@ class AimClr:
         """
         config = run.config
         mine_from = config.mine_after * (len(clips) // config.batch_size)
-        return contrast("contrast", clips, run, ExtremeContrast(config, clips.skeleton, mine_from))
+        return contrast("contrast", clips, run, ExtremeContrast(config, clips.skeleton, mine_from, clips.stream))
 
     def build(self, config: AimClrConfig, num_joints: int) -> STGCN:
         """Return the network without weights and graph, for a checkpoint."""

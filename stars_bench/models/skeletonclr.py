@@ -3,14 +3,15 @@
 An ST-GCN of a quarter of the width; keys come from a copy that follows by momentum, negatives from a queue. Settings:
 the released `crossclr_3views_xview.yaml`, whose single-stream part this is: 300 epochs, SGD 0.1, a tenth after 250,
 weight decay 1e-4, batch 128, shear 0.5, temporal crop 1/6, queue 32,768, momentum 0.999, temperature 0.07. As in its
-data, clips have 50 frames and every body stands with its root joint at the origin in every frame; its turning of every
-body to the camera is not repeated. The copy starts equal, as in the paper; the official program initialises it apart.
+data, clips have 50 frames and every body stands with its root joint at the origin in every frame. Bones and motion are
+made of the augmented joints. The copy starts equal, as in the paper. Under its own recipe (`--recipe own`) bodies are
+also turned to the camera, and the copy is initialised apart, as in the official program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from stars_bench.api import Citation, Cost, Run, Skeleton, TrainingClips
-from stars_bench.models.layers.augment import normal_view
+from stars_bench.models.layers.augment import as_stream, normal_view
 from stars_bench.models.layers.contrast import momentum_logits, own_key_loss
 from stars_bench.models.layers.feature_queue import FeatureQueue
 from stars_bench.models.layers.momentum_teacher import MomentumTeacher
@@ -52,6 +53,7 @@ class ContrastConfig(SgdConfig):
         feature_dim: Width of the vectors that are compared. Default: 128.
         queue_size: Vectors in the queue. Default: 32,768.
         momentum: Momentum of the copy that gives the keys. Default: 0.999.
+        key_start: Weights of that copy at the start: "copy", equal, or "own", initialised apart. Default: copy.
         temperature: Temperature of InfoNCE. Default: 0.07.
         shear: Largest entry of a shear off its diagonal. Default: 0.5.
         crop_ratio: A clip is continued by 1 / crop_ratio of its frames at each end, then cropped. Default: 6.
@@ -66,6 +68,7 @@ class ContrastConfig(SgdConfig):
     feature_dim: int = Field(128, ge=2, description="of the vectors that are compared")
     queue_size: int = Field(32_768, ge=2)
     momentum: float = Field(0.999, ge=0, lt=1, description="of the copy that gives the keys")
+    key_start: Literal["copy", "own"] = Field("copy", description="weights of that copy at the start")
     temperature: float = Field(0.07, gt=0)
     shear: float = Field(0.5, ge=0, description="largest entry of a shear off its diagonal")
     crop_ratio: int = Field(6, ge=1, description="a clip is continued by 1 / crop_ratio at each end, then cropped")
@@ -95,11 +98,12 @@ class MomentumContrast(nn.Module):
     Args:
         config: Settings of the method.
         skeleton: Joint layout of the clips.
+        stream: What the network sees of the augmented joints: joint, bone or motion. Default: joint.
     """
 
-    def __init__(self, config: ContrastConfig, skeleton: Skeleton) -> None:
+    def __init__(self, config: ContrastConfig, skeleton: Skeleton, stream: str = "joint") -> None:
         super().__init__()
-        self.config = config
+        self.config, self.stream, self.parents = config, stream, skeleton.parents
         self.encoder = STGCN(
             config.frames,
             spatial_partitions(skeleton),
@@ -114,6 +118,9 @@ class MomentumContrast(nn.Module):
         initialise(self.head)
         self.key_encoder = MomentumTeacher(self.encoder, config.momentum)
         self.key_head = MomentumTeacher(self.head, config.momentum)
+        if config.key_start == "own":
+            initialise(self.key_encoder)
+            initialise(self.key_head)
         self.queue = FeatureQueue(config.feature_dim, config.queue_size)
 
     def view(self, x: Tensor) -> Tensor:
@@ -123,9 +130,13 @@ class MomentumContrast(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Return features (B, 2, D) of two views: the query's and, without gradient, the key's."""
         x = self.encoder.placed(x)
-        query, key = self.view(x), self.view(x)
+        query, key = (self.seen(self.view(x)) for _ in range(2))
         keys = self.key_features(key)
         return torch.stack([self.encoder.features(query), keys], 1)
+
+    def seen(self, view: Tensor) -> Tensor:
+        """Return what the network sees of a view of joints (B, 3, T, V, M)."""
+        return as_stream(view, self.stream, self.parents)
 
     def loss(self, features: Tensor) -> Tensor:
         """Return InfoNCE of a whole batch (B, 2, D); then enqueue the keys."""
@@ -162,7 +173,7 @@ def contrast(name: str, clips: TrainingClips, run: Run[BaseModel], model: Moment
     model.to(run.device)
 
     def encode(rows: Tensor) -> Tensor:
-        return model.encode(clips.whole(rows, config.frames))
+        return model.encode(clips.whole(rows, config.frames, stream="joint"))
 
     def loss(features: Tensor, rows: Tensor) -> Tensor:  # noqa: ARG001 - every clip is its own class
         return model.loss(features)
@@ -190,7 +201,7 @@ class SkeletonClr:
     def fit(self, clips: TrainingClips, run: Run[ContrastConfig]) -> STGCN:
         """Pre-train on the training part without labels."""
         config = run.config
-        return contrast("contrast", clips, run, MomentumContrast(config, clips.skeleton))
+        return contrast("contrast", clips, run, MomentumContrast(config, clips.skeleton, clips.stream))
 
     def build(self, config: ContrastConfig, num_joints: int) -> STGCN:
         """Return the network without weights and graph, for a checkpoint."""

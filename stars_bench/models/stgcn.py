@@ -2,8 +2,9 @@
 
 Settings: the released `config/st_gcn/ntu-xsub/train.yaml` and the defaults of its program (SGD with Nesterov momentum
 0.9, lr 0.1, a tenth after 10 and 50 of 80 epochs, weight decay 1e-4, batch 64, dropout 0.5, no augmentation). Clips
-are resized to its 300 frames; the official program fills up with zeros. 3,098,832 parameters with 60 classes and 25
-joints, those of the official program's network.
+are resized to its 300 frames, and a batch is normalised as one. Under its own recipe (`--recipe own`) clips are filled
+up with zeros, and BatchNorm sees a batch in four parts, as on the four GPUs of the official program. 3,098,832
+parameters with 60 classes and 25 joints, those of the official program's network.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from stars_bench.api import Citation, Cost, Run, TrainingClips
 from stars_bench.models.layers.skeleton_graph import spatial_partitions
@@ -23,7 +25,7 @@ from stars_bench.models.mamp import QUICK_STAGE1
 from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import step_decay
-from stars_bench.training.step import SplitStep
+from stars_bench.training.step import SplitStep, Step
 
 STGCN_PAPER = Citation(
     "yan2018stgcn",
@@ -70,7 +72,7 @@ class SgdConfig(BaseModel):
         """Return the network without its weights and its graph, for a checkpoint."""
         return STGCN(self.frames, blank(joints), self.channels, self.dim, self.dropout)
 
-    def stage(self, name: str, module: nn.Module, step: SplitStep, samples: int) -> Stage:
+    def stage(self, name: str, module: nn.Module, step: Step, samples: int) -> Stage:
         """Make the stage that trains `module`.
 
         Args:
@@ -96,7 +98,14 @@ class SgdConfig(BaseModel):
 
 
 class StgcnConfig(SgdConfig):
-    """Settings of the supervised network."""
+    """Settings of the supervised network.
+
+    Args:
+        bn_splits: Parts of a batch that BatchNorm normalises one by one, its running statistics those of the first: a
+            GPU each in the official program. Such a step is not divided among processes. Default: 1.
+    """
+
+    bn_splits: int = Field(1, ge=1, description="parts of a batch that BatchNorm normalises one by one")
 
     @classmethod
     def preset(cls, name: str, dataset: str) -> Self:  # noqa: ARG003 - the official settings are one for both datasets
@@ -133,6 +142,23 @@ class ClassifyingSTGCN(STGCN):
         """Return logits (B, classes) of clips (B, 3, T, V, M)."""
         return cast(Tensor, self.fc(self(x)))
 
+    def classify_in_parts(self, x: Tensor, parts: int) -> Tensor:
+        """Return logits (B, classes), BatchNorm seeing B / parts clips at a time, as nn.DataParallel has it on GPUs.
+
+        The running statistics follow the first part alone: so do those of the module that nn.DataParallel copies.
+        """
+        first, *others = x.chunk(parts)
+        logits = [self.classify(first)]
+        norms = [part for part in self.modules() if isinstance(part, _BatchNorm)]
+        for norm in norms:
+            norm.track_running_stats = False
+        try:
+            logits += [self.classify(other) for other in others]
+        finally:
+            for norm in norms:
+                norm.track_running_stats = True
+        return torch.cat(logits)
+
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load weights; the last layer takes its number of classes from them, since `build` cannot know it."""
         bias = state_dict.get("fc.bias")
@@ -166,7 +192,11 @@ class Stgcn:
         def loss(encoded: Tensor, rows: Tensor) -> Tensor:
             return F.cross_entropy(encoded, labels[rows])
 
-        run.train(config.stage("supervised", model, SplitStep(logits, loss), len(clips)))
+        def in_parts(rows: Tensor) -> Tensor:
+            return loss(model.classify_in_parts(clips.whole(rows, config.frames), config.bn_splits), rows)
+
+        step = SplitStep(logits, loss) if config.bn_splits == 1 else in_parts
+        run.train(config.stage("supervised", model, step, len(clips)))
         return model
 
     def build(self, config: StgcnConfig, num_joints: int) -> ClassifyingSTGCN:

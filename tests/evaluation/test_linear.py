@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.evaluation.linear import Linear, LinearConfig, LinearHead
 from stars_bench.evaluation.subject import Subject
+from stars_bench.training.loop import epoch_order, seed_step
 from stars_bench.training.stages import StageRun
 from tests.evaluation.small_subject import subject_for
 
@@ -86,3 +87,27 @@ def test_official_head() -> None:
     assert isinstance(fc, nn.Linear)
     assert fc.bias.abs().max() == 0
     assert 0.005 < float(fc.weight.detach().std()) < 0.02
+
+
+def test_crossclr_probe_is_a_linear_layer_on_the_same_features_in_every_epoch(tmp_path: Path) -> None:
+    settings = {"augment": False, "batch_norm": False, "init_std": 0.02, "crop": 1.0, "milestones": (2,), "lr": 3.0}
+    config = LinearConfig(epochs=3, batch_size=20, **settings)
+    subject, _ = subject_for(Mean(), config, tmp_path)
+    outcome = Linear().run(subject)[0]
+    features, labels = subject.features("train", 1.0), subject.train.labels
+    seed_step(0, "start", 0)
+    fc = nn.Linear(features.shape[1], subject.num_classes)
+    nn.init.trunc_normal_(fc.weight, std=0.02)
+    nn.init.zeros_(fc.bias)
+    velocity = [torch.zeros_like(fc.weight), torch.zeros_like(fc.bias)]
+    for epoch in range(3):
+        for rows in epoch_order(0, "linear", epoch, len(labels)).split(20)[: len(labels) // 20]:
+            loss = nn.functional.cross_entropy(features[rows] @ fc.weight.T + fc.bias, labels[rows])
+            for parameter, speed, slope in zip(
+                fc.parameters(), velocity, torch.autograd.grad(loss, list(fc.parameters())), strict=True
+            ):
+                speed.mul_(0.9).add_(slope)
+                parameter.data -= (3.0 if epoch < 2 else 0.3) * speed
+    with torch.no_grad():
+        expected = fc(subject.features("test", 1.0))
+    assert torch.allclose(torch.from_numpy(outcome.scores), expected, atol=1e-4 * expected.abs().max())

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from stars_bench.data.clip_store import ClipPart
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
-from stars_bench.models.aimclr import AimClrConfig, ExtremeContrast
+from stars_bench.models.aimclr import AimClr, AimClrConfig, ExtremeContrast
 from stars_bench.models.layers.skeleton_graph import spatial_partitions
 from stars_bench.models.layers.stgcn_net import STGCN
 from stars_bench.models.raw import Coordinates
-from stars_bench.models.skeletonclr import ContrastConfig, MomentumContrast
+from stars_bench.models.skeletonclr import ContrastConfig, MomentumContrast, SkeletonClr
 from stars_bench.models.stgcn import ClassifyingSTGCN, StgcnConfig
+from stars_bench.testing.clips import training_part
+from stars_bench.training.loop import Stage
 from stars_bench.training.optim import step_decay
 from tests.evaluation.small_subject import SIX
 from tests.models import plain
@@ -140,6 +146,63 @@ def test_skeletonclr(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = plain.gradients(model, loss)
     learns = [name for name, _ in model.named_parameters() if not name.startswith("key_")]
     plain.assert_same_gradients(ours, plain.gradients(model, expected), learns)
+
+
+@pytest.mark.parametrize("stream", ["bone", "motion"])
+@pytest.mark.parametrize("method", [SkeletonClr, AimClr])
+def test_bones_and_motion_are_made_of_augmented_joints(stream: str, method: type, monkeypatch) -> None:
+    store = copy(training_part(SIX, labelled=False)._store)
+    store.stream, seen = stream, []
+    monkeypatch.setattr(STGCN, "features", lambda net, x: seen.append(x) or torch.zeros(len(x), net.dim))
+
+    def nothing(_: object, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        seen.append(x)
+        return torch.zeros(len(x), 5), torch.zeros(len(x), 5), torch.ones(len(x), 2)
+
+    monkeypatch.setattr(ExtremeContrast, "attended", nothing)
+    monkeypatch.setattr("stars_bench.models.aimclr.extreme_view", lambda joints, *_: joints.square())
+    monkeypatch.setattr(MomentumContrast, "view", lambda _, joints: joints.square())  # commutes with no stream
+    part = ClipPart(store, np.arange(8))
+
+    class Run:
+        config, device = method.Config(**CONTRAST, batch_size=8), torch.device("cpu")
+
+        def train(self, stage: Stage) -> None:
+            stage.step.encode(torch.arange(8))
+
+    method().fit(part, Run())
+    joints = placed(part.whole(torch.arange(8), 12, stream="joint")).square()
+    parents = list(SIX.parents)
+    wanted = joints - joints[:, :, :, parents] if stream == "bone" else torch.zeros_like(joints)
+    if stream == "motion":
+        wanted[:, :, :-1] = joints[:, :, 1:] - joints[:, :, :-1]
+    assert len(seen) == (2 if method is SkeletonClr else 3)
+    for x in seen:
+        torch.testing.assert_close(x, wanted)
+
+
+def test_the_key_encoder_starts_as_a_copy_or_on_its_own() -> None:
+    for start in ("copy", "own"):
+        model = MomentumContrast(ContrastConfig(**CONTRAST, key_start=start), SIX)
+        for student, teacher in ((model.encoder, model.key_encoder), (model.head, model.key_head)):
+            pairs = list(zip(student.parameters(), teacher.module.parameters(), strict=True))
+            drawn = [pair for pair in pairs if pair[0].detach().std() > 0]  # biases and edges start alike everywhere
+            assert all(torch.equal(*pair) == (start == "copy") for pair in drawn)
+            assert {pair[1].requires_grad for pair in pairs} == {False}
+            weights = [teacher for _, teacher in drawn if teacher.ndim > 1 and teacher.numel() > 50]
+            assert all(0.01 < weight.std() < 0.03 for weight in weights)
+
+
+def test_parts_of_a_batch_are_normalised_one_by_one_and_the_first_keeps_the_statistics() -> None:
+    model, x = loud(ClassifyingSTGCN(StgcnConfig(**SMALL), spatial_partitions(SIX), 3)), clips()
+    alone = [deepcopy(model) for _ in range(2)]
+    logits = model.classify_in_parts(x, 2)
+    expected = [one.classify(part) for one, part in zip(alone, x.chunk(2), strict=True)]
+    torch.testing.assert_close(logits, torch.cat(expected))
+    assert not torch.allclose(logits, deepcopy(model).classify(x))
+    ours, first, second = (dict(one.named_buffers()) for one in (model, *alone))
+    assert all(torch.allclose(ours[name], first[name]) for name in ours)
+    assert not all(torch.allclose(ours[name], second[name]) for name in ours)
 
 
 def test_after_a_step_the_key_encoder_follows() -> None:

@@ -7,9 +7,12 @@ generators alone, so that a resumed run draws the same numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from stars_bench.data import clip_store
 from stars_bench.data import random as draws
 
 AXES = 3
@@ -146,6 +149,18 @@ class Draws:
     def coin(self) -> Tensor:
         """Return booleans (B,), true with probability 1/2."""
         return self.uniform() < 0.5
+
+
+def as_stream(x: Tensor, stream: str, parents: Sequence[int]) -> Tensor:
+    """Turn views of joints into another stream: what augments joints makes bones and motion afterwards.
+
+    Args:
+        x: (B, 3, T, V, M) views of joints.
+        stream: Joint, bone (a joint minus its parent) or motion (the next frame minus this one, 0 in the last).
+        parents: (V,) 0-based parent of each joint; a root is its own.
+    """
+    bones = torch.tensor(parents, dtype=torch.int64, device=x.device)
+    return clip_store.as_stream(x.permute(0, 4, 2, 3, 1), stream, bones).permute(0, 4, 2, 3, 1)
 
 
 def normal_view(x: Tensor, shear: float = 0.5, ratio: int = 6) -> Tensor:
