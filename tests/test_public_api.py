@@ -67,6 +67,7 @@ def test_the_names_for_plug_ins_are_these() -> None:
         "AbsentBody",
         "Citation",
         "Clip",
+        "ClipInput",
         "ConfigT",
         "Cost",
         "DatasetSpec",
