@@ -24,10 +24,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from stars_bench._version import __version__
+from stars_bench.errors import UsageError, for_python
 from stars_bench.io import moved_modules
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ _LAZY = {
 moved_modules.install()
 
 
+@for_python
 def prepare(
     dataset: str | DatasetSpec,
     raw: str | Path | Iterable[str | Path] = (),
@@ -126,8 +129,13 @@ def prepare(
         UsageError: A name is unknown, there are no raw files, or other data are in the way.
         StarsBenchError: There is nothing to convert, or everything was set aside.
     """
-    spec = import_module("stars_bench.registry").load("datasets", dataset) if isinstance(dataset, str) else dataset
-    report: PrepareReport = import_module("stars_bench.preparation.prepare").prepare(
+    convert = import_module("stars_bench.preparation.prepare").prepare
+    if strange := options.keys() - signature(convert).parameters.keys():
+        known = ", ".join(list(signature(convert).parameters)[2:])
+        raise UsageError(f"{', '.join(sorted(strange))}: no such option of prepare; there are {known}")
+    is_spec = isinstance(dataset, import_module("stars_bench.api").DatasetSpec)
+    spec = dataset if is_spec else import_module("stars_bench.registry").load("datasets", dataset)
+    report: PrepareReport = convert(
         spec,
         _paths(raw),
         _data_dir(data_dir),
@@ -142,6 +150,7 @@ def prepare(
     return report
 
 
+@for_python
 def open_dataset(name: str, data_dir: str | Path | None = None, profile: str | None = None) -> PreparedDataset:
     """Open a prepared dataset: `.table` (pandas), `.load()` (all coordinates), `.clip(name)` (one clip).
 
@@ -162,6 +171,7 @@ def open_dataset(name: str, data_dir: str | Path | None = None, profile: str | N
     return dataset
 
 
+@for_python
 def load(
     dataset: str | PreparedDataset,
     protocol: str,
@@ -216,7 +226,7 @@ def load(
     Raises:
         UsageError: Not prepared, no such protocol of this dataset, or an option that does not fit.
     """
-    opened = open_dataset(dataset, data_dir, profile) if isinstance(dataset, str) else dataset
+    opened = _opened(dataset, data_dir, profile)
     parts: Parts = import_module("stars_bench.data.torch_dataset").load(
         opened,
         protocol,
@@ -234,6 +244,7 @@ def load(
     return parts
 
 
+@for_python
 def verify(
     dataset: str | PreparedDataset,
     data_dir: str | Path | None = None,
@@ -258,11 +269,12 @@ def verify(
         UsageError: The dataset is not prepared.
         StarsBenchError: The index is damaged.
     """
-    opened = open_dataset(dataset, data_dir, profile) if isinstance(dataset, str) else dataset
+    opened = _opened(dataset, data_dir, profile)
     report: VerifyReport = import_module("stars_bench.preparation.verify").verify(opened, _paths(raw), progress)
     return report
 
 
+@for_python
 def results(runs_dir: str | Path | None = None) -> pd.DataFrame:
     """Read all records below a folder as a tidy frame: one row per record and metric, a column for every setting.
 
@@ -274,18 +286,30 @@ def results(runs_dir: str | Path | None = None) -> pd.DataFrame:
             a folder above. A record that cannot be read is left out with a warning.
 
     Returns:
-        The frame: `value` in `unit`, `low` and `high` (95 %), `clips`, and where the number comes from.
+        The frame: `value` in `unit`, `low` and `high` (95 %), `clips`, and where the number comes from; without rows
+        where the folder holds no records.
+
+    Raises:
+        UsageError: There is no such folder.
     """
     store = import_module("stars_bench.records.store")
-    stored = store.read_records(import_module("stars_bench.io.default_folders").runs_folder(runs_dir))
+    stored = store.read_records(import_module("stars_bench.io.default_folders").existing_runs(runs_dir))
     for warning in stored.warnings:
-        warnings.warn(warning, stacklevel=2)
+        warnings.warn(warning, stacklevel=3)  # 1 is this line, 2 is `for_python`
     frame: pd.DataFrame = store.to_frame(stored.records)
     return frame
 
 
+def _opened(dataset: str | PreparedDataset, data_dir: str | Path | None, profile: str | None) -> PreparedDataset:
+    prepared: type[PreparedDataset] = import_module("stars_bench.storage.shards").PreparedDataset
+    if isinstance(dataset, prepared):
+        return dataset
+    return open_dataset(cast(str, dataset), data_dir, profile)  # refuses what is no name
+
+
 def _paths(raw: str | Path | Iterable[str | Path]) -> list[Path]:
-    return [Path(raw)] if isinstance(raw, (str, Path)) else [Path(path) for path in raw]
+    paths = raw if isinstance(raw, Iterable) and not isinstance(raw, str) else [raw]
+    return [import_module("stars_bench.io.default_folders").as_path(path, "raw") for path in paths]
 
 
 def _data_dir(data_dir: str | Path | None) -> Path:

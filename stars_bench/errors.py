@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, ClassVar
+import functools
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """A disk, a quota, or a limit on the size of a file, that is used up."""
@@ -106,3 +112,70 @@ def is_disk_full(error: BaseException) -> bool:
     """Return whether an error says that the disk is full; HDF5 says so in its text only."""
     full = any(f"errno = {number}," in str(error) for number in DISK_FULL)
     return full or getattr(error, "errno", None) in DISK_FULL
+
+
+# ------------------------------------------------------------------------------------- options in Python's terms
+
+SWITCHES = {
+    "force": "overwrite",
+    **{name: name.replace("-", "_") for name in ("fit-batch", "compile", "deterministic")},
+}
+"""Options of the command line that have no value, and the arguments of functions that they are."""
+ARGUMENTS = {"set": "settings", "eval": "evaluations", "seed": "seeds"}
+"""Options whose arguments have other names; all others have the same, with underscores."""
+_VALUE = r"""(?:[\w.+-]+=)?(?:\[[^\]]*\]|"[^"]*"|[^\s;,()]*[^\s;,():.])"""
+_IN_MESSAGE = re.compile(rf"`[^`]*`|stars-bench [^;)]*|(?<!\S)(\(?)--([a-z][a-z-]*)(?:[ =]({_VALUE}))?")
+
+
+def python_terms(message: str) -> str:
+    """Write the options of the command line in a message as the arguments of a function.
+
+    A message may say `--option`, `--option value` or `--set key=value`. Commands to run (in backticks, or from
+    "stars-bench" on) stay as they are.
+
+    Args:
+        message: Such as "--stream bones: there are joint, bone, motion".
+
+    Returns:
+        Such as 'stream="bones": there are joint, bone, motion'.
+    """
+    return _IN_MESSAGE.sub(_argument, message)
+
+
+def _argument(found: re.Match[str]) -> str:
+    before, option, value = found.groups()
+    if option is None:
+        return found[0]
+    if option in SWITCHES:
+        return f"{before}{SWITCHES[option]}=True{'' if value is None else ' ' + value}"
+    name = ARGUMENTS.get(option, option.replace("-", "_"))
+    key, equals, of_key = (value or "").partition("=")
+    if value is None or (option == "set" and not equals):
+        return f"{before}{name}{'' if value is None else ' ' + value}"
+    return f'{before}{name}={{"{key}": {_literal(of_key)}}}' if option == "set" else f"{before}{name}={_literal(value)}"
+
+
+def _literal(text: str) -> str:
+    """Write a value as Python does: a word in quotes; a number, a list and a placeholder (N, FILE) as they are."""
+    return text if re.fullmatch(r"[A-Z]+|-?[\d.e+-]+|[\[\"].*", text) else f'"{text}"'
+
+
+def for_python(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a public function fail with its arguments in the message, where the command line has options.
+
+    Args:
+        function: The function.
+
+    Returns:
+        The same function; a StarsBenchError that it raises says `python_terms`.
+    """
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except StarsBenchError as error:
+            error.args = (python_terms(str(error)), *error.args[1:])
+            raise
+
+    return called

@@ -128,6 +128,8 @@ class Registry:
             UsageError: The name is unknown (the message gives the nearest one), an import fails, the object is of
                 another kind, or a description is wrong.
         """
+        if not isinstance(name, str):
+            raise UsageError(f"{kind[:-1]}: a name, not {name!r:.80}")
         is_target = ":" in name or _maker(kind, name) is not None
         target = name if is_target else self._targets(kind).get(name)
         if target is None:

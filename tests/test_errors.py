@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from stars_bench.errors import StarsBenchError, UsageError, is_disk_full, of_validation, one_line, printable
+from stars_bench.errors import (
+    StarsBenchError,
+    UsageError,
+    for_python,
+    is_disk_full,
+    of_validation,
+    one_line,
+    printable,
+    python_terms,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +43,43 @@ from stars_bench.errors import StarsBenchError, UsageError, is_disk_full, of_val
 )
 def test_an_exception_in_one_line(error: Exception, line: str) -> None:
     assert one_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("message", "terms"),
+    [
+        ("--stream bones: there are joint, bone", 'stream="bones": there are joint, bone'),
+        ("--device cuda:1: only cuda:0 is there", 'device="cuda:1": only cuda:0 is there'),
+        ("to use the CPU, leave out --device", "to use the CPU, leave out device"),
+        ("--set lrr=1e-3: did you mean lr?", 'settings={"lrr": 1e-3}: did you mean lr?'),
+        ("--set knn.k=[1, 2]: no", 'settings={"knn.k": [1, 2]}: no'),
+        ("--set rule=best: no", 'settings={"rule": "best"}: no'),
+        ("lower it with --set (lr, linear.lr)", "lower it with settings (lr, linear.lr)"),
+        ("is there already; --force replaces it", "is there already; overwrite=True replaces it"),
+        ("(--fit-batch finds the number)", "(fit_batch=True finds the number)"),
+        ("--grad-accum 4 needs less", "grad_accum=4 needs less"),
+        ("--grad-accum: cannot be divided", "grad_accum: cannot be divided"),
+        ("more than the 9 clips: --set batch_size=N", 'more than the 9 clips: settings={"batch_size": N}'),
+        ("with --eval clusters", 'with evaluations="clusters"'),
+        ("run `stars-bench prepare ntu60 --force`, or give --raw PATH", None),
+        ("run a method (stars-bench run stars --protocol xsub), then --baseline stars", None),
+        ("S001 -- 3 files of a--b", "S001 -- 3 files of a--b"),
+    ],
+)
+def test_options_become_arguments_and_commands_stay(message: str, terms: str | None) -> None:
+    if terms is None:
+        terms = message.replace("--raw PATH", "raw=PATH").replace("--baseline stars", 'baseline="stars"')
+    assert python_terms(message) == terms
+
+
+def test_a_public_function_fails_in_its_own_terms_and_keeps_its_cause() -> None:
+    @for_python
+    def fails(number: int) -> None:
+        raise UsageError(f"--jobs {number}: at least 1") from ValueError("cause")
+
+    with pytest.raises(UsageError, match=r"^jobs=0: at least 1$") as raised:
+        fails(0)
+    assert isinstance(raised.value.__cause__, ValueError)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -198,9 +200,58 @@ def test_options_and_parameters_reach_prepare(raw: Path, tmp_path: Path) -> None
     assert report.shards == 2
     assert calls[-1] == (2, 2, 0)
     assert set(stars_bench.open_dataset("ntu60", tmp_path).table["num_frames"]) == {3}
-    with pytest.raises(stars_bench.UsageError, match="--force replaces it"):
+    with pytest.raises(stars_bench.UsageError, match="overwrite=True replaces it"):
         stars_bench.prepare("ntu60", raw, tmp_path, "raw", jobs=1)
     assert stars_bench.prepare("ntu60", raw, tmp_path, "raw", jobs=1, overwrite=True).quality.clips == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"zz": 1}, "zz: no such option of prepare; there are data_dir, profile, jobs"),
+        ({"jobs": 0}, "jobs=0: a whole number, at least 1"),
+        ({"limit": -1}, "limit=-1: a whole number, at least 1"),
+        ({"limit": 2.5}, r"limit=2\.5: a whole number"),
+        ({"shard_bytes": 0}, "shard_bytes=0: a whole number"),
+        ({"dataset": 5}, "dataset: a name, not 5"),
+        ({"dataset": "ntu6"}, "did you mean 'ntu60'"),
+        ({"data_dir": 5}, "data_dir=5: give a path"),
+        ({"raw": 5}, "raw=5: give a path"),
+        ({"raw": [None]}, "raw=None: give a path"),
+        ({"raw": "nowhere"}, 'raw="nowhere": there is no such folder'),
+        ({"profile": "mam"}, "no profile 'mam'"),
+        ({"parameters": {"frames": 3}}, "no parameter 'frames'"),
+        ({"compression": "zip"}, 'compression="zip": it must be gzip or none'),
+        ({"on_duplicate": "last"}, 'on_duplicate="last": it must be'),
+        ({"backend": "ray"}, 'backend="ray": there is no such backend'),
+        ({"scheduler": "tcp://here:1"}, 'scheduler: only for backend="dask"'),
+    ],
+    ids=str,
+)
+def test_prepare_refuses_in_one_line_before_anything_is_written(
+    raw: Path, tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(stars_bench.UsageError, match=said) as raised:
+        stars_bench.prepare(**{"dataset": "ntu60", "raw": raw, "data_dir": tmp_path / "data"} | options)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_is_no_name_or_no_folder_is_refused_in_one_line(tmp_path: Path) -> None:
+    uses: list[tuple[Callable[[], object], str]] = [
+        (lambda: stars_bench.open_dataset(5), "dataset: a name, not 5"),
+        (lambda: stars_bench.open_dataset("synthetic", 5), "data_dir=5: give a path"),
+        (lambda: stars_bench.verify(5), "dataset: a name, not 5"),
+        (lambda: stars_bench.load_encoder(5), "run_or_checkpoint=5: give a path"),
+        (lambda: stars_bench.load_encoder(tmp_path / "no"), "there is no such folder or file"),
+        (lambda: stars_bench.results(5), "runs_dir=5: give a path"),
+        (lambda: stars_bench.leaderboard(5), "runs_dir=5: give a path"),
+        (lambda: stars_bench.results(tmp_path / "no"), "no: there is no such folder of runs"),
+        (lambda: stars_bench.leaderboard(tmp_path / "no"), "no: there is no such folder of runs"),
+    ]
+    for use, said in uses:
+        with pytest.raises(stars_bench.UsageError, match=said):
+            use()
 
 
 def test_the_folders_of_the_environment_are_the_defaults(

@@ -27,6 +27,9 @@ STREAMS = ("joint", "bone", "motion")
 MIN_CROP = 64
 """A random crop is at least this many frames long, where the clip has them (MAMP)."""
 
+MOST_FRAMES = 10_000
+"""Most frames that clips may be resized to: a batch of 256 then takes 1.5 GB, and recorded clips have some hundreds."""
+
 
 class ClipStore:
     """All clips of a prepared dataset, on one device.

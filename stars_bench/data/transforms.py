@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Literal
 
 import torch
@@ -18,6 +19,7 @@ from stars_bench.api import Skeleton
 from stars_bench.data import random
 from stars_bench.data.clip_store import (
     MIN_CROP,
+    MOST_FRAMES,
     STREAMS,
     as_stream,
     center_crop,
@@ -208,10 +210,12 @@ class Compose:
     def __call__(self, clip: Tensor) -> Tensor:
         """Apply all transforms to a clip (C, T, V, M) or to a batch."""
         for transform in self.transforms:
-            if clip.ndim == 5 and not isinstance(transform, OWN):
-                clip = torch.stack([transform(one) for one in clip])
-            else:
+            if isinstance(transform, OWN):
                 clip = transform(clip)
+            elif clip.ndim == 5:
+                clip = torch.stack([_called(transform, one) for one in clip])
+            else:
+                clip = _called(transform, clip)
         return clip
 
     def __len__(self) -> int:
@@ -266,9 +270,22 @@ def _flat(transforms: Iterable[Transform | Sequence[Transform]]) -> Iterator[Tra
             raise UsageError(f"transform {each!r}: cannot be called; a transform takes a clip (C, T, V, M)")
 
 
+def _called(transform: Transform, clip: Tensor) -> Tensor:
+    """Call a function of the user, which may return anything."""
+    found: object = transform(clip)
+    if not isinstance(found, Tensor) or found.ndim != clip.ndim:
+        got = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+        name = getattr(transform, "__qualname__", type(transform).__qualname__)
+        raise UsageError(f"transform {name}: must return a clip (C, T, V, M), not {got}")
+    return found
+
+
 def _check_frames(frames: int | None) -> None:
-    if frames is not None and frames < 1:
-        raise UsageError(f"frames={frames}: at least 1, or None for clips of their own length")
+    whole = isinstance(frames, Integral) and not isinstance(frames, bool)
+    if frames is not None and not (whole and 1 <= frames <= MOST_FRAMES):
+        raise UsageError(
+            f"frames={frames!r:.40}: a whole number from 1 to {MOST_FRAMES:,}, or None for clips of their own length"
+        )
 
 
 def _as_batch(clip: Tensor) -> Tensor:

@@ -100,7 +100,7 @@ def possible_draws(config: FewShotConfig, draw: DrawEpisodes) -> list[Episodes]:
         except UsageError as fault:
             faults.append(fault)
     if not possible:
-        raise UsageError(f"fewshot: {faults[0]} (--set fewshot.ways=[2] fewshot.queries=4)")
+        raise UsageError(f"fewshot: {faults[0]} (--set fewshot.ways=[2], --set fewshot.queries=4)")
     return possible
 
 

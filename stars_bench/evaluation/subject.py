@@ -40,6 +40,10 @@ DrawEpisodes = Callable[[int, int, int, int, int], Episodes]
 """Episodes of the protocol's bank and test part, from (ways, shots, queries of each class, episodes, seed)."""
 
 
+class WrongEncoder(StarsBenchError):
+    """An encoder that does not give finite features (B, D): no measurement of it means anything."""
+
+
 @dataclass
 class Subject(Generic[ConfigT_co]):
     """What an evaluation works on: a trained encoder, the labelled part, the test part without labels.
@@ -87,7 +91,7 @@ class Subject(Generic[ConfigT_co]):
         Clips that an evaluation or a run has had before under the same encoder are read, the others extracted and kept.
 
         Raises:
-            StarsBenchError: The encoder gives numbers that are not finite.
+            WrongEncoder: The encoder fails, or gives features of another width, or numbers that are not finite.
         """
         if (part, keep) not in self.cache:
             self.cache[part, keep] = self._features(part, keep)
@@ -112,21 +116,22 @@ class Subject(Generic[ConfigT_co]):
             with memory.refused(f"{part} features: out of memory with {batch} clips at once: {FREE_SOME}"):
                 extracted = extract(self.encoder, missing, keep, run.precision, run.progress, f"{part} features")
             new = extracted.cpu().numpy()
-            _check_finite(new, names[~there], run.precision)
+            self._check(new, names[~there])
             if distributed.is_first():
                 files.add(names[~there], new)
             found = found if found.shape[1] else np.zeros((len(names), new.shape[1]), np.float32)
             found[~there] = new
         return torch.from_numpy(found).to(run.device)
 
-
-def _check_finite(features: np.ndarray, names: np.ndarray, precision: str) -> None:
-    bad = ~np.isfinite(features).all(1)
-    if bad.any():
-        raise StarsBenchError(
-            f"features: the encoder gives numbers that are not finite for {bad.sum():,} of {len(names):,} clips, the "
-            f"first {names[bad][0]} ({precision}); --precision float32 rounds least"
-        )
+    def _check(self, features: np.ndarray, names: np.ndarray) -> None:
+        if features.shape[1] != self.dim:
+            raise WrongEncoder(f"features: the encoder gives {features.shape[1]} numbers, and {self.dim} at first")
+        bad = ~np.isfinite(features).all(1)
+        if bad.any():
+            raise WrongEncoder(
+                f"features: the encoder gives numbers that are not finite for {bad.sum():,} of {len(names):,} clips, "
+                f"the first {names[bad][0]} ({self.run.precision}); --precision float32 rounds least"
+            )
 
 
 @torch.no_grad()
@@ -145,32 +150,42 @@ def probe(encoder: nn.Module, clips: ClipPart, precision: str, who: str) -> int:
         D.
 
     Raises:
-        StarsBenchError: the encoder fails, its features are not finite floating point numbers (B, D), or `dim` differs.
+        WrongEncoder: the encoder fails, its features are not finite floating point numbers (B, D), or `dim` differs.
+        OutOfMemory: the device has too little memory.
     """
     rows = torch.arange(min(PROBED, len(clips)), device=clips.ids.device)
     x = clips.whole(rows, int(encoder.frames))  # type: ignore[arg-type]
-    try:
-        with _eval_mode(encoder), autocast(x.device, precision):
-            features: object = encoder(x)
-    except StarsBenchError:
-        raise
-    except Exception as error:  # a module's own code can fail in any way
-        raise StarsBenchError(
-            f"{who}: the encoder fails on clips of shape {tuple(x.shape)} ({one_line(error)})"
-        ) from error
+    refused = memory.refused(f"{who}: out of memory with {len(x)} clips of {x.shape[2]} frames: {FREE_SOME}")
+    with refused, _eval_mode(encoder), autocast(x.device, precision):
+        features = _called(encoder, x, who)
     if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(x) or not features.shape[1]:
-        got = f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else f"a {type(features).__name__}"
-        raise StarsBenchError(
-            f"{who}: the encoder must map clips {tuple(x.shape)} to features ({len(x)}, D), not to {got}"
-        )
+        wanted = f"{who}: the encoder must map clips {tuple(x.shape)} to features ({len(x)}, D)"
+        raise WrongEncoder(f"{wanted}, not to {_described(features)}")
     if not features.is_floating_point() or not bool(features.isfinite().all()):
-        raise StarsBenchError(
+        raise WrongEncoder(
             f"{who}: the features of {len(x)} clips ({features.dtype}, {precision}) are not finite numbers"
         )
     width = features.shape[1]
     if getattr(encoder, "dim", width) != width:
-        raise StarsBenchError(f"{who}: the encoder says dim={encoder.dim}, but its features have {width} numbers")
+        raise WrongEncoder(f"{who}: the encoder says dim={encoder.dim}, but its features have {width} numbers")
     return width
+
+
+def _called(encoder: nn.Module, x: Tensor, who: str) -> object:
+    try:
+        return encoder(x)
+    except StarsBenchError:
+        raise
+    except Exception as error:  # a module's own code can fail in any way
+        if memory.is_out_of_memory(error):
+            raise
+        raise WrongEncoder(
+            f"{who}: the encoder fails on clips of shape {tuple(x.shape)} ({one_line(error)})"
+        ) from error
+
+
+def _described(features: object) -> str:
+    return f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else f"a {type(features).__name__}"
 
 
 @contextmanager
@@ -198,7 +213,7 @@ def extract(
     Several processes share the work, in the batches that one would make.
 
     Raises:
-        StarsBenchError: The features of a batch are not (B, D), with the same D as before.
+        WrongEncoder: The encoder fails, or the features of a batch are not (B, D), with the same D as before.
     """
     encoder.eval()
     frames = int(encoder.frames)  # type: ignore[arg-type]
@@ -208,13 +223,13 @@ def extract(
     out: list[Tensor] = []
     for number, rows in enumerate(batches[first : first + count]):
         with autocast(clips.ids.device, precision):
-            features = encoder(clips.whole(rows, frames, keep)).float()
-        wanted = (len(rows), *(out[0] if out else features).shape[1:])
-        if features.shape != wanted:
-            raise StarsBenchError(
-                f"{task}: the encoder gives shape {tuple(features.shape)} for {len(rows)} clips, not {wanted}"
-            )
-        out.append(features)
+            features = _called(encoder, clips.whole(rows, frames, keep), task)
+        width = out[0].shape[1] if out else "D"
+        fits = isinstance(features, Tensor) and features.ndim == 2 and len(features) == len(rows)
+        if not isinstance(features, Tensor) or not fits or features.shape[1] != (out[0] if out else features).shape[1]:
+            got = _described(features)
+            raise WrongEncoder(f"{task}: the encoder gives {got} for {len(rows)} clips, not ({len(rows)}, {width})")
+        out.append(features.float())
         if progress:
             done = sum(len(rows) for rows in batches[: sum(min(share[1], number + 1) for share in shares)])
             progress(task, done, len(clips), "")

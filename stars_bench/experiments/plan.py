@@ -91,8 +91,14 @@ class Plan:
 
     @property
     def notices(self) -> list[str]:
-        """What the user must know of the encoders that are started from."""
-        return list(dict.fromkeys(f"{start.path}: {note}" for start in self.starts.values() for note in start.notes))
+        """What the user must know before anything is trained: of the encoders to start from, and of the method."""
+        notices = [f"{start.path}: {note}" for start in self.starts.values() for note in start.notes]
+        if not self.is_trained and not hasattr(self.method, "build"):
+            notices.append(
+                f"{self.method.name}: has no build(config, num_joints), so its encoder is tried only after training, "
+                "and cannot be loaded again from encoder.pt"
+            )
+        return list(dict.fromkeys(notices))
 
     def preset_name(self, evaluation: str | None = None) -> str:
         """Name the preset as a record does: changed as soon as one setting of the method or the evaluation is.
@@ -194,12 +200,7 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
     _check_options(request, list(evaluations))
     dataset = find_dataset(request, protocol)
     device = choose_device(request.training.device)
-    if start is None:
-        starts = {
-            seed: _start(request, method, dataset.name, request.init, seed) for seed in request.seeds if request.init
-        }
-    else:
-        starts = dict.fromkeys(request.seeds, start)
+    starts = _starts(request, method, dataset.name) if start is None else dict.fromkeys(request.seeds, start)
     protocol_config = _protocol_config(request, protocol)
     plan = Plan(
         request=request,
@@ -400,7 +401,7 @@ def choose_device(name: str | None) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device {name}: only cpu and cuda are supported")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"--device {name}: torch sees no CUDA device here; leave --device out to use the CPU")
+        raise UsageError(f"--device {name}: torch sees no CUDA device here; to use the CPU, leave out --device")
     if device.type == "cpu":
         return device
     return own_gpu(device) if distributed.launched() else numbered_gpu(device)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from stars_bench import registry
 from stars_bench.api import DatasetSpec
 from stars_bench.errors import StarsBenchError, UsageError, of_validation, one_line
+from stars_bench.evaluation.subject import WrongEncoder
 from stars_bench.experiments.official import checkpoints as official_checkpoints
 from stars_bench.formats.clip_order import table_of
 from stars_bench.io.files import digest_file, digest_json
@@ -149,7 +150,7 @@ def _file(path: Path, seed: int) -> Path:
         return path
     there = _with_encoder(path)
     if not there:
-        if any(path.glob("records/*.json")) or any(path.glob("seed*/records/*.json")):
+        if any(folder.record_files() for folder in seeds_of(path)):
             raise UsageError(
                 f"{path}: has results but no encoder.pt: the weights of an encoder given in Python are not kept"
             )
@@ -212,7 +213,7 @@ def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
     known = {name: start.config[name] for name in EncoderConfig.model_fields if name in start.config}
     size = known | dict(settings)
     if "heads" in known and official_checkpoints.HEADS_NOTE not in start.notes and size["heads"] != known["heads"]:
-        raise UsageError(f"{start.path}: says itself that it has {known['heads']} heads: leave --set heads out")
+        raise UsageError(f"{start.path}: says itself that it has {known['heads']} heads: leave out --set heads=N")
     if "heads" not in size:
         raise UsageError(
             f"{start.path}: its weights (dim {size['dim']:.0f}) do not show how many attention heads it has: "
@@ -340,10 +341,10 @@ def checked(encoder: object, method: str, function: str) -> nn.Module:
     """Return what a function of a method has given, if it is an encoder.
 
     Raises:
-        StarsBenchError: it is no nn.Module with `dim` and `frames`.
+        WrongEncoder: it is no nn.Module with `dim` and `frames`.
     """
     if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
-        raise StarsBenchError(f"{method}: {function} must return an nn.Module with `dim` and `frames`")
+        raise WrongEncoder(f"{method}: {function} must return an nn.Module with `dim` and `frames`")
     return encoder
 
 

@@ -6,8 +6,9 @@ it. Everything after that is the same for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import nullcontext
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import nn
 from stars_bench.api import Evaluation, Split
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.errors import StarsBenchError
-from stars_bench.evaluation.subject import Subject, probe
+from stars_bench.evaluation.subject import Subject, WrongEncoder, probe
 from stars_bench.experiments.plan import Plan, device_name, to_toml
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.record_parts import (
@@ -156,10 +157,34 @@ class SeedRun:
             One record for each outcome of each evaluation, new or already there.
 
         Raises:
+            WrongEncoder: The encoder's features are not finite numbers (B, D). Of one that was not trained here, and
+                of which nothing was measured yet, nothing is left.
             StarsBenchError: Another process writes to the folder, or training or an evaluation fails.
         """
-        with alone_in(self.folder.path) if distributed.is_first() else nullcontext():
+        if not distributed.is_first():
             return self._records()
+        with alone_in(self.folder.path), self._withdrawn():
+            return self._records()
+
+    @contextmanager
+    def _withdrawn(self) -> Iterator[None]:
+        """Remove what is written for an encoder that turns out to be wrong; what is trained or measured stays."""
+        folder, config = self.folder, self.folder.config
+        before = set(folder.path.rglob("*"))
+        text = config.read_text(encoding="utf-8") if config in before else ""
+        try:
+            yield
+        except WrongEncoder:
+            trained = folder.encoder.exists() or folder.stages.exists()
+            if trained or not before.issuperset(folder.record_files()):
+                raise
+            if not before:
+                shutil.rmtree(folder.path)
+            for path in set(folder.path.rglob("*")) - before:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            if config in before:
+                write_text(config, text)
+            raise
 
     def _records(self) -> list[Record]:
         if distributed.is_first():

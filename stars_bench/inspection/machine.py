@@ -23,7 +23,7 @@ from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.io import files
 from stars_bench.io.process_pool import cores
 from stars_bench.records import store
-from stars_bench.storage.shards import INDEX, prepared_datasets, read_index
+from stars_bench.storage.shards import AGAIN, INDEX, prepared_datasets, read_index
 
 NAME = "stars-bench"
 VARIABLES = ("STARS_BENCH_DATA", "STARS_BENCH_RUNS", "STARS_BENCH_RAW", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -181,7 +181,7 @@ def _why_not_read(folder: Path) -> str:
         read_index(folder)
     except UsageError as error:
         return str(error)
-    return f"{folder / INDEX}: is not what an index should be; run prepare again with --force"
+    return f"{folder / INDEX}: is not what an index should be; {AGAIN}"
 
 
 def _runs(folder: Path) -> Iterator[Finding]:

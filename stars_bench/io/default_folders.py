@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from stars_bench.errors import UsageError
 from stars_bench.io.run_folder import LEVELS
 
 CONTENT = {"data": "*/*/index.json", "runs": "*/" * LEVELS + "seed*"}
@@ -32,9 +33,38 @@ def default_folder(name: Literal["data", "runs"]) -> Path:
 
 def data_folder(given: str | Path | None) -> Path:
     """Choose the folder of prepared datasets: the one given, else $STARS_BENCH_DATA, else `default_folder`."""
-    return Path(given or os.environ.get("STARS_BENCH_DATA") or default_folder("data"))
+    return _chosen(given, "data")
 
 
 def runs_folder(given: str | Path | None) -> Path:
     """Choose the folder of runs: the one given, else $STARS_BENCH_RUNS, else `default_folder`."""
-    return Path(given or os.environ.get("STARS_BENCH_RUNS") or default_folder("runs"))
+    return _chosen(given, "runs")
+
+
+def existing_runs(given: str | Path | None) -> Path:
+    """Choose the folder of runs, as `runs_folder`, to read from it.
+
+    Raises:
+        UsageError: It does not exist.
+    """
+    folder = runs_folder(given)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder of runs (stars-bench run stars --protocol xsub makes one)")
+    return folder
+
+
+def as_path(given: object, argument: str) -> Path:
+    """Return what a caller names a file or folder with.
+
+    Raises:
+        UsageError: It is no text and no path.
+    """
+    if not isinstance(given, (str, os.PathLike)):
+        raise UsageError(f"{argument}={given!r:.80}: give a path")
+    return Path(given)
+
+
+def _chosen(given: str | Path | None, name: Literal["data", "runs"]) -> Path:
+    if given is not None and given != "":
+        return as_path(given, f"{name}_dir")
+    return Path(os.environ.get(f"STARS_BENCH_{name.upper()}") or default_folder(name))

@@ -10,7 +10,7 @@ import platform
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -95,7 +95,8 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Beside the folder lie `.NAME.lock` and `.NAME.holder` meanwhile. What a killed process has left half written below
     the folder is removed at the start, and what workers leave that are killed meanwhile at the end: never what another
-    process still writes, on whatever machine (`io.partial`). Where the file system knows no locks, nothing is held.
+    process still writes, on any machine (`io.partial`). Folders above that are made for it go again if they stay empty.
+    Where the file system knows no locks, nothing is held.
 
     Raises:
         UsageError: Another process holds it; says which.
@@ -103,6 +104,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     place = folder.with_name(f".{folder.name}")
+    made = [folder.parent, *(parent for parent in folder.parents[1:] if not parent.exists())]
     file, holder = Path(f"{place}.lock"), Path(f"{place}.holder")
     lock = FileLock(file, timeout=0)
     with ExitStack() as at_the_end:
@@ -114,7 +116,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         except (NotImplementedError, OSError):  # both are filelock's for a file system that has no locks
             pass
         else:
-            at_the_end.callback(_removed_if_empty, folder.parent)
+            at_the_end.callback(_removed_if_empty, made)
             at_the_end.callback(lock.release)
             at_the_end.callback(_unlinked, file, holder)
             with suppress(OSError):  # a full disk: what needs more than a line will say so
@@ -142,9 +144,11 @@ def _read_holder(file: Path) -> str:
     return ""
 
 
-def _removed_if_empty(folder: Path) -> None:
+def _removed_if_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, the innermost first, up to one that is not empty."""
     with suppress(OSError):
-        folder.rmdir()
+        for folder in folders:
+            folder.rmdir()
 
 
 def _unlinked(*paths: Path) -> None:

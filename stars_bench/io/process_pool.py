@@ -43,7 +43,7 @@ def check_backend(backend: str | None, scheduler: str | None) -> None:
         UsageError: There is not.
     """
     if scheduler is not None and backend != DASK:
-        raise UsageError("--scheduler is for --backend dask")
+        raise UsageError("--scheduler: only for --backend dask")
     if backend == DASK:
         if scheduler is None:
             raise UsageError("--backend dask needs --scheduler ADDRESS (of a running cluster, as tcp://host:8786)")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +112,14 @@ def prepare(
         What was converted, and what was set aside.
 
     Raises:
-        UsageError: A profile, parameter, compression or backend is unknown, there are no raw files, or other data or
-            another process are in the way.
+        UsageError: A profile, parameter, compression or backend is unknown, a number is below 1, there are no raw
+            files, or other data or another process are in the way.
         StarsBenchError: There is nothing to convert, everything was set aside, or one name has two contents.
     """
     started = time.perf_counter()
     chosen = _profile(spec, profile, parameters or {})
     _check_choices(compression, on_duplicate)
+    _check_counts(jobs=jobs, limit=limit, shard_bytes=shard_bytes)
     process_pool.check_backend(backend, scheduler)
     generate = None if raw else spec.generate
     places = [] if generate else sources.raw_folders(raw, data_dir, spec.name, spec.where)
@@ -362,6 +364,13 @@ def _check_choices(compression: str, on_duplicate: str) -> None:
     ):
         if value not in choices:
             raise UsageError(f"--{option} {value}: it must be {' or '.join(choices)}")
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, count in counts.items():
+        whole = isinstance(count, Integral) and not isinstance(count, bool)
+        if count is not None and not (whole and count >= 1):
+            raise UsageError(f"--{name.replace('_', '-')} {count!r:.40}: a whole number, at least 1")
 
 
 def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, Any]) -> Found:

@@ -32,7 +32,7 @@ def render(tables: Sequence[Table], skeletons: bool = False) -> str:
     """
     content = _content(tables, skeletons)
     if skeletons and not content["skeletons"]:
-        raise UsageError("--skeletons: no map of these results has any; run `stars-bench map RUN...` where the data is")
+        raise UsageError("no map of these results has skeletons: run `stars-bench map RUN...` where the data is")
     return document(
         "report",
         FOLDER,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from stars_bench.display.console import CarefulConsole
-from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.io.default_folders import runs_folder
+from stars_bench.errors import StarsBenchError, UsageError, for_python
+from stars_bench.io.default_folders import existing_runs
 from stars_bench.io.outputs import write_outputs
 from stars_bench.records.name_patterns import by_patterns
 from stars_bench.records.record import Record
@@ -161,6 +161,7 @@ class Leaderboard:
         return html.snippet(self.tables)
 
 
+@for_python
 def leaderboard(
     runs_dir: str | Path | None = None,
     *,
@@ -181,20 +182,21 @@ def leaderboard(
         baseline: a method (or the label of a row) that all others are compared with on the same test clips.
 
     Raises:
-        UsageError: `by` is no layout, a pattern fits nothing, or the baseline is no row.
+        UsageError: There is no such folder, `by` is no layout, a pattern fits nothing, or the baseline is no row.
         StarsBenchError: there are no records.
     """
     if by not in get_args(By):
         raise UsageError(f"by={by!r}: choose one of {', '.join(get_args(By))}")
-    folder = runs_folder(runs_dir)
+    folder = existing_runs(runs_dir)
     found = read_records(folder)
     for warning in (*found.warnings, *found.edited):
-        warnings.warn(warning, stacklevel=2)
+        warnings.warn(warning, stacklevel=3)  # 1 is this line, 2 is `for_python`
     if not found.stored:
         raise StarsBenchError(f"no records under {folder}: run a method first (stars-bench run stars --protocol xsub)")
     return Leaderboard.of(found.stored, by=by, methods=methods, published=published, baseline=baseline)
 
 
+@for_python
 def _written(text: str, path: str | Path | None, overwrite: bool) -> str:
     if path is not None:
         write_outputs({Path(path): text}, "report", overwrite=overwrite)

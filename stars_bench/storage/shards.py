@@ -39,7 +39,7 @@ INDEX = "index.json"
 LARGEST_INDEX = 1 << 30
 OF_CLIP = ("label", "subject", "camera", "setup", "replication")
 NAME = re.compile(r"shard-\d+\.h5")
-AGAIN = "run prepare again with --force"
+AGAIN = "run `stars-bench prepare --force` again"
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ def read_index(folder: Path) -> dict[str, Any] | None:
 def _check_schema(folder: Path, index: Any) -> None:
     version = index.get("schema_version") if isinstance(index, dict) else None
     if not isinstance(version, int):
-        raise UsageError(f"{folder / INDEX}: not an index of stars-bench; run prepare again with --force")
+        raise UsageError(f"{folder / INDEX}: not an index of stars-bench; {AGAIN}")
     if version > SCHEMA_VERSION:
         raise UsageError(f"{folder}: shard schema {version} is newer than this stars-bench reads: update stars-bench")
     if version < SCHEMA_VERSION:

@@ -216,7 +216,7 @@ def _check_division(stage: Stage, micro_batches: int, tell: Tell | None) -> None
     if micro_batches > 1:
         raise UsageError(
             f"--grad-accum {micro_batches}: the batch of {stage.name} cannot be divided (its step is no SplitStep); "
-            "leave --grad-accum out"
+            "leave out --grad-accum"
         )
     if tell and distributed.world_size() > 1:
         tell(f"{stage.name}: its step is no SplitStep, so every process computes the whole batch: right, but no faster")

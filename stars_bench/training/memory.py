@@ -68,7 +68,7 @@ def check_fit(fit_batch: bool) -> None:
         UsageError: There are several processes.
     """
     if fit_batch and distributed.world_size() > 1:
-        raise UsageError("--fit-batch is for one process; of several, give all the same --grad-accum K")
+        raise UsageError("--fit-batch: only for one process; of several, give all the same --grad-accum K")
 
 
 def more_micro_batches(stage: Stage, device: torch.device, micro_batches: int, fit_batch: bool) -> int:
@@ -84,7 +84,7 @@ def more_micro_batches(stage: Stage, device: torch.device, micro_batches: int, f
         raise OutOfMemory(f"{what}; it cannot be divided (its step is no SplitStep): {lower}")
     share = distributed.own_share(stage.batch_size)[1]
     if micro_batches >= share:
-        raise OutOfMemory(f"{what}, clip by clip; {lower}; --set of a smaller encoder, or a larger device")
+        raise OutOfMemory(f"{what}, clip by clip; {lower}; a smaller encoder, or a larger device")
     if not fit_batch:
         divided = f" in {micro_batches} micro-batches" if micro_batches > 1 else ""
         raise OutOfMemory(

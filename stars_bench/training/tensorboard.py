@@ -23,7 +23,7 @@ def check() -> None:
     if find_spec("tensorboard") is None:
         raise UsageError(
             "--tensorboard: the package tensorboard is not installed: pip install 'stars-bench[tensorboard]', or leave "
-            "--tensorboard out (log.jsonl has the same numbers)"
+            "out --tensorboard (log.jsonl has the same numbers)"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import stars_bench
+from stars_bench.data import transforms
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.protocols.standard import cross_subject
 
@@ -97,8 +99,13 @@ def test_protocols_with_a_bank_and_settings(small_data: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"protocol": "xset", "frames": 0}, "at least 1"),
+        ({"protocol": "xset", "frames": 0}, "a whole number from 1 to 10,000"),
         ({"frames": None, "augment": True}, "needs frames=N"),
+        ({"frames": 10**9}, "from 1 to 10,000"),
+        ({"frames": "8"}, "frames='8': a whole number"),
+        ({"dataset": 5}, "dataset: a name, not 5"),
+        ({"data_dir": 5}, "data_dir=5: give a path"),
+        ({"protocol": 5}, "protocol: a name, not 5"),
         ({"keep": 0.0}, "above 0 and at most 1"),
         ({"stream": "joints"}, "joint, bone, motion"),
         ({"validation": "random"}, "there is 'subjects'"),
@@ -110,6 +117,18 @@ def test_protocols_with_a_bank_and_settings(small_data: Path) -> None:
 def test_wrong_use_is_told(small_data: Path, options: dict, said: str) -> None:
     with pytest.raises(stars_bench.UsageError, match=said):
         stars_bench.load(**({"dataset": "synthetic", "protocol": "xsub", "data_dir": small_data} | options))
+
+
+def test_a_transform_must_return_a_clip(small_data: Path) -> None:
+    def named(_: torch.Tensor) -> Any:
+        return "clip"
+
+    for transform, said in ((named, "named: must return a clip .*, not a str"), (torch.mean, r"not shape \(\)")):
+        part = stars_bench.load("synthetic", "xsub", small_data, transform=[transforms.Resize(8), transform]).train
+        with pytest.raises(stars_bench.UsageError, match=said):
+            part[0]
+        with pytest.raises(stars_bench.UsageError, match=said):
+            part.arrays()
 
 
 def test_an_index_out_of_range_ends_iteration(small_data: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_loaded_part_with_a_function_of_ones_own_works_in_batches_and_workers(
 
 
 WRONG: list[tuple[Callable[[], object], str]] = [
-    (lambda: T.CenterCrop(0), "frames=0: at least 1"),
+    (lambda: T.CenterCrop(0), "frames=0: a whole number from 1 to 10,000"),
     (lambda: T.CenterCrop(keep=1.5), "keep=1.5: the share"),
     (lambda: T.RandomCrop(min_share=0.6, max_share=0.5), "min_share=0.6"),
     (lambda: T.RandomCrop(min_frames=0), "min_frames=0"),

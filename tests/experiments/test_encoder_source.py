@@ -19,6 +19,7 @@ from stars_bench.experiments.encoder_source import source_of
 from stars_bench.experiments.plan import resolve
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.experiments.seed_run import SeedRun
+from stars_bench.io.files import write_text
 from stars_bench.protocols.standard import XSUB
 from stars_bench.training import checkpoint
 
@@ -119,7 +120,33 @@ def test_a_wrong_encoder_of_fit_is_not_kept(
     with pytest.raises(StarsBenchError, match=rf"^fitting: .*{message}") as raised:
         runner.run(request)
     assert "\n" not in str(raised.value)
-    assert {path.name for path in request.runs_dir.rglob("*") if path.is_file()} <= {"config.toml", ".lock"}
+    assert not request.runs_dir.exists()
+
+
+class Trained(Fitting):
+    """A method that has trained a stage before its encoder turns out to be wrong."""
+
+    name: ClassVar[str] = "trained"
+
+    def fit(self, clips: Any, run: Any) -> Any:  # noqa: ARG002
+        write_text(run.folder.stage_file("pretrain", "0123"), "hours of work")
+        return Features(lambda x: x, **ENCODER)
+
+
+def test_what_was_trained_for_a_wrong_encoder_stays(request_for: Callable[..., Request]) -> None:
+    request = request_for(Trained)
+    with pytest.raises(StarsBenchError, match="not to shape"):
+        runner.run(request)
+    assert [path.name for path in request.runs_dir.rglob("*.pt")] == ["pretrain-0123.pt"]
+
+
+@pytest.mark.parametrize(("method", "told"), [(Fitting, 1), (Building, 0), ("untrained", 0)])
+def test_a_method_without_build_is_told_before_it_trains(
+    method: str | type, told: int, request_for: Callable[..., Request]
+) -> None:
+    notices = resolve(request_for(method)).notices
+    assert [notice for notice in notices if "has no build(config, num_joints)" in notice] == notices
+    assert len(notices) == told
 
 
 @pytest.mark.parametrize("case", [*WRONG, "fails"])

@@ -186,13 +186,11 @@ def test_a_number_that_fit_reads_is_a_part_of_the_result_where_nothing_is_traine
 def test_a_fit_that_trains_nothing_is_run_by_every_command_and_says_so(run: RunMine) -> None:
     said: list[str] = []
     run(tell=said.append)
-    assert said == [
-        "mine: fit trained nothing through run.train, so every command runs it again, and the digest of its weights "
-        "names its results"
-    ]
+    line = "mine: fit trained nothing through run.train, so every command runs it again, and the digest of its weights "
+    assert line + "names its results" in said
     said.clear()
     run("epochs=1", tell=said.append)
-    assert said == []
+    assert not [line for line in said if "trained nothing" in line]
 
 
 @pytest.mark.usefixtures("helper")

@@ -134,7 +134,7 @@ def test_what_a_file_says_of_its_heads_is_not_contradicted(tmp_path: Path, mamp:
     told = saved(tmp_path / "told.pth", {"model": weights, "args": argparse.Namespace(model_args={"num_heads": 2})})
     start = pretrained.find(told, 0)
     assert start.config["heads"] == pretrained.fitted(start, {"heads": 2}).config["heads"] == 2
-    with pytest.raises(UsageError, match="says itself that it has 2 heads: leave --set heads out"):
+    with pytest.raises(UsageError, match="says itself that it has 2 heads: leave out --set heads=N"):
         pretrained.fitted(start, {"heads": 4})
 
 

@@ -71,7 +71,7 @@ def test_what_is_damaged_in_the_folders_is_told(
     assert "matters are wrong" in printed.err
     found = by_matter(machine.examine(data, runs))
     assert "is gone: stars-bench prepare synthetic --profile mamp --force" in found["dataset synthetic"].text
-    assert "run prepare again with --force" in found["dataset ntu60"].text
+    assert "run `stars-bench prepare --force` again" in found["dataset ntu60"].text
     assert found["records"].state == "fault"
 
 

@@ -205,7 +205,7 @@ def test_a_parameter_of_the_profile_can_be_changed_and_is_kept(tmp_path: Path) -
         ({"on_duplicate": "last"}, "--on-duplicate last: it must be refuse or first"),
         ({"backend": "slurm"}, "--backend slurm: there is no such backend; there are dask, loky"),
         ({"backend": "dask"}, "needs --scheduler"),
-        ({"scheduler": "tcp://here:1"}, "--scheduler is for --backend dask"),
+        ({"scheduler": "tcp://here:1"}, "--scheduler: only for --backend dask"),
     ],
 )
 def test_options_that_cannot_be_are_told_in_one_line(

@@ -60,8 +60,11 @@ def test_a_console_and_a_notebook_show_the_tables(runs: Path) -> None:
 
 
 def test_bad_input_is_one_clear_line(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(StarsBenchError, match=r"no records under .*nowhere: run a method first"):
+    with pytest.raises(UsageError, match=r"nowhere: there is no such folder of runs"):
         leaderboard(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StarsBenchError, match=r"no records under .*empty: run a method first"):
+        leaderboard(tmp_path / "empty")
     with pytest.raises(UsageError, match="by='seed': choose one of dataset, evaluation, method"):
         leaderboard(runs, by="seed")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="fits none of the measured methods"):

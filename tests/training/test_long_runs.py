@@ -210,7 +210,7 @@ def test_a_step_that_cannot_be_divided_and_other_errors_are_left_as_they_are() -
 
 def test_fit_batch_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
-    with pytest.raises(UsageError, match="--fit-batch is for one process; of several, give all the same --grad-accum"):
+    with pytest.raises(UsageError, match="--fit-batch: only for one process; of several, give all the same"):
         train(regression(), seed=0, device=CPU, fit_batch=True)
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from stars_bench.api import Encoder, Method
+from stars_bench.data.clip_store import MOST_FRAMES
 from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
@@ -140,7 +141,12 @@ def given(encoder: nn.Module | Encoder | Callable[[Tensor], Tensor], name: str, 
         raise UsageError(f"encoder: an nn.Module or a function from clips to features, not {encoder!r:.80}")
     length = getattr(encoder, "frames", None) if frames is None else frames
     if not isinstance(length, int) or isinstance(length, bool) or length < 1:
-        raise UsageError(f"encoder: needs the number of frames T of its clips: frames=N (got {length!r})")
+        raise UsageError(f"encoder: needs the number of frames T of its clips: frames=N (got {length!r:.80})")
+    if length > MOST_FRAMES:
+        raise UsageError(
+            f"frames={length}: at most {MOST_FRAMES:,}, since a batch of 256 such clips takes 1.5 GB (recorded clips "
+            "have a few hundred frames)"
+        )
     function = encoder.__func__ if isinstance(encoder, MethodType) else encoder
     kind = function if isinstance(function, FunctionType) else type(encoder)
     target = qualified_name(kind)

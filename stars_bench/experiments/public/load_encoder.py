@@ -9,12 +9,14 @@ from torch import nn
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec
-from stars_bench.errors import UsageError
+from stars_bench.errors import UsageError, for_python
 from stars_bench.experiments import pretrained
 from stars_bench.experiments.plan import choose_device
 from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.io.default_folders import as_path
 
 
+@for_python
 def load_encoder(
     run_or_checkpoint: str | Path,
     *,
@@ -48,7 +50,7 @@ def load_encoder(
         UsageError: There is no such run, no such seed, or its method cannot be built without training.
         StarsBenchError: The file is no checkpoint, or is damaged.
     """
-    path = Path(run_or_checkpoint)
+    path = as_path(run_or_checkpoint, "run_or_checkpoint")
     if not path.exists():
         raise UsageError(f"{path}: there is no such folder or file: give runs/DATASET/PROTOCOL/METHOD/KEY")
     place = choose_device(None if device is None else str(device))

@@ -10,7 +10,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from stars_bench import registry
@@ -18,7 +18,7 @@ from stars_bench.api import Encoder, Method
 from stars_bench.data.transforms import StreamName
 from stars_bench.display.console import CarefulConsole
 from stars_bench.display.training_panel import RunPanel
-from stars_bench.errors import UsageError
+from stars_bench.errors import UsageError, for_python, of_validation
 from stars_bench.experiments import pretrained
 from stars_bench.experiments.encoder_source import source_of
 from stars_bench.experiments.plan import Plan, resolve
@@ -37,6 +37,7 @@ from stars_bench.training.loop import Progress, Tell
 from stars_bench.training.parallel import distributed
 
 
+@for_python
 def run(
     method: str | type[Method[BaseModel]],
     *,
@@ -98,28 +99,30 @@ def run(
     """
     if not isinstance(method, (str, type)):
         raise UsageError(f"method: a name or a class, not {method!r:.80}")
-    request = Request(
+    request = _request(
+        "run",
+        method,
         method=method if isinstance(method, str) else qualified_name(method),
         protocol=protocol,
-        data_dir=data_folder(data_dir),
-        runs_dir=runs_folder(runs_dir),
+        data_dir=data_dir,
+        runs_dir=runs_dir,
         dataset=dataset,
         profile=profile,
-        evaluations=_listed(evaluations),
+        evaluations=evaluations,
         preset=preset,
-        overrides=_overrides(settings),
-        seeds=_seeds(seeds),
+        settings=settings,
+        seeds=seeds,
         validation=validation,
-        init=None if init is None else Path(init),
+        init=init,
         trained_on=trained_on,
         stream=stream,
-        training=_training(device=device, precision=precision, **training),
-        command=_command("run", method, protocol, dataset),
+        training={"device": device, "precision": precision, **training},
     )
     plan = _resolved(request, None if isinstance(method, str) else method)
     return _run(plan, source_of(plan), progress)
 
 
+@for_python
 def evaluate(
     encoder: str | Path | nn.Module | Encoder | Callable[[Tensor], Tensor],
     *,
@@ -184,28 +187,29 @@ def evaluate(
             cannot be read; nothing is written.
         StarsBenchError: The encoder fails, or does not return finite features (B, D); nothing is written.
     """
-    request = Request(
-        method="",
+    request = _request(
+        "evaluate",
+        encoder,
         protocol=protocol,
-        data_dir=data_folder(data_dir),
-        runs_dir=runs_folder(runs_dir),
+        data_dir=data_dir,
+        runs_dir=runs_dir,
         dataset=dataset,
         profile=profile,
-        evaluations=_listed(evaluations),
+        evaluations=evaluations,
         preset=preset,
-        overrides=_overrides(settings),
-        seeds=_seeds(seeds),
+        settings=settings,
+        seeds=seeds,
         validation=validation,
-        stream=stream or "joint",
-        training=_training(device=device, precision=precision, **training),
-        command=_command("evaluate", encoder, protocol, dataset),
+        trained_on=trained_on,
+        stream="joint" if stream is None else stream,
+        training={"device": device, "precision": precision, **training},
     )
     if not isinstance(encoder, (str, Path)):
-        return _evaluate_given(encoder, name, frames, trained_on, request, progress)
+        return _evaluate_given(encoder, name, frames, request, progress)
     if name is not None or stream is not None:
         raise UsageError(f"{encoder}: has a name and a stream of its own; leave name= and stream= out")
     length = () if frames is None else (f"frames={frames}",)
-    request = replace(request, trained_on=trained_on, overrides=(*request.overrides, *length))
+    request = replace(request, overrides=(*request.overrides, *length))
     return _evaluate_kept(Path(encoder), seeds is None, request, progress)
 
 
@@ -213,7 +217,6 @@ def _evaluate_given(
     encoder: nn.Module | Encoder | Callable[[Tensor], Tensor],
     name: str | None,
     frames: int | None,
-    trained_on: str | None,
     request: Request,
     progress: bool | Progress,
 ) -> RunResults:
@@ -224,9 +227,9 @@ def _evaluate_given(
         raise UsageError(f"name={name!r}: is a method of stars-bench; give your encoder a name of its own")
     mine = given(encoder, name, frames)
     start = mine.start()
-    if trained_on is not None:
-        start = pretrained.trained_on(start, trained_on, request.data_dir)
-    plan = _resolved(replace(request, method=mine.target), mine.method, start)
+    if request.trained_on is not None:
+        start = pretrained.trained_on(start, request.trained_on, request.data_dir)
+    plan = _resolved(replace(request, method=mine.target, trained_on=None), mine.method, start)
     return _run(plan, mine.source, progress)
 
 
@@ -238,6 +241,41 @@ def _evaluate_kept(path: Path, every_seed: bool, request: Request, progress: boo
     start = pretrained.find(path, seeds[0])
     plan = _resolved(replace(request, method=start.target, seeds=seeds, init=path, stream=start.stream or "joint"))
     return _run(plan, source_of(plan), progress)
+
+
+def _request(
+    function: str,
+    subject: object,
+    *,
+    method: str = "",
+    protocol: str,
+    dataset: str | None,
+    data_dir: str | Path | None,
+    runs_dir: str | Path | None,
+    evaluations: str | Sequence[str] | None,
+    settings: Mapping[str, Any] | None,
+    seeds: int | Sequence[int] | None,
+    training: Mapping[str, Any],
+    **others: Any,
+) -> Request:
+    """Turn the arguments of a call into a request, the types of all of them checked."""
+    values = {
+        "method": method,
+        "protocol": protocol,
+        "dataset": dataset,
+        "data_dir": data_folder(data_dir),
+        "runs_dir": runs_folder(runs_dir),
+        "evaluations": _listed(evaluations),
+        "overrides": _overrides(settings),
+        "seeds": _seeds(seeds),
+        "training": _training(**training),
+        "command": _command(function, subject, protocol, dataset),
+        **others,
+    }
+    try:
+        return TypeAdapter(Request).validate_python(values)
+    except ValidationError as error:
+        raise UsageError(of_validation(error, function)) from error
 
 
 def _resolved(request: Request, method: type[Method[BaseModel]] | None = None, start: Pretrained | None = None) -> Plan:
@@ -258,6 +296,8 @@ def _run(plan: Plan, source: EncoderSource, progress: bool | Progress) -> RunRes
 @contextmanager
 def _shown(plan: Plan, progress: bool | Progress) -> Iterator[tuple[Progress | None, Tell | None]]:
     """Return the callbacks of a run: a panel in a terminal, an occasional line in a notebook, the caller's, or none."""
+    if not isinstance(progress, bool) and not callable(progress):
+        raise UsageError(f"progress={progress!r:.80}: True, False, or a function")
     if not isinstance(progress, bool):
         yield progress, None
     elif not progress:
@@ -281,11 +321,12 @@ def _is_whole(number: object) -> bool:
     return isinstance(number, Integral) and not isinstance(number, bool)
 
 
-def _listed(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    return () if names is None else (names,) if isinstance(names, str) else tuple(names)
+def _listed(names: str | Sequence[str] | None) -> Sequence[str]:
+    return () if names is None else (names,) if isinstance(names, str) else names
 
 
-def _training(**options: Any) -> TrainingOptions:
+def _training(**options: Any) -> dict[str, Any]:
+    """Return options of training that there are; `Request` has their types."""
     known = {field.name for field in fields(TrainingOptions)}
     if strange := options.keys() - known:
         raise UsageError(f"{', '.join(sorted(strange))}: no such option; there are {', '.join(sorted(known))}")
@@ -294,7 +335,7 @@ def _training(**options: Any) -> TrainingOptions:
         raise UsageError(f"grad_accum={parts!r:.80}: a whole number, at least 1")
     if not (isinstance(seconds, (int, float)) and seconds >= 0):
         raise UsageError(f"checkpoint_seconds={seconds!r:.80}: a number of seconds, at least 0")
-    return TrainingOptions(**options)
+    return options
 
 
 def _overrides(settings: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def refuse(x: Tensor) -> Tensor:
     """Stand for a BatchNorm that would see a part of the batch."""
     raise UsageError(
         f"--grad-accum: a BatchNorm inside the encoder needs the whole batch, and would see {len(x)} rows of it; "
-        "leave --grad-accum out, or use more processes"
+        "leave out --grad-accum, or use more processes"
     )
 
 

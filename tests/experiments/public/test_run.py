@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 import stars_bench
 from stars_bench import cli
+from stars_bench.evaluation.subject import Subject, WrongEncoder
 from stars_bench.models.untrained import Untrained
 from stars_bench.records.store import read_records
 
@@ -236,6 +238,22 @@ FAULTS: list[tuple[Any, dict[str, Any], str]] = [
     (Wrong(lambda x: x.flatten(1), dim=5), {}, "says dim=5, but its features have 1200 numbers"),
     (Wrong(fails), {}, r"fails on clips of shape \(2, 3, 8, 25, 2\) \(ValueError: no such\)"),
     (Net(), {}, "needs the number of frames T"),
+    (Net(), {"frames": 10**9}, r"frames=1000000000: at most 10,000, since a batch of 256 such clips takes 1\.5 GB"),
+    (Net(), {"frames": 8, "stream": "bones"}, r'^stream="bones": there are'),
+    (Net(), {"frames": 8, "settings": {"linear.lr": 1}}, r'^settings={"linear\.lr": 1}: linear is not evaluated'),
+    (Net(), {"frames": 8, "precision": "half"}, r'^precision="half": there are'),
+    (Net(), {"frames": 8, "protocol": 5}, "evaluate: protocol: input should be a valid string"),
+    (Net(), {"frames": 8, "dataset": 5}, "evaluate: dataset: input should be a valid string"),
+    (Net(), {"frames": 8, "data_dir": 5}, "^data_dir=5: give a path"),
+    (Net(), {"frames": 8, "evaluations": 5}, r"^evaluate: evaluations: .*\(got 5\)"),
+    (Net(), {"frames": 8, "profile": 5}, "evaluate: profile: input should be a valid string"),
+    (Net(), {"frames": 8, "preset": "papers"}, "no preset"),
+    (Net(), {"frames": 8, "preset": 5}, "evaluate: preset: input should be"),
+    (Net(), {"frames": 8, "device": 5}, r"evaluate: training\.device: input should be"),
+    (Net(), {"frames": 8, "progress": 5}, "progress=5: True, False, or a function"),
+    (Net(), {"frames": 8, "trained_on": 5}, "evaluate: trained_on: input"),
+    (Net(), {"frames": 8, "validation": 5}, "evaluate: validation: input"),
+    (Net(), {"frames": 8, "deterministic": 5}, r"evaluate: training\.deterministic: input should be a valid boolean"),
     (Net(), {"frames": 0}, "needs the number of frames T"),
     (Net, {"frames": 8}, "an nn.Module or a function"),
     (3, {"frames": 8}, "an nn.Module or a function"),
@@ -272,6 +290,60 @@ def test_bad_input_is_one_clear_line_before_anything_is_written(
         stars_bench.evaluate(encoder, **call | {"name": "mine"} | change)
     assert "\n" not in str(raised.value)
     assert not runs.exists()
+
+
+class WrongLater(nn.Module):
+    """Right for the clips that it is tried on, wrong as soon as it is given more than a few."""
+
+    frames = 8
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def forward(self, x: Tensor) -> Any:
+        features = x.mean((2, 4)).flatten(1)
+        if len(x) <= 2:
+            return features
+        if self.fault == "fails":
+            raise ValueError("too many\nclips")
+        return {"nan": features / 0, "width": features[:, :5], "shape": x, "list": [features]}[self.fault]
+
+
+LATER = {
+    "nan": r"numbers that are not finite for \d+ of",
+    "width": "the encoder gives 5 numbers, and 75 at first",
+    "shape": r"gives shape \(\d+, 3, 8, 25, 2\) for \d+ clips",
+    "list": "gives a list for",
+    "fails": r"fails on clips of shape \(\d+, 3, 8, 25, 2\) \(ValueError: too many\)",
+}
+
+
+@pytest.mark.parametrize("fault", LATER)
+def test_an_encoder_that_turns_out_to_be_wrong_leaves_nothing(call: dict[str, Any], runs: Path, fault: str) -> None:
+    with pytest.raises(stars_bench.StarsBenchError, match=LATER[fault]) as raised:
+        stars_bench.evaluate(WrongLater(fault), name="mine", **call)
+    assert "\n" not in str(raised.value)
+    assert not runs.exists()
+
+
+def test_what_was_there_before_a_wrong_encoder_stays(
+    call: dict[str, Any], runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = Net()
+    stars_bench.evaluate(net, name="mine", frames=8, **call)
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    checked: list[str] = []
+
+    def check(_: Subject, __: np.ndarray, names: np.ndarray) -> None:
+        checked.append(names[0])
+        if len(checked) == 2:  # the features of the training part are written already
+            raise WrongEncoder("wrong on the test part")
+
+    monkeypatch.setattr(Subject, "_check", check)
+    with pytest.raises(stars_bench.StarsBenchError, match="wrong on the test part"):
+        stars_bench.evaluate(net, name="mine", frames=8, **call, settings={"knn.crop": 0.5})
+    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
 
 
 SCALE, NET = torch.ones(3), nn.Identity()
