@@ -104,9 +104,12 @@ def test_every_block_says_what_it_is() -> None:
 
 
 RUN = [page for page in PAGES if page.name not in ELSEWHERE and any(not b.why_not and b.kind for b in blocks(page))]
+LONG = {"tutorial.md"}
 
 
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page.name in LONG), id=page.name) for page in RUN]
+)
 def test_the_blocks_of_a_page_run_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()

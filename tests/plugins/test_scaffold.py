@@ -34,14 +34,19 @@ def install(folder: Path, site: Path) -> None:
         (site / package.parent.name).symlink_to(package.parent)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_its_own_test_passes_and_its_code_is_clean(kind: str, tmp_path: Path) -> None:
-    folder, _ = write_plugin(kind, "my-idea", tmp_path)
-    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
+def test_their_own_tests_pass_and_their_code_is_clean(tmp_path: Path) -> None:
+    folders = [write_plugin(kind, f"my-{kind}", tmp_path)[0] for kind in KINDS]
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folders[0])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
-    ruff = python("-m", "ruff", "check", "--isolated", "--no-cache", "--line-length", "120", ".", cwd=folder)
-    assert ruff.returncode == 0, ruff.stdout
+    together = [str(folder / "tests") for folder in folders[1:]]
+    path = Path(os.pathsep.join(map(str, folders)))
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", *together, cwd=tmp_path, path=path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(together)} passed" in done.stdout
+    for folder in folders:
+        ruff = python("-m", "ruff", "check", "--isolated", "--no-cache", "--line-length", "120", ".", cwd=folder)
+        assert ruff.returncode == 0, ruff.stdout
 
 
 @pytest.mark.slow

@@ -19,8 +19,15 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 LINE = "stopped; the same command goes on from what it last saved\n"
 
 
-@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
-@pytest.mark.parametrize("to", ["command", "group"])  # kill PID and a scheduler do the one, a terminal the other
+@pytest.mark.parametrize(  # kill PID and a scheduler tell the command, a terminal tells its group
+    ("number", "to"),
+    [
+        (signal.SIGTERM, "command"),
+        (signal.SIGINT, "group"),
+        pytest.param(signal.SIGINT, "command", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, "group", marks=pytest.mark.slow),
+    ],
+)
 def test_prepare_with_two_jobs_stops_in_one_line_and_leaves_no_worker(
     raw_files: Path, tmp_path: Path, number: signal.Signals, to: str
 ) -> None:
@@ -39,7 +46,7 @@ def test_prepare_with_two_jobs_stops_in_one_line_and_leaves_no_worker(
     assert done.items() <= {file.name: file.stat().st_mtime_ns for file in folder.glob("shard-*")}.items()
 
 
-@pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_run_stops_in_one_line_wherever_it_is(small_data: Path, tmp_path: Path, number: signal.Signals) -> None:
     arguments = (*run_arguments(small_data), "--set", "epochs=2000")
     process = start(arguments, tmp_path)

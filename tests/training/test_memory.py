@@ -19,7 +19,7 @@ def step():
     kept = [torch.ones(size << 18) for size in (48, 12, 30, 48)]  # MB
 
 print(memory.keep_freed() if sys.argv[1] == "keep" else None)
-for _ in range(30):
+for _ in range(8):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 step()

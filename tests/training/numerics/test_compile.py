@@ -71,7 +71,7 @@ def model(drop_path: float = 0.0) -> MaskedPrediction:
 
 
 @pytest.mark.usefixtures("float64", "traced")
-@pytest.mark.parametrize("drop_path", [0.0, 0.5])
+@pytest.mark.parametrize("drop_path", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_the_same_numbers_and_no_new_graph_for_another_batch(drop_path: float) -> None:
     plain = steps(model(drop_path), (4, 2, 3))
     with compiled(MODE):
