@@ -30,6 +30,13 @@ SUFFIXES = {".md": Format.md, ".csv": Format.csv, ".tex": Format.latex, ".html":
 """Files that say their format by their name."""
 
 
+class Sources(StrEnum):
+    """Sources of published numbers."""
+
+    first_hand = "first-hand"
+    all = "all"
+
+
 class By(StrEnum):
     """Subjects of the tables of a report."""
 
@@ -60,6 +67,13 @@ def report(
             help="own: of the methods measured; all: every joint-stream method; a PATTERN of names: mamp,'*CLR'; none.",
         ),
     ] = "own",
+    sources: Annotated[
+        Sources | None,
+        typer.Option(
+            help="first-hand: only published numbers that a method's authors print; all: second-hand ones (°) where "
+            "theirs are not known. Default: first-hand in LaTeX, else all.",
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -109,7 +123,14 @@ def report(
     form = asked or (Format.table if out is None else SUFFIXES[out.suffix])
     if skeletons and form is not Format.html:
         raise UsageError("--skeletons: only a page (--format html) has skeletons")
-    leaderboard = Leaderboard.of(found.stored, by=by.value, methods=methods, published=published, baseline=baseline)
+    leaderboard = Leaderboard.of(
+        found.stored,
+        by=by.value,
+        methods=methods,
+        published=published,
+        sources=None if sources is None else sources.value,
+        baseline=baseline,
+    )
     if form is Format.table and out is None:
         console.print(terminal.render(leaderboard.tables, console.width))
         return
@@ -138,4 +159,4 @@ def _texts(form: Format, leaderboard: Leaderboard, out: Path | None, skeletons: 
         case Format.latex:  # without a file there is no .bib file: sources are named under the tables
             if out is None:
                 return {None: leaderboard.to_latex()}
-            return dict(latex.files(leaderboard.tables, out).items())
+            return dict(latex.files(leaderboard.latex_tables, out).items())

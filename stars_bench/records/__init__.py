@@ -1,1 +1,1 @@
-"""Records, run folders, predictions, metrics and published numbers."""
+"""Records, run folders, predictions and metrics."""

@@ -14,7 +14,7 @@ from stars_bench.report.table import Table
 COLUMNS = (
     "kind", "dataset", "profile", "protocol", "validation", "method", "label", "preset", "evaluation", "settings",
     "metric", "value", "std", "seeds", "low", "high", "sampled", "clusters",
-    "design_effect", "clips", "unit", "marks", "source", "confidence", "conflicts",
+    "design_effect", "clips", "unit", "marks", "year", "backbone", "streams", "table", "source", "conflicts",
 )  # fmt: skip
 
 
@@ -25,7 +25,8 @@ def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
         tables: The tables.
 
     Returns:
-        A frame with the columns of `COLUMNS`.
+        A frame with the columns of `COLUMNS`. `kind` is "measured", or who prints a published number: "paper",
+        "authors" (their repository or page) or "third-party".
     """
     lines: dict[object, dict[str, object]] = {}  # two columns of one evaluation have the same metrics
     for table in tables:
@@ -36,7 +37,7 @@ def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
         for number in table.published_results:
             lines[number.benchmark, number.method, number.measure.title] = _published(number)
     frame = pd.DataFrame(list(lines.values()), columns=list(COLUMNS))
-    return frame.astype({"seeds": "Int64", "clusters": "Int64", "clips": "Int64"})
+    return frame.astype(dict.fromkeys(("seeds", "clusters", "clips", "year"), "Int64"))
 
 
 def render(tables: Sequence[Table]) -> str:
@@ -75,14 +76,17 @@ def _measured(result: Result, metric: str) -> dict[str, object]:
 def _published(result: PublishedResult) -> dict[str, object]:
     number = result.number
     return _place(result) | {
-        "kind": "published",
+        "kind": number.kind,
         "label": number.stated_as,
         "metric": number.metric,
         "value": number.value,
         "unit": "%",
-        "source": number.source,
-        "confidence": number.confidence,
-        "conflicts": "; ".join(f"{other.value:g} ({other.source})" for other in number.conflicts),
+        "year": number.year,
+        "backbone": number.backbone,
+        "streams": number.streams,
+        "table": number.table,
+        "source": " | ".join(number.sources),
+        "conflicts": "; ".join(f"{other.value:g} ({other.sources[0]})" for other in number.conflicts),
     }
 
 

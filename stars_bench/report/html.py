@@ -14,6 +14,7 @@ from stars_bench.errors import UsageError
 from stars_bench.records.record_facts import PLURALS, provenance
 from stars_bench.records.store import StoredRecord
 from stars_bench.report import html_data
+from stars_bench.report.results.published import KIND_WORDS, SECOND_HAND, stated
 from stars_bench.report.results.result import PublishedResult, Result
 from stars_bench.report.table import BEST, SECOND, TIED, Table
 
@@ -118,10 +119,17 @@ def _provenance(value: Result | PublishedResult) -> list[list[list[str]]]:
     number = value.number
     source = [
         ["published", f"{number.value:g} % as {number.stated_as}"],
-        ["read in", number.source],
-        ["how", "the authors' own" if number.confidence == "direct" else "second-hand: as somebody else quotes it"],
+        ["year", str(number.year or "not known")],
+        ["backbone", number.backbone or "not known"],
+        ["streams", number.streams],
+        ["source", SECOND_HAND if not number.is_first_hand else KIND_WORDS[number.kind]],
+        ["table", number.table or "not known"],
+        ["read in", ", ".join(number.sources)],
     ]
     return [
         source
-        + [["another source", f"{other.value:g} as {other.stated_as}, {other.source}"] for other in number.others]
+        + [
+            ["another source", f"{other.value:g} as {stated(other, number)}, {other.sources[0]}"]
+            for other in number.others
+        ]
     ]

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stars_bench.errors import UsageError
-from stars_bench.records.published import Published
+from stars_bench.records.published.numbers import Published
 from stars_bench.records.record import Record
 from stars_bench.report.bibliography import Bibliography
 from stars_bench.report.latex_escape import escape
+from stars_bench.report.results.published import stated
 from stars_bench.report.results.result import PublishedResult, Result
 from stars_bench.report.table import BEST, NOTHING, SECOND, TIED, Cell, Row, Table
 
@@ -98,28 +99,34 @@ class _Cites:
     def published(self, row: Row) -> str:
         """Return what follows the label of a published row."""
         results = [cell.value for cell in row.cells if isinstance(cell.value, PublishedResult)]
-        sources = dict.fromkeys(result.number.source for result in results)
+        sources = dict.fromkeys(source for result in results for source in _cited(result.number))
         if not self.cites:
             return "".join(self._remark(f"Read in {escape(source, breakable=True)}.") for source in sources)
-        keys = [*self.bibliography.cite_published(row.method), *map(self.bibliography.cite_source, sources)]
-        signs = ""
-        if any(result.number.confidence == "secondary" for result in results):
-            signs += self._remark("Second-hand: as another publication quotes it.")
+        papers = self.bibliography.cite_published(row.method)
+        keys = [*papers, *map(self.bibliography.cite_source, sources)]
+        signs = (
+            "" if papers else self._remark("No entry for its paper, which could not be checked: the source is cited.")
+        )
         for result in results:
             if result.number.conflicts:
-                others = "; ".join(map(self._other, result.number.conflicts))
+                others = "; ".join(self._other(other, result.number) for other in result.number.conflicts)
                 signs += self._remark(f"{escape(result.measure.title)}: other sources say {others}.")
         return self._cite(keys) + signs
 
-    def _other(self, number: Published) -> str:
-        cited = self._cite([self.bibliography.cite_source(number.source)])
-        return f"{number.value:g} as {escape(number.stated_as)}{cited}"
+    def _other(self, number: Published, printed: Published) -> str:
+        cited = self._cite([self.bibliography.cite_source(number.sources[0])])
+        return f"{number.value:g} as {escape(stated(number, printed))}{cited}"
 
     def _remark(self, text: str) -> str:
         return f"$^{{{self.remarks.setdefault(text, str(len(self.remarks) + 1))}}}$"
 
     def _cite(self, keys: Sequence[str]) -> str:
         return f"~\\cite{{{','.join(dict.fromkeys(keys))}}}" if keys and self.cites else ""
+
+
+def _cited(number: Published) -> tuple[str, ...]:
+    """Return the places to cite: the authors' own alone, where it is theirs."""
+    return number.sources[:1] if number.is_first_hand else number.sources
 
 
 def _table(table: Table, cites: _Cites) -> list[str]:
@@ -203,7 +210,10 @@ def _records(row: Row) -> Iterator[Record]:
 
 
 def _published(row: Row, cites: _Cites) -> str:
-    texts = [escape(cell.text) if cell.text in ("", NOTHING) else rf"\textit{{{cell.text}}}" for cell in row.cells]
+    texts = [
+        escape(cell.text) if cell.text in ("", NOTHING) else rf"\textit{{{cell.text}}}{escape(cell.signs)}"
+        for cell in row.cells
+    ]
     return _line([rf"\textit{{{escape(row.label)}}}{cites.published(row)}", *texts])
 
 

@@ -20,7 +20,7 @@ from stars_bench.records.store import StoredRecord, read_records, with_path
 from stars_bench.report import csv, html, latex, markdown, terminal
 from stars_bench.report.layouts import By, tables
 from stars_bench.report.results.collect import collect
-from stars_bench.report.results.published import OWN
+from stars_bench.report.results.published import OWN, Sources, from_sources
 from stars_bench.report.results.result import Results
 from stars_bench.report.table import Table
 
@@ -38,6 +38,8 @@ class Leaderboard:
     Attributes:
         results: The numbers, and the notes of their benchmarks.
         by: What its tables are: "dataset" (and protocol), "evaluation" or "method".
+        sources: Published numbers of which sources: "first-hand" (the authors' own) or "all". None: first-hand in
+            LaTeX, which goes into a paper, all elsewhere, where second-hand ones are marked.
 
     Example:
         >>> table = stars_bench.leaderboard("runs", by="evaluation", methods="stars,mamp")
@@ -47,6 +49,7 @@ class Leaderboard:
 
     results: Results
     by: By = "dataset"
+    sources: Sources | None = None
 
     @classmethod
     def of(
@@ -56,6 +59,7 @@ class Leaderboard:
         by: By = "dataset",
         methods: str | None = None,
         published: str = OWN,
+        sources: Sources | None = None,
         baseline: str | None = None,
     ) -> Leaderboard:
         """Rank records.
@@ -68,6 +72,8 @@ class Leaderboard:
             published: "own": published rows of the methods that were measured; "all": of every method that uses joints
                 alone; "none"; else patterns of names, as "MAMP,*CLR". Only numbers of the same dataset, protocol,
                 evaluation and settings stand beside a column.
+            sources: "first-hand": only numbers that a method's authors print; "all": a second-hand one where theirs is
+                not known, marked. None: first-hand in LaTeX, all elsewhere.
             baseline: a method, or the label of a row: all others get their difference to it on the same test clips.
 
         Raises:
@@ -77,12 +83,17 @@ class Leaderboard:
         if methods is not None:
             names = by_patterns((one.record.method.name for one in stored), methods, "--methods", "measured methods")
             stored = [one for one in stored if one.record.method.name in names]
-        return cls(collect(stored, published, baseline), by)
+        return cls(collect(stored, published, baseline), by, sources)
 
     @cached_property
     def tables(self) -> list[Table]:
         """The tables; every number is in exactly one of them."""
-        return tables(self.results, self.by)
+        return tables(from_sources(self.results, self.sources or "all"), self.by)
+
+    @cached_property
+    def latex_tables(self) -> list[Table]:
+        """The tables as LaTeX has them: with first-hand published numbers alone, unless all were asked for."""
+        return tables(from_sources(self.results, self.sources or "first-hand"), self.by)
 
     def to_frame(self) -> pd.DataFrame:
         """Make one line per number and metric, measured and published."""
@@ -134,9 +145,9 @@ class Leaderboard:
             UsageError: The path ends in .bib, or a file is there that no report wrote.
         """
         if path is None:
-            return latex.render(self.tables).tables
+            return latex.render(self.latex_tables).tables
         file = Path(path)
-        texts = latex.files(self.tables, file)
+        texts = latex.files(self.latex_tables, file)
         write_outputs(texts, "report", overwrite=overwrite)
         return texts[file]
 
@@ -168,6 +179,7 @@ def leaderboard(
     by: By = "dataset",
     methods: str | None = None,
     published: str = OWN,
+    sources: Sources | None = None,
     baseline: str | None = None,
 ) -> Leaderboard:
     """Tabulate everything that was measured below a folder of runs, as `stars-bench report` does.
@@ -179,21 +191,25 @@ def leaderboard(
         methods: Patterns of the measured methods to keep, as "stars,*clr"; None: all.
         published: Published numbers of the methods measured ("own"), of "all" methods, of "none", or of patterns of
             names.
+        sources: Published numbers of "first-hand" sources alone, or of "all", where second-hand ones are marked. None:
+            first-hand in LaTeX, all elsewhere.
         baseline: a method (or the label of a row) that all others are compared with on the same test clips.
 
     Raises:
-        UsageError: There is no such folder, `by` is no layout, a pattern fits nothing, or the baseline is no row.
+        UsageError: There is no such folder, `by` is no layout, `sources` no choice, a pattern fits nothing, or the
+            baseline is no row.
         StarsBenchError: there are no records.
     """
-    if by not in get_args(By):
-        raise UsageError(f"by={by!r}: choose one of {', '.join(get_args(By))}")
+    for name, value, choices in (("by", by, get_args(By)), ("sources", sources, (*get_args(Sources), None))):
+        if value not in choices:
+            raise UsageError(f"{name}={value!r}: choose one of {', '.join(map(str, choices))}")
     folder = existing_runs(runs_dir)
     found = read_records(folder)
     for warning in (*found.warnings, *found.edited):
         warnings.warn(warning, stacklevel=3)  # 1 is this line, 2 is `for_python`
     if not found.stored:
         raise StarsBenchError(f"no records under {folder}: run a method first (stars-bench run stars --protocol xsub)")
-    return Leaderboard.of(found.stored, by=by, methods=methods, published=published, baseline=baseline)
+    return Leaderboard.of(found.stored, by=by, methods=methods, published=published, sources=sources, baseline=baseline)
 
 
 @for_python

@@ -12,11 +12,12 @@ from typing import Literal, NamedTuple, TypeVar
 from stars_bench.records.paired.differences import Difference
 from stars_bench.report.results.intervals import interval_notes
 from stars_bench.report.results.paired import notes_of_tests, ranked, significant, ties
-from stars_bench.report.results.published import sources
+from stars_bench.report.results.published import SECOND_HAND, sources
 from stars_bench.report.results.result import PublishedResult, Result
 from stars_bench.report.results.summary import best_on_test, summary
 
 SIGNS = "*†‡§¶‖"
+SECOND_HAND_SIGN = "°"
 Stub = Literal["method", "data"]
 NOTHING = "–"
 BEST, SECOND, TIED = 1, 2, 3
@@ -117,7 +118,7 @@ class Table:
         columns: The seeds first, then one a measure or benchmark.
         measured: Rows of measured numbers.
         published: Rows of published numbers, which stand apart.
-        marks: Footnotes of measured numbers.
+        marks: Footnotes of measured numbers, and of second-hand ones.
         sources: Footnotes of published ones.
         notes: Sentences about the whole table.
     """
@@ -283,10 +284,14 @@ def _published_row(
 ) -> Row:
     by_title = {column.title: line[column.key] for column in columns if column.key in line}
     sign = footnotes.source(sources({title: result.number for title, result in by_title.items()}))
-    cells = [
-        Cell() if (result := line.get(column.key)) is None else Cell(f"{result.value:.1f}", value=result)
-        for column in columns
-    ]
+    cells = []
+    for column in columns:
+        result = line.get(column.key)
+        if result is None:
+            cells.append(Cell())
+            continue
+        signs = "" if result.number.is_first_hand else footnotes.second_hand()
+        cells.append(Cell(f"{result.value:.1f}", signs=signs, value=result))
     return Row(label, f" {sign}", next(iter(line.values())).method, (Cell(""), *cells))
 
 
@@ -304,6 +309,10 @@ class _Footnotes:
             place = len(self.marks)
             signs += self.marks.setdefault(reason, SIGNS[place % len(SIGNS)] * (1 + place // len(SIGNS)))
         return signs
+
+    def second_hand(self) -> str:
+        """Return the sign of numbers that others quote."""
+        return self.marks.setdefault(SECOND_HAND, SECOND_HAND_SIGN)
 
     def source(self, text: str) -> str:
         """Return the number of this source."""

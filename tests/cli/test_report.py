@@ -41,6 +41,17 @@ def test_methods_are_chosen_by_pattern(report: Callable[..., Result]) -> None:
         raise report("--methods", "nothing").exception or AssertionError("no error")
 
 
+def test_sources_of_published_numbers_are_chosen(report: Callable[..., Result]) -> None:
+    def second_hand(*options: str) -> bool:
+        return "MAMP" in report(*options).stdout  # k-NN of MAMP is known from others alone
+
+    assert second_hand("--format", "md")
+    assert second_hand("--format", "latex", "--sources", "all")
+    assert not second_hand("--format", "latex")
+    assert not second_hand("--format", "md", "--sources", "first-hand")
+    assert report("--sources", "mine").exit_code == 2
+
+
 def test_tables_can_be_of_methods(report: Callable[..., Result]) -> None:
     assert "### stars\n" in report("--format", "md", "--by", "method").stdout
 

@@ -11,7 +11,7 @@ import pytest
 
 from stars_bench.api import Citation
 from stars_bench.errors import StarsBenchError
-from stars_bench.records.published import published_numbers
+from stars_bench.records.published.numbers import published_numbers
 from stars_bench.records.record import Record, parse
 from stars_bench.report import latex
 from stars_bench.report.bibliography import Bibliography, papers_named

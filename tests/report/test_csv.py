@@ -20,9 +20,10 @@ def test_csv_has_every_number_with_its_provenance(quick_records: list[Record]) -
     assert (main["metric"], main["value"], main["std"], main["seeds"], main["clips"]) == ("top1", 61.0, 1.0, 3, 16487)
     assert (best["metric"], best["value"]) == ("top1_best_epoch_on_test", 70.0)
     assert main["marks"] == "quick preset; partial data (1,024 of 56,578 clips)"
-    theirs = frame[(frame["kind"] == "published") & (frame["method"] == "STARS") & (frame["evaluation"] == "knn")]
+    theirs = frame[(frame["kind"] == "authors") & (frame["method"] == "STARS") & (frame["evaluation"] == "knn")]
     (number,) = theirs.to_dict("records")
     assert (number["value"], number["source"]) == (79.9, "github:TaatiTeam/STARS/README.md")
+    assert (number["year"], number["backbone"], number["streams"]) == (2024, "ViT (8 layers, d256)", "J")
     assert json.loads(number["settings"]) == {"k": 1}
 
 

@@ -136,7 +136,11 @@ def test_every_number_says_where_it_comes_from(page: str) -> None:
     measured = [one for one in told if "command" in one]
     assert len(measured) == 6
     assert {"command", "commit", "data", "seed", "environment"} <= measured[0].keys()
-    assert [one["published"] for one in told if "read in" in one] == ["62 % as MAMP"]
+    (mamp,) = [one for one in told if "read in" in one]
+    assert (mamp["published"], mamp["source"]) == ("62 % as MAMP", "second-hand: another publication quotes it")
+    assert (mamp["year"], mamp["backbone"], mamp["streams"], mamp["table"]) == (
+        "2023", "ViT (8 layers, d256)", "J", "not known"
+    )  # fmt: skip
 
 
 def test_what_lies_beside_the_records_is_shown(page: str) -> None:

@@ -16,16 +16,22 @@ from stars_bench.report.latex import ROWS_PER_PAGE, Latex
 from stars_bench.report.latex_escape import escape
 from stars_bench.report.layouts import By
 from stars_bench.report.leaderboard import Leaderboard
+from stars_bench.report.results.published import Sources
 
 MakeRecord = Callable[..., Record]
 HOSTILE = r"my_method & <b> 100% #1 ^~\{}$`-- ±é中"
 
 
 def to_latex(
-    records: list[Record], published: str = "none", by: By = "dataset", bibliography: str | None = None
+    records: list[Record],
+    published: str = "none",
+    by: By = "dataset",
+    bibliography: str | None = None,
+    sources: Sources | None = None,
 ) -> Latex:
     """The tables of records, and what they cite."""
-    return latex.render(Leaderboard.of(records, by=by, published=published).tables, bibliography)
+    board = Leaderboard.of(records, by=by, published=published, sources=sources)
+    return latex.render(board.latex_tables, bibliography)
 
 
 def four_methods(make_record: MakeRecord, **changes: object) -> list[Record]:
@@ -95,6 +101,29 @@ def test_published_rows_stand_apart_and_are_cited(make_record: MakeRecord) -> No
     cited = {key for keys in re.findall(r"\\cite\{([^}]*)\}", tables) for key in keys.split(",")}
     assert cited == set(re.findall(r"^@\w+\{([^,]+),$", bibliography, re.MULTILINE))
     assert "other sources say" in published
+
+
+def test_only_first_hand_numbers_are_printed_unless_all_are_asked_for(make_record: MakeRecord) -> None:
+    records = four_methods(make_record, evaluation__name="linear", evaluation__settings={})
+    tables, bibliography = to_latex(records, "STARS,CMD", bibliography="table")
+    assert row_of(tables, r"\textit{STARS}").endswith(r"\textit{87.1} \\")
+    assert "CMD" not in tables
+    assert r"Second-hand published numbers are left out (-{}-sources all prints them)" in tables
+    assert "FoundSkelModel" not in bibliography
+    tables, bibliography = to_latex(records, "STARS,CMD", bibliography="table", sources="all")
+    assert row_of(tables, r"\textit{CMD}").endswith(r"\textit{79.8}$^{\circ}$ \\")
+    assert r"$^{\circ}$~second-hand: another publication quotes it." in tables
+    assert "left out" not in tables
+    assert "FoundSkelModel" in bibliography
+
+
+def test_a_paper_that_could_not_be_checked_is_left_out_and_said(make_record: MakeRecord) -> None:
+    records = four_methods(make_record, evaluation__name="linear", evaluation__settings={})
+    tables, _ = to_latex(records, "MaskSem,STARS", bibliography="table", sources="all")
+    sign = r"$^{1}$"
+    assert rf"{sign}~No entry for its paper, which could not be checked: the source is cited." in tables
+    assert sign in row_of(tables, r"\textit{MaskSem}")
+    assert sign not in row_of(tables, r"\textit{STARS}")
 
 
 def test_without_a_file_the_sources_stand_under_the_table(make_record: MakeRecord) -> None:

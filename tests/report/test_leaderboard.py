@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,20 @@ def test_it_ranks_what_lies_in_a_folder(runs: Path) -> None:
     assert table.header == ["method", "seeds", "ntu60 xsub", "ntu60 xview"]
     assert [row.texts for row in table.measured] == [["stars", "1", "60.0", "60.0"]]
     assert [row.label for row in table.published] == ["MAMP"]
+
+
+def test_sources_of_published_numbers_are_chosen(runs: Path) -> None:
+    def kinds(**choice: Any) -> set[str]:
+        return set(leaderboard(runs, methods="stars", published="all", **choice).to_frame()["kind"])
+
+    assert kinds() == kinds(sources="all") == {"measured", "authors", "third-party"}
+    assert kinds(sources="first-hand") == {"measured", "authors"}
+    (note,) = (
+        leaderboard(runs, by="evaluation", methods="stars", published="all", sources="first-hand").tables[0].notes[:1]
+    )
+    assert note == "Second-hand published numbers are left out (--sources all prints them)."
+    with pytest.raises(UsageError, match=r"sources='mine': choose one of first-hand, all, None"):
+        leaderboard(runs, sources="mine")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", ["markdown", "csv", "html", "latex"])

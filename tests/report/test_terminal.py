@@ -42,8 +42,16 @@ def test_marks_and_sources_are_explained_underneath(quick_records: list[Record])
     assert re.search(r"\* +quick preset", text)
     assert re.search(r"† +partial data \(1,024 of 56,578 clips\)", text)
     assert re.search(r"STARS \[2\] +79\.9 +– +– +– +87\.1", text)
-    assert re.search(r"\[2\] github:TaatiTeam/STARS/README\.md", text)
-    assert "other sources say 84.9 as MAMP" in " ".join(text.split())
+    said = " ".join(text.split())
+    assert "[2] authors' repository, github:TaatiTeam/STARS/README.md" in said
+    assert "other sources say 84.9 as MAMP" in said
+
+
+def test_second_hand_numbers_are_marked(quick_records: list[Record]) -> None:
+    text = printed(quick_records, "CMD,STARS")
+    assert re.search(r"CMD \[\d+\] +70\.6° +– +– +– +79\.8°", text)
+    assert "° second-hand: another publication quotes it" in " ".join(text.split())
+    assert "°" not in printed(quick_records, "STARS")
 
 
 def test_published_rows_have_their_own_typeface(quick_records: list[Record]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from stars_bench.records.aggregate import estimate
 from stars_bench.records.comparability import mixtures
 from stars_bench.records.paired.hits import Hits, read_hits
-from stars_bench.records.published import matching
+from stars_bench.records.published.numbers import matching
 from stars_bench.records.store import StoredRecord
 from stars_bench.report.results.entries import Entry, entries, newest
 from stars_bench.report.results.labels import labels

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Literal
 
-from stars_bench.records.published import Published, matching, published_for, published_numbers
+from stars_bench.records.published.numbers import Published, matching, published_for, published_numbers
 from stars_bench.records.record import Scalar
 from stars_bench.report.results.result import (
     MAIN_METRIC,
@@ -12,6 +14,7 @@ from stars_bench.report.results.result import (
     Benchmark,
     Measure,
     PublishedResult,
+    Results,
     group_by,
 )
 
@@ -22,6 +25,11 @@ TRANSFER_AS = {"finetune": "transfer", "linear": "transfer-linear"}
 
 OWN, ALL, NONE = "own", "all", "none"
 """Choices of published rows that are no patterns of names."""
+
+Sources = Literal["first-hand", "all"]
+"""Whose word counts: the authors' alone, or a second-hand one too where the authors' is not known."""
+SECOND_HAND = "second-hand: another publication quotes it"
+KIND_WORDS = {"paper": "paper", "authors": "authors' repository", "third-party": "second-hand"}
 
 
 def published_beside(
@@ -52,6 +60,20 @@ def published_beside(
     return [result for method in sorted(rows, key=order) for result in rows[method]]
 
 
+def from_sources(results: Results, sources: Sources) -> Results:
+    """Keep the published numbers of these sources, and say below a benchmark that some were left out.
+
+    Args:
+        results: Measured and published numbers.
+        sources: "first-hand" drops what others quote; "all" drops nothing.
+    """
+    kept = [one for one in results.published if sources == "all" or one.number.is_first_hand]
+    dropped = {one.benchmark for one in results.published if one not in kept}
+    left_out = "Second-hand published numbers are left out (--sources all prints them)."
+    notes = {one: [*own, *([left_out] if one in dropped else [])] for one, own in results.notes.items()}
+    return replace(results, published=kept, notes=notes)
+
+
 def why_none(benchmark: Benchmark, choice: str) -> str:
     """Say why no published number stands beside the measured ones."""
     if benchmark.validation is not None:
@@ -77,11 +99,17 @@ def sources(numbers: Mapping[str, Published]) -> str:
 
 
 def _source(number: Published) -> str:
-    origin = number.source if number.confidence == "direct" else f"second-hand, {number.source}"
+    origin = f"{KIND_WORDS[number.kind]}, {', '.join(number.sources)}"
     if not number.conflicts:
         return origin
-    others = "; ".join(f"{other.value:g} as {other.stated_as} ({other.source})" for other in number.conflicts)
+    others = "; ".join(f"{other.value:g} as {stated(other, number)} ({other.sources[0]})" for other in number.conflicts)
     return f"{origin}; other sources say {others}"
+
+
+def stated(other: Published, number: Published) -> str:
+    """Name another number for the same measurement: as its source does, with its network where that differs."""
+    differs = other.backbone and number.backbone and other.backbone != number.backbone
+    return f"{other.stated_as}, {other.backbone}" if differs else other.stated_as
 
 
 def _as_published(benchmark: Benchmark, measure: Measure) -> tuple[str, Mapping[str, Scalar]]:

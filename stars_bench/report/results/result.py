@@ -10,7 +10,7 @@ from stars_bench import registry
 from stars_bench.records.aggregate import Estimate
 from stars_bench.records.paired.differences import Difference
 from stars_bench.records.paired.hits import Hits
-from stars_bench.records.published import Published
+from stars_bench.records.published.numbers import Published
 from stars_bench.records.record import REPLICATES, Record, Scalar
 from stars_bench.records.store import StoredRecord
 

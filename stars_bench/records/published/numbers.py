@@ -1,8 +1,10 @@
 """Published numbers: published.csv in the words of this package, and the ones that stand beside a measured number.
 
-published.csv holds what papers, READMEs and reviews print, with the place where it was read. `direct`: the authors'
-own page or paper; `secondary`: somebody else's table that quotes it. Sources contradict each other: of several numbers
-for one method the best source's is taken and the others stay visible as `others`.
+published.csv holds what papers, repositories and reviews print, with every place where it was read; `row.py`
+says what a row is. Sources contradict each other: of several numbers for one method the best source's is taken, the
+authors' own before quoted ones, and the others stay visible as `others`.
+
+Rows of tasks and datasets that this package does not measure are kept with their task and stand beside nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Literal, cast
 
 import pandas as pd
+from pydantic import ValidationError
 
+from stars_bench.errors import StarsBenchError, of_validation
 from stars_bench.records.name_patterns import by_patterns
+from stars_bench.records.published.row import KINDS, Kind, PublishedRow
 from stars_bench.records.record import Scalar
 
 DATASETS = {"NTU60": "ntu60", "NTU120": "ntu120", "PKU-MMD I": "pku1", "PKU-MMD II": "pku2"}
@@ -35,6 +39,7 @@ EVALUATIONS = {
     "fewshot_60novel": "knn",
     "oneshot_official": "exemplar",
 }
+"""Evaluations of this package by those of the file; others keep their name, and nothing is measured by it."""
 JOINTS = "J"
 """The streams of a result from joints alone; sums over several streams are no competitors of one model."""
 
@@ -58,8 +63,10 @@ class Published:
         settings: Variant of the evaluation.
         metric: Name of the metric.
         value: The number, in percent.
-        source: Where it was read.
-        confidence: "direct" for the authors' own page or paper, "secondary" for another's table.
+        kind: Who prints it: "paper" and "authors" (their repository or page) are first-hand, "third-party" quotes.
+        table: Number of the table that it stands in; empty where it is not known.
+        task: What is asked of the method, such as "recognition".
+        sources: Where it was read, the best place first.
         others: Numbers of other sources for the same method and measurement. Default: none.
     """
 
@@ -74,9 +81,16 @@ class Published:
     settings: Mapping[str, Scalar]
     metric: str
     value: float
-    source: str
-    confidence: Literal["direct", "secondary"]
+    kind: Kind
+    table: str
+    task: str
+    sources: tuple[str, ...]
     others: tuple[Published, ...] = ()
+
+    @property
+    def is_first_hand(self) -> bool:
+        """Whether the method's authors print it."""
+        return self.kind != "third-party"
 
     @property
     def conflicts(self) -> tuple[Published, ...]:
@@ -87,9 +101,39 @@ class Published:
 @cache
 def published_numbers() -> tuple[Published, ...]:
     """Return every row of published.csv, in its order; none is left out."""
-    with files("stars_bench.records").joinpath("published.csv").open(encoding="utf-8") as file:
+    return tuple(map(_translate, published_rows()))
+
+
+def published_rows() -> list[PublishedRow]:
+    """Return every row of published.csv as it stands there.
+
+    Raises:
+        StarsBenchError: A row is none, or says what another one says.
+    """
+    with files("stars_bench.records.published").joinpath("published.csv").open(encoding="utf-8") as file:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-    return tuple(_translate({str(name): str(cell) for name, cell in row.items()}) for row in frame.to_dict("records"))
+    return checked_rows(frame)
+
+
+def checked_rows(frame: pd.DataFrame) -> list[PublishedRow]:
+    """Check published numbers.
+
+    Args:
+        frame: One row a number, with the columns of `PublishedRow`, as text.
+
+    Raises:
+        StarsBenchError: A row is none, or says what another one says; with its line.
+    """
+    rows: dict[tuple[object, ...], PublishedRow] = {}
+    for line, cells in enumerate(frame.to_dict("records"), 2):
+        try:
+            row = PublishedRow.model_validate(cells)
+        except ValidationError as error:
+            raise StarsBenchError(of_validation(error, f"published.csv line {line}")) from None
+        if row.key in rows:
+            raise StarsBenchError(f"published.csv line {line}: repeats a row; put its source behind the other's")
+        rows[row.key] = row
+    return list(rows.values())
 
 
 def published_for(
@@ -112,7 +156,7 @@ def published_for(
     by_method: dict[str, list[Published]] = {}
     for row in published_numbers():
         measured = row.dataset, row.protocol, row.evaluation, row.settings, row.streams
-        same = measured == (dataset, protocol, evaluation, dict(settings), JOINTS)
+        same = row.metric == "top1" and measured == (dataset, protocol, evaluation, dict(settings), JOINTS)
         if same and (wanted is None or row.method.casefold() in wanted):
             by_method.setdefault(row.method, []).append(row)
     best = [_best(rows) for rows in by_method.values()]
@@ -131,28 +175,30 @@ def matching(patterns: str) -> set[str]:
 
 def _best(rows: list[Published]) -> Published:
     """Return the authors' own number before quoted ones, the plain name before re-runs by others, else the first."""
-    ranked = sorted(rows, key=lambda row: (row.confidence != "direct", row.stated_as != row.method))
+    ranked = sorted(rows, key=lambda row: (not row.is_first_hand, row.stated_as != row.method, KINDS.index(row.kind)))
     year = next((row.year for row in ranked if row.year is not None), None)
     return replace(ranked[0], year=year, others=tuple(ranked[1:]))
 
 
-def _translate(row: Mapping[str, str]) -> Published:
-    name = row["dataset"]
-    dataset, protocol = NOVEL_CLASSES.get(name) or (DATASETS[name], PROTOCOLS[row["protocol"]])
+def _translate(row: PublishedRow) -> Published:
+    protocols = DATASETS.get(row.dataset, row.dataset), PROTOCOLS.get(row.protocol, row.protocol)
+    dataset, protocol = NOVEL_CLASSES.get(row.dataset, protocols)
     return Published(
-        method=_PROVENANCE.sub("", row["method"]),
-        stated_as=row["method"],
-        year=int(float(row["year"])) if row["year"] else None,
-        backbone=row["backbone"],
-        streams=row["streams"],
+        method=_PROVENANCE.sub("", row.method),
+        stated_as=row.method,
+        year=row.year,
+        backbone=row.backbone,
+        streams=row.streams,
         dataset=dataset,
         protocol=protocol,
-        evaluation=EVALUATIONS[row["eval"]],
-        settings=_settings(row["eval"], row["k_or_percent"], row["pretrain_dataset"]),
-        metric=row["metric"],
-        value=float(row["value"]),
-        source=row["source"],
-        confidence=cast(Literal["direct", "secondary"], row["confidence"]),
+        evaluation=EVALUATIONS.get(row.eval, row.eval),
+        settings=_settings(row.eval, row.k_or_percent, row.pretrain_dataset),
+        metric=row.metric,
+        value=row.value,
+        kind=row.kind,
+        table=row.table,
+        task=row.task,
+        sources=row.source,
     )
 
 
