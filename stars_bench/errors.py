@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ R = TypeVar("R")
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """A disk, a quota, or a limit on the size of a file, that is used up."""
+
+OF_THE_FILE = {None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
+"""Errors of reading that come from the file itself. All others come from the disk, the network, permissions or limits:
+they may be over in a minute, and say nothing about the content of the file."""
 
 
 class StarsBenchError(Exception):
@@ -79,6 +85,38 @@ def _cause_on_disk(error: BaseException) -> str | None:
     if is_disk_full(error):
         return "the disk (or a quota) is full; make room and run the same command again, which resumes"
     return error.strerror if isinstance(error, OSError) else None
+
+
+def disk_failed(error: BaseException | None) -> bool:
+    """Return whether a file could not be read for a reason that says nothing about its content."""
+    return isinstance(error, OSError) and error.errno not in OF_THE_FILE
+
+
+def not_read(what: object, error: BaseException) -> StarsBenchError:
+    """Return the error to raise where `disk_failed`.
+
+    Args:
+        what: The file.
+        error: What reading it raised.
+    """
+    return StarsBenchError(
+        f"{what}: cannot be read now ({cause(error)}); the file itself may be whole: mend that, then run the same again"
+    )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name the file where the disk fails while the block reads it, which the system's own error does not.
+
+    Raises:
+        StarsBenchError: The disk fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        if disk_failed(error):
+            raise not_read(path, error) from error
+        raise
 
 
 def of_validation(error: ValidationError, where: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, disk_failed
 from stars_bench.io.files import atomic_path, digest_lines
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.sealed import Damaged, keep_away, seal
@@ -55,7 +55,7 @@ class FeatureFiles:
         A damaged file is passed over, and set aside if it is this run's own.
 
         Raises:
-            OSError: A file cannot be read.
+            StarsBenchError: The disk fails.
         """
         found, there = np.empty((len(names), 0), np.float32), np.zeros(len(names), bool)
         for file in self.folder.feature_files(self.key, everywhere=self.reuse):
@@ -71,6 +71,8 @@ class FeatureFiles:
                             found = np.zeros((len(names), features.shape[1]), np.float32)
                         found[new] = features[rows[new]]
             except (StarsBenchError, KeyError) as error:
+                if disk_failed(error.__cause__):
+                    raise
                 own = file.parent == self.folder.features
                 line = keep_away(file, own) if isinstance(error, (Damaged, KeyError)) else str(error)
                 if self.tell:

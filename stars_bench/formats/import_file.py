@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import time
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from stars_bench.formats.catalog import format_of, recognise
 from stars_bench.formats.clip_order import GROUPED_BY
 from stars_bench.formats.match_clips import Intake, Progress
 from stars_bench.io import files
-from stars_bench.io.partial import SUFFIX, prefix_of, remove_abandoned
+from stars_bench.io.partial import remove_abandoned
 from stars_bench.storage import shards
 from stars_bench.storage.quality import QualityReport
 from stars_bench.storage.shards import ShardFacts
@@ -135,7 +134,7 @@ def _convert(
     intake = Intake(spec, path, incoming)
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder.parent)
-    unfinished = folder.with_name(f"{prefix_of(folder.name)}{secrets.token_hex(4)}{SUFFIX}")
+    unfinished = files.partial_path(folder)
     unfinished.mkdir()
     try:
         facts: list[ShardFacts] = []
@@ -144,10 +143,7 @@ def _convert(
             facts.append(shards.write_shard(shard, spec, profile, plan, content))
         official = intake.splits()
         shards.write_index(unfinished, spec, profile, plan, facts, intake.quality(profile.name), official)
-        if folder.exists():
-            (folder / shards.INDEX).unlink(missing_ok=True)  # first: what is half removed is no dataset any more
-            shutil.rmtree(folder)
-        unfinished.rename(folder)
+        files.replace_folder(unfinished, folder, shards.OWN)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return intake

@@ -23,7 +23,7 @@ from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.io import files
 from stars_bench.io.process_pool import cores
 from stars_bench.records import store
-from stars_bench.storage.shards import AGAIN, INDEX, prepared_datasets, read_index
+from stars_bench.storage.shards import AGAIN, FOLDERS, INDEX, prepared_datasets, read_index
 
 NAME = "stars-bench"
 VARIABLES = ("STARS_BENCH_DATA", "STARS_BENCH_RUNS", "STARS_BENCH_RAW", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -168,7 +168,7 @@ def _data(folder: Path) -> Iterator[Finding]:
             text += f"; {gone[0]} is gone: stars-bench prepare {dataset.name} --profile {dataset.profile.name} --force"
         yield Finding(f"dataset {dataset.name}", "fault" if gone else "good", text)
     known, unread = {dataset.folder for dataset in prepared}, 0
-    for index in sorted(folder.glob(f"*/*/{INDEX}")):
+    for index in sorted(folder.glob(f"{FOLDERS}/{FOLDERS}/{INDEX}")):
         if index.parent not in known:
             unread += 1
             yield Finding(f"dataset {index.parent.parent.name}", "fault", _why_not_read(index.parent))

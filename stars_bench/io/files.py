@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import re
+import secrets
+import shutil
 import subprocess
-import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from stars_bench._version import __version__
-from stars_bench.errors import UsageError
+from stars_bench.errors import UsageError, cause, reading
 from stars_bench.io.partial import SUFFIX, prefix_of, remove_abandoned, tidy_once
 from stars_bench.io.sealed import refuse_odd
 
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[1]
 TRIES = 100
+NOT_OFFERED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENOLCK}
+"""What file systems such as NFS, exFAT, SMB and FUSE answer when they lack what they are asked for: here the lock of a
+file, or to wait until it is on the disk."""
 REPORTED_PACKAGES = ("numpy", "torch", "h5py", "pandas", "numba", "pydantic")
 
 
@@ -51,7 +58,7 @@ def digest_file(path: Path) -> str:
         StarsBenchError: It is no regular file: a FIFO would never end.
     """
     refuse_odd(path)
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -74,11 +81,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tidy_once(path.parent.absolute())
-        descriptor, name = tempfile.mkstemp(prefix=prefix_of(path.name), suffix=SUFFIX, dir=path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
+        unused = partial_path(path)
+        unused.open("xb").close()  # with the mode of any new file: not every file system lets it be changed
+        temporary = unused
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         if error.errno is None or error.strerror is None:
@@ -89,6 +95,51 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def partial_path(path: Path) -> Path:
+    """Return a name beside a file or folder for what will take its place (`io.partial`)."""
+    return path.with_name(f"{prefix_of(path.name)}{secrets.token_hex(4)}{SUFFIX}")
+
+
+def replace_folder(new: Path, folder: Path, ours: re.Pattern[str]) -> None:
+    """Put a folder that is whole in the place of another, to be called by whoever is alone there.
+
+    At every moment one of both is whole: the old one is renamed before it is removed, and after a kill between two
+    renames `alone_in` names it as before.
+
+    Args:
+        new: The new folder, beside the other.
+        folder: The place; nothing need be there.
+        ours: Names of files that go with the old folder; others that lie in it are kept.
+    """
+    old = _replaced(folder)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    if old.exists():
+        for path in old.iterdir():
+            if not ours.fullmatch(path.name) and not (folder / path.name).exists():
+                path.rename(folder / path.name)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaced(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def flush_to_disk(stream: IO[bytes]) -> None:
+    """Wait until a file is on the disk, where the file system can say so.
+
+    Raises:
+        OSError: The disk fails.
+    """
+    stream.flush()
+    try:
+        os.fsync(stream.fileno())
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold a folder for this process, which is about to write there, until the block ends or the process is killed.
@@ -96,7 +147,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     Beside the folder lie `.NAME.lock` and `.NAME.holder` meanwhile. What a killed process has left half written below
     the folder is removed at the start, and what workers leave that are killed meanwhile at the end: never what another
     process still writes, on any machine (`io.partial`). Folders above that are made for it go again if they stay empty.
-    Where the file system knows no locks, nothing is held.
+    Where the file system has no locks, nothing is held, and a warning says so.
 
     Raises:
         UsageError: Another process holds it; says which.
@@ -113,8 +164,11 @@ def alone_in(folder: Path) -> Iterator[None]:
         except Timeout as error:
             who = _read_holder(holder) or "another process"
             raise UsageError(f"{folder}: {who} is writing there; run the same again when it has ended") from error
-        except (NotImplementedError, OSError):  # both are filelock's for a file system that has no locks
-            pass
+        except (NotImplementedError, OSError) as error:  # both are filelock's for a file system that has no locks
+            if not isinstance(error, OSError) or error.errno in NOT_OFFERED:
+                line = "%s: this file system has no locks (%s): do not let two commands write there at once"
+                logging.getLogger(__name__).warning(line, folder, cause(error))
+                _unlinked(file)
         else:
             at_the_end.callback(_removed_if_empty, made)
             at_the_end.callback(lock.release)
@@ -122,6 +176,9 @@ def alone_in(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # a full disk: what needs more than a line will say so
                 holder.write_text(f"process {os.getpid()} on {platform.node()} (since {utc_now()})", encoding="utf-8")
         remove_abandoned(folder, deep=True)
+        if _replaced(folder).exists() and not folder.exists():
+            _replaced(folder).rename(folder)
+        shutil.rmtree(_replaced(folder), ignore_errors=True)
         at_the_end.callback(remove_abandoned, folder, deep=True)
         yield
 
@@ -130,7 +187,8 @@ def _acquire(lock: BaseFileLock, parent: Path) -> None:
     for left in reversed(range(TRIES)):
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            with warnings.catch_warnings(action="ignore"):  # ENOSYS: it locks by the file's being there, which will do
+                lock.acquire()
         except (FileNotFoundError, FileExistsError):  # whoever ended just now took the empty parent away
             if not left:
                 raise
@@ -155,13 +213,6 @@ def _unlinked(*paths: Path) -> None:
     for path in paths:
         with suppress(OSError):  # Windows removes no open file
             path.unlink()
-
-
-@cache
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import xxhash
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, reading
 
 MARK = b"stars-bench xxh3-128 "
 HEX_DIGITS = 32
@@ -73,7 +73,7 @@ def is_sealed(path: Path) -> bool:
         Damaged: The digest is not whole.
         OSError: The file cannot be read.
     """
-    with path.open("rb") as stream:
+    with reading(path), path.open("rb") as stream:
         return _stored(path, stream) is not None
 
 
@@ -90,7 +90,7 @@ def check(path: Path) -> bool:
         Damaged: The digest differs.
         OSError: It cannot be read.
     """
-    with path.open("rb") as stream:
+    with reading(path), path.open("rb") as stream:
         stored = _stored(path, stream)
         if stored is None:
             return False
@@ -197,7 +197,8 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """
     refuse_odd(path, LARGEST_LOG)
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        with reading(path):
+            lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise Damaged(f"{path}: damaged: not a text in UTF-8") from error
     return [_value(path, number, line) for number, line in enumerate(lines, 1) if line]

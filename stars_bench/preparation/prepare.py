@@ -8,6 +8,7 @@ you ask for it.
 from __future__ import annotations
 
 import inspect
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from stars_bench.datasets.raw_files.sources import Place, UnreadableSource
 from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full
 from stars_bench.io import files as provenance
 from stars_bench.io import process_pool
+from stars_bench.io.partial import remove_abandoned
 from stars_bench.preparation.shard_plan import Conversion, ShardPlan, make_plans
 from stars_bench.storage import compression as packing
 from stars_bench.storage import shards
@@ -154,8 +156,7 @@ def prepare(
         there = {} if overwrite else {path.name: shards.read_facts(path) for path in folder.glob("shard-*.h5")}
         _refuse_others(folder, index is not None and index["plan"] != whole, plans, there)
         try:
-            # From here on the folder counts as unfinished.
-            (folder / shards.INDEX).unlink(missing_ok=True)
+            conversion = replace(conversion, folder=_to_be_filled(folder, overwrite))
             facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
             reused = len(facts)
             jobs = jobs or process_pool.cores()
@@ -165,14 +166,31 @@ def prepare(
                 conversion, found, sum(plan.count for plan in plans), whole, [facts[plan.file] for plan in plans]
             )
             sources.remove_unpacked(folder / UNPACKED)
+            if conversion.folder != folder:
+                provenance.replace_folder(conversion.folder, folder, shards.OWN)
             _keep_description(spec, folder)
         except (OSError, RuntimeError) as error:
             if not isinstance(error, OSError) and not is_disk_full(error):
                 raise
             raise StarsBenchError(f"{folder}: cannot be written ({cause(error)})") from error
+        finally:
+            if conversion.folder != folder:
+                shutil.rmtree(conversion.folder, ignore_errors=True)
         digest = shards.dataset_digest(list(facts.values()))
         seconds = time.perf_counter() - started
         return PrepareReport(folder, quality, digest, len(plans), reused, quality.faults, seconds, unchanged=False)
+
+
+def _to_be_filled(folder: Path, overwrite: bool) -> Path:
+    """Return the folder that shards are written to: a new one where finished data stay until the new ones are whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder.parent)
+    if not overwrite or not folder.exists():
+        (folder / shards.INDEX).unlink(missing_ok=True)  # from here on the folder counts as unfinished
+        return folder
+    new = provenance.partial_path(folder)
+    new.mkdir()
+    return new
 
 
 def convert_shard(
@@ -330,7 +348,7 @@ def _refuse_others(
 
 def _refuse_other_description(folder: Path, chosen: Profile) -> None:
     """Raise UsageError when another profile of a described dataset was made by another description of that name."""
-    for path in folder.parent.glob(f"*/{shards.INDEX}"):
+    for path in folder.parent.glob(f"{shards.FOLDERS}/{shards.INDEX}"):
         index = shards.read_index(path.parent) if path.parent != folder else None
         if index and index["profile"]["parameters"].get("description") != chosen.parameters.get("description"):
             raise UsageError(

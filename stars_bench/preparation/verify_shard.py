@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import Clip
-from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.errors import StarsBenchError, disk_failed, not_read, one_line
 from stars_bench.io import files
 from stars_bench.io.sealed import refuse_odd
 from stars_bench.storage import compression as packing
@@ -54,9 +54,13 @@ def check_shard(folder: Path, entry: Mapping[str, Any], index: Mapping[str, Any]
         refuse_odd(path, shard_file.LARGEST)
         size, digest = path.stat().st_size, files.digest_file(path)
     except StarsBenchError as error:
+        if disk_failed(error.__cause__):
+            raise
         return ShardFindings((one_line(error),))
-    except OSError as error:
+    except FileNotFoundError as error:
         return ShardFindings((f"{path}: cannot be read ({error.strerror})",))
+    except OSError as error:
+        raise not_read(path, error) from error
     faults = [] if digest == entry["sha256"] else ["its bytes have changed: SHA-256 is not that of the index"]
     contents: dict[str, str] = {}
     items: frozenset[str] = frozenset()
@@ -76,6 +80,10 @@ def check_shard(folder: Path, entry: Mapping[str, Any], index: Mapping[str, Any]
                 faults += _faults_of_clips(columns, joints, contents)
                 items = frozenset(item.decode() for item in columns["item"].tolist())
     except (StarsBenchError, *shard_file.HDF5_ERRORS) as error:
+        if disk_failed(error.__cause__):
+            raise
+        if disk_failed(error):
+            raise not_read(path, error) from error
         faults.append(f"cannot be read as a shard ({one_line(error).removeprefix(f'{path}: ')})")
     return ShardFindings(tuple(f"{path}: {fault}" for fault in faults), contents, items, size)
 

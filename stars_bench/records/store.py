@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, reading
 from stars_bench.io.files import write_json
 from stars_bench.io.run_folder import RunFolder, run_folders
 from stars_bench.io.sealed import refuse_odd
@@ -108,7 +108,8 @@ def edited(path: Path, record: Record) -> str:
 def _text(path: Path) -> str:
     try:
         refuse_odd(path, LARGEST_RECORD)
-        return path.read_text(encoding="utf-8")
+        with reading(path):
+            return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StarsBenchError(f"{path}: cannot be read ({error})") from error
 

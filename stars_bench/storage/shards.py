@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from stars_bench import registry
 from stars_bench.api import AbsentBody, Clip, DatasetSpec, Profile, ProtocolSpec, SetAside
-from stars_bench.errors import StarsBenchError, UsageError, one_line, printable
+from stars_bench.errors import StarsBenchError, UsageError, one_line, printable, reading
 from stars_bench.io import files
 from stars_bench.io.sealed import Damaged, refuse_odd
 from stars_bench.storage import compression as packing
@@ -39,6 +39,10 @@ INDEX = "index.json"
 LARGEST_INDEX = 1 << 30
 OF_CLIP = ("label", "subject", "camera", "setup", "replication")
 NAME = re.compile(r"shard-\d+\.h5")
+OWN = re.compile(rf"index\.json|({NAME.pattern})(\.damaged)?")
+"""Names of the files of a prepared dataset."""
+FOLDERS = "[!.]*"
+"""Of datasets and profiles; hidden ones are not whole, or were replaced."""
 AGAIN = "run `stars-bench prepare --force` again"
 
 
@@ -270,7 +274,9 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     """
     try:
         refuse_odd(folder / INDEX, LARGEST_INDEX)
-        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        with reading(folder / INDEX):
+            text = (folder / INDEX).read_text(encoding="utf-8")
+        index: dict[str, Any] = json.loads(text)
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
@@ -572,7 +578,7 @@ def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
     """
     registry.add_data_dir(data_dir)
     datasets = []
-    for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
+    for path in sorted(data_dir.glob(f"{FOLDERS}/{FOLDERS}/{INDEX}")):
         try:
             index = read_index(path.parent)
             if index is not None:
@@ -585,7 +591,7 @@ def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
 def left_out(data_dir: Path) -> list[str]:
     """Return why folders below a data folder are not among `prepared_datasets`: one line each."""
     lines = []
-    for path in sorted(data_dir.glob(f"*/*/{INDEX}")):
+    for path in sorted(data_dir.glob(f"{FOLDERS}/{FOLDERS}/{INDEX}")):
         try:
             read_index(path.parent)
         except UsageError as error:

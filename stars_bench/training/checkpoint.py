@@ -7,17 +7,16 @@ every kind of file `tests/historic` has one, which must stay readable.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.errors import StarsBenchError, disk_failed, one_line
 from stars_bench.io import sealed
 from stars_bench.io.disk import check_room, full_is_told
-from stars_bench.io.files import atomic_path
+from stars_bench.io.files import atomic_path, flush_to_disk
 from stars_bench.io.sealed import Damaged, is_io_error
 from stars_bench.io.untrusted import torch_files
 
@@ -41,8 +40,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     with full_is_told(path), atomic_path(path) as temporary, temporary.open("w+b") as stream:
         torch.save(state | {"schema_version": SCHEMA_VERSION}, stream)
         sealed.seal(stream)
-        stream.flush()
-        os.fsync(stream.fileno())  # or a machine that loses power may keep the new name and not what is in it
+        flush_to_disk(stream)  # or a machine that loses power may keep the new name and not what is in it
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -56,7 +54,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     try:
         state = torch_files.load(path, device)
     except Exception as error:  # a damaged file can fail in any way
-        if is_io_error(error) or isinstance(error, Damaged):
+        if is_io_error(error) or isinstance(error, Damaged) or disk_failed(error.__cause__):
             raise
         raise Damaged(f"{path}: cannot be read as a checkpoint ({one_line(error)}); delete it and run again") from error
     version = state.get("schema_version") if isinstance(state, dict) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from stars_bench.datasets.ntu import NTU60
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.io.files import alone_in
+from stars_bench.io.files import alone_in, replace_folder
 from stars_bench.preparation import prepare as preparing
 from stars_bench.preparation.prepare import prepare
 from tests.datasets.raw_writers import write_ntu
@@ -70,10 +71,39 @@ def test_a_folder_is_free_again_when_the_work_failed(tmp_path: Path, monkeypatch
     assert prepare(NTU60, [tmp_path / "raw"], tmp_path / "data", jobs=1).shards == 1
 
 
-def test_without_locks_the_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_the_work_goes_on_and_a_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def refuse(_: object) -> None:
         raise NotImplementedError("this file system has no locks")
 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with alone_in(tmp_path / "folder"):
         assert not list(tmp_path.iterdir())
+    assert "folder: this file system has no locks (" in caplog.text
+
+
+def test_a_folder_that_was_being_replaced_when_its_process_was_killed_is_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, new = tmp_path / "mamp", tmp_path / "new"
+    for path in (folder, new):
+        path.mkdir()
+        (path / "shard").write_text(path.name)
+    rename = Path.rename
+
+    def die_at_the_second(path: Path, to: Path) -> Path:
+        if path == new:
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", die_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            replace_folder(new, folder, re.compile("shard"))
+    assert not folder.exists()
+    with alone_in(folder):
+        assert (folder / "shard").read_text() == "mamp"
+        replace_folder(new, folder, re.compile("shard"))
+    assert [path.name for path in tmp_path.iterdir()] == ["mamp"]
+    assert (folder / "shard").read_text() == "new"

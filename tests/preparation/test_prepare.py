@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -26,6 +27,7 @@ from stars_bench.preparation.prepare import COMPILING, ON_DUPLICATE, PrepareRepo
 from stars_bench.preparation.verify import verify
 from stars_bench.protocols.splits import make_split
 from stars_bench.protocols.standard import XSUB
+from stars_bench.storage import shards
 from stars_bench.storage.compression import COMPRESSIONS
 from stars_bench.storage.quality import QualityReport, render, verdict
 from stars_bench.storage.shards import open_dataset, prepared_datasets
@@ -365,6 +367,30 @@ def test_force_mends_a_damaged_shard(raw: Path, tmp_path: Path) -> None:
         _ = open_dataset(tmp_path, "ntu60").table
     run(raw, tmp_path, overwrite=True)
     assert shard_bytes(folder) == whole
+
+
+def test_force_keeps_the_old_data_until_the_new_are_whole(raw: Path, tmp_path: Path, monkeypatch) -> None:
+    folder = run(raw, tmp_path).folder
+    (folder / "notes.txt").write_text("a user's")
+    whole = shard_bytes(folder)
+    write = shards.write_shard
+
+    def fail_at_the_second(path: Path, *arguments: Any) -> Any:
+        if path.name == "shard-00001.h5":
+            raise OSError(errno.ENOSPC, "full")
+        return write(path, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "write_shard", fail_at_the_second)
+        with pytest.raises(StarsBenchError, match=r"mamp: cannot be written .*disk"):
+            run(raw, tmp_path, overwrite=True, limit=5)
+    assert shard_bytes(folder) == whole
+    assert verify(open_dataset(tmp_path, "ntu60")).ok
+    assert [dataset.num_clips for dataset in prepared_datasets(tmp_path)] == [len(NAMES)]
+    assert run(raw, tmp_path, overwrite=True, limit=5).quality.clips == 5
+    assert open_dataset(tmp_path, "ntu60").num_clips == 5
+    assert (folder / "notes.txt").read_text() == "a user's"
+    assert [path.name for path in folder.parent.iterdir()] == ["mamp"]
 
 
 def test_the_same_files_by_another_path_are_the_same_dataset(raw: Path, tmp_path: Path, monkeypatch) -> None:

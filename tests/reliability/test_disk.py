@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -124,16 +123,17 @@ def test_a_folder_of_somebody_else_is_told_of(public: Path) -> None:
     assert told.count("\n") == 1
 
 
-def test_a_raw_file_that_may_not_be_read_costs_its_clip_alone(public: Path) -> None:
+def test_a_raw_file_that_may_not_be_read_is_told_of_and_its_clip_is_not_set_aside(public: Path) -> None:
     file = min((public / "raw").iterdir())
     file.chmod(0o600)
     (public / "data").mkdir()
     (public / "data").chmod(0o777)
-    told = "error: 1 clip was set aside (listed above, all in index.json); the others are ready\n"
-    assert finish(prepare_arguments(public / "raw", 1), public, *OTHER_USER) == (1, told)
-    (aside,) = json.loads((public / "data" / "synthetic" / "mamp" / "index.json").read_text())["quality"]["set_aside"]
-    assert aside["name"] == file.stem
-    assert "Permission denied" in aside["reason"]
+    code, told = finish(prepare_arguments(public / "raw", 1), public, *OTHER_USER)
+    assert code == 1
+    assert told.startswith(f"error: {file}: cannot be read now (Permission denied)")
+    assert told.count("\n") == 1
+    file.chmod(0o644)
+    assert finish(prepare_arguments(public / "raw", 1), public, *OTHER_USER) == (0, "")
 
 
 def test_nothing_is_written_but_in_the_output_on_another_file_system(

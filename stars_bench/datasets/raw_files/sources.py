@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 from stars_bench.api import Source
 from stars_bench.datasets.raw_files import repack, zip
 from stars_bench.datasets.raw_files.zip import LARGEST, Packed, base_name, crc32
-from stars_bench.errors import StarsBenchError, UsageError, printable
+from stars_bench.errors import StarsBenchError, UsageError, disk_failed, not_read, printable
 
 Progress = repack.Progress
 OnDuplicate = Literal["refuse", "first"]
@@ -183,6 +183,8 @@ def zip_members(archive: Path) -> dict[str, Packed]:
     try:
         return zip.directory(archive)
     except (zipfile.BadZipFile, OSError) as error:
+        if failed := next((one for one in (error, error.__context__) if one and disk_failed(one)), None):
+            raise not_read(archive, failed) from error  # zipfile calls such an archive none
         raise StarsBenchError(f"{archive}: cannot be read as a zip archive ({error}); fetch it again") from error
 
 
@@ -268,6 +270,8 @@ def place_of(source: Source) -> Place:
             return Place(state.st_size, state.st_mtime_ns)
         packed = zip_members(source.path)[source.member]
     except (OSError, KeyError) as error:
+        if disk_failed(error):
+            raise not_read(source, error) from error
         raise UnreadableSource(f"{source}: cannot be found ({error})") from error
     return Place(packed.size, packed.crc, packed)
 
@@ -286,6 +290,8 @@ def read(source: Source, place: Place | None = None) -> bytes:
             raise UnreadableSource(f"{source}: cannot be read ({place.size:,} bytes, more than any raw file has)")
         data = _content(str(source), place.size)
     except (OSError, zipfile.BadZipFile) as error:
+        if disk_failed(error):
+            raise not_read(source, error) from error
         raise UnreadableSource(f"{source}: cannot be read ({error})") from error
     if len(data) != place.size:
         now = place_of(source).size

@@ -14,7 +14,7 @@ import numpy as np
 
 from stars_bench import registry
 from stars_bench.api import Split
-from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.errors import StarsBenchError, UsageError, disk_failed
 from stars_bench.evaluation import feature_cache
 from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.finished.derive import Derived, differing
@@ -55,6 +55,12 @@ class Audit:
         if line not in self.faults:
             self.faults.append(line)
 
+    def unreadable(self, error: StarsBenchError) -> None:
+        """Note a file that is not what it should be; a disk that fails says nothing of it, and ends the audit."""
+        if disk_failed(error.__cause__):
+            raise error
+        self.fault(str(error))
+
     def skip(self, line: str) -> None:
         """Note what could not be looked at, once."""
         if line not in self.skipped:
@@ -73,7 +79,7 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
         try:
             record = store.read_record(path)
         except StarsBenchError as error:
-            result.fault(str(error))
+            result.unreadable(error)
             continue
         _look_at_stages(record, RunFolder.of_record(path), result)
         found = _look_at_data(record, path, data, result)
@@ -83,7 +89,7 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
             _look_at_predictions(one, data, result)
             _look_at_doubts(one, *found, result)
         except StarsBenchError as error:
-            result.fault(str(error))
+            result.unreadable(error)
     for folder in dict.fromkeys(map(RunFolder.of_record, rescore.record_paths(run))):
         _look_at_features(folder, result)
     return result
@@ -192,7 +198,7 @@ def _look_at_features(folder: RunFolder, result: Audit) -> None:
         try:
             names, features = feature_cache.read(file)
         except StarsBenchError as error:
-            result.fault(str(error))
+            result.unreadable(error)
             continue
         if digest_lines(names.tolist())[:8] != file.stem.rpartition("-")[2] or len(names) != len(features):
             result.fault(f"{file}: holds other clips than its name says; delete it, and it is made again")

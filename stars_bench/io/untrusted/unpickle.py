@@ -12,6 +12,7 @@ import mmap
 import pickle
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, SupportsIndex
 
@@ -44,9 +45,14 @@ def load(path: Path) -> Any:
 
 def _scan(path: Path) -> int:
     """Look at what the pickle would do; the file's size."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        scan(data)
-        return len(data)
+    with path.open("rb") as file:
+        try:
+            data: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError:  # this file system has no maps
+            data = file.read()
+        with data if isinstance(data, mmap.mmap) else nullcontext():
+            scan(data)
+            return len(data)
 
 
 class _Budget:
