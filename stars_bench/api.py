@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from stars_bench.data import random as random
     from stars_bench.data import transforms as transforms
+    from stars_bench.datasets.parsing.ntu_text import parse_ntu as parse_ntu
     from stars_bench.evaluation.subject import Subject as Subject
     from stars_bench.models.layers import augment as augment
     from stars_bench.models.layers.feature_queue import FeatureQueue as FeatureQueue
@@ -68,6 +69,7 @@ __all__ = [
     "UsageError",
     "augment",
     "cosine_momentum",
+    "parse_ntu",
     "random",
     "transforms",
     "warmup_cosine",
@@ -82,11 +84,12 @@ _LAZY = {
     "Subject": "stars_bench.evaluation.subject:Subject",
     "augment": "stars_bench.models.layers.augment",
     "cosine_momentum": "stars_bench.models.layers.momentum_teacher:cosine_momentum",
+    "parse_ntu": "stars_bench.datasets.parsing.ntu_text:parse_ntu",
     "random": "stars_bench.data.random",
     "transforms": "stars_bench.data.transforms",
     "warmup_cosine": "stars_bench.training.optim:warmup_cosine",
 }
-"""What plug-ins are given or build on that needs torch: the module, or module:name, that is loaded on first use."""
+"""What plug-ins are given or build on, and what reads raw files: the module or module:name that is loaded on use."""
 
 if not TYPE_CHECKING:  # a type checker must see which names there are, and no others
 
@@ -211,6 +214,10 @@ class Cost:
 # ------------------------------------------------------------------------------------------------ datasets
 
 
+SPACE, PLANE = ("x", "y", "z"), ("x", "y", "score")
+"""The channels of joints in space, and of joints in a picture."""
+
+
 @dataclass(frozen=True)
 class Skeleton:
     """A joint layout: names, parents and centre of the joints.
@@ -220,12 +227,20 @@ class Skeleton:
         joints: Names of the V joints, in the order of the coordinates.
         parents: (V,) 0-based parent of each joint; the root is its own parent.
         centre: 0-based joint that cleaning puts at the origin.
+        channels: What the three numbers of a joint are: x, y, z in metres; or, of a pose in a picture, x, y and the
+            score of its detection, which is never rotated, centred or subtracted. Default: x, y, z.
     """
 
     name: str
     joints: tuple[str, ...]
     parents: tuple[int, ...]
     centre: int
+    channels: tuple[str, str, str] = SPACE
+
+    @property
+    def planar(self) -> bool:
+        """Whether joints lie in a picture: x, y and a score."""
+        return self.channels == PLANE
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from stars_bench.api import Clip, Found, Profile, RawItem, SetAside, Source
 from stars_bench.datasets.cleaning.mamp import NothingLeft
-from stars_bench.datasets.custom import bodies, readers
-from stars_bench.datasets.custom.model import FACTS, NUMBERED, SPLIT_BY, Description, SplitRule
+from stars_bench.datasets.custom import bodies, labels, readers
+from stars_bench.datasets.custom.labels import natural, stem
+from stars_bench.datasets.custom.model import CLIP, FRAME, NUMBERED, SPLIT_BY, Coordinates, Description, SplitRule
+from stars_bench.datasets.custom.readers.axes import Stored
 from stars_bench.datasets.parsing.fingerprint import source_digest
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.sources import OnDuplicate, Progress
-from stars_bench.errors import UsageError, one_line, printable
+from stars_bench.errors import UsageError, printable
 
 
 def find(
@@ -34,30 +38,35 @@ def find(
         UsageError: A table or a list that the description names cannot be read.
         StarsBenchError: One clip is found twice with different content.
     """
-    pattern = re.compile(description.files.pattern)
-    table = None if description.files.table is None else _table(folder / description.files.table)
+    wanted = _Wanted(description, folder)
     ignored: Counter[str] = Counter()
-    matches: dict[str, dict[str, str]] = {}
+    parts: dict[str, _Part] = {}
     named: list[tuple[str, Source]] = []
     for file, source in sources.walk(paths, scratch=scratch, progress=progress):
-        match = _matched(pattern, source)
-        if match is None:
-            ignored[sources.why_passed_over(file, "files that the pattern does not match")] += 1
+        part = wanted.part(source)
+        if part is None:
+            ignored[sources.why_passed_over(file, wanted.otherwise)] += 1
             continue
-        name = _stem(match[0])
-        matches[name] = {fact: text for fact, text in match.groupdict().items() if text}
-        named.append((name, source))
+        parts[part.name] = part
+        named.append((part.name, source))
     found = sources.unique(named, on_duplicate, ignored, progress)
-    items, set_aside = [], []
-    for name, source in sorted(found.items()):
-        if table is not None and name not in table:
-            set_aside.append(SetAside(name, str(source), f"{description.files.table} does not name this clip"))
-            continue
-        texts = matches[name] | ({} if table is None else table[name])
-        try:
-            items.append(RawItem(name, {"clip": source}, tuple(_facts(texts, description).items())))
-        except ValueError as error:
-            set_aside.append(SetAside(name, str(source), str(error)))
+    clips: dict[str, list[_Part]] = {}
+    for name in found:
+        clips.setdefault(parts[name].clip, []).append(parts[name])
+    items: list[RawItem] = []
+    set_aside: list[SetAside] = []
+    for clip, files in sorted(clips.items()):
+        files.sort(key=lambda part: part.order)
+        of_clip = {f"{number:06}": found[part.name] for number, part in enumerate(files)}
+        for row in wanted.rows(clip, files):
+            if isinstance(row, str):
+                set_aside.append(SetAside(clip, str(of_clip["000000"]), row))
+                continue
+            try:
+                facts = _facts(row, description, str(of_clip["000000"]))
+                items.append(RawItem(row.get(CLIP, clip), of_clip, tuple(facts.items())))
+            except ValueError as error:
+                set_aside.append(SetAside(clip, str(of_clip["000000"]), str(error)))
     splits: dict[str, dict[str, list[str]]] = {
         str(name): _split(name, rule, items, description, folder) for name, rule in description.splits.items()
     }
@@ -67,79 +76,164 @@ def find(
 def convert(
     item: RawItem, data: Mapping[str, bytes], profile: Profile, *, description: Description
 ) -> list[Clip | SetAside]:
-    """Convert one file to one clip; a file that cannot be read is set aside with the reason."""
-    where = str(item.sources["clip"])
-    centre = bool(profile.parameters["centre"])
+    """Convert the file of a clip, or its files; one that cannot be read is set aside with the reason."""
+    facts, where = dict(item.facts), ""
+    how, centre = description.coordinates, bool(profile.parameters["centre"])
+    joints_of_layout = description.skeleton.own("").joints
+    first, last = facts.pop("start", None), facts.pop("end", None)
     try:
-        stored = readers.read(data["clip"], description.coordinates, description.skeleton.own("").joints)
-        joints, log = bodies.finished(stored, description.coordinates, description.skeleton, centre)
+        read = []
+        for role, content in data.items():
+            where = str(item.sources[role])
+            read.append(_stored(content, how, joints_of_layout))
+        stored = read[0] if len(read) == 1 else readers.one_after_another(read)
+        if first is not None and last is not None:
+            if not 1 <= first <= last <= stored.shape[1]:
+                raise ValueError(f"frames {first} to {last} of a file of {stored.shape[1]:,}")
+            stored = stored[:, first - 1 : last]
+        if description.files.action_key is not None and "label" not in facts:
+            text = readers.read_action(data["000000"], how, description.files.action_key)
+            facts["label"] = _label(text, description, where)
+        joints, log = bodies.finished(stored, how, description.skeleton, centre)
     except ParseError as error:
         return [SetAside(item.name, f"{where}:{error.line}", printable(error.reason))]
     except NothingLeft as error:
         return [SetAside(item.name, where, str(error), "empty")]
     except ValueError as error:
         return [SetAside(item.name, where, printable(str(error)))]
-    return [Clip(item.name, **dict(item.facts), bodies=joints, source_digest=source_digest(data["clip"]), log=log)]
+    return [Clip(item.name, **facts, bodies=joints, source_digest=source_digest(*data.values()), log=log)]
 
 
-def _matched(pattern: re.Pattern[str], source: Source) -> re.Match[str] | None:
-    """Return the shortest end of a source's path that the pattern matches: the file's name, with folders or not."""
-    path = (source.member if source.member is not None else str(source)).replace("\\", "/")
-    starts = [0, *(slash.end() for slash in re.finditer("/", path))]
-    return next((match for start in reversed(starts) if (match := pattern.fullmatch(path, start))), None)
+@lru_cache(maxsize=1)
+def _stored(data: bytes, how: Coordinates, joints: tuple[str, ...]) -> Stored:
+    """Read a file; the last one is kept, for a file of several clips."""
+    return readers.read(data, how, joints)
 
 
-def _stem(matched: str) -> str:
-    """Return a clip's name: the matched end of its path without the suffix, folders joined by underlines."""
-    return re.sub(r"\.[^./]*$", "", matched).replace("/", "_")
+@dataclass(frozen=True)
+class _Part:
+    """A file: all of a clip, or one of its frames.
+
+    Args:
+        name: Its own name.
+        clip: Name of the clip.
+        order: Where it stands among the files of the clip.
+        texts: What its path says of the clip.
+    """
+
+    name: str
+    clip: str
+    order: tuple[int | str, ...]
+    texts: Mapping[str, str]
 
 
-def _table(path: Path) -> dict[str, dict[str, str]]:
-    """Return {clip: {fact: text}} of a table with a column `file`."""
-    import pandas as pd
+class _Wanted:
+    """Which files a description wants, and what it says of them.
 
-    try:
-        readers.csv_lines(path.read_bytes())
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, skipinitialspace=True)
-    except ParseError as error:
-        raise UsageError(f"{path}:{error.line}: {error.reason}") from error
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: the table of clips cannot be read ({one_line(error)})") from error
-    if "file" not in table or "action" not in table:
-        raise UsageError(f"{path}: needs columns `file` and `action`; it has {', '.join(table.columns)}")
-    names = [_stem(file.replace("\\", "/")) for file in table["file"]]
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise UsageError(f"{path}: names {twice[0]!r} twice")
-    known = [fact for fact in FACTS if fact in table]
-    return {
-        name: {fact: text for fact, text in zip(known, row, strict=True) if text}
-        for name, row in zip(names, table[known].to_numpy().tolist(), strict=True)
-    }
+    Args:
+        description: The description.
+        folder: Folder of its tables.
+    """
+
+    def __init__(self, description: Description, folder: Path) -> None:
+        files = description.files
+        self.pattern = None if files.pattern is None else re.compile(files.pattern)
+        self.table = labels.read([folder / name for name in files.table], files.columns) if files.table else None
+        self.tables, self.frames = " and ".join(files.table), description.frame_files
+        self.otherwise = f"files that {'the pattern does not match' if self.pattern else 'the table does not name'}"
+
+    def part(self, source: Source) -> _Part | None:
+        """Return what a file is; None for a file that is not wanted."""
+        path = (source.member if source.member is not None else str(source)).replace("\\", "/")
+        starts = [0, *(slash.end() for slash in re.finditer("/", path))]
+        if self.pattern is None:
+            stems = (stem(path[start:]) for start in reversed(starts))
+            name = next((one for one in stems if self.table is not None and one in self.table), None)
+            return None if name is None else _Part(name, name, (), {})
+        pattern = self.pattern
+        match = next((match for start in reversed(starts) if (match := pattern.fullmatch(path, start))), None)
+        if match is None:
+            return None
+        texts = {group: text for group, text in match.groupdict().items() if text}
+        name, frame = stem(match[0]), texts.pop(FRAME, None)
+        if not self.frames:
+            return _Part(name, texts.pop(CLIP, name), (), texts)
+        before = match[0].rpartition("/")[0] or (match.string[match.start() : match.start(FRAME)] if frame else "")
+        clip = texts.pop(CLIP, stem(f"{before.rstrip('/_-. ')}."))
+        if not clip:
+            raise UsageError(
+                f"{source}: of which clip is this frame? Say it with a folder or a group (?P<clip>...) in files.pattern"
+            )
+        return _Part(name, clip, natural(frame or name), texts)
+
+    def rows(self, clip: str, files: Sequence[_Part]) -> list[dict[str, str] | str]:
+        """Return what is known of a clip, once for each clip in its file; a text says why nothing is."""
+        texts = dict(files[0].texts)
+        if other := next((one for one in files if one.texts != files[0].texts), None):
+            fact = min(name for name in {*texts, *other.texts} if texts.get(name) != other.texts.get(name))
+            raise UsageError(
+                f"{clip}: its files differ in {fact} ({files[0].name}, {other.name}), so they are not one clip: "
+                "say which are with a group (?P<clip>...) in files.pattern"
+            )
+        if self.table is None:
+            return [texts]
+        rows = self.table.get(clip) or self.table.get(clip.rpartition("/")[2])
+        return [texts | row for row in rows] if rows else [f"{self.tables} does not name this clip"]
 
 
-def _facts(texts: Mapping[str, str], description: Description) -> dict[str, int]:
-    """Return the label (from 0) and the numbers of a clip.
+def _facts(texts: Mapping[str, str], description: Description, where: str) -> dict[str, int]:
+    """Return the label (from 0), where it is known, and the numbers of a clip.
 
     Raises:
-        ValueError: A value is not a number and has none in [numbers], or there is no such action.
+        ValueError: A value is not a number and has none in [numbers].
+        UsageError: There is no such action.
     """
-    classes = description.classes
-    if "action" not in texts:
+    facts = {}
+    if "action" in texts:
+        facts["label"] = _label(texts["action"], description, where)
+    elif description.files.action_key is None:
         raise ValueError("nothing says its action")
-    action = texts["action"]
-    label = classes.index(action) if action in classes else _number("action", action, description) - 1
+    facts |= {fact: _number(fact, texts.get(fact, "0"), description) for fact in NUMBERED}
+    if ("start" in texts) != ("end" in texts):
+        raise ValueError("the table says start or end, and not both")
+    return facts | {edge: _number(edge, texts[edge], description) for edge in ("start", "end") if edge in texts}
+
+
+def _label(action: str, description: Description, where: str) -> int:
+    """Return the label (from 0) of an action's name or number.
+
+    Raises:
+        ValueError: It is no number, and has none in [numbers.action].
+        UsageError: There is no such class: the ids of the others are then in doubt, too.
+    """
+    classes, first = description.classes, description.files.first_action
+    if action in classes:
+        return classes.index(action)
+    given = bool(description.numbers.get("action"))
+    label = _number("action", action, description, strict=given) - (1 if given else first)
     if not 0 <= label < len(classes):
-        raise ValueError(f"action {label + 1} is not in 1..{len(classes)}")
-    return {"label": label} | {fact: _number(fact, texts.get(fact, "0"), description) for fact in NUMBERED}
+        last = len(classes) if given else first + len(classes) - 1
+        remedy = (
+            "correct it there" if given else "if ids have gaps, give each its class, from 1, under [numbers.action]"
+        )
+        where = f"{where}: action {label + (1 if given else first)} is not in {1 if given else first}..{last}"
+        raise UsageError(f"{where}, the {len(classes)} classes of {description.name}: {remedy}")
+    return label
 
 
-def _number(fact: Any, text: str, description: Description) -> int:
+def _number(fact: Any, text: str, description: Description, *, strict: bool = False) -> int:
+    """Return the number of a text: what [numbers] gives it, or else its own; `strict`: no other than these."""
     given = description.numbers.get(fact, {})
     if text in given:
         return given[text]
-    if not re.fullmatch(r"\d{1,9}", text):
-        raise ValueError(f"{fact} {text!r} is no number: give it one under [numbers.{fact}]")
-    return int(text)
+    own = int(text) if re.fullmatch(r"\d{1,9}", text) else None
+    alike = [number for key, number in given.items() if own is not None and key.isdecimal() and int(key) == own]
+    if alike:
+        return alike[0]
+    if own is None or strict:
+        kind = "is no number" if own is None else "has no number"
+        raise ValueError(f"{fact} {text!r} {kind}: give it one under [numbers.{fact}]")
+    return own
 
 
 def _split(
@@ -159,15 +253,23 @@ def _split(
         test = others if rule.test_file is None else _list(folder / rule.test_file)
         split = {"train": train, "test": test}
     else:
-        by = rule.by or SPLIT_BY[protocol]
+        by = rule.by or SPLIT_BY.get(protocol, "subject")
         where, of = f"{description.name}: splits.{protocol}", {item.name: str(dict(item.facts)[by]) for item in items}
         train, test = (_numbers_of(values, by, protocol, description) for values in (rule.train, rule.test))
         test = test or sorted(set(of.values()) - set(train))
         values = {"train": train, "test": test}
-        split = {part: [name for name, one in of.items() if one in values[part]] for part in values}
+        taken = {item.name for item in items if _has_action(item, protocol, rule, description)}
+        split = {part: [name for name, one in of.items() if one in values[part] and name in taken] for part in values}
     if both := set(train) & set(test):
         raise UsageError(f"{where}: {min(both)} trains and tests")
     return split
+
+
+def _has_action(item: RawItem, protocol: str, rule: SplitRule, description: Description) -> bool:
+    if not rule.actions:
+        return True
+    where = f"{description.name}: splits.{protocol}: actions"
+    return dict(item.facts)["label"] in [_label(str(action), description, where) for action in rule.actions]
 
 
 def _numbers_of(values: Sequence[int | str], by: str, protocol: str, description: Description) -> list[str]:
@@ -182,4 +284,4 @@ def _list(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the list of clips cannot be read ({error})") from error
-    return [_stem(line.strip().replace("\\", "/")) for line in lines if line.strip()]
+    return [stem(line.strip().replace("\\", "/")) for line in lines if line.strip()]

@@ -1,4 +1,4 @@
-"""Datasets without Python: a TOML file describes a folder of CSV, npz or JSON files (docs/adding.md).
+"""Datasets without Python: a TOML file describes a folder of files, of text, arrays or JSON (docs/adding.md).
 
 `describe` makes a spec from such a file. The description is stored beside the prepared data
 (DATA_DIR/NAME/dataset.toml), so that the dataset's name is known there (`registry.add_data_dir`).
@@ -19,6 +19,9 @@ from stars_bench.datasets.custom.model import Description
 from stars_bench.datasets.ntu import read_name
 from stars_bench.errors import UsageError, of_validation, one_line
 from stars_bench.io import files as provenance
+
+DECIDES = ("classes", "coordinates", "skeleton", "numbers")
+"""Keys of a description that decide its clips; what [files] says of them stands with each raw file."""
 
 
 def describe(path: Path) -> DatasetSpec:
@@ -60,12 +63,14 @@ def describe(path: Path) -> DatasetSpec:
 
 def _profile(name: str, summary: str, description: Description, *, centre: bool) -> Profile:
     """Return what decides the clips: how coordinates are read, and a digest of the classes and numbers, too."""
-    told = description.model_dump(mode="json", include={"classes", "coordinates", "skeleton", "numbers"})
+    told = description.model_dump(mode="json", include=set(DECIDES), exclude_defaults=True)
+    told["action_key"] = description.files.action_key
     how = description.coordinates
     parameters = {
         "centre": centre,
         "unit": how.unit,
         "axes": " ".join(how.axes),
+        "channels": " ".join(how.channels),
         "missing": how.missing,
         "description": provenance.digest_json(told)[:12],
     }

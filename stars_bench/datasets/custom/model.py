@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from stars_bench.api import Citation, Skeleton
+from stars_bench.api import PLANE, SPACE, Citation, Skeleton
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.datasets.skeletons.layouts import LAYOUTS, of_names
 
@@ -25,7 +26,12 @@ JOINT, AXIS = "{joint}", "{axis}"
 """What `columns` holds of a joint's name and an axis."""
 
 NUMBERED = ("subject", "camera", "setup", "replication")
-
+CLIP, FRAME = "clip", "frame"
+"""Groups of a pattern that say which files are one clip, and in which order."""
+Column = Literal["file", "action", "subject", "camera", "setup", "replication", "start", "end", "clip"]
+"""What a table says of a clip."""
+Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+"""A text, or several."""
 
 Number = Annotated[int, Field(ge=0, lt=10**9)]
 """What a fact of a clip may be: as many digits as a path may have of it."""
@@ -41,64 +47,104 @@ class Files(Strict):
     """Which files are clips, and where their metadata stand.
 
     Args:
-        pattern: Regular expression over the end of a path; named groups give action, subject and so on.
-        table: CSV file with a column `file` (a clip's name) and one for each fact. Default: None.
+        pattern: Regular expression over the end of a path; named groups give action, subject and so on, `clip` the
+            clip's name, and `frame` the frame of a file that is one. Default: None, the table names the files.
+        table: CSV or JSON files with a row a clip: `file` (a clip's name) and facts; `start` and `end`, its first and
+            last frame (from 1), where a file holds several clips; `clip`, its name. Default: none.
+        columns: Names of these columns in the table, as in `action = "label"`. Default: they are called so.
+        first_action: Number of the first class. Default: 1.
+        action_key: json, npz, mat: where a file itself says its action, such as `label`. Default: None.
     """
 
-    pattern: str = Field(description="regular expression over the end of a path; named groups say action, subject ...")
-    table: str | None = Field(None, description="CSV file with a column `file` (a clip's name) and one for each fact")
+    pattern: str | None = Field(
+        None, description="regular expression over the end of a path; named groups say action, subject ..., clip, frame"
+    )
+    table: Texts = Field((), description="CSV or JSON with a row a clip: `file` and facts; `start`, `end`; `clip`")
+    columns: dict[Column, str] = Field(
+        default_factory=dict, description="what these are called in the table, as action = 'label'"
+    )
+    first_action: int = Field(1, ge=0, lt=10**9, description="number of the first class")
+    action_key: str | None = Field(None, description="json, npz, mat: where a file itself says its action")
 
     @field_validator("pattern")
     @classmethod
-    def _compiles(cls, pattern: str) -> str:
+    def _compiles(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", FutureWarning)  # may mean something else to a later Python
                 groups = re.compile(pattern).groupindex
         except (re.error, FutureWarning) as error:
             raise ValueError(f"is not a regular expression ({error})") from error
-        if unknown := [name for name in groups if name not in FACTS]:
-            raise ValueError(f"the group {unknown[0]!r} is none of {', '.join(FACTS)}")
+        if unknown := [name for name in groups if name not in (*FACTS, CLIP, FRAME)]:
+            raise ValueError(f"the group {unknown[0]!r} is none of {', '.join((*FACTS, CLIP, FRAME))}")
         return pattern
 
     @model_validator(mode="after")
     def _says_the_action(self) -> Self:
-        if self.table is None and "action" not in re.compile(self.pattern).groupindex:
+        if self.pattern is None and not self.table:
+            raise ValueError("needs a pattern of paths, or a table that names the files")
+        if self.columns and not self.table:
+            raise ValueError("columns are those of a table")
+        if not self.table and self.action_key is None and "action" not in self.groups:
             raise ValueError("the pattern needs a group (?P<action>...), or there must be a table that says it")
         return self
+
+    @property
+    def groups(self) -> set[str]:
+        """Names of the groups of the pattern."""
+        return set() if self.pattern is None else set(re.compile(self.pattern).groupindex)
 
 
 class Coordinates(Strict):
     """How coordinates are stored.
 
     Args:
-        format: csv, npz or json.
-        axes: What is stored of a joint, in this order; `-y` has the other sign, other names are ignored. Default: x, y,
-            z.
+        format: csv (any text with a delimiter), json, npz (and npy), mat, or ntu (the text form of NTU RGB+D).
+        axes: What is stored of a joint, in this order; `-y` has the other sign. Without z, joints lie in a picture, and
+            `score` is how sure each is; other names are ignored. Default: x, y, z.
+        joints: The joints in the order of the file, those that are not of the layout too. Default: the layout's.
         unit: Metres for a stored 1. Default: 1.
-        missing: What to do about missing joints: "fill" or "set-aside". Default: fill.
+        origin: What is subtracted of x and y (and z) before that, in the file's numbers. Default: nothing.
+        missing: What to do about missing joints: "fill", "zero" or "set-aside". Default: fill.
         missing_value: Value that marks a missing joint if all axes have it, as NaN does. Default: None.
+        min_score: A joint with this score, or less, is missing. Default: None.
+        people: Which two of more bodies stay: the "longest" seen, or by "score" in every frame. Default: longest.
         columns: csv: names of the columns, such as `{joint}_{axis}`. Default: None, no header and all in order.
-        delimiter: csv: character between cells. Default: a comma.
+        delimiter: csv: character between cells; a blank stands for any number of blanks and tabs. Default: a comma.
+        skip_lines: csv: lines before the header or the numbers. Default: 0.
+        skip_columns: csv without a header: columns before the numbers, such as a time. Default: 0.
         frame: csv: column that numbers frames. Default: None.
         body: csv: column that identifies people; needs `frame`. Default: None.
-        key: npz: name of the array; json: where the numbers are, such as `frames[].joints`. Default: None.
-        order: npz, json: axes of the array: frames T, joints V, coordinates C, bodies M. Default: TVC.
+        joint: csv: column that names the joint, of a row a joint; needs `frame`. Default: None.
+        key: npz, mat: name of the array; json: where the numbers are, such as `frames[].joints`. Default: None.
+        score_key: json, npz, mat: where scores are, if apart; they become the last axis. Default: None.
+        order: Axes of the array: frames T, joints V, coordinates C, bodies M; without T a file is a frame. Default:
+            TVC.
     """
 
-    format: Literal["csv", "npz", "json"]
+    format: Literal["csv", "npz", "json", "mat", "ntu"]
     axes: tuple[str, ...] = Field(
         ("x", "y", "z"), description="what is stored of a joint, in this order; '-y': with the other sign; or ignored"
     )
+    joints: tuple[str, ...] = Field((), description="in the file's order, others too; default: the layout's")
     unit: float = Field(1.0, gt=0, allow_inf_nan=False, description="how many metres a stored 1 is")
-    missing: Literal["fill", "set-aside"] = Field("fill", description="what to do about joints that are not there")
+    origin: tuple[float, ...] = Field((), description="what is subtracted of x, y (z) first, in stored numbers")
+    missing: Literal["fill", "zero", "set-aside"] = Field("fill", description="what to do about missing joints")
     missing_value: float | None = Field(None, description="a joint with this in all axes is missing, as NaN is")
+    min_score: float | None = Field(None, description="a joint with this score, or less, is missing")
+    people: Literal["longest", "score"] = Field("longest", description="who stays of more than two")
     columns: str | None = Field(None, description="csv: names as '{joint}_{axis}'; without: no header, all in order")
-    delimiter: str = Field(",", min_length=1, max_length=1, description="csv")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="csv; ' ': any number of blanks and tabs")
+    skip_lines: int = Field(0, ge=0, description="csv: lines before the header or the numbers")
+    skip_columns: int = Field(0, ge=0, description="csv without a header: columns before the numbers")
     frame: str | None = Field(None, description="csv: the column that numbers frames")
     body: str | None = Field(None, description="csv: the column that tells people apart; then `frame`, too")
-    key: str | None = Field(None, description="npz: the array; json: where the numbers are, as 'frames[].joints'")
-    order: str = Field("TVC", description="npz, json: the array's axes: frames T, joints V, coordinates C, bodies M")
+    joint: str | None = Field(None, description="csv: the column that names the joint; then `frame`, too")
+    key: str | None = Field(None, description="npz, mat: the array; json: where numbers are, as 'frames[].joints'")
+    score_key: str | None = Field(None, description="json, npz, mat: where scores are, if apart")
+    order: str = Field("TVC", description="the array's axes: frames T, joints V, coordinates C, bodies M")
 
     @field_validator("axes")
     @classmethod
@@ -111,16 +157,9 @@ class Coordinates(Strict):
     @field_validator("order")
     @classmethod
     def _is_order(cls, order: str) -> str:
-        if sorted(order) not in (sorted("TVC"), sorted("MTVC")):
-            raise ValueError("must be the letters T, V and C, and M where bodies are an axis, in the array's order")
+        if not {"V", "C"} <= set(order) <= set("MTVC") or len(set(order)) < len(order):
+            raise ValueError("must be the letters V and C, T, and M where bodies are an axis, in the array's order")
         return order
-
-    @field_validator("columns")
-    @classmethod
-    def _is_template(cls, columns: str | None) -> str | None:
-        if columns is not None and not all(part in columns for part in (JOINT, AXIS)):
-            raise ValueError("must hold {joint} and {axis}, as in '{joint}_{axis}'")
-        return columns
 
     def column(self, joint: str, axis: str) -> str:
         """Return the name of the column of a joint and an axis."""
@@ -128,23 +167,47 @@ class Coordinates(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        depth = (self.key or "").count("[]")
-        if self.format == "csv" and (self.key is not None or self.order != "TVC"):
-            raise ValueError("key and order are for npz and json")
-        if self.format != "csv" and (self.columns or self.frame or self.body):
-            raise ValueError("columns, frame and body are for csv")
-        if self.body is not None and (self.frame is None or self.columns is None):
-            raise ValueError("body needs frame and columns: which rows are of one moment")
-        if self.frame is not None and self.columns is None:
-            raise ValueError("frame needs columns: the file's header")
-        if depth and (self.format != "json" or not self.order.endswith("VC") or depth != len(self.order) - 2):
+        lists = (self.key or "").count("[]")
+        text = ("delimiter", "skip_lines", "skip_columns", "columns", "frame", "body", "joint")
+        if self.format != "csv" and (wrong := [name for name in text if name in self.model_fields_set]):
+            raise ValueError(f"{wrong[0]} is for csv")
+        if self.format in ("csv", "ntu") and (self.key is not None or self.score_key is not None):
+            raise ValueError("key and score_key are for json, npz and mat")
+        if self.format == "ntu" and "order" in self.model_fields_set:
+            raise ValueError("order is not for ntu, whose files say it")
+        wanted = [AXIS] if self.joint else [JOINT, AXIS]
+        if self.columns is not None and not all(part in self.columns for part in wanted):
+            raise ValueError(f"columns must hold {' and '.join(wanted)}, as in '{'_'.join(wanted)}'")
+        if self.columns is None and (named := [name for name in ("frame", "body", "joint") if getattr(self, name)]):
+            raise ValueError(f"{named[0]} needs columns: the file's header")
+        if self.frame is None and (named := [name for name in ("body", "joint") if getattr(self, name)]):
+            raise ValueError(f"{named[0]} needs frame: which rows are of one moment")
+        if self.columns is not None and (self.skip_columns or self.order != "TVC"):
+            raise ValueError("with columns, skip_columns and order say nothing: each column has its name")
+        if self.format == "json" and lists and not (self.order.endswith("VC") and lists == len(self.order) - 2):
             raise ValueError("key: each [] of a json key is one letter of order in front of VC, as 'frames[].joints'")
+        if lists and self.format != "json" and not (self.key or "").endswith("[]"):
+            raise ValueError("key: [] at the end of a name stands for the numbers of bodies, as in 'skel_body[]'")
+        if self.origin and len(self.origin) != sum(axis in "xyz" for axis in self.stored_axes):
+            raise ValueError("origin: one number for each of x, y (and z), in the order of axes")
+        if self.score_key is not None and "score" in self.axes:
+            raise ValueError("score_key: scores are apart, or among the axes")
+        if (self.min_score is not None or self.people == "score") and "score" not in self.stored_axes:
+            raise ValueError("min_score and people = 'score' need scores: an axis or score_key")
+        if len(set(self.joints)) < len(self.joints):
+            raise ValueError("joints: two have one name")
         return self
 
     @property
     def stored_axes(self) -> tuple[str, ...]:
-        """Names of the stored axes without signs."""
-        return tuple(axis.removeprefix("-") for axis in self.axes)
+        """Names of the stored axes without signs; scores that are apart come last."""
+        axes = tuple(axis.removeprefix("-") for axis in self.axes)
+        return axes if self.score_key is None else (*axes, "score")
+
+    @property
+    def channels(self) -> tuple[str, str, str]:
+        """What the three numbers of a prepared joint are."""
+        return SPACE if "z" in self.stored_axes else PLANE
 
 
 class JointLayout(Strict):
@@ -226,6 +289,7 @@ class SplitRule(Strict):
         by: Number that decides. Default: subject for xsub, camera for xview, setup for xset.
         train: Values of that number that train. Default: none.
         test: Values that test. Default: all others.
+        actions: Numbers or names of the classes that the split has. Default: all.
         train_file: File with names of the training clips, one a line. Default: None.
         test_file: File with names of the test clips. Default: None, all others.
     """
@@ -235,6 +299,7 @@ class SplitRule(Strict):
     )
     train: tuple[int | str, ...] = ()
     test: tuple[int | str, ...] = Field((), description="without: all others")
+    actions: tuple[int | str, ...] = Field((), description="the classes that the split has; without: all")
     train_file: str | None = Field(None, description="clips' names, one a line")
     test_file: str | None = Field(None, description="without: all others")
 
@@ -243,8 +308,8 @@ class SplitRule(Strict):
         lists, numbers = self.train_file is not None, bool(self.train)
         if lists == numbers:
             raise ValueError("needs train = [...] or train_file = '...'")
-        if (lists and (self.test or self.by)) or (numbers and self.test_file is not None):
-            raise ValueError("is by numbers (by, train, test) or by files (train_file, test_file), not both")
+        if (lists and (self.test or self.by or self.actions)) or (numbers and self.test_file is not None):
+            raise ValueError("is by numbers (by, train, test, actions) or by files (train_file, test_file), not both")
         if both := set(self.train) & set(self.test):
             raise ValueError(f"{min(both, key=str)!r} trains and tests")
         return self
@@ -316,4 +381,24 @@ class Description(Strict):
     @property
     def skeleton_of_clips(self) -> Skeleton:
         """The layout of the prepared data: NTU's, if the description maps to it."""
-        return KINECT_V2 if self.skeleton.ntu else self.skeleton.own(self.name)
+        layout = KINECT_V2 if self.skeleton.ntu else self.skeleton.own(self.name)
+        return replace(layout, channels=self.coordinates.channels)
+
+    @property
+    def frame_files(self) -> bool:
+        """Whether a file is a frame, and a clip many files."""
+        return FRAME in self.files.groups or "T" not in self.coordinates.order
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        joints = self.skeleton.own("").joints
+        if self.coordinates.joints and (absent := [name for name in joints if name not in self.coordinates.joints]):
+            raise ValueError(f"coordinates.joints: {absent[0]!r} of the layout is missing")
+        if self.frame_files and self.files.pattern is None:
+            raise ValueError("files: a clip of many files needs a pattern that says which")
+        keyed = self.coordinates.format in ("json", "npz", "mat")
+        if self.files.action_key is not None and (not keyed or self.frame_files):
+            raise ValueError("files.action_key is for json, npz and mat files that are whole clips")
+        if self.files.action_key is not None and any(rule.actions for rule in self.splits.values()):
+            raise ValueError("splits: actions are not known before files are read (files.action_key)")
+        return self

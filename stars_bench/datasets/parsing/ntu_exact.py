@@ -49,7 +49,7 @@ def read(data: bytes) -> NtuScan:
     Raises:
         ParseError: With the first line that is wrong, and why; a coordinate that is not finite comes last.
     """
-    lines = _Lines(data)
+    lines = Lines(data)
     joints: list[list[float]] = []
     where: list[int] = []  # the line of each joint
     ids: list[int] = []
@@ -78,8 +78,12 @@ def read(data: bytes) -> NtuScan:
     return NtuScan(array, np.array(ids, np.int64), np.array(frames, np.int64), kept, empty, np.empty((0, 4), np.int64))
 
 
-class _Lines:
-    """The lines of a file, taken one after another; `at` is the 1-based number of the line taken last."""
+class Lines:
+    """The lines of a file, taken one after another; `at` is the 1-based number of the line taken last.
+
+    Args:
+        data: The bytes of the file.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.lines = data.split(b"\n")
@@ -87,15 +91,18 @@ class _Lines:
         self.at = 0
 
     def take(self, reading: str) -> bytes:
+        """Return the next line, of which a fault says that it is `reading`."""
         if self.at >= self.last:
             self.truncated(reading)
         self.at += 1
         return self.lines[self.at - 1]
 
     def truncated(self, reading: str) -> NoReturn:
+        """Raise ParseError: the file ends before `reading`."""
         raise ParseError(self.last, f"the file ends where {reading} should follow")
 
     def fault(self, reason: str) -> NoReturn:
+        """Raise ParseError with the reason, at the line taken last."""
         raise ParseError(self.at, reason)
 
     def count(self, reading: str, rule: str, allowed: range) -> int:
@@ -111,16 +118,17 @@ class _Lines:
             self.fault(f"{reading} is {excerpt(token)}: {rule}")
         return value
 
-    def head(self, reading: str) -> int:
-        """Return the line before a body's joints: its id."""
-        head, *fields = tokens_of(self.take(reading)) or self.fault(
+    def head(self, reading: str, fields: int | None = BODY_FIELDS) -> int:
+        """Return the line before a body's joints: its id; None as `fields` allows any number of them."""
+        head, *others = tokens_of(self.take(reading)) or self.fault(
             f"{reading} is '': not an integer alone on its line"
         )
         try:
             body = read_integer(head)
         except ValueError:
             self.fault(f"the id of {reading} is {excerpt(head)}: not an integer")
-        self.compare(len(self.numbers(b" ".join(fields))), BODY_FIELDS - 1, reading)
+        found = len(self.numbers(b" ".join(others)))
+        self.compare(found, found if fields is None else fields - 1, reading)
         return body
 
     def joint(self, reading: str) -> list[float]:
@@ -132,16 +140,19 @@ class _Lines:
         return numbers[:3]
 
     def numbers(self, line: bytes) -> list[float]:
+        """Return the numbers of the line taken last."""
         try:
             return read_numbers(line)
         except ValueError as error:
             self.fault(str(error))
 
     def compare(self, found: int, expected: int, reading: str) -> None:
+        """Raise ParseError when a line has another number of numbers than it must have."""
         if found != expected:
             self.fault(f"too {'few' if found < expected else 'many'} numbers in {reading}")
 
     def end(self) -> None:
+        """Raise ParseError when text is left."""
         for line in self.lines[self.at : self.last]:
             self.at += 1
             if tokens := tokens_of(line):

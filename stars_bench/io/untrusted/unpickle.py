@@ -7,12 +7,14 @@ refused, by name, before anything is called. What a file claims to hold is held 
 
 from __future__ import annotations
 
+import io
 import math
 import mmap
 import pickle
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, SupportsIndex
 
@@ -41,6 +43,29 @@ def load(path: Path) -> Any:
         raise StarsBenchError(f"{path}: refused, nothing was run: {printable(str(error))}") from None
     except Exception as error:  # a damaged pickle can fail in any way
         raise StarsBenchError(f"{path}: cannot be read as a pickle ({one_line(error)})") from error
+
+
+def loads_object(data: bytes) -> Any:
+    """Return the only element of a pickled array of objects, as `np.save` writes a dictionary; otherwise as `load`.
+
+    Args:
+        data: The bytes of the pickle.
+
+    Raises:
+        StarsBenchError: It asks for anything else, or is damaged.
+    """
+    try:
+        scan(data)
+        reader = _Reader(io.BytesIO(data), _Budget(BYTES_PER_BYTE * len(data)))
+        reader.calls["numpy", "dtype"] = _Call(partial(_Dtype, objects=True))
+        array = reader.load()
+        if not isinstance(array, _Array) or array.element is None:
+            raise Refused("it holds no single object")
+        return array.element[0]
+    except Refused as error:
+        raise StarsBenchError(f"refused, nothing was run: {printable(str(error))}") from None
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise StarsBenchError(f"cannot be read as a pickle ({one_line(error)})") from error
 
 
 def _scan(path: Path) -> int:
@@ -87,12 +112,17 @@ class _Dtype:
 
     __slots__ = ("dtype",)
 
-    def __init__(self, text: Any, *_: Any) -> None:
+    def __init__(self, text: Any, *_: Any, objects: bool = False) -> None:
+        if objects and text in ("O8", "|O", "O"):
+            self.dtype = np.dtype("O")
+            return
         if not isinstance(text, str) or not PLAIN_DTYPE.fullmatch(text):
             raise Refused(f"it holds an array of {str(text)[:40]!r}, not of numbers or texts")
         self.dtype = np.dtype(text)
 
     def __setstate__(self, state: Any) -> None:
+        if self.dtype.hasobject:
+            return
         _, order, *structure = state[:5]
         if any(part is not None for part in structure) or order not in ("<", ">", "|", "="):
             raise Refused("it holds an array of records")
@@ -103,10 +133,17 @@ class _Array(np.ndarray[Any, np.dtype[Any]]):
     """An array while it is unpickled."""
 
     budget: _Budget
+    element: list[Any] | None = None
+    """Of an array of objects, which is never made: the only one of them, in a list."""
 
     def __setstate__(self, state: Any, /) -> None:
         _, shape, described, fortran, data = state
         dtype, shape = _dtype(described), _shape(shape)
+        if dtype.hasobject:
+            if not isinstance(data, list) or math.prod(shape) != len(data) or len(data) != 1:
+                raise Refused("it holds an array of several objects")
+            self.element = data
+            return
         data = _encode(data) if isinstance(data, str) else data
         if not isinstance(data, bytes) or math.prod(shape) * dtype.itemsize != len(data) or not dtype.itemsize:
             raise Refused(f"it claims an array of shape {shape} that it does not hold")
@@ -149,13 +186,13 @@ class _Reader(pickle.Unpickler):
 
     def _scalar(self, described: Any, data: Any = b"") -> Any:
         dtype, data = _dtype(described), _encode(data) if isinstance(data, str) else data
-        if not isinstance(data, bytes) or len(data) != dtype.itemsize:
+        if dtype.hasobject or not isinstance(data, bytes) or len(data) != dtype.itemsize:
             raise Refused("it claims a number that it does not hold")
         self.budget.take(len(data))
         return np.frombuffer(data, dtype)[0]
 
     def _from_buffer(self, data: Any, described: Any, shape: Any, order: Any) -> np.ndarray[Any, np.dtype[Any]]:
-        if not isinstance(data, bytes | bytearray) or order not in ("C", "F"):
+        if _dtype(described).hasobject or not isinstance(data, bytes | bytearray) or order not in ("C", "F"):
             raise Refused("it claims an array that it does not hold")
         self.budget.take(len(data))
         return np.frombuffer(data, _dtype(described)).reshape(_shape(shape), order=order)

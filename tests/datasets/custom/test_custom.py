@@ -61,7 +61,9 @@ def test_a_described_folder_is_prepared_and_known_by_name(kind: str, tmp_path: P
     expected = made[8 if kind == "json" else 0]
     expected[5:8, 3] = expected[4, 3] + np.arange(1, 4)[:, None] * (expected[8, 3] - expected[4, 3]) / 4
     if kind == "json":
-        expected[..., 2] = 0
+        expected[..., 2] = 0.9
+        expected[5:8, 3, 2] = 0  # the score of a joint that is not there, wherever it is put
+        assert dataset.spec.skeleton.planar
     np.testing.assert_allclose(clip, expected[None], atol=1e-6)
     assert report.quality.cleaning["missing_joints_filled"] == 16 * 3
     assert not verify(dataset, [tmp_path / "raw"]).faults
@@ -120,7 +122,7 @@ def test_a_table_says_what_names_do_not(tmp_path: Path) -> None:
         "A02P02C1": "clips.csv does not name this clip",
     }
     (tmp_path / "clips.csv").write_text("name\nx\n")
-    with pytest.raises(UsageError, match=r"clips\.csv: needs columns `file` and `action`; it has name"):
+    with pytest.raises(UsageError, match=r"clips\.csv: needs a column 'file'; it has name"):
         describe(path).find([tmp_path / "raw"])
 
 
@@ -175,14 +177,18 @@ CHANGES = {
     "missing": ('licence = "made up"', "", "licence: is missing"),
     "type": ("unit = 0.001", 'unit = "mm"', "coordinates.unit: input should be a valid number"),
     "toml": ("frame_rate = 25", "frame_rate = ", "cannot be read as a description .*line 7"),
-    "format": ('format = "csv"', 'format = "xls"', "coordinates.format: input should be 'csv', 'npz' or 'json'"),
+    "format": (
+        'format = "csv"',
+        'format = "xls"',
+        "coordinates.format: input should be 'csv', 'npz', 'json', 'mat' or 'ntu'",
+    ),
     "regex": ("(?P<camera>", "(?P<camera", "files.pattern: is not a regular expression"),
     "doubtful": ("(?P<camera>", "[[](?P<camera>", r"files.pattern: is not a regular expression \(Possible nested set"),
     "group": ("?P<camera>", "?P<kamera>", "files.pattern: the group 'kamera' is none of action, subject"),
     "action": ("?P<action>", "?:", r"files: the pattern needs a group \(\?P<action>"),
     "layout": ('"kinect-v1"', '"kinect-v3"', "skeleton: there is no layout 'kinect-v3': kinect-v2, kinect-v1, coco-17"),
     "axes": ('["x", "-y", "z"]', '["x", "z"]', "coordinates.axes: need x and y"),
-    "columns": ('"{joint}/{axis}"', '"{joint}"', "coordinates.columns: must hold {joint} and {axis}"),
+    "columns": ('"{joint}/{axis}"', '"{joint}"', "coordinates: columns must hold {joint} and {axis}"),
     "split": ("train = [1, 2, 3]", "test = [4]", "splits.xsub: needs train = "),
     "both": ("train = [1, 2, 3]", "train = [1]\ntest = [1]", "splits.xsub: 1 trains and tests"),
     "protocol": ("[splits.xsub]", "[splits.oneshot]", "splits.oneshot.*: input should be 'xsub', 'xview' or 'xset'"),
@@ -396,3 +402,87 @@ def test_clips_that_are_named_as_ntus_can_be_imported_into_a_described_dataset(t
     spec = registry.load("datasets", str(files.write(tmp_path, "csv", KINECT_V1.joints)))
     assert spec.read_name is not None
     assert spec.read_name("S002C003P008R002A001")[1:] == (8, 3, 2, 2, 0)
+
+
+def test_ids_with_gaps_are_told_at_the_first_wrong_name(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "npz", COCO_17.joints, subjects=1, cameras=1)
+    (tmp_path / "raw" / "A02P01C1.npz").rename(tmp_path / "raw" / "A08P01C1.npz")
+    text = path.read_text()
+    with pytest.raises(UsageError, match=r"A08P01C1\.npz: action 8 is not in 1\.\.2, .*under \[numbers\.action\]"):
+        describe(path).find([tmp_path / "raw"])
+    path.write_text(text + "[numbers.action]\n1 = 1\n08 = 2\n")
+    found = describe(path).find([tmp_path / "raw"])
+    assert [dict(item.facts)["label"] for item in found.items] == [0, 1]
+    path.write_text(text + "[numbers.action]\n1 = 1\n")  # an id that the numbers leave out is nobody's class
+    (aside,) = describe(path).find([tmp_path / "raw"]).set_aside
+    assert aside.reason == "action '08' has no number: give it one under [numbers.action]"
+    path.write_text(text + "[numbers.action]\n1 = 1\n8 = 3\n")
+    with pytest.raises(UsageError, match=r"action 3 is not in 1\.\.2, .*correct it there"):
+        describe(path).find([tmp_path / "raw"])
+
+
+def test_classes_may_count_from_0(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "npz", COCO_17.joints, subjects=1, cameras=1)
+    (tmp_path / "raw" / "A02P01C1.npz").rename(tmp_path / "raw" / "A00P01C1.npz")
+    path.write_text(path.read_text().replace("[files]", "[files]\nfirst_action = 0"))
+    found = describe(path).find([tmp_path / "raw"])
+    assert {item.name: dict(item.facts)["label"] for item in found.items} == {"A00P01C1": 0, "A01P01C1": 1}
+
+
+def test_a_table_stands_instead_of_a_pattern(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "npz", COCO_17.joints, subjects=2, cameras=1)
+    text = path.read_text()
+    pattern = text[text.index("pattern") : text.index("[coordinates]")]
+    path.write_text(text.replace(pattern, "table = 'clips.csv'\n"))
+    (tmp_path / "clips.csv").write_text("file,action,subject\nA01P01C1.npz,wave,1\nraw/A02P02C1,2,4\n")
+    found = describe(path).find([tmp_path / "raw"])
+    facts = {item.name: (dict(item.facts)["label"], dict(item.facts)["subject"]) for item in found.items}
+    assert facts == {"A01P01C1": (0, 1), "raw_A02P02C1": (1, 4)}
+    assert found.ignored == {"files that the table does not name": 2}
+    (tmp_path / "clips.csv").write_text("file,action\nA01P01C1.npz,wave\nA01P01C1,wave\n")
+    with pytest.raises(UsageError, match=r"names 'A01P01C1' twice; a file of several clips needs their start and end"):
+        describe(path).find([tmp_path / "raw"])
+
+
+def test_a_file_may_say_its_own_action(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "json", COCO_17.joints, subjects=1, cameras=1)
+    for name in ("wave", "sit down"):
+        clip = tmp_path / "raw" / name / "P01C1.json"
+        clip.write_text(json.dumps(json.loads(clip.read_text()) | {"label": 2 if name == "wave" else "wave"}))
+    text = (
+        path.read_text().replace("(?P<action>[a-z ]+)", "[a-z ]+").replace("[files]", "[files]\naction_key = 'label'")
+    )
+    path.write_text(text)
+    prepare(describe(path), [tmp_path / "raw"], tmp_path / "data", jobs=1)
+    table = open_dataset(tmp_path / "data", "gym").table
+    assert dict(zip(table["name"], table["label"], strict=True)) == {"sit down_P01C1": 0, "wave_P01C1": 1}
+
+
+def test_frames_of_two_clips_are_not_one_clip(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "npz", COCO_17.joints, subjects=2, cameras=1)
+    path.write_text(path.read_text().replace("'A(?P<action>", "'raw/A(?P<action>").replace("CTVM", "CVM"))
+    with pytest.raises(UsageError, match=r"raw: its files differ in subject .*a group \(\?P<clip>"):
+        describe(path).find([tmp_path / "raw"])
+    path.write_text(
+        path.read_text().replace("'raw/A(?P<action>", "'raw/(?P<clip>A(?P<action>").replace("C(?P<c", ")C(?P<c")
+    )
+    found = describe(path).find([tmp_path / "raw"])
+    assert [item.name for item in found.items] == ["A01P01", "A01P02", "A02P01", "A02P02"]
+
+
+def test_joints_in_a_picture_keep_their_score() -> None:
+    how = Coordinates(format="npz", axes=("x", "-y", "score"), origin=(4, 2), unit=0.5, min_score=0.1)
+    layout = JointLayout(layout="coco-17")
+    stored = np.random.default_rng(0).uniform(0.2, 1, (1, 4, 17, 3))
+    stored[0, 1, 3] = (100, 100, 0.1)  # as little as none
+    bodies, log = finished(stored, how, layout, centre=True)
+    assert log["missing_joints_filled"] == 1
+    expected = stored[..., :2].copy()
+    expected[0, 1, 3] = (expected[0, 0, 3] + expected[0, 2, 3]) / 2
+    expected = (expected - expected[0, 0, 0]) * [0.5, -0.5]
+    np.testing.assert_allclose(bodies[..., :2], expected, atol=1e-6)
+    scores = stored[..., 2].copy()
+    scores[0, 1, 3] = 0
+    np.testing.assert_array_equal(bodies[..., 2], scores.astype(np.float32))
+    alone, _ = finished(stored[..., :2], how.model_copy(update={"axes": ("x", "y"), "min_score": None}), layout, False)
+    assert (alone[..., 2] == 1).all()
