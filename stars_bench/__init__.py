@@ -214,7 +214,7 @@ def load(
         augment: Training clips are random crops of half to all frames, turned at random by up to `max_angle`, as in
             stage 1 of MAMP and STARS. Default: False.
         max_angle: Largest random turn about each axis, in radians. Default: 0.3.
-        stream: Joint, bone or motion. Default: joint.
+        stream: Joint, bone, motion or bone-motion. Default: joint.
         validation: "subjects": a part of the training subjects, drawn by `seed`, takes the test part's place, so that
             settings can be chosen without reading it. Default: None.
         seed: Seed of that draw. Default: 0.

@@ -98,6 +98,7 @@ def test_the_names_for_plug_ins_are_these() -> None:
         "UsageError",
         "augment",
         "cosine_momentum",
+        "parse_ntu",
         "random",
         "transforms",
         "warmup_cosine",

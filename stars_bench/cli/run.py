@@ -152,7 +152,9 @@ def run(
             "its first stage (mamp).",
         ),
     ] = None,
-    stream: Annotated[str, typer.Option(metavar="NAME", help="joint, bone or motion, made from the joints.")] = "joint",
+    stream: Annotated[
+        str, typer.Option(metavar="NAME", help="joint, bone, motion, bone-motion: made from the joints.")
+    ] = "joint",
     validation: Annotated[
         str | None,
         typer.Option(metavar="subjects", help="Measure on training subjects held out, not on the test part."),

@@ -46,6 +46,8 @@ def joints_of_crossclr(skeleton: Skeleton | None) -> tuple[int, int, int]:
         UsageError: There is no layout, or it has no such joints.
     """
     names = () if skeleton is None else skeleton.joints
+    if skeleton is not None and skeleton.planar:
+        raise UsageError("CrosSCLR's placement turns bodies about y: it needs x, y and z, these are poses in pictures")
     if missing := [name for name in (*SHOULDERS, PLACED_AT) if name not in names]:
         raise UsageError(f"CrosSCLR's placement of bodies needs the joint {missing[0]!r}, which this dataset has not")
     left, right, centre = (names.index(name) for name in (*SHOULDERS, PLACED_AT))

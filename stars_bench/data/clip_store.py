@@ -16,6 +16,7 @@ from torch import Tensor
 
 from stars_bench.api import AbsentBody, ClipInput, Skeleton
 from stars_bench.data import placement, random
+from stars_bench.data.channels import in_plane, scored
 from stars_bench.data.clip_inputs import frames_of_first_body, joints_of_crossclr, padded, placed_as_crossclr, rows_of
 from stars_bench.errors import StarsBenchError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from stars_bench.storage.shards import PreparedDataset
 
 BODIES = 2
-STREAMS = ("joint", "bone", "motion")
+STREAMS = ("joint", "bone", "motion", "bone-motion")
 MIN_CROP = 64
 """A random crop is at least this many frames long, where the clip has them (MAMP)."""
 
@@ -40,8 +41,8 @@ class ClipStore:
         frames: (N,) int64 frames of each clip.
         bodies: (N,) int64 bodies of each clip, 1 or 2.
         absent: What stands for a missing body.
-        stream: What batches hold: joint, bone (a joint minus its parent) or motion (the next frame minus this one).
-            Default: joint.
+        stream: What batches hold: joint, bone (a joint minus its parent), motion (the next frame minus this one) or
+            bone-motion (the motion of bones). Default: joint.
         skeleton: The joint layout, which bones need, and methods that work on the skeleton's graph. Default: None.
         clip_input: How a clip becomes the frames that an encoder takes. Default: resized.
     """
@@ -86,7 +87,7 @@ class ClipStore:
         Args:
             dataset: The prepared dataset.
             device: Where its coordinates go. Default: cpu.
-            stream: Joint, bone or motion. Default: joint.
+            stream: Joint, bone, motion or bone-motion. Default: joint.
             clip_input: How a clip becomes the frames that an encoder takes. Default: resized.
 
         Returns:
@@ -122,7 +123,7 @@ class ClipStore:
             start: (B,) int64 first frame of the part.
             length: (B,) int64 number of frames of the part.
             frames: T of the result.
-            stream: Joint, bone or motion. Default: None, that of the store.
+            stream: Joint, bone, motion or bone-motion. Default: None, that of the store.
 
         Returns:
             (B, 3, frames, V, 2) float32, metres.
@@ -134,7 +135,8 @@ class ClipStore:
         out = self._frames_of(joints, first, length, frames)
         if self.absent == "zero":
             out *= present[..., None, None, None]
-        return as_stream(out, stream or self.stream, self.parents).permute(0, 4, 2, 3, 1).contiguous()
+        planar = self.skeleton is not None and self.skeleton.planar
+        return as_stream(out, stream or self.stream, self.parents, planar).permute(0, 4, 2, 3, 1).contiguous()
 
     def _frames_of(self, joints: Tensor, first: Tensor, length: Tensor, frames: int) -> Tensor:
         if self.placed is not None:
@@ -189,7 +191,7 @@ class ClipPart:
 
     @property
     def stream(self) -> str:
-        """What batches hold, and what the encoder takes: joint, bone or motion."""
+        """What batches hold, and what the encoder takes: joint, bone, motion or bone-motion."""
         return self._store.stream
 
     def subset(self, rows: np.ndarray) -> Self:
@@ -210,7 +212,8 @@ class ClipPart:
         crop = random.rand(2, len(rows), dim=1, dtype=torch.float64, device=device)
         start, length = random_crop(self._store.valid[rows], crop[0], crop[1])
         angles = (2 * random.rand(len(rows), 3, device=device) - 1) * max_angle
-        return rotate(self._store.resized(rows, start, length, frames), angles)
+        planar = self._store.skeleton is not None and self._store.skeleton.planar
+        return rotate(self._store.resized(rows, start, length, frames), in_plane(angles, planar))
 
 
 def _numbers(numbers: np.ndarray, device: torch.device) -> Tensor:
@@ -238,16 +241,17 @@ def interpolate(joints: Tensor, first: Tensor, length: Tensor, frames: int) -> T
     return torch.lerp(rows_of(joints, first + lower[:, None]), rows_of(joints, first + upper[:, None]), weight)
 
 
-def as_stream(bodies: Tensor, stream: str, parents: Tensor) -> Tensor:
+def as_stream(bodies: Tensor, stream: str, parents: Tensor, planar: bool = False) -> Tensor:
     """Turn joints (B, M, T, V, 3) into one of STREAMS, of the same shape.
 
-    The motion of the last frame is 0, as is the bone of a root.
+    The motion of the last frame is 0, as is the bone of a root. A score (`planar`) stays that of the joint.
     """
-    if stream == "bone":
-        return bodies - bodies[..., parents, :]
-    if stream == "motion":
-        return torch.cat([bodies[:, :, 1:] - bodies[:, :, :-1], torch.zeros_like(bodies[:, :, :1])], dim=2)
-    return bodies
+    out = bodies
+    if stream.startswith("bone"):
+        out = out - out[..., parents, :]
+    if stream.endswith("motion"):
+        out = torch.cat([out[:, :, 1:] - out[:, :, :-1], torch.zeros_like(out[:, :, :1])], dim=2)
+    return scored(out, bodies, -1, planar)
 
 
 def lengths(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from stars_bench.api import Skeleton
 from stars_bench.data import random
+from stars_bench.data.channels import in_plane
 from stars_bench.data.clip_store import (
     MIN_CROP,
     MOST_FRAMES,
@@ -32,7 +33,7 @@ from stars_bench.errors import UsageError
 
 __all__ = ["CenterCrop", "Compose", "RandomCrop", "RandomRotation", "Resize", "Stream"]
 
-StreamName = Literal["joint", "bone", "motion"]
+StreamName = Literal["joint", "bone", "motion", "bone-motion"]
 Transform = Callable[[Tensor], Tensor]
 """What takes a clip (C, T, V, M) and returns one."""
 
@@ -142,6 +143,8 @@ class RandomRotation:
         max_angle: Largest angle about each axis, in radians. Default: 0.3, as in stage 1 of MAMP and STARS.
         generator: Where random numbers come from. Default: None, torch's global generator, which a DataLoader seeds in
             each of its workers.
+        skeleton: The joint layout: poses in a picture turn in its plane. Default: None; `stars_bench.load` then uses
+            the dataset's own.
 
     Raises:
         UsageError: The angle is negative.
@@ -149,6 +152,7 @@ class RandomRotation:
 
     max_angle: float = 0.3
     generator: torch.Generator | None = None
+    skeleton: Skeleton | None = None
 
     def __post_init__(self) -> None:
         if not self.max_angle >= 0:
@@ -158,7 +162,8 @@ class RandomRotation:
         """Return a clip (C, T, V, M), or each clip of a batch, rotated."""
         clips = _as_batch(clip)
         drawn = random.rand(len(clips), 3, device=clip.device, generator=self.generator)
-        return rotate(clips, (2 * drawn - 1) * self.max_angle).reshape(clip.shape)
+        planar = self.skeleton is not None and self.skeleton.planar
+        return rotate(clips, in_plane((2 * drawn - 1) * self.max_angle, planar)).reshape(clip.shape)
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ class Stream:
 
     Args:
         name: "bone" (a joint minus its parent; 0 for the root), "motion" (the next frame minus this one; 0 for the last
-            frame) or "joint" (no change).
+            frame), "bone-motion" (both, in this order) or "joint" (no change).
         skeleton: The joint layout, which bones need. Default: None; `stars_bench.load` then uses the dataset's own.
 
     Raises:
@@ -188,11 +193,14 @@ class Stream:
         """Return the stream of a clip (C, T, V, M), or of a batch, of the same shape."""
         clips = _as_batch(clip)
         parents = () if self.skeleton is None else self.skeleton.parents
-        if self.name == "bone" and len(parents) != clips.shape[3]:
+        if self.name.startswith("bone") and len(parents) != clips.shape[3]:
             has = "no skeleton" if self.skeleton is None else f"{self.skeleton.name} has {len(parents)} joints"
-            raise UsageError(f"Stream('bone'): clips of {clips.shape[3]} joints, but {has}: give their skeleton=")
+            raise UsageError(
+                f"Stream({self.name!r}): clips of {clips.shape[3]} joints, but {has}: give their skeleton="
+            )
         bodies = clips.permute(0, 4, 2, 3, 1)
-        out = as_stream(bodies, self.name, torch.tensor(parents, dtype=torch.int64, device=clip.device))
+        planar = self.skeleton is not None and self.skeleton.planar
+        out = as_stream(bodies, self.name, torch.tensor(parents, dtype=torch.int64, device=clip.device), planar)
         return out.permute(0, 4, 2, 3, 1).reshape(clip.shape).contiguous()
 
 
@@ -231,13 +239,15 @@ class Compose:
         return lengths[-1] if lengths else None
 
     def with_skeleton(self, skeleton: Skeleton) -> Compose:
-        """Return the same transforms, with this joint layout for streams that have none.
+        """Return the same transforms, with this joint layout for streams and rotations that have none.
 
         Args:
             skeleton: The joint layout.
         """
         return Compose(
-            replace(each, skeleton=skeleton) if isinstance(each, Stream) and each.skeleton is None else each
+            replace(each, skeleton=skeleton)
+            if isinstance(each, (Stream, RandomRotation)) and each.skeleton is None
+            else each
             for each in self.transforms
         )
 

@@ -147,7 +147,7 @@ def run_key(
         protocol: the protocol's name.
         validation: what is held out of the training part and tested, if anything.
         precision: of matrix products.
-        stream: joint, bone or motion.
+        stream: joint, bone, motion or bone-motion.
         deterministic: whether kernels are deterministic.
         compiled: whether blocks are compiled.
         protocol_config: the protocol's settings; None of one that has none.

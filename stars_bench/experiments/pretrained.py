@@ -61,7 +61,7 @@ class Pretrained:
         seed: Seed of the run.
         dataset: Dataset that it was trained on.
         protocol: Protocol that it was trained under.
-        stream: Joint, bone or motion.
+        stream: Joint, bone, motion or bone-motion.
         train: Names of the clips that it was trained on.
         classes: Names of the classes that it was trained on.
         state: Its tensors, by name.

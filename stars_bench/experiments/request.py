@@ -55,7 +55,7 @@ class Request:
             instead of the first stage.
         trained_on: What a checkpoint of MAMP or STARS was trained on, `DATASET:PROTOCOL`; None: what its file says,
             else unknown.
-        stream: Joint, bone or motion. Default "joint".
+        stream: Joint, bone, motion or bone-motion. Default "joint".
         training: How it is computed.
         command: What the user typed; kept in the records.
     """

@@ -90,7 +90,8 @@ class ExtremeContrast(MomentumContrast):
         The last two columns are the shares of joints and of values that were kept; the loss enlarges the batch by them.
         """
         x = self.encoder.placed(x)
-        extreme = extreme_view(x, self.mirrored, self.config.shear, self.config.crop_ratio, self.time_flip)
+        shear, ratio = self.config.shear, self.config.crop_ratio
+        extreme = extreme_view(x, self.mirrored, shear, ratio, self.time_flip, self.planar)
         normal, key, extreme = (self.seen(view) for view in (self.view(x), self.view(x), extreme))
         keys = self.key_features(key)
         pooled, dropped, kept = self.attended(extreme)

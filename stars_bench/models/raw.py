@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from stars_bench.api import Run, TrainingClips
+from stars_bench.data.channels import about_origin, origin_joint, origin_number
 
 BODIES = 2
 
@@ -34,16 +35,16 @@ class Coordinates(nn.Module):
 
     centre: Tensor
 
-    def __init__(self, frames: int, joints: int, centre: int = 0) -> None:
+    def __init__(self, frames: int, joints: int, centre: int = 0, planar: bool = False) -> None:
         super().__init__()
         self.frames, self.dim = frames, 3 * frames * joints * BODIES
-        self.register_buffer("centre", torch.tensor(centre))
+        self.register_buffer("centre", torch.tensor(origin_number(centre, planar)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return vectors (B, 3 * T * V * M); an absent body stays at zero."""
         present = (x != 0).any(3, keepdim=True).any(2, keepdim=True).any(1, keepdim=True)
-        origin = x[:, :, :1, self.centre.view(1), :1]
-        return ((x - origin) * present).flatten(1)
+        origin = x[:, :, :1, origin_joint(self.centre), :1]
+        return (about_origin(x, origin, self.centre) * present).flatten(1)
 
 
 class Raw:
@@ -55,7 +56,7 @@ class Raw:
     def fit(self, clips: TrainingClips, run: Run[RawConfig]) -> Coordinates:
         """Return the features; the training part is not read."""
         config = run.config
-        return Coordinates(config.frames, clips.num_joints, clips.skeleton.centre).to(run.device)
+        return Coordinates(config.frames, clips.num_joints, clips.skeleton.centre, clips.skeleton.planar).to(run.device)
 
     def build(self, config: RawConfig, num_joints: int) -> Coordinates:
         """Return the features for a checkpoint, which holds the centre joint."""

@@ -98,12 +98,13 @@ class MomentumContrast(nn.Module):
     Args:
         config: Settings of the method.
         skeleton: Joint layout of the clips.
-        stream: What the network sees of the augmented joints: joint, bone or motion. Default: joint.
+        stream: What the network sees of the augmented joints: joint, bone, motion or bone-motion. Default: joint.
     """
 
     def __init__(self, config: ContrastConfig, skeleton: Skeleton, stream: str = "joint") -> None:
         super().__init__()
         self.config, self.stream, self.parents = config, stream, skeleton.parents
+        self.planar = skeleton.planar
         self.encoder = STGCN(
             config.frames,
             spatial_partitions(skeleton),
@@ -111,6 +112,7 @@ class MomentumContrast(nn.Module):
             config.dim,
             config.dropout,
             root=root_of(skeleton),
+            planar=skeleton.planar,
         )
         self.head = nn.Sequential(
             nn.Linear(config.dim, config.dim), nn.ReLU(), nn.Linear(config.dim, config.feature_dim)
@@ -125,7 +127,7 @@ class MomentumContrast(nn.Module):
 
     def view(self, x: Tensor) -> Tensor:
         """Return a normally augmented view of clips (B, 3, T, V, M)."""
-        return normal_view(x, self.config.shear, self.config.crop_ratio)
+        return normal_view(x, self.config.shear, self.config.crop_ratio, self.planar)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return features (B, 2, D) of two views: the query's and, without gradient, the key's."""
@@ -136,7 +138,7 @@ class MomentumContrast(nn.Module):
 
     def seen(self, view: Tensor) -> Tensor:
         """Return what the network sees of a view of joints (B, 3, T, V, M)."""
-        return as_stream(view, self.stream, self.parents)
+        return as_stream(view, self.stream, self.parents, self.planar)
 
     def loss(self, features: Tensor) -> Tensor:
         """Return InfoNCE of a whole batch (B, 2, D); then enqueue the keys."""

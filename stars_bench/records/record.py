@@ -81,7 +81,7 @@ class DatasetPart(_Part):
         expected_clips: Number of clips of the complete dataset; None if unknown.
         complete: Whether all of them are there.
         absent_body: What stands for a second body that is not there.
-        stream: Joint, bone or motion. Default: joint.
+        stream: Joint, bone, motion or bone-motion. Default: joint.
         citation: The publication to cite; None before schema 6.
     """
 

@@ -76,7 +76,7 @@ def run(
         seeds: One run each. Default: 0.
         evaluations: Names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
             them, and the method's own.
-        stream: Input of the encoder: joint, bone or motion. Default: joint.
+        stream: Input of the encoder: joint, bone, motion or bone-motion. Default: joint.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed, that does not train.
             Default: None, the test part.
         init: A run's folder or a checkpoint of MAMP or STARS to start from. Default: None.
@@ -166,7 +166,7 @@ def evaluate(
         seeds: Seeds of the evaluations, one result each. Default: 0; of a run, all the seeds that it has.
         evaluations: Names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
             them.
-        stream: Input of an encoder of your own: joint, bone or motion. Default: joint; of a run, its own.
+        stream: Input of an encoder of your own: joint, bone, motion or bone-motion. Default: joint; of a run, its own.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed. Default: None, the test
             part.
         trained_on: What the encoder was trained on, "DATASET:PROTOCOL". Default: None, what a checkpoint's file says,

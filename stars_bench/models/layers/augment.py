@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stars_bench.data import clip_store
 from stars_bench.data import random as draws
+from stars_bench.data.channels import SCORE, in_plane, scored
 
 AXES = 3
 NOISE = 0.01
@@ -30,20 +31,25 @@ def linear_map(x: Tensor, matrices: Tensor) -> Tensor:
     return (matrices.to(x.dtype)[..., None, None, None] * x[:, None]).sum(2)
 
 
-def shear_matrices(draws: Tensor, amplitude: float) -> Tensor:
+def shear_matrices(draws: Tensor, amplitude: float, planar: bool = False) -> Tensor:
     """Return shears (B, 3, 3): ones on the diagonal, elsewhere draws within +- amplitude.
 
     Args:
         draws: (B, 6) from [0, 1), by `data.random`.
         amplitude: Largest absolute entry off the diagonal.
+        planar: Whether the last channel is a score, so that only x and y change. Default: False.
     """
     spread = (2 * draws - 1) * amplitude
+    if planar:
+        spread = spread * spread.new_tensor([1, 0, 1, 0, 0, 0])
     one = torch.ones_like(spread[:, 0])
     s = spread.unbind(1)
     return torch.stack([one, s[0], s[1], s[2], one, s[3], s[4], s[5], one], 1).view(-1, AXES, AXES)
 
 
-def rotation_matrices(main: Tensor, draws: Tensor, large: float = 30.0, small: float = 1.0) -> Tensor:
+def rotation_matrices(
+    main: Tensor, draws: Tensor, large: float = 30.0, small: float = 1.0, planar: bool = False
+) -> Tensor:
     """Return AimCLR's rotations (B, 3, 3): about x, then y, then z, left-handed as in its program.
 
     Args:
@@ -51,9 +57,12 @@ def rotation_matrices(main: Tensor, draws: Tensor, large: float = 30.0, small: f
         draws: (B, 3) from [0, 1).
         large: Largest angle about the main axis, in degrees. Default: 30.
         small: Largest angle about the other axes, in degrees. Default: 1.
+        planar: Whether the last channel is a score, so that clips turn in the plane, by the large angle. Default:
+            False.
     """
+    main = torch.full_like(main, SCORE) if planar else main
     limit = torch.full_like(draws, small).scatter_(1, main[:, None], large)
-    angles = torch.deg2rad(draws * limit)
+    angles = in_plane(torch.deg2rad(draws * limit), planar)
     cos, sin = angles.cos(), angles.sin()
     out = torch.eye(AXES, dtype=draws.dtype, device=draws.device).expand(len(draws), -1, -1)
     for axis in range(AXES):
@@ -151,36 +160,52 @@ class Draws:
         return self.uniform() < 0.5
 
 
-def as_stream(x: Tensor, stream: str, parents: Sequence[int]) -> Tensor:
+def as_stream(x: Tensor, stream: str, parents: Sequence[int], planar: bool = False) -> Tensor:
     """Turn views of joints into another stream: what augments joints makes bones and motion afterwards.
 
     Args:
         x: (B, 3, T, V, M) views of joints.
         stream: Joint, bone (a joint minus its parent) or motion (the next frame minus this one, 0 in the last).
         parents: (V,) 0-based parent of each joint; a root is its own.
+        planar: Whether the last channel is a score, which stays that of the joint. Default: False.
     """
     bones = torch.tensor(parents, dtype=torch.int64, device=x.device)
-    return clip_store.as_stream(x.permute(0, 4, 2, 3, 1), stream, bones).permute(0, 4, 2, 3, 1)
+    return clip_store.as_stream(x.permute(0, 4, 2, 3, 1), stream, bones, planar).permute(0, 4, 2, 3, 1)
 
 
-def normal_view(x: Tensor, shear: float = 0.5, ratio: int = 6) -> Tensor:
-    """Apply the augmentation of CrosSCLR, which is the normal one of AimCLR: temporal crop, then shear."""
+def normal_view(x: Tensor, shear: float = 0.5, ratio: int = 6, planar: bool = False) -> Tensor:
+    """Apply the augmentation of CrosSCLR, which is the normal one of AimCLR: temporal crop, then shear.
+
+    Args:
+        x: (B, C, T, V, M) clips.
+        shear: Largest absolute entry of a shear off its diagonal. Default: 0.5.
+        ratio: The inverse of the share by which a clip is continued. Default: 6.
+        planar: Whether the last channel is a score, which only the crop moves. Default: False.
+    """
     drawn = Draws(x)
     x = temporal_crop(x, drawn.whole(2 * (x.shape[2] // ratio) + 1), ratio)
-    return linear_map(x, shear_matrices(drawn.uniform(6), shear))
+    return linear_map(x, shear_matrices(drawn.uniform(6), shear, planar))
 
 
-def extreme_view(x: Tensor, mirrored: Tensor, shear: float = 0.5, ratio: int = 6, time_flip: bool = False) -> Tensor:
+def extreme_view(
+    x: Tensor,
+    mirrored: Tensor,
+    shear: float = 0.5,
+    ratio: int = 6,
+    time_flip: bool = False,
+    planar: bool = False,
+) -> Tensor:
     """Apply the extreme augmentation of AimCLR: the normal one, then flip, rotation, noise, blur, axis mask, time flip.
 
-    Each but crop, shear and rotation has probability 1/2. The time flip is applied only if `time_flip` is set.
+    Each but crop, shear and rotation has probability 1/2. The time flip is applied only if `time_flip` is set. Of
+    joints in a picture (`planar`) the score has no noise, no blur and no mask.
     """
-    x, drawn = normal_view(x, shear, ratio), Draws(x)
+    x, drawn = normal_view(x, shear, ratio, planar), Draws(x)
     x = swap_sides(x, mirrored, drawn.coin())
-    x = linear_map(x, rotation_matrices(drawn.whole(AXES), drawn.uniform(AXES)))
+    x = turned = linear_map(x, rotation_matrices(drawn.whole(AXES), drawn.uniform(AXES), planar=planar))
     noise = NOISE * draws.randn(*x.shape, dtype=x.dtype, device=x.device)
     x = torch.where(drawn.coin().view(-1, 1, 1, 1, 1), x + noise, x)
     low, high = BLUR_SIGMA
     x = blur(x, low + (high - low) * drawn.uniform(), drawn.coin())
-    x = mask_axis(x, drawn.whole(AXES), drawn.coin())
+    x = scored(mask_axis(x, drawn.whole(SCORE if planar else AXES), drawn.coin()), turned, 1, planar)
     return flip_time(x, drawn.coin()) if time_flip else x

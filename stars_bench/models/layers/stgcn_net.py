@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stars_bench.data.channels import about_origin, origin_joint, origin_number
 from stars_bench.models.layers.encoder import bodies_of, distinct_bodies
 
 TEMPORAL_KERNEL = 9
 PARTITIONS = 3
-NO_ROOT = -1
 
 
 class GraphConv(nn.Module):
@@ -69,6 +69,7 @@ class STGCN(nn.Module):
         dim: D, the width of the features.
         root: Joint that each body is moved to in every frame, as in the data of CrosSCLR. Default: None, coordinates
             stay.
+        planar: Whether the last channel is a score, which stays. Default: False.
     """
 
     adjacency: Tensor
@@ -82,12 +83,13 @@ class STGCN(nn.Module):
         dim: int = 256,
         dropout: float = 0.5,
         root: int | None = None,
+        planar: bool = False,
     ) -> None:
         super().__init__()
         self.frames, self.dim = frames, dim
         joints = partitions.shape[1]
         self.register_buffer("adjacency", torch.tensor(partitions))
-        self.register_buffer("root", torch.tensor(NO_ROOT if root is None else root))
+        self.register_buffer("root", torch.tensor(origin_number(root, planar)))
         self.data_bn = nn.BatchNorm1d(3 * joints)
         widths = [channels] * 4 + [2 * channels] * 3 + [4 * channels] * 2 + [dim]
         halved = (4, 7)
@@ -112,7 +114,7 @@ class STGCN(nn.Module):
 
     def placed(self, x: Tensor) -> Tensor:
         """Return clips (B, 3, T, V, M) with every body's root at the origin in every frame, if there is a root."""
-        return x - x[:, :, :, self.root.clamp_min(0).view(1)] * (self.root != NO_ROOT)
+        return about_origin(x, x[:, :, :, origin_joint(self.root)], self.root)
 
     def maps(self, bodies: Tensor) -> Tensor:
         """Return the feature maps (N, D, T / 4, V) of the last block, of bodies (N, T, V, 3)."""
