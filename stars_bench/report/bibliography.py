@@ -75,12 +75,15 @@ def papers_named(method: str) -> tuple[Citation, ...]:
         method: As this package or published tables write it, in any case.
     """
     name = method.casefold()
+    return tuple(paper for one in _same_paper().get(name, (name,)) for paper in _papers_of(one))
+
+
+def _papers_of(name: str) -> tuple[Citation, ...]:
     if name in (papers := _only_published()):
         return (papers[name],)
-    shipped = _same_paper().get(name, name)
-    if shipped not in registry.BUILT_IN["methods"]:
+    if name not in registry.BUILT_IN["methods"]:
         return ()
-    return registry.fact("methods", shipped, "citations") or ()
+    return registry.fact("methods", name, "citations") or ()
 
 
 @cache
@@ -88,8 +91,9 @@ def _file() -> dict[str, Any]:
     return tomllib.loads(files("stars_bench.report").joinpath("bibliography.toml").read_text(encoding="utf-8"))
 
 
-def _same_paper() -> dict[str, str]:
-    return {name.casefold(): method for name, method in _file()["same_paper"].items()}
+def _same_paper() -> dict[str, tuple[str, ...]]:
+    others = {name: [other] if isinstance(other, str) else other for name, other in _file()["same_paper"].items()}
+    return {name.casefold(): tuple(map(str.casefold, names)) for name, names in others.items()}
 
 
 @cache

@@ -9,16 +9,19 @@ from collections.abc import Callable
 
 import pytest
 
+from stars_bench import registry
 from stars_bench.api import Citation
 from stars_bench.errors import StarsBenchError
 from stars_bench.records.published.numbers import published_numbers
 from stars_bench.records.record import Record, parse
 from stars_bench.report import latex
-from stars_bench.report.bibliography import Bibliography, papers_named
+from stars_bench.report.bibliography import Bibliography, _only_published, _same_paper, papers_named
 from stars_bench.report.leaderboard import Leaderboard
 from tests.paths import HISTORIC
 
 MakeRecord = Callable[..., Record]
+MEASURED = ("knn", "linear", "finetune", "supervised", "semi", "transfer", "transfer-linear", "exemplar")
+"""Evaluations of published numbers that have a column."""
 PAPER = Citation("doe2026", "A Title", authors="Doe, Jane", venue="CVPR", year=2026, arxiv="2601.00001")
 
 
@@ -51,10 +54,36 @@ def test_published_names_find_their_papers_in_any_case() -> None:
 
 
 def test_the_file_of_papers_names_published_methods_alone() -> None:
-    from stars_bench.report.bibliography import _only_published, _same_paper
-
     published = {name.casefold() for row in published_numbers() for name in (row.method, row.stated_as)}
-    assert {*_only_published(), *_same_paper()} <= published
+    papers, same = _only_published(), _same_paper()
+    meant = {name for names in same.values() for name in names}
+    assert {*papers, *same} <= published | meant
+    assert meant <= {*papers, *registry.BUILT_IN["methods"]}
+
+
+def test_a_paper_is_whole_and_has_a_key_of_its_own() -> None:
+    papers = _only_published()
+    assert len({paper.key for paper in papers.values()}) == len(papers)
+    for name, paper in papers.items():
+        assert paper.title, name
+        assert paper.venue, name
+        assert paper.year, name
+        assert all("," in person for person in paper.authors.split(" and ")), name
+
+
+def test_every_method_that_latex_prints_by_default_has_its_paper() -> None:
+    """First-hand numbers of joints alone; second-hand methods may lack one, and the table says so."""
+    for row in published_numbers():
+        measured = row.dataset in registry.BUILT_IN["datasets"] and row.evaluation in MEASURED
+        if row.is_first_hand and row.streams == "J" and measured:
+            assert papers_named(row.method), row.method
+
+
+def test_the_year_of_a_published_number_is_that_of_its_paper() -> None:
+    for row in published_numbers():
+        papers = papers_named(row.method)
+        if papers and row.year:
+            assert row.year in [paper.year for paper in papers], row.method
 
 
 def test_two_papers_with_one_key_stay_apart() -> None:

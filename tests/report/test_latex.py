@@ -119,10 +119,10 @@ def test_only_first_hand_numbers_are_printed_unless_all_are_asked_for(make_recor
 
 def test_a_paper_that_could_not_be_checked_is_left_out_and_said(make_record: MakeRecord) -> None:
     records = four_methods(make_record, evaluation__name="linear", evaluation__settings={})
-    tables, _ = to_latex(records, "MaskSem,STARS", bibliography="table", sources="all")
+    tables, _ = to_latex(records, "KTCL,STARS", bibliography="table", sources="all")
     sign = r"$^{1}$"
     assert rf"{sign}~No entry for its paper, which could not be checked: the source is cited." in tables
-    assert sign in row_of(tables, r"\textit{MaskSem}")
+    assert sign in row_of(tables, r"\textit{KTCL}")
     assert sign not in row_of(tables, r"\textit{STARS}")
 
 
