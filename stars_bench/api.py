@@ -56,6 +56,7 @@ __all__ = [
     "ProtocolSpec",
     "RawItem",
     "Run",
+    "Select",
     "SetAside",
     "Skeleton",
     "Source",
@@ -113,6 +114,10 @@ AbsentBody = Literal["zero", "duplicate"]
 
 ClipInput = Literal["resized", "zero-padded", "crossclr"]
 """How a stored clip becomes the T frames that an encoder takes; `data/clip_inputs.py` has the ways."""
+
+Select = Literal["last", "validation", "best-on-test"]
+"""Which epoch of what learns classes is evaluated: the last, the best on clips held out of the training part, or the
+best on the test part, as several papers do it."""
 
 
 # --------------------------------------------------------------------------------------------- publications
@@ -483,6 +488,9 @@ class ProtocolSpec:
         Config: The pydantic model of the settings, which `--set protocol.key=value` changes. Default: None, no
             settings.
         source: The paper or program that defines the rule, in one line. Default: empty.
+        held_out: Column of the clip table in which training and test part differ, such as `subject`: whole values of it
+            are held out of the training part where an epoch is chosen (`--select validation`). Default: None, there is
+            no such part.
     """
 
     name: str
@@ -495,6 +503,7 @@ class ProtocolSpec:
     evaluations: tuple[str, ...] = ("knn", "linear", "finetune", "semi", "clusters")
     Config: type[BaseModel] | None = None
     source: str = ""
+    held_out: str | None = None
 
 
 # --------------------------------------------------------------------------------------- methods, encoders
@@ -658,7 +667,9 @@ class Evaluation(Protocol[ConfigT_contra]):
     """An evaluation: from an encoder and both parts to predictions for the test part, whose labels it never sees.
 
     The optional attribute `source` names the paper or program whose definition the evaluation follows, in one line. It
-    is a string literal, so that lists read it without importing anything.
+    is a string literal, so that lists read it without importing anything. The optional attribute `selects` names the
+    ways to choose an epoch that it knows beside "last" (`Select`): where `subject.looked_at` names a part, its stages
+    classify the clips `subject.part(subject.looked_at)` in `Stage.classify`, and its outcomes have these stages.
 
     Attributes:
         name: Name on the command line.

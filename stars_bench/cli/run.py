@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from stars_bench.display.training_panel import LINE_SECONDS, RunPanel
 from stars_bench.errors import StarsBenchError
 
 if TYPE_CHECKING:
+    from stars_bench.api import Select
     from stars_bench.experiments.request import Request
     from stars_bench.records.record import Record
 
@@ -67,6 +68,14 @@ class RunOptions:
             help="fewshot: novel classes, as 3,17,42 (1-based); training never sees them. Default: a share.",
         ),
     ] = None
+    select: Annotated[
+        str,
+        typer.Option(
+            metavar="last|validation|best-on-test",
+            help="Which epoch of what learns classes is evaluated. validation: the best on training subjects (xview: "
+            "cameras, xset: setups) held out for it. best-on-test: as several papers do it; marked, and never best.",
+        ),
+    ] = "last"
     device: Annotated[
         str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
     ] = None
@@ -130,6 +139,7 @@ class RunOptions:
             overrides=(*(self.overrides or ()), *novel),
             seeds=tuple(self.seed or (0,)),
             trained_on=self.trained_on,
+            select=cast("Select", self.select),  # checked with the rest of the request
             training=TrainingOptions(**{one.name: getattr(self, one.name) for one in fields(TrainingOptions)}),
             data_dir=self.data_dir,
             runs_dir=self.runs_dir,
@@ -163,7 +173,8 @@ def run(
     """Train and evaluate one method, or several, under a protocol; a method that fails does not stop the others.
 
     Resumes by itself: the same command again goes on from the last checkpoint, and takes over every stage that was
-    finished under the same settings. The last epoch counts; test labels are read only to compute metrics.
+    finished under the same settings. Unless `--select` says otherwise the last epoch counts, and test labels are read
+    only to compute metrics.
 
     **The whole row of a paper:** `stars-bench run stars --dataset ntu60 --protocol xsub --eval all`
 

@@ -7,9 +7,11 @@ from typing import Any, ClassVar, cast
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from stars_bench.data.clip_store import ClipPart
 from stars_bench.errors import UsageError
 from stars_bench.evaluation.subject import Subject, extract
 from stars_bench.records.outcome import Outcome
+from stars_bench.training.loop import Progress
 
 
 class ClassifierConfig(BaseModel):
@@ -36,6 +38,13 @@ class OwnLogits(nn.Module):
         return cast(Tensor, cast(Any, self.encoder).classify(x))
 
 
+def own_logits(
+    encoder: nn.Module, clips: ClipPart, crop: float, precision: str, progress: Progress | None = None
+) -> Tensor:
+    """Return logits (N, classes) of centre crops of clips, by the encoder's own `classify`."""
+    return extract(OwnLogits(encoder), clips, crop, precision, progress, "predictions")
+
+
 class Classifier:
     """The predictions of a method that was trained with labels."""
 
@@ -53,9 +62,7 @@ class Classifier:
                 "classifier: this method's encoder has no classify(x); evaluate it with finetune or linear"
             )
         config, run = subject.run.config, subject.run
-        logits = extract(
-            OwnLogits(subject.encoder), subject.test, config.crop, run.precision, run.progress, "test predictions"
-        )
+        logits = own_logits(subject.encoder, subject.test, config.crop, run.precision, run.progress)
         if logits.shape[1] != subject.num_classes:
             raise UsageError(
                 f"classifier: the encoder knows {logits.shape[1]} classes, the dataset has {subject.num_classes}; "

@@ -32,7 +32,8 @@ class FinetuneConfig(SupervisionConfig):
 
     Args:
         crop: Share of the frames that the centre crop of test clips keeps. Default: 0.95.
-        test_every: Epochs between two predictions of the test part; the last epoch always predicts. Default: 1.
+        test_every: Epochs between two predictions of the test part; the last epoch always predicts. Where the epoch is
+            chosen (`--select`), every epoch is looked at. Default: 1.
     """
 
     crop: float = Field(0.95, gt=0, le=1)
@@ -58,7 +59,13 @@ class TunedEncoder(nn.Module):
     scores: Tensor
 
     def __init__(
-        self, encoder: nn.Module, settings: FinetuneConfig, num_joints: int, num_classes: int, test_clips: int
+        self,
+        encoder: nn.Module,
+        settings: FinetuneConfig,
+        num_joints: int,
+        num_classes: int,
+        test_clips: int,
+        looks: int | None = None,
     ) -> None:
         super().__init__()
         self.encoder = deepcopy(encoder).requires_grad_(True)
@@ -67,7 +74,7 @@ class TunedEncoder(nn.Module):
         self.frames, dim = int(cast(int, encoder.frames)), int(cast(int, encoder.dim))
         width = num_joints * dim if hasattr(encoder, "tokens") else dim
         self.head = ActionHead(width, num_classes, settings.head_hidden, settings.dropout)
-        looks = -(-settings.epochs // settings.test_every)
+        looks = -(-settings.epochs // settings.test_every) if looks is None else looks
         self.register_buffer("by_epoch", torch.zeros(looks, test_clips, dtype=torch.int16))
         self.register_buffer("scores", torch.zeros(test_clips, num_classes))
 
@@ -104,6 +111,9 @@ def fine_tune(
 ) -> TunedEncoder:
     """Train a copy of the subject's encoder on labelled clips; predict the test part, without labels, as set.
 
+    Where the epoch is chosen, the clips that choose it are looked at after every epoch, and the test part is predicted
+    by the chosen one.
+
     Args:
         name: Name of the stage.
         subject: Encoder and test part.
@@ -116,7 +126,8 @@ def fine_tune(
         The encoder under its head, with the predictions.
     """
     seed_step(run.seed, name, "head")  # the new head depends on the seed and the stage, not on what ran before
-    model = TunedEncoder(subject.encoder, settings, clips.num_joints, subject.num_classes, len(subject.test))
+    looks = 0 if subject.looked_at else None
+    model = TunedEncoder(subject.encoder, settings, clips.num_joints, subject.num_classes, len(subject.test), looks)
     model.to(run.device)
 
     def pooled(rows: Tensor) -> Tensor:
@@ -128,8 +139,14 @@ def fine_tune(
             model.keep(scores, -(-epoch // settings.test_every) - 1)
 
     config = settings.model_dump(include=set(FinetuneConfig.model_fields)) | depends_on
-    layers, classify = model.layers(), model.head.classify
-    run.train(supervised_stage(name, model, pooled, clips.labels, settings, config, layers, look, classify))
+    layers, head, chosen_by = model.layers(), model.head.classify, subject.looked_at
+    after_epoch = look if chosen_by is None else None
+    stage = supervised_stage(name, model, pooled, clips.labels, settings, config, layers, after_epoch, head)
+    if chosen_by is not None:
+        stage.classify = lambda: extract(model, subject.part(chosen_by), settings.crop, run.precision)
+    run.train(stage)
+    if chosen_by is not None:
+        model.scores.copy_(extract(model, subject.test, settings.crop, run.precision))
     return model
 
 
@@ -158,6 +175,7 @@ class Finetune:
     name: ClassVar[str] = "finetune"
     Config: ClassVar[type[BaseModel]] = FinetuneConfig
     source: ClassVar[str] = "MAMP (arXiv:2308.07092) and its official program"
+    selects: ClassVar[tuple[str, ...]] = ("validation", "best-on-test")
 
     def run(self, subject: Subject[FinetuneConfig]) -> list[Outcome]:
         """Train on the labelled part; one outcome, with the predictions after every epoch that was looked at."""

@@ -94,10 +94,14 @@ class Probe(nn.Module):
         self.register_buffer("scores", torch.zeros(test_clips, num_classes))
 
     @torch.no_grad()
+    def logits(self, features: Tensor) -> Tensor:
+        """Return logits (N, classes) of features (N, D), in evaluation mode."""
+        self.head.eval()
+        return cast(Tensor, self.head(features))
+
     def look(self, features: Tensor, epoch: int) -> None:
         """Keep scores and predictions for test features (N, D) after `epoch` epochs; no label is involved."""
-        self.head.eval()
-        self.scores.copy_(self.head(features))
+        self.scores.copy_(self.logits(features))
         self.by_epoch[epoch - 1] = self.scores.argmax(1).to(torch.int16)
 
 
@@ -108,6 +112,7 @@ def probe_stage(
     config: LinearConfig,
     encoder_key: str,
     test_features: Tensor,
+    looked_at: Tensor | None = None,
 ) -> Stage:
     """Return the stage that trains a probe, which looks at the test features after every epoch.
 
@@ -118,6 +123,8 @@ def probe_stage(
         config: Settings of the evaluation.
         encoder_key: Names the encoder, for the stage's key.
         test_features: (T, D).
+        looked_at: (L, D) features of the clips that choose the epoch. The test features are then not looked at.
+            Default: None, the last epoch is the result.
     """
 
     def loss(features: Tensor, rows: Tensor) -> Tensor:
@@ -134,7 +141,8 @@ def probe_stage(
         epochs=config.epochs,
         batch_size=config.batch_size,
         lr_factor=step_decay(config.milestones) if config.milestones else warmup_cosine(config.epochs, 0, 0),
-        after_epoch=lambda epoch: probe.look(test_features, epoch),
+        after_epoch=None if looked_at is not None else lambda epoch: probe.look(test_features, epoch),
+        classify=None if looked_at is None else lambda: probe.logits(looked_at),
     )
 
 
@@ -144,15 +152,21 @@ class Linear:
     name: ClassVar[str] = "linear"
     Config: ClassVar[type[BaseModel]] = LinearConfig
     source: ClassVar[str] = "MAMP (arXiv:2308.07092) and its official program"
+    selects: ClassVar[tuple[str, ...]] = ("validation", "best-on-test")
 
     def run(self, subject: Subject[LinearConfig]) -> list[Outcome]:
-        """Train the probe on the training part; one outcome, with the predictions after every epoch."""
+        """Train the probe on the training part; one outcome, with the predictions after every epoch.
+
+        Where the epoch is chosen, the outcome has that epoch's predictions alone.
+        """
         config, run, encoder = subject.run.config, subject.run, subject.encoder
         frames, dim = subject.frames, subject.dim
         test_features = subject.features("test", config.crop)
         kept = None if config.augment else subject.features("train", config.crop)
         start = (config.batch_norm, config.init_std)
-        probe = Probe(dim, subject.num_classes, len(subject.test), config.epochs, *start).to(run.device)
+        looked_at = None if subject.looked_at is None else subject.features(subject.looked_at, config.crop)
+        looks = config.epochs if looked_at is None else 0
+        probe = Probe(dim, subject.num_classes, len(subject.test), looks, *start).to(run.device)
         encoder.eval()
 
         @torch.no_grad()
@@ -161,14 +175,14 @@ class Linear:
                 return kept[rows]
             return cast(Tensor, encoder(subject.train.cropped(rows, frames, config.max_angle)).float())
 
-        run.train(probe_stage(probe, encode, subject.train.labels, config, subject.key, test_features))
-        scores = probe.scores.cpu().numpy()
+        run.train(probe_stage(probe, encode, subject.train.labels, config, subject.key, test_features, looked_at))
+        scores = (probe.scores if looks else probe.logits(test_features)).cpu().numpy()
         return [
             Outcome(
                 settings={},
                 predictions=scores.argmax(1),
                 scores=scores,
-                by_epoch=probe.by_epoch.cpu().numpy(),
+                by_epoch=probe.by_epoch.cpu().numpy() if looks else None,
                 stages=tuple(run.stages),
             )
         ]

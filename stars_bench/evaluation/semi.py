@@ -54,6 +54,8 @@ class Semi:
     name: ClassVar[str] = "semi"
     Config: ClassVar[type[BaseModel]] = SemiConfig
     source: ClassVar[str] = "MAMP (arXiv:2308.07092); the lists of clips are ours"
+    selects: ClassVar[tuple[str, ...]] = ("best-on-test",)
+    """A validation part would have more labels than the lists."""
 
     def run(self, subject: Subject[SemiConfig]) -> list[Outcome]:
         """Return one outcome for each percentage and list; `extra` holds the names, their digest and the batch size."""

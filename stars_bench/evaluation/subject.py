@@ -33,7 +33,7 @@ BATCH = {"cpu": 16, "cuda": 256}
 PROBED = 2
 """Clips that an encoder is tried on before anything depends on it."""
 FREE_SOME = "end what else uses the device, or take another (--device cpu)"
-PartName = Literal["train", "test"]
+PartName = Literal["train", "test", "validation"]
 
 
 DrawEpisodes = Callable[[int, int, int, int, int], Episodes]
@@ -60,6 +60,9 @@ class Subject(Generic[ConfigT_co]):
             Default: none.
         test_classes: Number of classes of the test part. Default: 0, unknown.
         draw_episodes: The protocol's draw, which alone knows the classes of test clips. Default: None.
+        validation: Clips held out of the labelled part, without labels. Default: None, there are none.
+        looked_at: The part whose clips choose the epoch of what is trained: "validation", or "test" where the user asks
+            for it. Default: None, the last epoch is the result.
         cache: Features that were computed before, by part and crop.
     """
 
@@ -73,6 +76,8 @@ class Subject(Generic[ConfigT_co]):
     data: Mapping[str, str] = field(default_factory=dict)
     test_classes: int = 0
     draw_episodes: DrawEpisodes | None = None
+    validation: ClipPart | None = None
+    looked_at: PartName | None = None
     cache: dict[tuple[PartName, float], Tensor] = field(default_factory=dict)
 
     @property
@@ -85,8 +90,15 @@ class Subject(Generic[ConfigT_co]):
         """T, the number of frames that the encoder takes."""
         return int(cast(int, self.encoder.frames))
 
+    def part(self, name: PartName) -> ClipPart:
+        """Return the clips of a part."""
+        found = {"train": self.train, "test": self.test, "validation": self.validation}[name]
+        if found is None:
+            raise StarsBenchError("there is no validation part: the last epoch is the result")
+        return found
+
     def features(self, part: PartName, keep: float = 0.95) -> Tensor:
-        """Return features (N, D) float32 of the centre crop `keep` of the labelled ("train") or test part.
+        """Return features (N, D) float32 of the centre crop `keep` of the clips of a part.
 
         Clips that an evaluation or a run has had before under the same encoder are read, the others extracted and kept.
 
@@ -98,7 +110,7 @@ class Subject(Generic[ConfigT_co]):
         return self.cache[part, keep]
 
     def _features(self, part: PartName, keep: float) -> Tensor:
-        run, clips, names = self.run, self.train if part == "train" else self.test, self.names[part]
+        run, clips, names = self.run, self.part(part), self.names[part]
         depends_on = {
             "encoder": self.key,
             # An older encoder may be loaded by newer code.

@@ -16,6 +16,7 @@ from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEncoder
 from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import is_typed, source_closure
+from stars_bench.protocols.splits import LAST
 from stars_bench.training.module_state import digest_module, kinds
 from stars_bench.training.parallel import distributed
 
@@ -63,10 +64,15 @@ def trained(run: SeedRun) -> TrainedEncoder:
     loaded = None if start is None else pretrained.rebuild(start, run.store.num_joints).to(plan.device)
     context = {} if start is None else {"started_from": start.key}
     typed = [plan.method] if is_typed(plan.method.__module__) else []
-    fit = run.stage_run(plan.config, run.split.train, typed, start=loaded, **context)
+    fit = run.stage_run(plan.config, run.learnt, typed, start=loaded, selects=plan.selects_encoder, **context)
     method = plan.method()
-    clips = run.part(run.split.train, labelled=getattr(method, "needs_labels", False))
+    clips = run.part(run.learnt, labelled=getattr(method, "needs_labels", False))
     encoder = pretrained.checked(method.fit(clips, fit), plan.method.name, "fit")
+    if plan.selects_encoder and all(stage.epoch is None for stage in fit.stages):
+        raise StarsBenchError(
+            f"--select {plan.request.select}: no stage of {plan.method.name} has a module with classify(x) and frames, "
+            "and none says Stage.classify"
+        )
     distributed.take_weights_of_first(encoder)
     encoder = encoder.to(plan.device).requires_grad_(True)
     run.probe(encoder)
@@ -93,8 +99,9 @@ def trained(run: SeedRun) -> TrainedEncoder:
         "protocol": plan.protocol.name,
         "stream": plan.request.stream,
         "stages": [[stage.name, stage.key] for stage in fit.stages],
-        "train": _together(set(run.names(run.split.train)), start.train if start else set()),
-        "classes": _together(run.class_names(run.split.train), start.classes if start else set()),
+        "select": plan.request.select if plan.selects_encoder else LAST,
+        "train": _together(set(run.names(run.learnt)), start.train if start else set()),
+        "classes": _together(run.class_names(run.learnt), start.classes if start else set()),
     }
     if distributed.is_first():
         pretrained.save(run.folder.encoder, encoder, facts)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from pydantic import BaseModel, ValidationError
 
 from stars_bench import registry
-from stars_bench.api import Evaluation, Method, ProtocolSpec, Split
+from stars_bench.api import Evaluation, Method, ProtocolSpec, Select, Split
 from stars_bench.data.clip_store import STREAMS
 from stars_bench.errors import UsageError, of_validation, printable
 from stars_bench.experiments import pretrained
@@ -22,7 +22,7 @@ from stars_bench.experiments.request import Request
 from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import source_closure
 from stars_bench.models.mamp import EncoderConfig
-from stars_bench.protocols.splits import split_of
+from stars_bench.protocols.splits import BEST_ON_TEST, LAST, selection_part, split_of
 from stars_bench.storage.shards import PreparedDataset, left_out, open_dataset, prepared_datasets
 from stars_bench.training import tensorboard as board
 from stars_bench.training.parallel import distributed
@@ -32,6 +32,8 @@ AMPERE = (8, 0)
 """Compute capability of the first GPUs with TF32 and bf16."""
 DEFAULT_PRESETS = ("paper", "quick")
 DEFAULT_EVALUATIONS = ("knn", "linear")
+CLASSIFIES = "classifier"
+"""The evaluation that a method which learns to classify names as its own."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Plan:
             stream=self.request.stream,
             deterministic=self.request.training.deterministic,
             compiled=self.request.training.compile,
+            select=self.request.select,
             protocol_config=None if self.protocol_config is None else self.protocol_config.model_dump(mode="json"),
             init=init,
         )
@@ -116,6 +119,19 @@ class Plan:
         """Return the clips that train and that are tested; held-out subjects depend on the seed."""
         return split_of(self.dataset, self.protocol, self.protocol_config, self.request.validation, seed)
 
+    def selection_part(self, split: Split, seed: int) -> Split | None:
+        """Return what trains, and as its test part the clips that choose the epoch; None: the last is evaluated."""
+        return selection_part(self.dataset, self.protocol, split, self.request.select, seed)
+
+    @property
+    def selects_encoder(self) -> bool:
+        """Whether the epoch of the encoder itself is chosen: that of a method which learns to classify."""
+        return self.request.select != LAST and not self.is_trained and CLASSIFIES in own_evaluations(self.method)
+
+    def selects(self, evaluation: str) -> bool:
+        """Whether the epoch of what an evaluation trains is chosen."""
+        return self.request.select in getattr(self.evaluations[evaluation][0], "selects", ())
+
     @property
     def is_trained(self) -> bool:
         """Whether --init gives the method's own encoder, so that there is nothing to train."""
@@ -134,6 +150,7 @@ def run_key(
     stream: str,
     deterministic: bool,
     compiled: bool,
+    select: str,
     protocol_config: Mapping[str, Any] | None,
     init: Sequence[tuple[str, int | None]] | None,
 ) -> str:
@@ -150,6 +167,7 @@ def run_key(
         stream: joint, bone, motion or bone-motion.
         deterministic: whether kernels are deterministic.
         compiled: whether blocks are compiled.
+        select: which epoch is evaluated.
         protocol_config: the protocol's settings; None of one that has none.
         init: key and seed of the runs that were started from; the seed is None where each seed starts from its own.
 
@@ -161,6 +179,7 @@ def run_key(
         "stream": None if stream == "joint" else stream,
         "deterministic": deterministic or None,
         "compile": compiled or None,
+        "select": None if select == LAST else select,
         "protocol_config": protocol_config,
         "init": init,
     }
@@ -193,7 +212,7 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
     method = method or registry.load("methods", request.method)
     _check_method(method, request.method)
     protocol = registry.load("protocols", request.protocol)
-    names = _evaluations(request, protocol, getattr(method, "evaluations", ()))
+    names = _evaluations(request, protocol, own_evaluations(method))
     targets = [registry.load("evaluations", name) for name in names]
     evaluations = {target.name: target for target in targets}
     source_closure([method, *targets])  # refused now where it cannot be read; and what is edited later does not count
@@ -217,9 +236,47 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
         device=device,
         precision=choose_precision(request.training.precision, device),
     )
+    _check_selection(plan)
     for seed in request.seeds:
-        check_batch_sizes(plan, plan.split(seed))
+        split = plan.split(seed)
+        check_batch_sizes(plan, split, plan.selection_part(split, seed))
     return plan
+
+
+def own_evaluations(method: type[Method[BaseModel]]) -> Sequence[str]:
+    """Return the evaluations that a method adds to the protocol's."""
+    own: Sequence[str] = getattr(method, "evaluations", ())
+    return own
+
+
+def _check_selection(plan: Plan) -> None:
+    """Refuse a choice of the epoch where there is none, or no clips to choose by."""
+    request, protocol = plan.request, plan.protocol
+    if request.select == LAST:
+        return
+    if any(plan.split(seed).bank is not None for seed in request.seeds):
+        raise UsageError(
+            f"--select {request.select}: {protocol.name} tests classes that nothing learns, so no epoch can be chosen"
+        )
+    if request.select == BEST_ON_TEST and request.validation is not None:
+        raise UsageError(f"--select {BEST_ON_TEST}: --validation {request.validation} measures no test part")
+    for name, (evaluation, _) in plan.evaluations.items():
+        if plan.selects_encoder or plan.selects(name):
+            continue
+        able = getattr(evaluation, "selects", ())
+        why = f"is for {', '.join((LAST, *able))}" if able else "trains nothing here, so there is no epoch to choose"
+        others = _able(registry.names("evaluations"), request, ())
+        raise UsageError(f"--select {request.select}: {name} {why}; leave it out (--eval {', '.join(others)})")
+    for name in plan.evaluations:
+        if plan.selects(name) and any(item.startswith(f"{name}.test_every=") for item in request.overrides):
+            raise UsageError(f"--set {name}.test_every: under --select {request.select} every epoch is looked at")
+
+
+def _able(names: Sequence[str], request: Request, own: Sequence[str]) -> list[str]:
+    """Return the evaluations that can be measured with a chosen epoch: all of a method that learns to classify."""
+    if request.select == LAST or CLASSIFIES in own:
+        return list(names)
+    return [name for name in names if request.select in getattr(registry.load("evaluations", name), "selects", ())]
 
 
 def _check_method(method: object, called: str) -> None:
@@ -236,8 +293,8 @@ def _evaluations(request: Request, protocol: ProtocolSpec, own: Sequence[str]) -
     """
     if not request.evaluations:
         usual = [name for name in DEFAULT_EVALUATIONS if name in protocol.evaluations]
-        return [*own, *(usual or protocol.evaluations)]
-    everything = (*own, *protocol.evaluations)
+        return _able((*own, *(usual or protocol.evaluations)), request, own)
+    everything = _able((*own, *protocol.evaluations), request, own)
     asked = [name for one in request.evaluations for name in (everything if one == "all" else (one,))]
     return list(dict.fromkeys(asked))
 
@@ -247,6 +304,8 @@ def _check_options(request: Request, evaluations: Sequence[str]) -> None:
         raise UsageError(f"--stream {request.stream}: there are {', '.join(STREAMS)}")
     if request.training.tensorboard:
         board.check()
+    if request.select not in get_args(Select):
+        raise UsageError(f"--select {printable(request.select)}: there are {', '.join(get_args(Select))}")
     if request.trained_on is not None and request.init is None:
         raise UsageError(f"--trained-on {request.trained_on}: is said of a checkpoint: give --init FILE")
     for item in request.overrides:
@@ -448,14 +507,22 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def check_batch_sizes(plan: Plan, split: Split) -> None:
+def check_batch_sizes(plan: Plan, split: Split, selection: Split | None = None) -> None:
     """Check that no stage has a batch larger than the clips it trains on.
+
+    Args:
+        plan: The plan.
+        split: The parts of a seed.
+        selection: What trains where an epoch is chosen. Default: None, the training part.
 
     Raises:
         UsageError: A batch is too large; the message names the setting.
     """
-    owners = {} if plan.is_trained else {"": (plan.config, len(split.train))}
-    owners |= {f"{name}.": (config, len(split.labelled)) for name, (_, config) in plan.evaluations.items()}
+    own = split if selection is None or not plan.selects_encoder else selection
+    owners = {} if plan.is_trained else {"": (plan.config, len(own.train))}
+    for name, (_, config) in plan.evaluations.items():
+        learnt = selection.train if selection is not None and plan.selects(name) else split.labelled
+        owners[f"{name}."] = config, len(learnt)
     for prefix, (config, clips) in owners.items():
         for key, value in config:
             if key.endswith("batch_size") and value > clips and not getattr(config, "shrinks_batch", False):
@@ -483,5 +550,6 @@ def to_toml(plan: Plan) -> str:
         "precision": plan.precision,
         "deterministic": plan.request.training.deterministic or None,
         "compile": plan.request.training.compile or None,
+        "select": None if plan.request.select == LAST else plan.request.select,
     }
     return "\n".join([section("run", run_values), section("method", plan.config.model_dump(mode="json"))])

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
 from stars_bench import registry
-from stars_bench.api import DatasetSpec
+from stars_bench.api import DatasetSpec, Select
 from stars_bench.errors import StarsBenchError, UsageError, of_validation, one_line
 from stars_bench.evaluation.subject import WrongEncoder
 from stars_bench.experiments.official import checkpoints as official_checkpoints
@@ -67,6 +67,7 @@ class Pretrained:
         state: Its tensors, by name.
         notes: What a user must know about how it was read. Default: none.
         named: Name of an encoder that is of no registered method. Default: None.
+        select: Which epoch of it was kept. Default: last.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class Pretrained:
     state: Mapping[str, Tensor]
     notes: tuple[str, ...] = ()
     named: str | None = None
+    select: Select = "last"
 
     @property
     def method(self) -> str:
@@ -128,7 +130,8 @@ def find(path: Path, seed: int) -> Pretrained:
         target = current(state["method"])
         registry.check_from_file("methods", target, file)
         notes = () if is_sealed(file) else (NO_DIGEST,)
-        return Pretrained(file, target=target, state=state["encoder"], notes=notes, **(plain | lists))
+        select = state.get("select", "last")
+        return Pretrained(file, target=target, state=state["encoder"], notes=notes, select=select, **(plain | lists))
     except KeyError as error:
         raise StarsBenchError(
             f"{file}: is no encoder.pt of this version of stars-bench ({error} is missing): "

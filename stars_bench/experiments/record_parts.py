@@ -9,13 +9,21 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from stars_bench.api import ProtocolSpec, Split
+from stars_bench.api import ProtocolSpec, Select, Split
 from stars_bench.evaluation.flops import multiply_adds
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.io.files import digest_lines
-from stars_bench.protocols.splits import clips_in_no_part
+from stars_bench.protocols.splits import LAST, VALIDATION, clips_in_no_part
 from stars_bench.records.measured_clips import MeasuredClips
-from stars_bench.records.record import DatasetPart, InitPart, ProtocolPart
+from stars_bench.records.record import (
+    BEST_ON_HELD_OUT,
+    BEST_ON_TEST,
+    LAST_EPOCH,
+    DatasetPart,
+    InitPart,
+    ProtocolPart,
+    SelectionPart,
+)
 from stars_bench.storage.shards import PreparedDataset
 
 
@@ -88,6 +96,37 @@ def _split_notes(protocol: str, validation: str | None, split: Split, num_clips:
     return (f"{unused:,} clips are in neither part of {protocol}.",) if said else ()
 
 
+def checkpoint_rule(select: str, protocol: ProtocolSpec) -> str:
+    """Say which epoch is evaluated, as records do."""
+    rules = {LAST: LAST_EPOCH, VALIDATION: f"{BEST_ON_HELD_OUT} {protocol.held_out}s"}
+    return rules.get(select, BEST_ON_TEST)
+
+
+def selection_facts(
+    dataset: PreparedDataset, protocol: ProtocolSpec, select: Select, selection: Split | None
+) -> SelectionPart | None:
+    """Describe the clips by which an epoch is chosen.
+
+    Args:
+        dataset: What is split.
+        protocol: The protocol.
+        select: What was asked for.
+        selection: What trains, and as its test part the clips that choose; None: the last epoch is evaluated.
+    """
+    if selection is None:
+        return None
+    column = protocol.held_out if select == VALIDATION else None
+    values = [] if column is None else np.unique(dataset.table[column].to_numpy()[selection.test]).tolist()
+    return SelectionPart(
+        select=select,
+        column=column,
+        held_out=tuple(values),
+        clips=len(selection.test),
+        digest=digest_lines(names_of(dataset, selection.test)),
+        train_clips=len(selection.train),
+    )
+
+
 def init_part(start: Pretrained, dataset: PreparedDataset, split: Split) -> InitPart:
     """Describe an encoder that was there already, and count what of the tested part it was trained on."""
     novel: Set[str] = set() if split.bank is None else class_names_of(dataset, split.bank)
@@ -103,6 +142,7 @@ def init_part(start: Pretrained, dataset: PreparedDataset, split: Split) -> Init
         train_clips=None if start.train is None else len(start.train),
         test_clips_seen=None if start.train is None else len(start.train & test),
         novel_classes=len(novel),
+        select=start.select,
         novel_classes_seen=None if start.classes is None else len(novel & start.classes),
         notes=start.notes,
     )

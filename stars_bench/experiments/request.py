@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stars_bench.api import Select
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -51,6 +53,8 @@ class Request:
         seeds: A run each. Default one, 0.
         validation: None to test on the test part; "subjects" to test on a part of the training subjects, drawn by the
             seed, that does not train.
+        select: Which epoch of what learns classes is evaluated: "last"; "validation", the best on held-out training
+            clips; "best-on-test", the best on the test part. Default "last".
         init: A run, or a checkpoint of MAMP or STARS, whose encoder is taken instead of training (the same method) or
             instead of the first stage.
         trained_on: What a checkpoint of MAMP or STARS was trained on, `DATASET:PROTOCOL`; None: what its file says,
@@ -71,6 +75,7 @@ class Request:
     overrides: Sequence[str] = ()
     seeds: Sequence[int] = (0,)
     validation: str | None = None
+    select: Select = "last"
     init: Path | None = None
     trained_on: str | None = None
     stream: str = "joint"

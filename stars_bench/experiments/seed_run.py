@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,19 @@ from torch import nn
 from stars_bench.api import Evaluation, Split
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.errors import StarsBenchError
-from stars_bench.evaluation.subject import Subject, WrongEncoder, probe
+from stars_bench.evaluation.classifier import ClassifierConfig, own_logits
+from stars_bench.evaluation.subject import PartName, Subject, WrongEncoder, probe
 from stars_bench.experiments.plan import Plan, device_name, to_toml
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.record_parts import (
+    checkpoint_rule,
     class_names_of,
     dataset_part,
     encoder_costs,
     init_part,
     names_of,
     protocol_part,
+    selection_facts,
 )
 from stars_bench.io.files import (
     alone_in,
@@ -49,6 +52,7 @@ from stars_bench.io.sealed import keep_away
 from stars_bench.io.source.closure import source_closure
 from stars_bench.models.layers.encoder import Block
 from stars_bench.protocols.episodes import draw_episodes
+from stars_bench.protocols.splits import VALIDATION
 from stars_bench.records import store
 from stars_bench.records.doubts import doubts
 from stars_bench.records.measured_clips import MeasuredClips
@@ -63,17 +67,21 @@ from stars_bench.records.record import (
     NewerSchema,
     PredictionsPart,
     Record,
+    SelectionPart,
     StagePart,
 )
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Progress, Tell
 from stars_bench.training.module_state import kinds
 from stars_bench.training.parallel import distributed
+from stars_bench.training.selection import Selection
 from stars_bench.training.stage_result import StageResult
 from stars_bench.training.stages import SHARED, StageRun
 
 ROOTS = ("stars_bench.protocols.splits", "stars_bench.records.metrics", *SHARED)
 """Modules that every result runs through, beside what its method and evaluation import."""
+UNCHANGED = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init", "selection", "weights")
+"""Parts of a record that an equal result shares."""
 DIGITS = 16
 """Digits of a module's digest that a record keeps."""
 
@@ -200,9 +208,28 @@ class SeedRun:
             subject = self._subject(encoder, weights, evaluation, config)
             method, code = self._method_part(name, costs), self._code_part(encoder, evaluation)
             for outcome in evaluation().run(subject):
+                self._check_chosen(subject, outcome, name)
                 keep = partial(self._keep, outcome, name, config, method, encoder.stages, weights, code)
                 records.append(distributed.from_first(keep))
         return records
+
+    def _check_chosen(self, subject: Subject[BaseModel], outcome: Outcome, name: str) -> None:
+        if subject.looked_at is not None and all(stage.epoch is None for stage in outcome.stages):
+            raise StarsBenchError(
+                f"--select {self.plan.request.select}: {name} says that it selects, but no stage of its outcome has "
+                "Stage.classify"
+            )
+
+    @cached_property
+    def selection(self) -> Split | None:
+        """What trains, and as its test part the clips that choose the epoch; None: the last epoch is evaluated."""
+        return self.plan.selection_part(self.split, self.seed)
+
+    @property
+    def learnt(self) -> np.ndarray:
+        """Numbers of the clips that the method trains on: without those held out, where they choose its epoch."""
+        selection = self.selection if self.plan.selects_encoder else None
+        return self.split.train if selection is None else selection.train
 
     @property
     def start(self) -> Pretrained | None:
@@ -241,6 +268,7 @@ class SeedRun:
         train: np.ndarray,
         code: Sequence[object],
         start: nn.Module | None = None,
+        selects: bool = False,
         **context: str,
     ) -> StageRun[BaseModel]:
         """Return a method or an evaluation what it trains its stages with.
@@ -250,6 +278,7 @@ class SeedRun:
             train: Numbers of the training clips.
             code: Classes and functions that its stages depend on beside their steps.
             start: An encoder to start from. Default: None.
+            selects: Whether the epoch of its stages is chosen. Default: False.
             context: What its stages depend on beside data and code.
         """
         options = self.plan.request.training
@@ -270,6 +299,25 @@ class SeedRun:
             tell=self.tell,
             tensorboard=options.tensorboard,
             code=code,
+            selection=self._selection() if selects else None,
+        )
+
+    def _selection(self) -> Selection | None:
+        """The clips that choose an epoch, with their labels."""
+        if self.selection is None:
+            return None
+        ids = self.selection.test
+        return Selection(
+            rule=checkpoint_rule(self.plan.request.select, self.plan.protocol),
+            clips=digest_lines(self.names(ids)),
+            labels=torch.from_numpy(self.labels(ids)).to(self.plan.device),
+            classify=partial(
+                own_logits,
+                clips=self.part(ids, labelled=False),
+                crop=ClassifierConfig().crop,
+                precision=self.plan.precision,
+            ),
+            code=[own_logits],
         )
 
     def _subject(
@@ -277,6 +325,13 @@ class SeedRun:
     ) -> Subject[BaseModel]:
         """Return what an evaluation is given: labels of the bank or training part, none of the test part."""
         labelled, test = self.split.labelled, self.split.test
+        selection = self.selection if self.plan.selects(evaluation.name) else None
+        held_out = None
+        if selection is not None and self.plan.request.select == VALIDATION:
+            labelled, held_out = selection.train, selection.test
+        names: dict[PartName, np.ndarray] = {"train": self.names(labelled), "test": self.names(test)}
+        if held_out is not None:
+            names["validation"] = self.names(held_out)
         # Whatever its key promises, its results are those of these weights.
         key = digest_json({"encoder": encoder.key, "weights": weights})
         code = [evaluation, *encoder.code, *kinds(encoder.module)]
@@ -285,12 +340,21 @@ class SeedRun:
             train=self.part(labelled, labelled=True),
             test=self.part(test, labelled=False),
             num_classes=len(self.plan.dataset.spec.classes),
-            run=self.stage_run(config, labelled, code, encoder=key, test=digest_lines(self.names(test))),
-            names={"train": self.names(labelled), "test": self.names(test)},
+            run=self.stage_run(
+                config,
+                labelled,
+                code,
+                selects=selection is not None,
+                encoder=key,
+                test=digest_lines(self.names(test)),
+            ),
+            names=names,
             key=key,
             data=self.data,
             test_classes=len(np.unique(self.labels(test))),
             draw_episodes=partial(draw_episodes, self.labels(labelled), self.labels(test)),
+            validation=None if held_out is None else self.part(held_out, labelled=False),
+            looked_at=None if selection is None else "test" if held_out is None else "validation",
         )
 
     def _keep(
@@ -304,13 +368,16 @@ class SeedRun:
         code: CodePart,
     ) -> Record:
         """Save predictions, measure them and write the record; an equal result that is already there stays."""
+        plan = self.plan
+        chosen = any(stage.epoch is not None for stage in (*stages, *outcome.stages))
+        if chosen:
+            outcome = replace(outcome, checkpoint_rule=checkpoint_rule(plan.request.select, plan.protocol))
         evaluation = EvaluationPart(
             name=name,
             config=config.model_dump(mode="json"),
             settings=dict(outcome.settings) | self._transfer(),
             checkpoint_rule=outcome.checkpoint_rule,
         )
-        plan = self.plan
         settings = "".join(f"-{key}{value}" for key, value in evaluation.settings.items())
         file = self.folder.predictions / f"{path_part(evaluation.name + settings)}-{evaluation.digest[:8]}.npz"
         save_predictions(file, outcome, self._tested)
@@ -333,12 +400,12 @@ class SeedRun:
             doubts=doubts(outcome, self._tested.labels, self.labels(self.split.labelled)),
             init=None if self.start is None else init_part(self.start, plan.dataset, self.split),
             weights=weights,
+            selection=self._selection_facts if chosen else None,
         )
         path = self.folder.records / record.file_name
         if path.exists():
             old = self._recorded(path)
-            unchanged = ("predictions", "metrics", "code", "method", "dataset", "protocol", "init", "weights")
-            if old is not None and all(getattr(old, part) == getattr(record, part) for part in unchanged):
+            if old is not None and all(getattr(old, part) == getattr(record, part) for part in UNCHANGED):
                 return old
         return store.read_record(store.write_record(self.folder, record))
 
@@ -359,6 +426,11 @@ class SeedRun:
         if self.tell:
             self.tell(line)
         return None
+
+    @cached_property
+    def _selection_facts(self) -> SelectionPart | None:
+        plan = self.plan
+        return selection_facts(plan.dataset, plan.protocol, plan.request.select, self.selection)
 
     @cached_property
     def _tested(self) -> MeasuredClips:

@@ -7,17 +7,22 @@ an official checkpoint was trained on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from stars_bench.api import ProtocolSpec, Split
+from stars_bench.api import ProtocolSpec, Select, Split
 from stars_bench.errors import StarsBenchError, UsageError, of_validation
-from stars_bench.protocols.validation import hold_out_subjects
+from stars_bench.protocols.validation import hold_out
 
 VALIDATIONS = ("subjects",)
 """What may be held out of the training part in place of the test part."""
+
+
+LAST: Final = "last"
+VALIDATION: Final = "validation"
+BEST_ON_TEST: Final = "best-on-test"
 
 
 class DatasetFacts(Protocol):
@@ -71,7 +76,37 @@ def split_of(
         )
     if seed < 0:
         raise UsageError(f"seed={seed}: a whole number, at least 0")
-    return hold_out_subjects(dataset.table, split, seed)
+    return hold_out(dataset.table, split, seed=seed)
+
+
+def selection_part(
+    dataset: DatasetFacts, protocol: ProtocolSpec, split: Split, select: Select, seed: int = 0
+) -> Split | None:
+    """Find the clips that an epoch is chosen by, and those that train then.
+
+    Args:
+        dataset: Name, clip table and completeness.
+        protocol: The protocol; its `held_out` names what is held out.
+        split: The split.
+        select: How the epoch is chosen.
+        seed: Draws what is held out. Default: 0.
+
+    Returns:
+        What trains, and as its test part what the epoch is chosen by: held-out training clips, where both parts have
+        every class of the training part, or the test part. None: the last epoch counts.
+
+    Raises:
+        UsageError: The protocol names nothing to hold out.
+        StarsBenchError: No such part can be drawn from the training clips.
+    """
+    if select != VALIDATION:
+        return None if select == LAST else Split(split.train, split.test)
+    if protocol.held_out is None:
+        raise UsageError(
+            f"--select {VALIDATION}: protocol {protocol.name} does not say what to hold out (ProtocolSpec.held_out): "
+            f"take --select {LAST}"
+        )
+    return hold_out(dataset.table, split, protocol.held_out, seed, every_class=True)
 
 
 def config_of(protocol: ProtocolSpec, settings: Mapping[str, Any]) -> BaseModel | None:

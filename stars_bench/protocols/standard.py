@@ -60,6 +60,7 @@ XSUB = ProtocolSpec(
     datasets=("ntu60", "ntu120", "pku1", "pku2", "synthetic"),
     split=cross_subject,
     expected={"ntu60": (40_091, 16_487), "ntu120": (63_026, 50_919)},
+    held_out="subject",
 )
 XVIEW = ProtocolSpec(
     name="xview",
@@ -69,6 +70,7 @@ XVIEW = ProtocolSpec(
     datasets=("ntu60", "pku1", "pku2", "synthetic"),
     split=cross_view,
     expected={"ntu60": (37_646, 18_932)},
+    held_out="camera",
 )
 XSET = ProtocolSpec(
     name="xset",
@@ -78,4 +80,5 @@ XSET = ProtocolSpec(
     datasets=("ntu120", "synthetic"),
     split=cross_setup,
     expected={"ntu120": (54_468, 59_477)},
+    held_out="setup",
 )

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stars_bench.api import AbsentBody, Citation
+from stars_bench.api import AbsentBody, Citation, Select
 from stars_bench.errors import StarsBenchError, of_validation, one_line
 from stars_bench.io.files import digest_json, path_part
 from stars_bench.io.moved_modules import current
@@ -25,6 +25,8 @@ SCHEMA_VERSION: Final = 6
 SEALED_SINCE: Final = 6
 """The first schema whose records carry a digest of themselves."""
 LAST_EPOCH = "last epoch"
+BEST_ON_TEST, BEST_ON_HELD_OUT = "best epoch, selected on the test part", "best epoch on held-out"
+"""Rules of a chosen epoch; the second one goes on with what is held out: `subjects`."""
 UNMARKED_PRESETS = ("paper", "default")
 """`default` is for methods that have no presets: their Config as it stands."""
 DRAWINGS = {
@@ -154,6 +156,7 @@ class InitPart(_Part):
         test_clips_seen: How many of the test clips it was trained on.
         novel_classes: Number of classes of the bank; 0 if the protocol has none.
         novel_classes_seen: How many of these classes it was trained on.
+        select: Which epoch of it was kept. Default: last.
         notes: What was not used of the file, and what was assumed. Default: none.
     """
 
@@ -168,7 +171,28 @@ class InitPart(_Part):
     test_clips_seen: int | None = Field(ge=0)
     novel_classes: int = Field(ge=0, description="classes of the bank; 0 where the protocol has none")
     novel_classes_seen: int | None = Field(ge=0)
+    select: Select = "last"
     notes: tuple[str, ...] = ()
+
+
+class SelectionPart(_Part):
+    """The clips by which an epoch was chosen, after every epoch of what learns classes.
+
+    Args:
+        select: What was asked for.
+        column: What is held out of the training part: subject, camera, setup. Default: None, nothing.
+        held_out: The values of it that are held out. Default: none.
+        clips: Number of clips that choose.
+        digest: SHA-256 of their names.
+        train_clips: Number of clips that what learns classes trained on.
+    """
+
+    select: Select
+    column: str | None = None
+    held_out: tuple[Integer, ...] = ()
+    clips: Count
+    digest: str
+    train_clips: Count
 
 
 class EvaluationPart(_Part):
@@ -272,6 +296,7 @@ class StagePart(_Part):
         micro_batches: Parts that its batches were divided into; decides time and memory only. Default: 1.
         code: Digest of the source that it depends on; None before schema 6.
         state: Digest of its module's tensors when training began; None before schema 6.
+        epoch: The epoch that was chosen. Default: None, the last.
     """
 
     name: str
@@ -285,6 +310,7 @@ class StagePart(_Part):
     micro_batches: int = Field(default=1, ge=1)
     code: str | None = None
     state: str | None = None
+    epoch: Annotated[int, Field(ge=1)] | None = None
 
 
 class CodePart(_Part):
@@ -379,6 +405,7 @@ class Record(_Part):
         finished: End of the evaluation, ISO 8601 in UTC.
         predictions: The saved predictions.
         init: The encoder that training started from. Default: None.
+        selection: The clips by which the epoch was chosen. Default: None, the last epoch is evaluated.
         fused: Digests of the saved predictions whose scores were summed. Default: none.
         weights: SHA-256 of the encoder's tensors; None before schema 5 and for fused results.
         per_class: Top-1 accuracy in % of each class; None for classes without test clips.
@@ -402,6 +429,7 @@ class Record(_Part):
     finished: str
     predictions: PredictionsPart
     init: InitPart | None = None
+    selection: SelectionPart | None = None
     fused: tuple[str, ...] = Field(default=(), description="digests of the saved predictions whose scores were summed")
     weights: str | None = Field(
         default=None, description="SHA-256 of the encoder's tensors; None before schema 5 and of fused results"
@@ -437,6 +465,11 @@ class Record(_Part):
         return ", ".join(parts)
 
     @property
+    def select(self) -> Select:
+        """Which epoch is evaluated."""
+        return "last" if self.selection is None else self.selection.select
+
+    @property
     def complete(self) -> bool:
         """Whether the result rests on all clips that the dataset and the protocol have."""
         return self.dataset.complete and (self.protocol.validation is not None or self._has_expected_split)
@@ -457,6 +490,8 @@ class Record(_Part):
             marks.append(f"unexpected split ({self.protocol.train_clips:,} train, {self.protocol.test_clips:,} test)")
         if self.protocol.validation is not None:
             marks.append("validation part, not the test part")
+        if self.evaluation.checkpoint_rule.startswith(BEST_ON_HELD_OUT):
+            marks.append(f"checkpoint: {self.evaluation.checkpoint_rule}, which do not train")
         if gpus := self.method.config.get("released_gpus"):
             marks.append(f"slips of the released program repeated, as on {gpus} GPU{'s' * (gpus > 1)}")
         if drawing := DRAWINGS.get(str(self.evaluation.settings.get("drawing"))):
@@ -467,7 +502,8 @@ class Record(_Part):
     def advantages(self) -> list[str]:
         """Those of the marks that say that the result has, or may have, seen what it was tested on."""
         rule = self.evaluation.checkpoint_rule
-        return [*self.leaks, *([f"checkpoint: {rule}"] if rule != LAST_EPOCH else [])]
+        is_fair = rule == LAST_EPOCH or rule.startswith(BEST_ON_HELD_OUT)
+        return [*self.leaks, *([] if is_fair else [f"checkpoint: {rule}"])]
 
     @property
     def leaks(self) -> list[str]:
@@ -480,6 +516,8 @@ class Record(_Part):
         if self.init is not None and self.init.novel_classes_seen:
             seen, novel = self.init.novel_classes_seen, self.init.novel_classes
             marks.append(f"encoder saw {seen} of the {novel} novel classes")
+        if self.init is not None and self.init.select == "best-on-test":
+            marks.append(f"encoder selected on the test part of {self.init.dataset} {self.init.protocol}")
         return marks
 
     @property

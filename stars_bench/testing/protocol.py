@@ -70,6 +70,8 @@ def _check_facts(spec: ProtocolSpec, tell: Tell) -> None:
             tell(f"{field} must be one line")
     if not spec.datasets:
         tell("datasets is empty: name those that the rule is for")
+    if spec.held_out is not None and spec.held_out not in NUMBERS:
+        tell(f"held_out is {spec.held_out!r}, not a column of the clip table ({', '.join(NUMBERS)})")
     if unknown := [name for name in spec.evaluations if name not in registry.names("evaluations")]:
         tell(f"there is no evaluation {unknown[0]!r}")
 

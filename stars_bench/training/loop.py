@@ -51,6 +51,8 @@ class Position:
         peak_bytes: Largest GPU memory of this process before the last checkpoint or the end; after a resumed stage that
             of the first process, which alone writes checkpoints and has the largest share. Default: 0.
         log: One entry for each epoch. Default: empty.
+        best: Of the best epoch so far: its number, its `accuracy`, and the tensors of the `module`. Default: None, the
+            last epoch is kept.
     """
 
     step: int = 0
@@ -59,6 +61,7 @@ class Position:
     micro_batches: int = 1
     peak_bytes: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
 
 
 def seed_step(seed: int, stage: str, step: int | str) -> None:
@@ -91,6 +94,7 @@ def train(
     micro_batches: int = 1,
     fit_batch: bool = False,
     tell: Tell | None = None,
+    look: Callable[[], float] | None = None,
 ) -> Position:
     """Train a stage to its end, resuming from `resume_file` if it exists.
 
@@ -108,6 +112,8 @@ def train(
         fit_batch: Whether `micro_batches` is doubled if memory does not suffice, resuming from the last checkpoint.
             Default: False.
         tell: Called with a line that says where the stage resumes. Default: None.
+        look: Called after every epoch; returns the accuracy by which the epoch is chosen that the module holds at the
+            end: the best, of equals the first. Default: None, the last.
 
     Returns:
         The position at the end.
@@ -123,7 +129,7 @@ def train(
         )
     _check_division(stage, micro_batches, tell)
     memory.check_fit(fit_batch)
-    how = _How(seed, device, precision, resume_file, checkpoint_seconds, progress, after_epoch, tell)
+    how = _How(seed, device, precision, resume_file, checkpoint_seconds, progress, after_epoch, tell, look)
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
     start = memory.snapshot(stage) if fit_batch else None
     while True:
@@ -156,6 +162,7 @@ class _How:
     progress: Progress | None
     after_epoch: Callable[[Position], None] | None
     tell: Tell | None
+    look: Callable[[], float] | None
 
 
 def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Position:
@@ -182,6 +189,8 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
         if at.step % stage.steps_per_epoch == 0:
             watch.look(at.step)
             _end_epoch(stage, at, epoch, loss_sum)
+            if how.look:
+                _look(stage, at, how.look)
             loss_sum.zero_()
             if how.after_epoch:
                 how.after_epoch(at)
@@ -199,6 +208,8 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
             saved = time.monotonic()
     watch.check_state(at.step)
     at.peak_bytes = max(at.peak_bytes, memory.peak_bytes(how.device))
+    if at.best is not None:
+        stage.module.load_state_dict(at.best["module"])
     return at
 
 
@@ -266,6 +277,17 @@ def _end_epoch(stage: Stage, at: Position, epoch: int, loss_sum: Tensor) -> None
     if stage.after_epoch:
         stage.after_epoch(epoch + 1)
         stage.module.train()
+
+
+def _look(stage: Stage, at: Position, look: Callable[[], float]) -> None:
+    """Keep the state of the epoch that has just ended if it is the best so far."""
+    found = look()
+    accuracy = distributed.from_first(lambda: found)  # all processes must keep the same epoch
+    stage.module.train()
+    at.log[-1]["accuracy"] = accuracy
+    if at.best is None or accuracy > at.best["accuracy"]:
+        module = memory.on_cpu(stage.module.state_dict())
+        at.best = {"epoch": at.log[-1]["epoch"], "accuracy": accuracy, "module": module}
 
 
 def _save(stage: Stage, path: Path, at: Position, tell: Tell | None) -> None:

@@ -96,7 +96,7 @@ def more_micro_batches(stage: Stage, device: torch.device, micro_batches: int, f
 
 def snapshot(stage: Stage) -> dict[str, Any]:
     """Return what a stage starts from, on the CPU: `restore` puts it back after a step that broke off half-way."""
-    return {"module": _on_cpu(stage.module.state_dict()), "optimizer": _on_cpu(stage.optimizer.state_dict())}
+    return {"module": on_cpu(stage.module.state_dict()), "optimizer": on_cpu(stage.optimizer.state_dict())}
 
 
 def restore(stage: Stage, before: dict[str, Any]) -> None:
@@ -109,13 +109,13 @@ def restore(stage: Stage, before: dict[str, Any]) -> None:
         torch.cuda.empty_cache()
 
 
-def _on_cpu(value: Any) -> Any:
+def on_cpu(value: Any) -> Any:
     """Return a copy of nested state with every tensor on the CPU."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
-        return {key: _on_cpu(part) for key, part in value.items()}
-    return [_on_cpu(part) for part in value] if isinstance(value, list) else copy.copy(value)
+        return {key: on_cpu(part) for key, part in value.items()}
+    return [on_cpu(part) for part in value] if isinstance(value, list) else copy.copy(value)
 
 
 def peak() -> tuple[str, int] | None:

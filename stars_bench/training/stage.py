@@ -33,6 +33,9 @@ class Stage:
         after_step: Called with the number of steps done, once after each update of the parameters, on every process,
             however the batch was divided. What it changes must lie in `module`. Default: None.
         after_epoch: Called with the number of epochs done, before the checkpoint. Default: None.
+        classify: Returns logits (N, classes) of the clips that the epoch is chosen by (`Subject.looked_at`), in
+            evaluation mode. Default: None, `module.classify` where the module has one. A stage that has neither, or of
+            a run without `--select`, keeps its last epoch.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Stage:
     clip_each: float | None = None
     after_step: Callable[[int], None] | None = None
     after_epoch: Callable[[int], None] | None = None
+    classify: Callable[[], torch.Tensor] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -58,7 +62,7 @@ class Stage:
     def parts(self) -> list[Callable[..., object]]:
         """The functions that compute a step and the learning rate, and the hooks."""
         parts: tuple[Callable[..., object], ...] = self.step.parts if isinstance(self.step, SplitStep) else (self.step,)
-        hooks = (self.after_step, self.after_epoch, self.lr_factor)
+        hooks = (self.after_step, self.after_epoch, self.lr_factor, self.classify)
         return [*parts, *(hook for hook in hooks if hook is not None)]
 
     @property

@@ -21,6 +21,7 @@ class StageResult:
         micro_batches: Into how many parts its batches were cut.
         code: Digest of the source that it depends on.
         state: Digest of its module's tensors when training began.
+        epoch: The epoch that was chosen; None: the last.
     """
 
     name: str
@@ -34,3 +35,4 @@ class StageResult:
     micro_batches: int = 1
     code: str | None = None
     state: str | None = None
+    epoch: int | None = None

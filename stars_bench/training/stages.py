@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic
 
@@ -21,6 +22,7 @@ from stars_bench.training import checkpoint
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
 from stars_bench.training.module_state import kinds
 from stars_bench.training.parallel import distributed
+from stars_bench.training.selection import Selection
 from stars_bench.training.stage_result import StageResult
 from stars_bench.training.tensorboard import Board
 
@@ -49,6 +51,7 @@ class StageRun(Generic[ConfigT_co]):
         tensorboard: Whether event files are written beside the log; default no.
         code: Classes and functions that every stage depends on, such as the evaluation; default none. Beside these it
             depends on its step, its module and the code that calls `train`, so that methods can share a stage.
+        selection: The clips by which the epoch of a stage that learns classes is chosen; default None, the last epoch.
     """
 
     def __init__(
@@ -68,11 +71,13 @@ class StageRun(Generic[ConfigT_co]):
         fit_batch: bool = False,
         tensorboard: bool = False,
         code: Sequence[object] = (),
+        selection: Selection | None = None,
     ) -> None:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
         self.start, self.micro_batches, self.fit_batch, self.tell = start, micro_batches, fit_batch, tell
         self.folder, self.reuse = RunFolder(folder), reuse
         self.checkpoint_seconds, self.progress, self.code = checkpoint_seconds, progress, code
+        self.selection = selection
         self.tensorboard = tensorboard and distributed.is_first()
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
         self.stages: list[StageResult] = []
@@ -110,6 +115,7 @@ class StageRun(Generic[ConfigT_co]):
                 micro_batches=state["micro_batches"],
                 code=depends_on["code"],
                 state=depends_on["state"],
+                epoch=state.get("epoch"),
             )
         )
         self._log(state["log"], board)
@@ -128,7 +134,22 @@ class StageRun(Generic[ConfigT_co]):
             # Whatever way weights came into the module: they may be from a file that no setting names.
             "state": checkpoint.digest_tensors(stage.module.state_dict()),
         }
+        if (selection := self._selection_of(stage)) is not None:
+            chosen = source_closure(selection.code).digest
+            depends_on["selection"] = [selection.rule, selection.clips, chosen]
         return digest_json(depends_on), depends_on
+
+    def _selection_of(self, stage: Stage) -> Selection | None:
+        """Return the clips that choose the stage's epoch; None where it does not classify, or the last one is asked."""
+        classifies = stage.classify is not None or hasattr(stage.module, "classify")
+        return self.selection if classifies else None
+
+    def _look(self, stage: Stage) -> Callable[[], float] | None:
+        selection = self._selection_of(stage)
+        if selection is None:
+            return None
+        classify = stage.classify or partial(selection.classify, stage.module)
+        return lambda: selection.accuracy(classify())
 
     def _finished(self, stage: Stage, file: Path) -> tuple[Path, dict[str, Any]] | None:
         """Return a file of the stage, of this run or another, and what is in it."""
@@ -172,6 +193,7 @@ class StageRun(Generic[ConfigT_co]):
             micro_batches=self.micro_batches,
             fit_batch=self.fit_batch,
             tell=self.tell,
+            look=self._look(stage),
         )
 
     def _keep(
@@ -190,6 +212,7 @@ class StageRun(Generic[ConfigT_co]):
             "log": at.log,
             "code": depends_on["code"],
             "state": depends_on["state"],
+            "epoch": None if at.best is None else at.best["epoch"],
         }
         checkpoint.save(file, state)
         checkpoint.unfinished(file).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from stars_bench.errors import UsageError
 from stars_bench.protocols.novel import UNSEEN
 from stars_bench.protocols.splits import clips_in_no_part, config_of, make_split, split_of
 from stars_bench.protocols.standard import XSUB
-from stars_bench.protocols.validation import hold_out_subjects
+from stars_bench.protocols.validation import hold_out
 
 
 class Dataset(NamedTuple):
@@ -39,7 +39,7 @@ def test_without_a_validation_part_it_is_the_protocols_split(dataset: Dataset) -
 
 def test_a_validation_part_is_drawn_from_the_training_part_by_the_seed(dataset: Dataset) -> None:
     split = split_of(dataset, XSUB, validation="subjects", seed=3)
-    expected = hold_out_subjects(dataset.table, split_of(dataset, XSUB), seed=3)
+    expected = hold_out(dataset.table, split_of(dataset, XSUB), seed=3)
     assert np.array_equal(split.test, expected.test)
     assert set(split.test) < set(split_of(dataset, XSUB).train)
 

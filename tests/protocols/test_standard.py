@@ -13,7 +13,7 @@ from stars_bench.datasets.parsing.ntu import parse_name
 from stars_bench.errors import StarsBenchError
 from stars_bench.protocols.splits import make_split
 from stars_bench.protocols.standard import XSET, XSUB, XVIEW
-from stars_bench.protocols.validation import hold_out_subjects
+from stars_bench.protocols.validation import hold_out
 
 SPECS = {spec.name: spec for spec in (XSUB, XVIEW, XSET)}
 
@@ -82,9 +82,9 @@ def test_pku_mmd_follows_its_own_files() -> None:
 def test_validation_holds_out_whole_training_subjects(complete) -> None:
     table = complete["ntu60"]
     split = XSUB.split(table)
-    inner = hold_out_subjects(table, split, seed=3)
+    inner = hold_out(table, split, seed=3)
     assert set(np.concatenate([inner.train, inner.test])) == set(split.train)
     train_subjects, held_out = (set(table["subject"].iloc[ids]) for ids in (inner.train, inner.test))
     assert not train_subjects & held_out
     assert 0.2 <= len(inner.test) / len(split.train) < 0.35
-    assert set(hold_out_subjects(table, split, seed=4).test) != set(inner.test)
+    assert set(hold_out(table, split, seed=4).test) != set(inner.test)

@@ -27,10 +27,17 @@ from stars_bench.experiments import pretrained
 from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.plan import preset_label, run_key
 from stars_bench.experiments.pretrained import Pretrained
-from stars_bench.experiments.record_parts import dataset_part, encoder_costs, init_part, protocol_part
+from stars_bench.experiments.record_parts import (
+    checkpoint_rule,
+    dataset_part,
+    encoder_costs,
+    init_part,
+    protocol_part,
+    selection_facts,
+)
 from stars_bench.io.moved_modules import current
 from stars_bench.io.run_folder import RunFolder
-from stars_bench.protocols.splits import config_of
+from stars_bench.protocols.splits import LAST, config_of, selection_part
 from stars_bench.records.record import Record
 from stars_bench.storage.shards import PreparedDataset
 from stars_bench.training import checkpoint
@@ -48,6 +55,7 @@ IN_CONFIG = {
     "precision": "environment.precision",
     "deterministic": "environment.deterministic",
     "compile": "environment.compiled",
+    "select": "select",
 }
 """What config.toml says of a run, by the field of the record that says the same."""
 IN_ENCODER = {
@@ -59,7 +67,7 @@ IN_ENCODER = {
     "seed": "seed",
 }
 """What encoder.pt says, likewise."""
-IN_STAGE = ("name", "key", "samples", "peak_bytes", "processes", "micro_batches", "code", "state")
+IN_STAGE = ("name", "key", "samples", "peak_bytes", "processes", "micro_batches", "code", "state", "epoch")
 
 
 class NotDerivable(Exception):
@@ -152,6 +160,8 @@ class Derived:
         try:
             config = self.method.Config.model_validate(dict(self.record.method.config))
             encoder: nn.Module = build(config, self._joints)
+            if "encoder" in self.facts:  # a classifier takes its number of classes from its weights
+                encoder.load_state_dict(self.facts["encoder"])
         except (ValidationError, ValueError, RuntimeError) as error:
             raise NotDerivable(f"{self.path}: its encoder cannot be built ({one_line(error)})") from error
         return encoder_costs(encoder, self._joints, torch.device("cpu"))
@@ -220,6 +230,7 @@ class Derived:
                 stream=record.dataset.stream,
                 deterministic=record.environment.deterministic,
                 compiled=record.environment.compiled,
+                select=record.select,
                 protocol_config=protocol_config,
                 init=init,
             )
@@ -233,7 +244,7 @@ class Derived:
             yield f"{self.folder.config.name} beside it cannot be read ({one_line(error)})"
             return
         said = content.get("run", {})
-        usual = {"deterministic": False, "compile": False}
+        usual = {"deterministic": False, "compile": False, "select": LAST}
         for name, field in IN_CONFIG.items():
             yield from differing(_field(self.record, field), said.get(name, usual.get(name)), field, "config.toml")
         written = {name: value for name, value in self.record.method.config.items() if value is not None}
@@ -309,6 +320,12 @@ class Derived:
         config = config_of(spec, own.protocol.config)
         protocol = protocol_part(self.dataset, spec, config, own.protocol.validation, self.split)
         yield from differing(_json(own.protocol), _json(protocol), "protocol", "the split")
+        chosen_by = selection_part(self.dataset, spec, self.split, own.select, own.seed)
+        selection = selection_facts(self.dataset, spec, own.select, chosen_by)
+        recorded = None if own.selection is None else _json(own.selection)
+        yield from differing(recorded, None if selection is None else _json(selection), "selection", "the split")
+        if own.evaluation.checkpoint_rule != (rule := checkpoint_rule(own.select, spec)):
+            yield f"evaluation.checkpoint_rule is {_shown(own.evaluation.checkpoint_rule)}, selection says {rule!r}"
 
     def _init(self) -> Iterator[str]:
         own = self.record.init

@@ -142,6 +142,7 @@ def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: P
         overrides=tuple(overrides),
         seeds=(first.seed,),
         validation=first.protocol.validation,
+        select=first.select,
         init=init,
         stream=first.dataset.stream,
         training=TrainingOptions(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from stars_bench import registry
-from stars_bench.api import Encoder, Method
+from stars_bench.api import Encoder, Method, Select
 from stars_bench.data.transforms import StreamName
 from stars_bench.display.console import CarefulConsole
 from stars_bench.display.training_panel import RunPanel
@@ -50,6 +50,7 @@ def run(
     evaluations: str | Sequence[str] | None = None,
     stream: StreamName = "joint",
     validation: str | None = None,
+    select: Select = "last",
     init: str | Path | None = None,
     trained_on: str | None = None,
     device: str | None = None,
@@ -79,6 +80,9 @@ def run(
         stream: Input of the encoder: joint, bone, motion or bone-motion. Default: joint.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed, that does not train.
             Default: None, the test part.
+        select: Which epoch of what learns classes is evaluated: "last"; "validation", the best on training subjects
+            (x-view: cameras, x-set: setups) held out for it; "best-on-test", as several papers do it, which is marked
+            and never ranked. Default: "last".
         init: A run's folder or a checkpoint of MAMP or STARS to start from. Default: None.
         trained_on: What such a checkpoint was trained on, "DATASET:PROTOCOL". Default: None, what its file says, else
             unknown.
@@ -113,6 +117,7 @@ def run(
         settings=settings,
         seeds=seeds,
         validation=validation,
+        select=select,
         init=init,
         trained_on=trained_on,
         stream=stream,
@@ -137,6 +142,7 @@ def evaluate(
     evaluations: str | Sequence[str] | None = None,
     stream: StreamName | None = None,
     validation: str | None = None,
+    select: Select = "last",
     trained_on: str | None = None,
     device: str | None = None,
     precision: str | None = None,
@@ -169,6 +175,9 @@ def evaluate(
         stream: Input of an encoder of your own: joint, bone, motion or bone-motion. Default: joint; of a run, its own.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed. Default: None, the test
             part.
+        select: Which epoch of what learns classes is evaluated: "last"; "validation", the best on training subjects
+            (x-view: cameras, x-set: setups) held out for it; "best-on-test", as several papers do it, which is marked
+            and never ranked. Default: "last".
         trained_on: What the encoder was trained on, "DATASET:PROTOCOL". Default: None, what a checkpoint's file says,
             else unknown, which the table says.
         device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
@@ -200,6 +209,7 @@ def evaluate(
         settings=settings,
         seeds=seeds,
         validation=validation,
+        select=select,
         trained_on=trained_on,
         stream="joint" if stream is None else stream,
         training={"device": device, "precision": precision, **training},

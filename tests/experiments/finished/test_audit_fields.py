@@ -138,6 +138,22 @@ def test_every_field_that_is_edited_is_found_in_one_line_each(
     assert {listed(leaf) or named(leaf) for leaf in not_found} == itself | set(filter(None, map(listed, looked_at)))
 
 
+def test_what_a_record_says_of_a_chosen_epoch_is_derived_again(finished: Path, small_data: Path) -> None:
+    start = next(finished.glob("synthetic/xview/mamp/*"))
+    request = replace(_request(small_data, finished.with_name("selected")), select="validation", init=start)
+    runner.run(replace(request, overrides=("linear.epochs=2", "linear.batch_size=8")))
+    (path,) = request.runs_dir.glob("synthetic/xview/mamp/*/seed0/records/linear-*.json")
+    text = path.read_text(encoding="utf-8")
+    assert audit(path, small_data).faults == []
+    parts = ("selection.", "evaluation.checkpoint_rule", "stages.epoch")
+    for leaf in [leaf for leaf in leaves(json.loads(text)) if named(leaf).startswith(parts)]:
+        change = edited(json.loads(text), leaf)
+        path.write_text(json.dumps(change | {"self_digest": content_digest(change)}), encoding="utf-8")
+        assert audit(path, small_data).faults != [], leaf
+    path.write_text(json.dumps(json.loads(text) | {"selection": None}), encoding="utf-8")
+    assert any("selection" in fault for fault in audit(path, small_data).faults)
+
+
 def test_the_same_run_again_replaces_an_edited_record(finished: Path, small_data: Path, tmp_path: Path) -> None:
     runs = Path(shutil.copytree(finished, tmp_path / "runs"))
     (path,) = runs.glob("synthetic/xview/mamp/*/seed0/records/linear-*.json")
