@@ -197,6 +197,8 @@ class SeedRun:
     def _records(self) -> list[Record]:
         if distributed.is_first():
             write_text(self.folder.config, to_toml(self.plan))
+        if self.tell and self._selection_facts is not None:
+            self.tell(f"--select {self.plan.request.select}, seed {self.seed}: {self._selection_facts}")
         encoder = self.source.get(self)
         has_blocks = any(isinstance(module, Block) for module in encoder.module.modules())
         if self.tell and self.plan.request.training.compile and not has_blocks:

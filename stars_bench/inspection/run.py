@@ -104,9 +104,9 @@ def _stages(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
                 told.add((record.seed, stage.key))
                 rate = f"{stage.samples / stage.seconds:,.0f}" if stage.seconds else ""
                 memory = "" if stage.peak_bytes is None else f"{stage.peak_bytes / 1e6:,.0f}"
-                reused = "taken over" if stage.reused else ""
+                notes = [*(["taken over"] if stage.reused else []), *([f"epoch {stage.epoch}"] if stage.epoch else [])]
                 key = stage.key[:DIGITS_OF_KEY]
-                yield str(record.seed), stage.name, f"{stage.seconds:,.1f}", rate, memory, key, before, reused
+                yield str(record.seed), stage.name, f"{stage.seconds:,.1f}", rate, memory, key, before, ", ".join(notes)
             before = stage.name
 
 

@@ -194,6 +194,12 @@ class SelectionPart(_Part):
     digest: str
     train_clips: Count
 
+    def __str__(self) -> str:
+        """Return it in words: `8,120 clips of held-out subjects 3, 17; 31,971 clips train`."""
+        held_out = f"held-out {self.column}s {', '.join(map(str, self.held_out))}"
+        part = "the test part" if self.column is None else held_out
+        return f"{self.clips:,} clips of {part}; {self.train_clips:,} clips train"
+
 
 class EvaluationPart(_Part):
     """How the result was measured.

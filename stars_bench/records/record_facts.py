@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from stars_bench.records.record import Metric, Record
+from stars_bench.records.record import Metric, Record, StagePart
 
 
 def provenance(record: Record) -> dict[str, str]:
@@ -15,7 +15,7 @@ def provenance(record: Record) -> dict[str, str]:
     code, data, split, method, how = record.code, record.dataset, record.protocol, record.method, record.evaluation
     machine, start = record.environment, record.init
     dirty = " (with changes that were not committed)" if code.dirty else ""
-    stages = (f"{one.name} {one.seconds:,.0f} s{' (reused)' if one.reused else ''}" for one in record.stages)
+    stages = (f"{one.name} {one.seconds:,.0f} s{_stage_notes(one)}" for one in record.stages)
     facts = {
         "measured": "; ".join(numbers),
         "command": record.command,
@@ -27,6 +27,7 @@ def provenance(record: Record) -> dict[str, str]:
         "method": f"{method.target}, preset {method.preset}, {method.parameters:,} parameters",
         "settings": json.dumps(method.config, sort_keys=True),
         "evaluation": f"{how.title}, {how.checkpoint_rule}, {json.dumps(how.config, sort_keys=True)}",
+        "epoch chosen by": "" if record.selection is None else str(record.selection),
         "started from": "" if start is None else f"{start.method}, {start.path}",
         "stages": "; ".join(stages),
         "environment": f"{machine.device}, {machine.precision}, Python {machine.python}, {machine.platform}",
@@ -36,6 +37,11 @@ def provenance(record: Record) -> dict[str, str]:
         "marks": "; ".join(record.marks),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _stage_notes(stage: StagePart) -> str:
+    notes = [*(["reused"] if stage.reused else []), *([f"epoch {stage.epoch} chosen"] if stage.epoch else [])]
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def interval(metric: Metric, form: str = ".4g") -> str:
