@@ -85,6 +85,7 @@ def test_the_names_for_plug_ins_are_these() -> None:
         "ProtocolSpec",
         "RawItem",
         "Run",
+        "Select",
         "SetAside",
         "Skeleton",
         "Source",
