@@ -632,8 +632,9 @@ class Method(Protocol[ConfigT_contra]):
     """A method: a name, a pydantic Config, and fit.
 
     Optional attributes that change what is run: `Config.preset(name, dataset)` returns the settings of a preset;
-    `needs_labels` asks for the training labels; `build(config, num_joints)` returns the encoder without training, for
-    checkpoints; `starts_from` names the methods whose encoders can replace the first stage, which fit then finds in
+    `needs_labels` asks for the training labels; `trains = False` says that fit trains nothing by design;
+    `build(config, num_joints)` returns the encoder without training, to try it before fit and to load it from a
+    checkpoint; `starts_from` names the methods whose encoders can replace the first stage, which fit then finds in
     `run.start`; `evaluations` names what to run beside the protocol's evaluations ("classifier" where the encoder
     classifies).
 

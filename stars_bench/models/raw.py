@@ -52,6 +52,7 @@ class Raw:
 
     name: ClassVar[str] = "raw"
     Config: ClassVar[type[BaseModel]] = RawConfig
+    trains: ClassVar[bool] = False
 
     def fit(self, clips: TrainingClips, run: Run[RawConfig]) -> Coordinates:
         """Return the features; the training part is not read."""

@@ -26,6 +26,7 @@ class Untrained:
 
     name: ClassVar[str] = "untrained"
     Config: ClassVar[type[BaseModel]] = UntrainedConfig
+    trains: ClassVar[bool] = False
 
     def fit(self, clips: TrainingClips, run: Run[UntrainedConfig]) -> SkeletonEncoder:
         """Return the encoder as it is initialised under the run's seed."""

@@ -121,12 +121,3 @@ def test_bf16_is_for_the_network_and_scores_are_float32(tmp_path: Path) -> None:
     assert outcome.scores is not None
     assert outcome.scores.dtype == np.float32
     assert np.isfinite(outcome.scores).all()
-
-
-@pytest.mark.parametrize("dataset", ["ntu60", "ntu120", "pku1", "pku2"])
-def test_the_paper_preset_is_the_official_configuration(dataset: str) -> None:
-    assert FinetuneConfig.preset("paper", dataset).model_dump() == {
-        "epochs": 100, "warmup_epochs": 5, "batch_size": 48, "lr": 3e-4, "min_lr": 1e-5, "layer_decay": 0.8,
-        "weight_decay": 0.05, "label_smoothing": 0.1, "drop_path": 0.3, "dropout": 0.3, "head_hidden": 2048,
-        "max_angle": 0.3, "crop": 0.95, "test_every": 1,
-    }  # fmt: skip

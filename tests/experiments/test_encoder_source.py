@@ -140,6 +140,16 @@ def test_what_was_trained_for_a_wrong_encoder_stays(request_for: Callable[..., R
     assert [path.name for path in request.runs_dir.rglob("*.pt")] == ["pretrain-0123.pt"]
 
 
+def test_who_trains_nothing_by_mistake_is_told_once(
+    request_for: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fitting, "returned", Features(lambda x: x.flatten(1), **ENCODER))
+    for method, count in ((Fitting, 1), ("untrained", 0), ("raw", 0)):
+        said: list[str] = []
+        runner.run(request_for(method, seeds=(0, 1)), tell=said.append)
+        assert len([line for line in said if "fit trained nothing" in line]) == count, method
+
+
 @pytest.mark.parametrize(("method", "told"), [(Fitting, 1), (Building, 0), ("untrained", 0)])
 def test_a_method_without_build_is_told_before_it_trains(
     method: str | type, told: int, request_for: Callable[..., Request]

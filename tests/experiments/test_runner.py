@@ -293,29 +293,6 @@ class Features(torch.nn.Module):
     assert results[0] != results[1]
 
 
-def test_paper_presets_are_those_of_the_official_configurations() -> None:
-    from stars_bench.evaluation.linear import LinearConfig
-    from stars_bench.models.stars import StarsConfig
-
-    ntu60, ntu120 = StarsConfig.preset("paper", "ntu60"), StarsConfig.preset("paper", "ntu120")
-    assert (ntu60.frames, ntu60.dim, ntu60.depth, ntu60.heads, ntu60.epochs, ntu60.batch_size) == (
-        120,
-        256,
-        8,
-        8,
-        400,
-        128,
-    )
-    assert (ntu60.mask_tau, ntu60.decoder_depth, ntu60.tune_layer_decay, ntu60.tune_lr) == (0.80, 3, 0.45, 1e-3)
-    assert (ntu120.mask_tau, ntu120.decoder_depth, ntu120.tune_layer_decay) == (0.75, 5, 0.40)
-    pku2 = StarsConfig.preset("paper", "pku2")
-    assert (pku2.mask_tau, pku2.decoder_depth, pku2.tune_layer_decay, pku2.tune_lr) == (0.80, 5, 0.35, 1e-4)
-    assert StarsConfig.preset("paper-10-epochs", "ntu60") == ntu60.model_copy(update={"tune_epochs": 10})
-    assert (ntu60.tune_epochs, ntu60.queue_size, ntu60.tune_weight_decay, ntu60.temperature) == (20, 32_768, 0.01, 0.07)
-    linear = LinearConfig.preset("paper-10-epochs", "pku2")
-    assert (linear.epochs, linear.batch_size, linear.lr) == (100, 32, 0.01)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])

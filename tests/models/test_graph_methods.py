@@ -278,15 +278,3 @@ def test_raw_is_the_coordinates_from_where_the_first_body_begins() -> None:
     assert (got[1, ..., 1] == 0).all()
     moved = x + torch.tensor([1.0, -2.0, 3.0]).view(1, 3, 1, 1, 1) * (x != 0)
     torch.testing.assert_close(Coordinates(4, 6, 3)(moved).view_as(x), got)
-
-
-def test_released_settings() -> None:
-    stgcn, clr = StgcnConfig.preset("paper", "ntu60"), ContrastConfig.preset("paper", "ntu60")
-    assert (stgcn.epochs, stgcn.batch_size, stgcn.lr, stgcn.weight_decay, stgcn.nesterov) == (80, 64, 0.1, 1e-4, True)
-    assert (stgcn.channels, stgcn.dim, stgcn.dropout, stgcn.frames) == (64, 256, 0.5, 300)
-    assert (clr.epochs, clr.batch_size, clr.lr, clr.weight_decay, clr.nesterov) == (300, 128, 0.1, 1e-4, False)
-    assert (clr.channels, clr.dim, clr.feature_dim, clr.frames, clr.dropout) == (16, 256, 128, 50, 0.5)
-    assert (clr.queue_size, clr.momentum, clr.temperature, clr.shear, clr.crop_ratio) == (32_768, 0.999, 0.07, 0.5, 6)
-    aim = AimClrConfig.preset("paper", "ntu60")
-    assert (aim.mine_after, aim.keep, aim.time_flip) == (150, 0.7, False)
-    assert {key: getattr(aim, key) for key in ContrastConfig.model_fields} == clr.model_dump()

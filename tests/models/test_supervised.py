@@ -47,13 +47,3 @@ def test_a_checkpoint_says_how_many_classes_there_are(trained: ClassifyingEncode
     assert torch.equal(built.classify(x), trained.eval().classify(x))
     with pytest.raises(RuntimeError, match=r"head\.fc2\.bias"):
         built.load_state_dict(SkeletonEncoder(FRAMES, JOINTS, dim=16, depth=2, heads=2).state_dict())
-
-
-def test_settings_are_those_of_official_training_from_scratch() -> None:
-    paper = SupervisedConfig.preset("paper", "ntu60")
-    assert (paper.frames, paper.dim, paper.depth, paper.heads, paper.mlp_ratio) == (120, 256, 8, 8, 4)
-    assert (paper.epochs, paper.warmup_epochs, paper.batch_size) == (100, 5, 48)
-    assert (paper.lr, paper.min_lr, paper.layer_decay, paper.weight_decay) == (3e-4, 1e-5, 1.0, 0.05)
-    assert (paper.label_smoothing, paper.drop_path, paper.dropout) == (0.1, 0.3, 0.3)
-    quick = SupervisedConfig.preset("quick", "synthetic")
-    assert (quick.frames, quick.dim, quick.layer_decay) == (32, 64, 1.0)

@@ -50,8 +50,8 @@ class NnclrScratch:
     citations: ClassVar[tuple[Citation, ...]] = (NNCLR,)
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
-            "NTU-60 x-sub, computed: 20 epochs of 42 GFLOP for each of 50,000 distinct bodies, 4.2e16 FLOP, 7 % "
-            "of mamp's stage 1."
+            "NTU-60 x-sub, computed: 400 epochs of 42 GFLOP for each of 50,000 distinct bodies, 8.4e17 FLOP, 1.4 "
+            "times mamp's stage 1."
         ),
         "quick": Cost("Some ten minutes on two CPU cores for some 300 clips."),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,6 +13,9 @@ CHANGED = "changed "
 """In front of the name of a preset of which settings were changed."""
 NAMED_OTHERWISE = ("method.preset", "precision", "dataset.stream", "init.dataset", "init.protocol")
 """Parts of an identity that a label names in words of their own."""
+DIGITS = 12
+"""What is shown of a checksum."""
+_CHECKSUM = re.compile(r"[0-9a-f]{16}|[0-9a-f]{64}")
 MOST_IN_A_LABEL, LONGEST_IN_A_LABEL = 2, 32  # settings, and characters of each
 
 
@@ -42,7 +46,11 @@ def value_of(entry: Entry, name: str) -> str | None:
     if name not in entry.identity:
         return "unset" if name.startswith("method.config.") else None
     value = str(entry.identity[name])
-    return value[:8] if name.endswith("digest") else value
+    return value[:DIGITS] if _is_checksum(entry, name) else value
+
+
+def _is_checksum(entry: Entry, name: str) -> bool:
+    return _CHECKSUM.fullmatch(str(entry.identity.get(name))) is not None
 
 
 def _label(entry: Entry, same: Sequence[Entry]) -> str:
@@ -60,13 +68,14 @@ def _apart(entry: Entry, same: Sequence[Entry]) -> list[str]:
         if len({fact(other) for other in same}) > 1:
             words.append(fact(entry))
     of_preset = [other for other in same if _preset(other) == _preset(entry)]
-    settings = [
-        setting(entry, name)
+    names = [
+        name
         for name in differing(of_preset)
         if name not in NAMED_OTHERWISE and value_of(entry, name) not in (None, _usual(name, of_preset))
     ]
+    settings = [setting(entry, name) for name in names]
     few = len(settings) <= MOST_IN_A_LABEL and all(len(one) <= LONGEST_IN_A_LABEL for one in settings)
-    return [*words, *settings] if few else words
+    return [*words, *settings] if few and not any(_is_checksum(entry, name) for name in names) else words
 
 
 def _preset(entry: Entry) -> str:

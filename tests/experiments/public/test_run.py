@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,9 @@ def test_an_encoder_is_keyed_by_its_weights(call: dict[str, Any], runs: Path) ->
     assert other[0].record.weights != first[0].record.weights
     frame = stars_bench.leaderboard(runs).to_frame()
     assert frame[frame["kind"] == "measured"]["label"].nunique() == 2
+    shown = repr(stars_bench.leaderboard(runs))
+    assert f"weights {first[0].record.method.config['weights'][:12]}, init run" in shown
+    assert not re.search("[0-9a-f]{13}", shown)
     assert "unknown which test clips the encoder saw" in first[0].record.marks
 
 
