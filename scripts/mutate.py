@@ -1,10 +1,11 @@
 """Break places of meaning one at a time and say which of these breaks the tests see.
 
-    python scripts/mutate.py [--only NAME ...] [--jobs N]
+    python scripts/mutate.py [--only NAME ...] [--jobs N] [--resume FILE]
 
 `mutations.toml` lists the places: a promise, a file, a text in it, what takes its place, and the tests that should see
-it. Each change is made in a copy of the tree, where these tests run (not the slow ones). The output is a Markdown
-table. The exit status is 1 where a change was not seen, or could not be tried.
+it. The tests (not the slow ones) first run in an unchanged copy of the tree. Then each change is made in a copy of its
+own, where its tests run, if these passed before. The output is a Markdown table. The exit status is 1 where a change
+was not seen, or could not be tried.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NoReturn
@@ -90,31 +93,61 @@ def linked(source: str, place: str) -> None:
         shutil.copy2(source, place)
 
 
-def tried(mutation: Mutation) -> tuple[Mutation, str]:
-    """Apply a change in a copy of the tree and run its tests there; return what happened. It spoils the process."""
-    import pytest
+def failing_unchanged(tests: Sequence[str]) -> set[str]:
+    """Run each test in an unchanged copy of the tree; return those that do not pass. It spoils the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        copied(Path(folder))
+        return {test for test in tests if run_tests(folder, [test])[0] != 0}
 
+
+def tried(mutation: Mutation, failing: Set[str] = frozenset()) -> tuple[Mutation, str]:
+    """Apply a change in a copy of the tree and run its tests there; return what happened. It spoils the process.
+
+    Args:
+        mutation: The change.
+        failing: Tests that do not pass without it.
+    """
+    if unfit := sorted(failing & set(mutation.tests)):
+        return mutation, f"could not be tried: {unfit[0]} is missing or fails without the change"
+    try:
+        changed = mutation.applied((ROOT / mutation.file).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return mutation, f"could not be tried: there is no {mutation.file}"
+    except ValueError as error:
+        return mutation, f"could not be tried: {error}"
     signal.signal(signal.SIGALRM, stopped)
     signal.alarm(SECONDS)
     with tempfile.TemporaryDirectory() as folder:
         copied(Path(folder))
         file = Path(folder, mutation.file)
-        try:
-            changed = mutation.applied(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            return mutation, str(error)
         file.unlink()  # it may be a link
         file.write_text(changed, encoding="utf-8")
-        os.chdir(folder)
-        os.environ.update(PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1")
-        sys.path.insert(0, folder)
-        options = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        said = io.StringIO()
-        with redirect_stdout(said):
-            status = pytest.main([*options, *mutation.tests])
-        os.chdir(ROOT)
-    last = (said.getvalue().strip() or "no output").splitlines()[-1]
-    return mutation, OUTCOMES.get(int(status), f"could not be tried: {last}")
+        status, said = run_tests(folder, ["-x", *mutation.tests])
+    return mutation, OUTCOMES.get(status, f"could not be tried: {(said or 'no output').splitlines()[-1]}")
+
+
+def run_tests(folder: str, arguments: Sequence[str]) -> tuple[int, str]:
+    """Run pytest in a copy of the tree; return its exit status and its output."""
+    import pytest
+
+    os.chdir(folder)
+    os.environ.update(PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1")
+    sys.path.insert(0, folder)
+    options = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        status = pytest.main([*options, *arguments])
+    os.chdir(ROOT)
+    return int(status), said.getvalue().strip()
+
+
+def left_to_try(chosen: Sequence[Mutation], outcomes: Path | None) -> list[Mutation]:
+    """Leave out the changes that were seen in an earlier run, if their entries are as they were then."""
+    if outcomes is None or not outcomes.exists():
+        return list(chosen)
+    lines = [json.loads(line) for line in outcomes.read_text(encoding="utf-8").splitlines()]
+    seen = [line["entry"] for line in lines if line["outcome"] == "seen"]
+    return [one for one in chosen if asdict(one) not in seen]
 
 
 def stopped(*_: object) -> NoReturn:
@@ -127,20 +160,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Break places of meaning; say which breaks the tests see.")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names of the list to try; default all")
     parser.add_argument("--jobs", type=int, default=1, help="how many to try at once; default 1")
+    parser.add_argument(
+        "--resume", type=Path, metavar="FILE", help="add each outcome to FILE; entries seen there are not tried again"
+    )
     options = parser.parse_args()
     chosen = [one for one in mutations() if not options.only or one.name in options.only]
     if unknown := set(options.only or ()) - {one.name for one in chosen}:
         parser.error(f"{', '.join(sorted(unknown))}: not in {LIST.name}")
+    left = left_to_try(chosen, options.resume)
+    outcomes = ["seen"] * (len(chosen) - len(left))
+    if not left:
+        print(f"{len(outcomes)} tried, all seen.")
+        return 0
     os.environ["OMP_NUM_THREADS"] = "1"
     for name in IMPORTED_ONCE:
         importlib.import_module(name)
-    print("| broken promise | name | |\n|---|---|---|", flush=True)
-    outcomes = []
     # A process for each change, forked from this one, which has the imports behind it.
     with get_context("fork").Pool(options.jobs, maxtasksperchild=1) as pool:
-        for mutation, outcome in pool.imap(tried, chosen, chunksize=1):
+        failing = pool.apply(failing_unchanged, [sorted({test for one in left for test in one.tests})])
+        print("| broken promise | name | |\n|---|---|---|", flush=True)
+        for mutation, outcome in pool.imap_unordered(partial(tried, failing=failing), left, chunksize=1):
             outcomes.append(outcome)
             print(f"| {mutation.promise} | `{mutation.name}` | {outcome} |", flush=True)
+            if options.resume:
+                with options.resume.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps({"entry": asdict(mutation), "outcome": outcome}) + "\n")
     seen = outcomes.count("seen")
     print(f"\n{len(outcomes)} tried, {seen} seen, {len(outcomes) - seen} not.")
     return int(seen < len(outcomes))

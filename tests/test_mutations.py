@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +24,8 @@ def script() -> ModuleType:
     return module
 
 
-MUTATIONS = script().mutations()
+SCRIPT = script()
+MUTATIONS = SCRIPT.mutations()
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
@@ -43,3 +46,24 @@ def test_there_are_enough_of_them() -> None:
 def test_a_text_that_is_gone_is_an_error() -> None:
     with pytest.raises(ValueError, match="occurs 0 times"):
         MUTATIONS[0].applied("nothing")
+
+
+@pytest.mark.parametrize(
+    ("change", "failing", "reason"),
+    [
+        ({"file": "gone.py"}, (), "there is no gone.py"),
+        ({"old": "nothing like this"}, (), "occurs 0 times"),
+        ({}, MUTATIONS[0].tests, f"{MUTATIONS[0].tests[0]} is missing or fails without the change"),
+    ],
+)
+def test_an_entry_that_does_not_apply_says_so_and_stops_no_other(change, failing, reason) -> None:
+    _, outcome = SCRIPT.tried(replace(MUTATIONS[0], **change), frozenset(failing))
+    assert outcome.startswith("could not be tried")
+    assert reason in outcome
+
+
+def test_outcomes_are_those_of_the_entry_as_it_is_now(tmp_path) -> None:
+    entries = [asdict(MUTATIONS[0]), asdict(replace(MUTATIONS[1], old="another text"))]
+    file = tmp_path / "outcomes.jsonl"
+    file.write_text("".join(json.dumps({"entry": one, "outcome": "seen"}) + "\n" for one in entries))
+    assert SCRIPT.left_to_try(MUTATIONS[:2], file) == MUTATIONS[1:2]
