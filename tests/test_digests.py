@@ -15,6 +15,7 @@ from stars_bench.api import Clip
 from stars_bench.evaluation import subject as subject_module
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.evaluation.subject import Subject
+from stars_bench.io.source import closure
 from stars_bench.models.raw import Coordinates
 from stars_bench.storage.shards import content_digest
 from stars_bench.training.stages import StageRun
@@ -76,7 +77,7 @@ def key_of(subject: Subject[Any], monkeypatch: pytest.MonkeyPatch, keep: float =
     return seen[0].partition("-")[2]
 
 
-@pytest.mark.parametrize("change", ["encoder", "code", "data", "keep", "precision", "device"])
+@pytest.mark.parametrize("change", ["encoder", "code", "packages", "data", "keep", "precision", "device"])
 def test_the_key_of_features_has_all_that_they_depend_on(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +88,8 @@ def test_the_key_of_features_has_all_that_they_depend_on(
         subject = replace(subject, key="another")
     elif change == "code":
         subject = replace(subject, encoder=Coordinates(8, 6))
+    elif change == "packages":
+        monkeypatch.setattr(closure, "distribution", lambda name: (name, "0.0.1"))
     elif change == "data":
         subject = replace(subject, data={"stream": "bone"})
     elif change == "keep":

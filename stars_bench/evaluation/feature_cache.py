@@ -1,14 +1,15 @@
 """Features of clips on disk, by clip name: kept for the evaluations, protocols and runs that ask for them again.
 
 Files are added whole and never changed, so that runs which extract at the same time cannot harm each other: a clip that
-stands in two files has the same features in both, up to rounding. A file is FOLDER/features/KEY-CLIPS.npz with `names`
-(N,) and `features` (N, D) float32; KEY is a digest of all that features depend on, CLIPS one of the names.
+stands in two files has the same features in both, up to rounding. A file is FOLDER/features/KEY-CLIPS.npz with `key`,
+`names` (N,) and `features` (N, D) float32; KEY is a digest of all that features depend on, CLIPS one of the names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,9 +30,17 @@ def read(file: Path) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
     """
     try:
         with opened_npz(file) as stored:
+            _check_key(file, stored)
             return stored["names"], stored["features"]
     except KeyError as error:
         raise Damaged(f"{file}: damaged: no file of features ({error} is missing)") from error
+
+
+def _check_key(file: Path, stored: Mapping[str, NDArray[Any]]) -> None:
+    """Raise Damaged for a file that was given another's name; files of older versions hold no key."""
+    key = file.stem.rpartition("-")[0]
+    if "key" in stored and str(stored["key"]) != key:
+        raise Damaged(f"{file}: damaged: holds features of {stored['key']!s:.80}, not those that its name says")
 
 
 class FeatureFiles:
@@ -63,6 +72,7 @@ class FeatureFiles:
                 break
             try:
                 with opened_npz(file, sealed=True) as stored:
+                    _check_key(file, stored)
                     rows = pd.Index(stored["names"]).get_indexer(pd.Index(names))
                     new = (rows >= 0) & ~there
                     if new.any():
@@ -85,6 +95,6 @@ class FeatureFiles:
         """Keep features (N, D) of clips."""
         file = self.folder.features / f"{self.key}-{digest_lines(names)[:8]}.npz"
         with atomic_path(file) as temporary, temporary.open("w+b") as stream:
-            np.savez(stream, allow_pickle=False, names=names.astype(str), features=features)
+            np.savez(stream, allow_pickle=False, key=self.key, names=names.astype(str), features=features)
             seal(stream)
         return file

@@ -111,10 +111,12 @@ class Subject(Generic[ConfigT_co]):
 
     def _features(self, part: PartName, keep: float) -> Tensor:
         run, clips, names = self.run, self.part(part), self.names[part]
+        # An older encoder may be loaded by newer code, or with newer packages.
+        code = source_closure(kinds(self.encoder), [__name__])
         depends_on = {
             "encoder": self.key,
-            # An older encoder may be loaded by newer code.
-            "code": source_closure(kinds(self.encoder), [__name__]).digest,
+            "code": code.digest,
+            "packages": code.distributions,
             "data": dict(self.data),
             "keep": keep,
             "precision": run.precision,

@@ -26,11 +26,10 @@ from stars_bench.io.files import digest_file, digest_json
 from stars_bench.io.moved_modules import current
 from stars_bench.io.outputs import output_file
 from stars_bench.io.run_folder import RunFolder, seeds_of
-from stars_bench.io.sealed import is_sealed
+from stars_bench.io.sealed import Damaged, is_sealed, read_json_lines
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.splits import DatasetFacts, split_of
-from stars_bench.records.learning_curves import logged
 from stars_bench.storage.shards import open_dataset
 from stars_bench.training import checkpoint
 
@@ -67,7 +66,11 @@ class Pretrained:
         state: Its tensors, by name.
         notes: What a user must know about how it was read. Default: none.
         named: Name of an encoder that is of no registered method. Default: None.
+<<<<<<< HEAD
         select: Which epoch of it was kept. Default: last.
+=======
+        stages: Keys of the stages that trained it, by name. Default: None, unknown.
+>>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
     """
 
     path: Path
@@ -85,7 +88,11 @@ class Pretrained:
     state: Mapping[str, Tensor]
     notes: tuple[str, ...] = ()
     named: str | None = None
+<<<<<<< HEAD
     select: Select = "last"
+=======
+    stages: Mapping[str, str] | None = None
+>>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
 
     @property
     def method(self) -> str:
@@ -130,11 +137,17 @@ def find(path: Path, seed: int) -> Pretrained:
         target = current(state["method"])
         registry.check_from_file("methods", target, file)
         notes = () if is_sealed(file) else (NO_DIGEST,)
+<<<<<<< HEAD
         select = state.get("select", "last")
         return Pretrained(file, target=target, state=state["encoder"], notes=notes, select=select, **(plain | lists))
     except KeyError as error:
+=======
+        stages = dict(state["stages"]) if "stages" in state else None
+        return Pretrained(file, target=target, state=state["encoder"], notes=notes, stages=stages, **(plain | lists))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+>>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
         raise StarsBenchError(
-            f"{file}: is no encoder.pt of this version of stars-bench ({error} is missing): "
+            f"{file}: is no encoder.pt of this version of stars-bench ({one_line(error)}): "
             "the command of its run makes it anew (config.toml beside it has the settings)"
         ) from error
 
@@ -372,10 +385,12 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
         raise UsageError(f"--format {layout}: there are {', '.join(official_checkpoints.LAYOUTS)}")
     out = output_file(out, overwrite=overwrite)
     form = official_checkpoints.LAYOUTS[layout]
-    file = stage_file(RunFolder(_file(path, seed).parent), form.stage)
+    found = find(path, seed)
+    folder = RunFolder(found.path.parent)
+    stages = _logged_stages(folder) if found.stages is None else found.stages
+    file = folder.find_stage(form.stage, stages[form.stage]) if form.stage in stages else None
     if file is None:
         raise UsageError(f"{path}: has trained no {form.stage}, which is what a checkpoint of {form.title} holds")
-    found = find(path, seed)
     if not official_checkpoints.trains(registry.load("methods", found.target), layout):
         named = {name: registry.fact("methods", name, "official_checkpoints") for name in registry.BUILT_IN["methods"]}
         able = ", ".join(name for name, programs in named.items() if layout in (programs or ()))
@@ -385,7 +400,14 @@ def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = 
     return official_checkpoints.write(out, form, checkpoint.load(file)["module"])
 
 
-def stage_file(folder: RunFolder, stage: str) -> Path | None:
-    """Return the last checkpoint of a stage of a run; that of another run where it was taken over from there."""
-    keys = [key for key, lines in logged(folder).items() if lines[0]["stage"] == stage]
-    return folder.find_stage(stage, keys[-1]) if keys else None
+def _logged_stages(folder: RunFolder) -> dict[str, str]:
+    """Return the key of each stage that a run has trained last, for an encoder that does not name its stages.
+
+    Raises:
+        StarsBenchError: The log is damaged.
+    """
+    try:
+        lines = read_json_lines(folder.log) if folder.log.exists() else []
+    except Damaged as error:
+        raise StarsBenchError(f"{error}, so the run's stages are unknown: its command writes the log again") from error
+    return {line["stage"]: line["key"] for line in lines if "key" in line}

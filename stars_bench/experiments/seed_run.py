@@ -72,7 +72,7 @@ from stars_bench.records.record import (
 )
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Progress, Tell
-from stars_bench.training.module_state import kinds
+from stars_bench.training.module_state import digest_module, kinds
 from stars_bench.training.parallel import distributed
 from stars_bench.training.selection import Selection
 from stars_bench.training.stage_result import StageResult
@@ -327,6 +327,7 @@ class SeedRun:
     ) -> Subject[BaseModel]:
         """Return what an evaluation is given: labels of the bank or training part, none of the test part."""
         labelled, test = self.split.labelled, self.split.test
+<<<<<<< HEAD
         selection = self.selection if self.plan.selects(evaluation.name) else None
         held_out = None
         if selection is not None and self.plan.request.select == VALIDATION:
@@ -336,6 +337,11 @@ class SeedRun:
             names["validation"] = self.names(held_out)
         # Whatever its key promises, its results are those of these weights.
         key = digest_json({"encoder": encoder.key, "weights": weights})
+=======
+        # Whatever its key promises, its results are those of these values: fit may have read some from a file.
+        values = distributed.from_first(lambda: digest_module(encoder.module))
+        key = digest_json({"encoder": encoder.key, "weights": weights, "values": values})
+>>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
         code = [evaluation, *encoder.code, *kinds(encoder.module)]
         return Subject(
             encoder=encoder.module,

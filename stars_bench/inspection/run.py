@@ -6,12 +6,12 @@ In: a run's folder (all seeds) or a seed's. Out: an `Inspection`. An unfinished 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stars_bench.display.blocks import Block, Curve, Curves, Facts, Inspection, Notes, Table
 from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io.files import read_toml
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder, seeds_of
 from stars_bench.records import learning_curves, store
 from stars_bench.records.record import Metric, Record
@@ -69,10 +69,7 @@ def _records(folders: Sequence[RunFolder]) -> tuple[list[Record], list[str]]:
 
 def _made(config: Path) -> dict[str, str]:
     """Return the settings that a run was started with, flat."""
-    try:
-        content = tomllib.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise StarsBenchError(f"{config}: cannot be read ({error})") from error
+    content = read_toml(config)
     flat = {name: str(value) for name, value in content.get("run", {}).items()}
     return flat | {"settings": json.dumps(content.get("method", {}), sort_keys=True)}
 

@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import tomllib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from stars_bench._version import __version__
-from stars_bench.errors import UsageError, cause, reading
+from stars_bench.errors import StarsBenchError, UsageError, cause, reading
 from stars_bench.io.partial import SUFFIX, prefix_of, remove_abandoned, tidy_once
 from stars_bench.io.sealed import refuse_odd
 
@@ -34,6 +35,8 @@ TRIES = 100
 NOT_OFFERED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENOLCK}
 """What file systems such as NFS, exFAT, SMB and FUSE answer when they lack what they are asked for: here the lock of a
 file, or to wait until it is on the disk."""
+LARGEST_TOML = 1 << 20
+"""Bytes: many times what settings or the description of a dataset have."""
 REPORTED_PACKAGES = ("numpy", "torch", "h5py", "pandas", "numba", "pydantic")
 
 
@@ -224,6 +227,19 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON atomically."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of settings.
+
+    Raises:
+        StarsBenchError: It cannot be read, is no regular file, is too large, or is not TOML; one line that names it.
+    """
+    try:
+        refuse_odd(path, LARGEST_TOML)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise StarsBenchError(f"{path}: cannot be read ({error})") from error
 
 
 def utc_now() -> str:

@@ -291,7 +291,12 @@ def _look(stage: Stage, at: Position, look: Callable[[], float]) -> None:
 
 
 def _save(stage: Stage, path: Path, at: Position, tell: Tell | None) -> None:
-    state = {"module": stage.module.state_dict(), "optimizer": stage.optimizer.state_dict(), "position": vars(at)}
+    state = {
+        "file": path.name,
+        "module": stage.module.state_dict(),
+        "optimizer": stage.optimizer.state_dict(),
+        "position": vars(at),
+    }
     try:
         checkpoint.save(path, state)
     except NoRoom as error:  # training is worth more than its checkpoint: the one before is still there
@@ -301,10 +306,14 @@ def _save(stage: Stage, path: Path, at: Position, tell: Tell | None) -> None:
 
 def _unfinished(stage: str, path: Path | None, tell: Tell | None) -> dict[str, Any] | None:
     """Return what a stage's last checkpoint holds; a damaged one holds nothing, and stops nobody."""
+    if path is None or not path.exists():
+        return None
     try:
-        return checkpoint.load(path) if path is not None and path.exists() else None
+        state = checkpoint.load(path)
+        if state.get("file", path.name) != path.name:
+            raise Damaged(f"{path}: damaged: holds the checkpoint of another stage")
+        return state
     except Damaged:
-        assert path is not None
         aside = set_aside(path)
         if tell:
             tell(f"{stage}: starts anew, for its checkpoint is damaged (kept as {aside})")

@@ -20,7 +20,7 @@ from stars_bench.io.sealed import Damaged, json_lines, keep_away, read_json_line
 from stars_bench.io.source.closure import source_closure
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
-from stars_bench.training.module_state import kinds
+from stars_bench.training.module_state import digest_module, kinds
 from stars_bench.training.parallel import distributed
 from stars_bench.training.selection import Selection
 from stars_bench.training.stage_result import StageResult
@@ -100,7 +100,8 @@ class StageRun(Generic[ConfigT_co]):
             peak_bytes = distributed.largest(at.peak_bytes) or None
             state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes, depends_on))
         elif self.tell:
-            self.tell(f"{stage.name}: was finished before, {found}")
+            others = _other_versions(state.get("packages") or {}, depends_on["packages"])
+            self.tell(f"{stage.name}: was finished before, {found}{others}")
         stage.module.load_state_dict(state["module"])
         self.stages.append(
             StageResult(
@@ -123,6 +124,7 @@ class StageRun(Generic[ConfigT_co]):
     def _stage_key(self, stage: Stage, caller: str) -> tuple[str, dict[str, Any]]:
         """Return the key of a stage that is about to be trained, and what it is the digest of."""
         groups = [{k: v for k, v in group.items() if k != "params"} for group in stage.optimizer.param_groups]
+        code = source_closure([*self.code, *stage.parts, *kinds(stage.module)], [caller, *SHARED])
         depends_on = {
             "parent": self.key,
             "name": stage.name,
@@ -130,14 +132,18 @@ class StageRun(Generic[ConfigT_co]):
             "loop": [stage.samples, stage.epochs, stage.batch_size, stage.gradient_scale, stage.clip_each],
             "optimizer": [type(stage.optimizer).__name__, groups],
             "step": stage.sources,
-            "code": source_closure([*self.code, *stage.parts, *kinds(stage.module)], [caller, *SHARED]).digest,
+            "code": code.digest,
             # Whatever way weights came into the module: they may be from a file that no setting names.
-            "state": checkpoint.digest_tensors(stage.module.state_dict()),
+            "state": digest_module(stage.module),
         }
+<<<<<<< HEAD
         if (selection := self._selection_of(stage)) is not None:
             chosen = source_closure(selection.code).digest
             depends_on["selection"] = [selection.rule, selection.clips, chosen]
         return digest_json(depends_on), depends_on
+=======
+        return digest_json(depends_on), depends_on | {"packages": code.distributions}
+>>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
 
     def _selection_of(self, stage: Stage) -> Selection | None:
         """Return the clips that choose the stage's epoch; None where it does not classify, or the last one is asked."""
@@ -156,6 +162,8 @@ class StageRun(Generic[ConfigT_co]):
         for found in self._candidates(stage, file):
             try:
                 state = checkpoint.load(found)
+                if state.get("key") != self.key:
+                    raise Damaged(f"{found}: damaged: holds another stage than its name says")
             except Damaged:
                 line = keep_away(found, own=found == file)
                 if self.tell:
@@ -212,7 +220,11 @@ class StageRun(Generic[ConfigT_co]):
             "log": at.log,
             "code": depends_on["code"],
             "state": depends_on["state"],
+<<<<<<< HEAD
             "epoch": None if at.best is None else at.best["epoch"],
+=======
+            "packages": depends_on["packages"],
+>>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
         }
         checkpoint.save(file, state)
         checkpoint.unfinished(file).unlink(missing_ok=True)
@@ -239,3 +251,13 @@ class StageRun(Generic[ConfigT_co]):
             if self.tell:
                 self.tell(f"{line} (the lines of stages that this command does not train are lost)")
             return []
+
+
+def _other_versions(trained: Mapping[str, str], installed: Mapping[str, str]) -> str:
+    """Say which packages had another version when a stage was trained; empty where none had."""
+    others = [
+        f"{name} {version} instead of {installed[name]}"
+        for name, version in trained.items()
+        if installed.get(name, version) != version
+    ]
+    return f" (with {', '.join(others)}: delete it to train the stage again)" if others else ""

@@ -106,6 +106,18 @@ def test_a_damaged_file_is_named_and_its_clips_are_missing(tmp_path: Path) -> No
     assert lines == [f"features: {file} is damaged: kept as {file.name}.damaged, and made again"]
 
 
+def test_features_under_the_name_of_others_are_damage(tmp_path: Path) -> None:
+    names = np.array(["a"])
+    one, other = (FeatureFiles(RunFolder(tmp_path), key) for key in ("crop1-one", "crop1-other"))
+    own, another = (files.add(names, np.full((1, 2), number, np.float32)) for number, files in enumerate((one, other)))
+    assert feature_cache.read(own)[1].max() == 0
+    own.write_bytes(another.read_bytes())
+    with pytest.raises(StarsBenchError, match="damaged: holds features of crop1-other"):
+        feature_cache.read(own)
+    assert not one.find(names)[1].any()
+    assert own.with_name(f"{own.name}.damaged").exists()
+
+
 class Diverged(Reader):
     """An encoder of which one weight is no longer a number, for the clips of one kind."""
 

@@ -169,17 +169,43 @@ def test_weights_that_fit_loads_are_a_part_of_the_result(
         assert first.key != second.key
 
 
-def test_a_number_that_fit_reads_is_a_part_of_the_result_where_nothing_is_trained(
-    helper: Callable[..., None], run: RunMine, tmp_path: Path
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_number_that_fit_reads_is_a_part_of_the_result(
+    helper: Callable[..., None], run: RunMine, tmp_path: Path, epochs: int
 ) -> None:
     file = tmp_path / "scale.txt"
     file.write_text("1")
     helper(weights=str(file))
-    before = run()
+    before = run(f"epochs={epochs}")
     file.write_text("-1")
-    after = run()
+    after = run(f"epochs={epochs}")
     assert _top1(after) != _top1(before)
-    assert after[0].weights == before[0].weights
+    assert [stage.key for stage in after[0].stages] != [stage.key for stage in before[0].stages] or not epochs
+
+
+@pytest.mark.parametrize(
+    ("place", "kept", "used"),
+    [
+        ("self.scale = 1.0", "self._mine = {}", "self._mine"),
+        ("self.scale = 1.0", "self.mine = [{}.numpy()]", "torch.from_numpy(self.mine[0])"),
+        ("self.scale = 1.0", "self.mine = {{1: [nn.Embedding.from_pretrained({})]}}", "self.mine[1][0].weight"),
+        ("def forward(self, x):", "self.mine = ({},)", "self.mine[0]"),
+    ],
+)
+@pytest.mark.usefixtures("helper")
+def test_weights_that_no_state_dict_has_are_a_part_of_the_result(
+    run: RunMine, tmp_path: Path, place: str, kept: str, used: str
+) -> None:
+    file = tmp_path / "weights.pt"
+    text = METHOD.replace(place, f"{place}\n        {kept.format(f'torch.load({str(file)!r})')}")
+    text = text.replace("self.fc(x.flatten(1))", f"self.fc(x.flatten(1) * {used})")
+    (tmp_path / "method_of_mine.py").write_text(text)
+    torch.manual_seed(0)
+    torch.save(torch.randn(1, 3 * 8 * 25 * 2), file)
+    before = run("epochs=1")
+    assert run("epochs=1") == before
+    torch.save(torch.randn(1, 3 * 8 * 25 * 2), file)
+    assert run("epochs=1")[0].predictions.digest != before[0].predictions.digest
 
 
 @pytest.mark.usefixtures("helper")

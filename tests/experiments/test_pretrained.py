@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from stars_bench import cli
-from stars_bench.errors import UsageError
+from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import pretrained, runner
 from stars_bench.experiments.finished.reproduce import rerun
 from stars_bench.experiments.official.checkpoints import METHOD_NOTE, TUNED_NOTE
 from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.request import Request, TrainingOptions
+from stars_bench.io.run_folder import RunFolder
+from stars_bench.io.sealed import json_lines
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.storage.shards import open_dataset
@@ -202,6 +204,7 @@ def test_an_exported_stars_run_stands_for_both_stages_to_the_bit(request_for: Ma
     (whole,) = runner.run(stars)
     assert whole.stages[0].reused  # stage 1 lies in the folder of the run before
     both, first = tmp_path / "stars.pt", tmp_path / "mamp.pth"
+    RunFolder(run_folder(stars) / "seed0").log.write_text("{damaged}\n")  # encoder.pt itself names its stages
     pretrained.export(run_folder(stars), "stars", both)
     pretrained.export(run_folder(stars), "mamp", first)
     own = pretrained.find(run_folder(stars), 0).state
@@ -221,6 +224,16 @@ def test_an_exported_stars_run_stands_for_both_stages_to_the_bit(request_for: Ma
     assert record.predictions.digest == whole.predictions.digest
     kept = pretrained.find(run_folder(tuned).parent / resolve(tuned).key, 0)
     assert (kept.protocol, kept.train, kept.classes) == ("xsub", None, None)
+
+
+def test_an_encoder_that_does_not_name_its_stages_has_those_of_the_log(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert pretrained._logged_stages(folder) == {}
+    folder.log.write_text(json_lines({"stage": stage, "key": key} for stage, key in ("ab", "ac", "de")))
+    assert pretrained._logged_stages(folder) == {"a": "c", "d": "e"}
+    folder.log.write_text("{damaged}\n")
+    with pytest.raises(StarsBenchError, match=r"log\.jsonl: line 1 is damaged, so the run's stages are unknown: "):
+        pretrained._logged_stages(folder)
 
 
 def test_only_stages_that_a_run_has_trained_can_be_exported(request_for: MakeRequest, tmp_path: Path) -> None:

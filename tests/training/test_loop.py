@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io.source import closure
 from stars_bench.training import checkpoint
 from stars_bench.training.loop import Stage, set_precision, train
 from stars_bench.training.optim import clip_each, warmup_cosine
@@ -234,6 +235,7 @@ CHANGES: dict[str, Callable[[Stage], object]] = {
     "settings of the optimizer": other_rate,
     "weights": other_weight,
     "code of the module": lambda stage: stage.module.append(not_imported_here(GIVEN, "CallableEncoder")(torch.relu)),
+    "plain attribute": lambda stage: setattr(stage.module, "scale", 2.0),
     "hook": lambda stage: setattr(stage, "after_step", abs),
 }
 FIELDS = {
@@ -314,6 +316,46 @@ def test_a_damaged_finished_stage_of_another_run_is_passed_over_and_stays(tmp_pa
     assert lines == [f"s: {file} is damaged and passed over: its own run makes it again"]
     assert not second.stages[0].reused
     assert file.exists()
+
+
+def test_a_stage_under_the_name_of_another_is_damage(tmp_path: Path) -> None:
+    folder = tmp_path / "xsub/mamp/k/seed0"
+    for name in ("s", "t"):
+        stage_run(folder).train(small_stage(name=name))
+    own, other = (next((folder / "stages").glob(f"{name}-*.pt")) for name in ("s", "t"))
+    own.write_bytes(other.read_bytes())
+    lines: list[str] = []
+    again = stage_run(folder)
+    again.tell = lines.append
+    again.train(small_stage())
+    assert lines == [f"s: {own} is damaged: kept as {own.name}.damaged, and made again"]
+    assert not again.stages[0].reused
+
+
+def test_a_checkpoint_under_the_name_of_another_is_damage(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.resume.pt" for name in ("one", "other")]
+    with pytest.raises(Stopped):
+        train(small_stage(stop_at=2), seed=0, device=CPU, resume_file=files[0], checkpoint_seconds=0)
+    files[0].rename(files[1])
+    lines: list[str] = []
+    train(small_stage(), seed=0, device=CPU, resume_file=files[1], tell=lines.append)
+    assert lines == [f"s: starts anew, for its checkpoint is damaged (kept as {files[1]}.damaged)"]
+
+
+def test_a_stage_that_was_trained_with_other_packages_is_taken_over_with_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage_run(tmp_path / "xsub/mamp/k/seed0").train(small_stage())
+    (file,) = (tmp_path / "xsub/mamp/k/seed0/stages").glob("*.pt")
+    monkeypatch.setattr(closure, "distribution", lambda name: (name, "0.1"))
+    lines: list[str] = []
+    again = stage_run(tmp_path / "xsub/mamp/k/seed0")
+    again.tell = lines.append
+    again.train(small_stage())
+    assert again.stages[0].reused
+    assert lines[0].startswith(f"s: was finished before, {file} (with ")
+    assert f"torch {torch.__version__} instead of 0.1" in lines[0]
+    assert lines[0].endswith(": delete it to train the stage again)")
 
 
 def test_a_damaged_log_is_set_aside_and_begun_anew(tmp_path: Path) -> None:

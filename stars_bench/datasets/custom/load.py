@@ -19,6 +19,7 @@ from stars_bench.datasets.custom.model import Description
 from stars_bench.datasets.ntu import read_name
 from stars_bench.errors import UsageError, of_validation, one_line
 from stars_bench.io import files as provenance
+from stars_bench.io.sealed import refuse_odd
 
 DECIDES = ("classes", "coordinates", "skeleton", "numbers")
 """Keys of a description that decide its clips; what [files] says of them stands with each raw file."""
@@ -31,6 +32,7 @@ def describe(path: Path) -> DatasetSpec:
         UsageError: The file does not exist, is not TOML, or has a wrong key: file, key and fault in one line.
     """
     try:
+        refuse_odd(path, provenance.LARGEST_TOML)
         text = path.read_text(encoding="utf-8")
         description = Description.model_validate(tomllib.loads(text))
     except ValidationError as error:

@@ -7,7 +7,6 @@ why something could not be derived. docs/trust.md lists the fields that nothing 
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -35,6 +34,7 @@ from stars_bench.experiments.record_parts import (
     protocol_part,
     selection_facts,
 )
+from stars_bench.io.files import read_toml
 from stars_bench.io.moved_modules import current
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.protocols.splits import LAST, config_of, selection_part
@@ -239,9 +239,9 @@ class Derived:
         if self.is_fused:
             return
         try:
-            content = tomllib.loads(self.folder.config.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            yield f"{self.folder.config.name} beside it cannot be read ({one_line(error)})"
+            content = read_toml(self.folder.config)
+        except StarsBenchError as error:
+            yield one_line(error)
             return
         said = content.get("run", {})
         usual = {"deterministic": False, "compile": False, "select": LAST}

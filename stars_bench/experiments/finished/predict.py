@@ -95,9 +95,9 @@ def predict(
         raise UsageError(f"{run}: predict needs a run of this program, which knows its dataset and its classes")
     registry.check_from_file("datasets", start.dataset, start.path)
     spec: DatasetSpec = registry.load("datasets", start.dataset)
-    record = _record(start)
-    profile = spec.profiles[record.dataset.profile if record else spec.default_profile]
-    model = _model(start, spec).to(device)
+    records = store.read_records(start.path.parent).records
+    profile = spec.profiles[records[0].dataset.profile if records else spec.default_profile]
+    model = _model(start, spec, records).to(device)
     reader = _Reader(spec, profile, data_dir)
     bodies = [reader.bodies(clip) for clip in clips]
     frames = [clip.shape[1] for clip in bodies]
@@ -122,17 +122,11 @@ def predict(
     ]
 
 
-def _record(start: Pretrained) -> Record | None:
-    """Return any record of the run, which says how its data were cleaned; None if there is none yet."""
-    files = RunFolder(start.path.parent).record_files()
-    return store.read_record(files[0]) if files else None
-
-
-def _model(start: Pretrained, spec: DatasetSpec) -> nn.Module:
+def _model(start: Pretrained, spec: DatasetSpec, records: Sequence[Record]) -> nn.Module:
     encoder = pretrained.rebuild(start, len(spec.skeleton.joints))
     if hasattr(encoder, "classify"):
         return OwnLogits(encoder)
-    file = pretrained.stage_file(RunFolder(start.path.parent), "linear")
+    file = _linear_stage(start, records)
     if file is None:
         raise UsageError(
             f"{start.path.parent}: has no head that classifies; the same `run` once more with --eval linear adds one"
@@ -141,6 +135,14 @@ def _model(start: Pretrained, spec: DatasetSpec) -> nn.Module:
     head = LinearHead(int(cast(int, encoder.dim)), len(spec.classes))
     head.load_state_dict({name.removeprefix(HEAD): value for name, value in state.items()})
     return Probed(encoder, head)
+
+
+def _linear_stage(start: Pretrained, records: Sequence[Record]) -> Path | None:
+    """Return the checkpoint of the newest linear head that was trained on this encoder and no other."""
+    weights = checkpoint.digest_tensors(start.state)
+    own = [one for one in records if one.evaluation.name == "linear" and one.weights in (None, weights)]
+    newest = max(own, key=lambda record: record.finished, default=None)
+    return None if newest is None else RunFolder(start.path.parent).find_stage("linear", newest.stages[-1].key)
 
 
 class _Reader:

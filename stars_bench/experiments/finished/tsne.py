@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,8 @@ def _features(one: Saved) -> np.ndarray:
     """Return features (N, D) of the test clips, from the run's own folder or one that shares its encoder."""
     features_of_crop = one.folder.feature_files(f"crop{one.record.evaluation.config['crop']:g}", everywhere=False)
     for key in sorted({"-".join(file.name.split("-")[:2]) for file in features_of_crop}):
-        features, there = FeatureFiles(one.folder, key, reuse=True).find(one.names.astype(str))
+        tell = logging.getLogger(__name__).warning
+        features, there = FeatureFiles(one.folder, key, reuse=True, tell=tell).find(one.names.astype(str))
         if there.all():
             return features
     raise UsageError(f"{one.folder.features}: the features of the test clips are gone: run --eval clusters again")

@@ -24,9 +24,9 @@ from stars_bench.experiments.seed_run import EncoderSource, SeedRun, TrainedEnco
 from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import (
     Definition,
-    functions_of,
     global_values,
     is_plain,
+    methods_of,
     qualified_name,
     source_closure,
 )
@@ -226,14 +226,18 @@ def _held(thing: Any, place: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 def _held_by_module(module: nn.Module, place: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Yield weights, buffers and plain attributes (a number of heads, a dropout rate) of a module and those in it."""
-    for name, part in module.named_modules(prefix=place):
+    if id(module) in seen:  # as where a function of its own is bound to it
+        return
+    parts = list(module.named_modules(prefix=place))
+    seen.update(id(part) for _, part in parts)
+    for name, part in parts:
         yield name, type(part)
-        for function in functions_of(type(part)):
+        for function in methods_of(type(part)):
             yield from _held_by_code(function, f"{name}.{function.__name__}", seen)
         if isinstance(part, torch.jit.ScriptModule):
             yield name, part.code
         for key, value in own_values(part):
-            if isinstance(value, (Tensor, np.ndarray, FunctionType, MethodType)) or is_plain(value):
+            if isinstance(value, (Tensor, np.ndarray, FunctionType, MethodType, partial)) or is_plain(value):
                 yield from _held(value, f"{name}.{key}", seen)
 
 

@@ -79,9 +79,12 @@ def source_closure(definitions: Iterable[object], modules: Iterable[str] = ()) -
         if piece in looked_at:
             continue
         looked_at.add(piece)
+        module = piece if isinstance(piece, str) else piece.__module__
         if isinstance(piece, FunctionType):
             pending += _from_outside(piece)
-        module = piece if isinstance(piece, str) else piece.__module__
+        elif isinstance(piece, type):  # methods that another file has put into the class
+            foreign = [method for method in methods_of(piece) if method.__module__ != module]
+            pending += [method for method in foreign if counts(method.__module__)]
         if (through := handed_on(module)) is not None:
             pending.append(through)
         elif counts(module):
@@ -149,9 +152,14 @@ def functions_of(piece: Definition) -> list[FunctionType]:
     """
     if isinstance(piece, FunctionType):
         return [piece]
+    return [method for method in methods_of(piece) if method.__module__ == piece.__module__]
+
+
+def methods_of(piece: type) -> list[FunctionType]:
+    """Return the functions of a class, wherever they were defined."""
     values = (getattr(value, "fget", None) or getattr(value, "func", value) for value in vars(piece).values())
     inner = (getattr(value, "__wrapped__", getattr(value, "__func__", value)) for value in values)
-    return [value for value in inner if isinstance(value, FunctionType) and value.__module__ == piece.__module__]
+    return [value for value in inner if isinstance(value, FunctionType)]
 
 
 def _named_in(piece: Definition) -> tuple[list[str], list[str | Definition]]:

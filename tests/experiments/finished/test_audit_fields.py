@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from stars_bench.errors import StarsBenchError
 from stars_bench.experiments import runner
 from stars_bench.experiments.finished.audit import audit
 from stars_bench.experiments.request import Request, TrainingOptions
+from stars_bench.inspection.run import inspect_run
 from stars_bench.records import store
 from stars_bench.records.record import content_digest
 from tests.paths import ROOT
@@ -138,6 +142,7 @@ def test_every_field_that_is_edited_is_found_in_one_line_each(
     assert {listed(leaf) or named(leaf) for leaf in not_found} == itself | set(filter(None, map(listed, looked_at)))
 
 
+<<<<<<< HEAD
 def test_what_a_record_says_of_a_chosen_epoch_is_derived_again(finished: Path, small_data: Path) -> None:
     start = next(finished.glob("synthetic/xview/mamp/*"))
     request = replace(_request(small_data, finished.with_name("selected")), select="validation", init=start)
@@ -152,6 +157,19 @@ def test_what_a_record_says_of_a_chosen_epoch_is_derived_again(finished: Path, s
         assert audit(path, small_data).faults != [], leaf
     path.write_text(json.dumps(json.loads(text) | {"selection": None}), encoding="utf-8")
     assert any("selection" in fault for fault in audit(path, small_data).faults)
+=======
+def test_a_fifo_in_place_of_the_settings_is_told_and_not_waited_for(
+    finished: Path, small_data: Path, tmp_path: Path
+) -> None:
+    runs = Path(shutil.copytree(finished, tmp_path / "runs"))
+    (config,) = runs.glob("synthetic/xview/mamp/*/seed0/config.toml")
+    config.unlink()
+    os.mkfifo(config)
+    line = f"{config}: passed over: no regular file"
+    assert [fault for fault in audit(config.parent, small_data).faults if line in fault]
+    with pytest.raises(StarsBenchError, match=re.escape(line)):
+        inspect_run(config.parent)
+>>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
 
 
 def test_the_same_run_again_replaces_an_edited_record(finished: Path, small_data: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from stars_bench.experiments import runner
 from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.finished.predict import Prediction, predict
 from stars_bench.experiments.request import Request, TrainingOptions
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.storage.shards import open_dataset
+from stars_bench.training import checkpoint
 
 TINY = ("frames=8", "dim=16", "depth=2", "heads=2")
 
@@ -67,6 +70,18 @@ def test_a_raw_file_is_cleaned_like_the_prepared_clip_whatever_it_is_called(
     assert raw.truth is None
     assert len(raw.actions) == 3
     assert sum(share for _, share in predict(run, [name], small_data, top=999)[0].actions) == pytest.approx(1)
+
+
+def test_a_head_of_another_encoder_is_not_used(run: Path, small_data: Path, tmp_path: Path) -> None:
+    folder = RunFolder(shutil.copytree(run, tmp_path / "run") / "seed0")
+    names = open_dataset(small_data, "synthetic").table["name"].tolist()[:1]
+    folder.log.unlink()  # says nothing of heads
+    assert best(predict(folder.path, names, small_data)) == best(predict(run, names, small_data))
+    state = checkpoint.load(folder.encoder)
+    next(iter(state["encoder"].values())).mul_(2)
+    checkpoint.save(folder.encoder, state)
+    with pytest.raises(UsageError, match="no head that classifies"):
+        predict(folder.path, names, small_data)
 
 
 def test_a_method_that_classifies_says_it_itself(request_of: Request, small_data: Path) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from stars_bench import cli
+from stars_bench.errors import UsageError
+from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.experiments.finished import tsne
 from stars_bench.experiments.finished.rescore import Saved
 from stars_bench.io.run_folder import RunFolder
@@ -50,6 +52,21 @@ def draw(
         return path
 
     return run
+
+
+def test_damaged_features_are_set_aside_with_a_line(
+    make_record: Callable[..., Record], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, names = RunFolder(tmp_path / "seed0"), np.array(["a", "b"])
+    file = FeatureFiles(folder, "crop0.95-0123").add(names, np.ones((2, 3), np.float32))
+    record = make_record(evaluation__name="clusters", evaluation__config={"crop": 0.95})
+    path = folder.records / "clusters.json"
+    one = Saved(path, record, Outcome({}, np.zeros(2, int), kind="clusters"), MeasuredClips(names, np.zeros(2), {}))
+    assert tsne._features(one).shape == (2, 3)
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(UsageError, match="the features of the test clips are gone: run --eval clusters again"):
+        tsne._features(one)
+    assert [line for line in caplog.messages if f"{file} is damaged: kept as {file.name}.damaged" in line]
 
 
 def skeletons_of(record: Path) -> Path:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import stars_bench
 from stars_bench import cli
 from stars_bench.evaluation.subject import Subject, WrongEncoder
+from stars_bench.experiments.public.given_encoder import given
 from stars_bench.models.untrained import Untrained
 from stars_bench.records.store import read_records
 
@@ -363,6 +364,33 @@ def test_global_weights_alone_make_another_result(call: dict[str, Any], monkeypa
         monkeypatch.setitem(globals(), "NET", nn.Linear(3, 5))
         paths.append(stars_bench.evaluate(encoder, name="mine", frames=8, **call)[0].path)
     assert paths[0] == paths[2] != paths[1]
+
+
+def _doubled(_module: nn.Module, _inputs: object, features: Tensor) -> Tensor:
+    return -2 * features
+
+
+def _centred(_module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0] - 1,)
+
+
+def _flat(module: nn.Module, x: Tensor) -> Tensor:
+    return x.mean((2, 4)).flatten(1) * module.gain
+
+
+def test_hooks_and_functions_that_are_bound_to_a_module_are_part_of_the_key() -> None:
+    changes: list[Callable[[Net], object]] = [
+        lambda _: None,
+        lambda net: net.register_forward_hook(_doubled),
+        lambda net: net.layer.register_forward_pre_hook(_centred),
+        lambda net: setattr(net, "forward", types.MethodType(_flat, net)),
+    ]
+    keys = []
+    for change in changes:
+        net = Net()
+        change(net)
+        keys.append(given(net, "mine", 8).key)
+    assert len(set(keys)) == len(keys)
 
 
 def test_two_functions_of_one_name_are_two_results(call: dict[str, Any]) -> None:

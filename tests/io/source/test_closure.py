@@ -171,6 +171,17 @@ def test_functions_and_arrays_that_a_function_has_from_outside_count(cell: Cell,
     assert source_closure([names["make"](names["mine"].f)]).digest != before.digest
 
 
+def test_a_method_that_another_file_has_put_into_a_class_counts(modules: Path) -> None:
+    (modules / "mine.py").write_text("class Net:\n    def f(self):\n        return 1\n")
+    (modules / "patch.py").write_text("def f(self):\n    return 2\n")
+    import mine  # type: ignore[import-not-found]
+    import patch  # type: ignore[import-not-found]
+
+    assert list(source_closure([mine.Net]).sources) == ["mine"]
+    mine.Net.f = patch.f
+    assert list(source_closure([mine.Net]).sources) == ["mine", "patch"]
+
+
 def test_source_that_nobody_can_read_is_refused(cell: Cell) -> None:
     names = cell("x = 1")
     exec("def f(): pass", names)
