@@ -70,16 +70,6 @@ def opened(path: Path, columns: bool = True) -> Iterator[h5py.File]:
         raise Damaged(f"{path}: missing or damaged ({error})") from error
 
 
-def refuse_outside(path: Path) -> None:
-    """Refuse a shard that a symbolic link places outside of its folder.
-
-    Raises:
-        StarsBenchError: It is one.
-    """
-    if path.resolve().parent != path.parent.resolve():
-        raise StarsBenchError(f"{path}: refused: it leads out of the folder of the dataset")
-
-
 def _check(file: h5py.File, name: str) -> None:
     """Refuse a dataset that is another than a shard's, before a byte of it is read."""
     link = file.get(name, getlink=True)

@@ -16,6 +16,7 @@ import pytest
 from stars_bench.datasets.ntu import NTU60
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.io.files import digest_json
+from stars_bench.preparation.verify import verify
 from stars_bench.storage import shard_file
 from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import PreparedDataset, read_index
@@ -255,11 +256,16 @@ def test_a_shard_is_counted_once(dataset: PreparedDataset) -> None:
         read_all(dataset)
 
 
-def test_a_link_out_of_the_folder_is_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
+def test_a_shard_may_lie_on_another_disk_and_is_compared_as_any_other(dataset: PreparedDataset, tmp_path: Path) -> None:
     path = dataset.shards[0].rename(tmp_path / "elsewhere.h5")
     dataset.shards[0].symlink_to(path)
-    with pytest.raises(StarsBenchError, match=rf"{dataset.shards[0].name}: refused: it leads out of the folder"):
+    read_all(dataset)
+    assert verify(opened(dataset)).faults == ()
+    with h5py.File(path, "r+") as file:
+        file["label"][0] += 1
+    with pytest.raises(UsageError, match=f"{dataset.shards[0].name}: is not the shard that was prepared"):
         read_all(dataset)
+    assert verify(opened(dataset)).faults
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no FIFOs")
