@@ -128,6 +128,18 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_stage_starts_anew(tmp_path: P
     assert checkpoint.load(file)["position"]["step"] == 3  # after the last step there is nothing to go on from
 
 
+def test_every_step_draws_numbers_of_its_own() -> None:
+    stage, drawn = small_stage(), []
+
+    def step(rows: Tensor) -> Tensor:
+        drawn.append(torch.rand(1).item())
+        return stage.module(torch.ones(len(rows), 4)).sum()
+
+    stage.step = step
+    train(stage, seed=0, device=CPU)
+    assert len(set(drawn)) == len(drawn) == stage.epochs * stage.steps_per_epoch
+
+
 def test_the_seed_decides_the_result() -> None:
     def weights(seed: int) -> Tensor:
         stage = small_stage()

@@ -88,6 +88,7 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
             one = rescore.read_one(path)
             _look_at_predictions(one, data, result)
             _look_at_doubts(one, *found, result)
+            _look_at_sum(one, result)
         except StarsBenchError as error:
             result.unreadable(error)
     for folder in dict.fromkeys(map(RunFolder.of_record, rescore.record_paths(run))):
@@ -167,6 +168,17 @@ def _look_at_doubts(one: Saved, dataset: PreparedDataset | None, split: Split | 
     labelled = dataset.table["label"].to_numpy()[split.labelled]
     for line in differing(one.record.doubts, doubts(one.outcome, one.labels, labelled), "doubts", "the predictions"):
         result.fault(f"{one.path}: {line}")
+
+
+def _look_at_sum(one: Saved, result: Audit) -> None:
+    if not one.record.fused:
+        return
+    try:
+        if line := rescore.difference_of_sum(one):
+            result.fault(f"{one.path}: {line}")
+        result.looked_at["sums"] += 1
+    except UsageError as error:
+        result.skip(str(error))
 
 
 def _other_metrics(record: Record, again: Record) -> Iterator[str]:

@@ -298,9 +298,12 @@ class Derived:
             registry.check_from_file("evaluations", how.name, self.path)
             evaluation = registry.load("evaluations", how.name)
             of_method = None if trained else self.method.Config.model_validate(dict(own.config))
+            config = dict(how.config)
+            if self.is_fused:  # the weights of the sum stand beside the evaluation's own settings
+                config.pop("weights", None)
             settings = [
                 (self.method.Config, of_method),
-                (evaluation.Config, evaluation.Config.model_validate(how.config)),
+                (evaluation.Config, evaluation.Config.model_validate(config)),
             ]
             label = preset_label(_asked(name, self.facts), self.record.dataset.name, settings)
         except (UsageError, ValidationError) as error:

@@ -14,14 +14,14 @@ from stars_bench.experiments.seed_run import measured
 from stars_bench.io import files
 from stars_bench.io.files import digest_file, digest_json, utc_now
 from stars_bench.io.outputs import write_outputs
-from stars_bench.io.run_folder import RunFolder
+from stars_bench.io.run_folder import LEVELS, RunFolder
 from stars_bench.records import store
 from stars_bench.records.doubts import doubts_of_sum
 from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.metrics import confusion_matrix
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.predictions import load_predictions, save_predictions
-from stars_bench.records.record import PredictionsPart, Record
+from stars_bench.records.record import InitPart, PredictionsPart, Record
 from stars_bench.report.csv import harmless
 
 TOLERANCE = 1e-9
@@ -174,18 +174,43 @@ def fuse(runs: Sequence[Path], weights: Sequence[float], runs_dir: Path, command
         One new record for each seed and evaluation.
 
     Raises:
-        UsageError: There are fewer than two runs, or no evaluation whose scores all of them have.
+        UsageError: There are fewer than two runs, no evaluation whose scores all of them have, or runs that are not
+            streams of one method.
         StarsBenchError: The runs were tested on different clips.
     """
     if len(runs) < 2 or len(weights) != len(runs):
         raise UsageError(f"fuse needs two runs or more and a weight for each: {len(runs)} runs, {len(weights)} weights")
-    parts = [{_same(one.record): one for one in read(run) if one.outcome.scores is not None} for run in runs]
+    parts = [_with_scores(run) for run in runs]
     common = [key for key in parts[0] if all(key in part for part in parts)]
     if not common:
         raise UsageError(
             "no evaluation with scores (linear, finetune, classifier) that all runs have under the same seed"
         )
-    return [_fuse([part[key] for part in parts], weights, runs_dir, command) for key in common]
+    return [_fuse(_streams([part[key] for part in parts]), weights, runs_dir, command) for key in common]
+
+
+def _with_scores(run: Path) -> dict[str, Saved]:
+    """Return the results of a run that have scores, by what must agree between results that are summed."""
+    found: dict[str, Saved] = {}
+    for one in read(run):
+        if one.outcome.scores is not None and found.setdefault(_same(one.record), one) is not one:
+            first = found[_same(one.record)].folder.path
+            raise UsageError(f"{run}: holds {first} and {one.folder.path}; give the folder of one run")
+    return found
+
+
+def _streams(parts: Sequence[Saved]) -> Sequence[Saved]:
+    """Return results to sum, if they are of different streams of one method and preset."""
+    for name, found in (
+        ("targets", [part.record.method.target for part in parts]),
+        ("presets", [part.record.method.preset for part in parts]),
+    ):
+        if len(set(found)) > 1:
+            raise UsageError(f"fuse sums streams of one method: these are of different {name} ({', '.join(found)})")
+    streams = [part.record.dataset.stream for part in parts]
+    if len(set(streams)) < len(streams):
+        raise UsageError(f"fuse sums different streams; these are {', '.join(streams)}")
+    return parts
 
 
 def _same(record: Record) -> str:
@@ -194,6 +219,8 @@ def _same(record: Record) -> str:
     what = [
         record.dataset.digest,
         protocol.name,
+        protocol.train_digest,
+        protocol.bank_digest,
         protocol.test_digest,
         evaluation.name,
         evaluation.settings,
@@ -204,8 +231,7 @@ def _same(record: Record) -> str:
 
 def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, command: str) -> Record:
     first, outcome = parts[0].record, parts[0].outcome
-    scores = sum(weight * _scores(part, parts[0].names) for part, weight in zip(parts, weights, strict=True))
-    summed = np.asarray(scores, np.float32)
+    summed = _sum(parts, weights, parts[0].names)
     outcome = replace(outcome, predictions=summed.argmax(1), scores=summed, by_epoch=None)
     streams = {part.record.dataset.stream: weight for part, weight in zip(parts, weights, strict=True)}
     dataset = first.dataset.model_copy(update={"stream": "+".join(streams)})
@@ -225,6 +251,7 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
             "finished": now,
             "predictions": PredictionsPart(file=file.relative_to(folder.path).as_posix(), digest=digest_file(file)),
             "weights": None,
+            "init": max((part.record.init for part in parts), key=_seen),
             "fused": tuple(part.record.predictions.digest for part in parts),
             "doubts": doubts_of_sum(outcome, parts[0].labels, first.doubts),
             **measured(outcome, parts[0].clips, summed.shape[1]),
@@ -232,6 +259,44 @@ def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, comm
     )
     store.write_record(folder, record)
     return record
+
+
+def _seen(init: InitPart | None) -> float:
+    """Order encoders that were started from by what they have seen of the test part; unknown lies below one clip."""
+    if init is None:
+        return -1
+    return sum(0.5 if seen is None else seen for seen in (init.test_clips_seen, init.novel_classes_seen))
+
+
+def difference_of_sum(one: Saved) -> str:
+    """Compare a fused result with the sum of the results that it was made of, which lie among the dataset's runs.
+
+    Returns:
+        What differs; empty if nothing does.
+
+    Raises:
+        UsageError: Not all of them are there.
+    """
+    record, above = one.record, one.folder.path.resolve().parents
+    weights = list(record.evaluation.config.get("weights", {}).values())
+    wanted = set(record.fused)
+    there = store.read_records(above[LEVELS - 1]).stored if len(above) >= LEVELS else []
+    found = {of.record.predictions.digest: of.path for of in there if of.path is not None}
+    found = {digest: path for digest, path in found.items() if digest in wanted}
+    if found.keys() != wanted or len(weights) != len(record.fused):
+        raise UsageError(f"{one.path}: {len(found)} of the {len(wanted)} results that it sums are here: no sum is made")
+    parts = [read_one(found[digest]) for digest in record.fused]
+    streams = "+".join(part.record.dataset.stream for part in parts)
+    if streams != record.dataset.stream:
+        return f"dataset.stream is {record.dataset.stream}, the results that it sums are {streams}"
+    same = one.outcome.scores is not None and np.array_equal(_sum(parts, weights, one.names), one.outcome.scores)
+    return "" if same else "its scores are not the weighted sum of the results that it names"
+
+
+def _sum(parts: Sequence[Saved], weights: Sequence[float], names: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of scores (N, classes) float32, clip by clip."""
+    scores = sum(weight * _scores(part, names) for part, weight in zip(parts, weights, strict=True))
+    return np.asarray(scores, np.float32)
 
 
 def fused_key(record: Record, streams: Mapping[str, float]) -> str:

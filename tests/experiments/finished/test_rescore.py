@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,13 @@ import pytest
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import runner
 from stars_bench.experiments.finished import rescore
+from stars_bench.experiments.finished.audit import audit
 from stars_bench.experiments.request import Request, TrainingOptions
+from stars_bench.io.files import digest_file
+from stars_bench.io.run_folder import RunFolder
+from stars_bench.records import store
+from stars_bench.records.predictions import save_predictions
+from stars_bench.records.record import InitPart, PredictionsPart
 
 TINY = ("frames=8", "dim=16", "depth=2", "heads=2", "linear.epochs=2", "linear.batch_size=16")
 
@@ -70,6 +77,68 @@ def test_a_fused_result_is_the_weighted_sum_of_scores_by_clip_id(streams: list[P
     assert fused.record.evaluation.config["weights"] == {"joint": 0.6, "bone": 0.6, "motion": 0.4}
     assert fused.record.fused == tuple(part.record.predictions.digest for part in parts)
     assert fused.measured() == fused.record
+
+
+def test_a_sum_is_made_again_from_the_results_that_it_names(
+    streams: list[Path], request_of: Request, tmp_path: Path
+) -> None:
+    runs = Path(shutil.copytree(request_of.runs_dir, tmp_path / "runs"))
+    record = next(one for one in rescore.fuse(streams[:2], [1.0, 0.5], runs) if one.seed == 0)
+    key = rescore.fused_key(record, {"joint": 1.0, "bone": 0.5})
+    folder = RunFolder.of(runs, "synthetic", "xsub", "untrained", key, 0)
+    audited = audit(folder.path, request_of.data_dir)
+    assert (audited.faults, audited.looked_at["sums"]) == ([], 1)
+    (one,) = rescore.read(folder.path)
+    spoilt = replace(one.outcome, scores=one.outcome.scores + 1e-3)
+    save_predictions(folder.path / record.predictions.file, spoilt, one.clips)
+    part = PredictionsPart(file=record.predictions.file, digest=digest_file(folder.path / record.predictions.file))
+    store.write_record(folder, record.model_copy(update={"predictions": part}))
+    (fault,) = audit(folder.path, request_of.data_dir).faults
+    assert fault.endswith(": its scores are not the weighted sum of the results that it names")
+    shutil.rmtree(runs / streams[1].relative_to(request_of.runs_dir) / "seed0" / "records")
+    audited = audit(folder.path, request_of.data_dir)
+    assert audited.looked_at["sums"] == 0
+    assert [line for line in audited.skipped if "1 of the 2 results that it sums are here" in line]
+
+
+def changed(monkeypatch: pytest.MonkeyPatch, run: Path, **changes: object) -> None:
+    """Let the records of one run say something else where they are read to be summed."""
+    read = rescore.read
+
+    def other(path: Path) -> list[rescore.Saved]:
+        if path != run:
+            return read(path)
+        return [replace(one, record=one.record.model_copy(update=changes)) for one in read(path)]
+
+    monkeypatch.setattr(rescore, "read", other)
+
+
+def test_a_sum_is_marked_as_the_most_doubtful_of_its_results_is(
+    streams: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = dict.fromkeys(("method", "dataset", "protocol", "run", "key", "path"), "x")
+    numbers = {"seed": 0, "train_clips": 9, "novel_classes": 0, "novel_classes_seen": 0}
+    for run, seen in zip(streams[1:], (7, None), strict=True):
+        changed(monkeypatch, run, init=InitPart.model_validate(names | numbers | {"test_clips_seen": seen}))
+    for record in rescore.fuse(streams, [1.0, 1.0, 1.0], tmp_path):
+        assert any(mark.startswith("encoder saw 7 of the") for mark in record.marks)
+
+
+@pytest.mark.parametrize("field", ["preset", "target"])
+def test_streams_of_several_methods_or_presets_are_not_summed(
+    streams: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    method = rescore.read(streams[1])[0].record.method
+    changed(monkeypatch, streams[1], method=method.model_copy(update={field: "another"}))
+    with pytest.raises(UsageError, match=rf"streams of one method: these are of different {field}s .*another"):
+        rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
+
+
+def test_one_stream_is_not_summed_twice(streams: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="sums different streams; these are joint, joint"):
+        rescore.fuse([streams[0], streams[0]], [1.0, 1.0], tmp_path)
+    with pytest.raises(UsageError, match="give the folder of one run"):
+        rescore.fuse([streams[0].parent, streams[1]], [1.0, 1.0], tmp_path)
 
 
 def test_what_cannot_be_summed_is_refused(streams: list[Path], tmp_path: Path) -> None:
