@@ -128,16 +128,21 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_stage_starts_anew(tmp_path: P
     assert checkpoint.load(file)["position"]["step"] == 3  # after the last step there is nothing to go on from
 
 
-def test_every_step_draws_numbers_of_its_own() -> None:
-    stage, drawn = small_stage(), []
+def test_every_step_draws_numbers_and_every_epoch_an_order_of_its_own() -> None:
+    stage, drawn, rows_of = small_stage(), [], []
 
     def step(rows: Tensor) -> Tensor:
+        rows_of.append(rows.tolist())
         drawn.append(torch.rand(1).item())
         return stage.module(torch.ones(len(rows), 4)).sum()
 
     stage.step = step
     train(stage, seed=0, device=CPU)
-    assert len(set(drawn)) == len(drawn) == stage.epochs * stage.steps_per_epoch
+    steps = stage.steps_per_epoch
+    assert len(set(drawn)) == len(drawn) == stage.epochs * steps
+    epochs = [sum(rows_of[first : first + steps], []) for first in range(0, len(rows_of), steps)]
+    assert len({tuple(epoch) for epoch in epochs}) == len(epochs)
+    assert all(len(set(epoch)) == steps * stage.batch_size for epoch in epochs)
 
 
 def test_the_seed_decides_the_result() -> None:
