@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -140,9 +141,9 @@ def test_every_step_draws_numbers_and_every_epoch_an_order_of_its_own() -> None:
     train(stage, seed=0, device=CPU)
     steps = stage.steps_per_epoch
     assert len(set(drawn)) == len(drawn) == stage.epochs * steps
-    epochs = [sum(rows_of[first : first + steps], []) for first in range(0, len(rows_of), steps)]
-    assert len({tuple(epoch) for epoch in epochs}) == len(epochs)
-    assert all(len(set(epoch)) == steps * stage.batch_size for epoch in epochs)
+    epochs = np.array(rows_of).reshape(stage.epochs, steps * stage.batch_size)
+    assert len(np.unique(epochs, axis=0)) == stage.epochs
+    assert all(len(set(epoch)) == len(epoch) for epoch in epochs.tolist())
 
 
 def test_the_seed_decides_the_result() -> None:
