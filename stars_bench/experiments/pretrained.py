@@ -66,11 +66,8 @@ class Pretrained:
         state: Its tensors, by name.
         notes: What a user must know about how it was read. Default: none.
         named: Name of an encoder that is of no registered method. Default: None.
-<<<<<<< HEAD
         select: Which epoch of it was kept. Default: last.
-=======
         stages: Keys of the stages that trained it, by name. Default: None, unknown.
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
     """
 
     path: Path
@@ -88,11 +85,8 @@ class Pretrained:
     state: Mapping[str, Tensor]
     notes: tuple[str, ...] = ()
     named: str | None = None
-<<<<<<< HEAD
     select: Select = "last"
-=======
     stages: Mapping[str, str] | None = None
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
 
     @property
     def method(self) -> str:
@@ -137,15 +131,11 @@ def find(path: Path, seed: int) -> Pretrained:
         target = current(state["method"])
         registry.check_from_file("methods", target, file)
         notes = () if is_sealed(file) else (NO_DIGEST,)
-<<<<<<< HEAD
         select = state.get("select", "last")
-        return Pretrained(file, target=target, state=state["encoder"], notes=notes, select=select, **(plain | lists))
-    except KeyError as error:
-=======
         stages = dict(state["stages"]) if "stages" in state else None
-        return Pretrained(file, target=target, state=state["encoder"], notes=notes, stages=stages, **(plain | lists))
+        facts = plain | lists | {"select": select, "stages": stages}
+        return Pretrained(file, target=target, state=state["encoder"], notes=notes, **facts)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
         raise StarsBenchError(
             f"{file}: is no encoder.pt of this version of stars-bench ({one_line(error)}): "
             "the command of its run makes it anew (config.toml beside it has the settings)"

@@ -327,7 +327,6 @@ class SeedRun:
     ) -> Subject[BaseModel]:
         """Return what an evaluation is given: labels of the bank or training part, none of the test part."""
         labelled, test = self.split.labelled, self.split.test
-<<<<<<< HEAD
         selection = self.selection if self.plan.selects(evaluation.name) else None
         held_out = None
         if selection is not None and self.plan.request.select == VALIDATION:
@@ -335,13 +334,9 @@ class SeedRun:
         names: dict[PartName, np.ndarray] = {"train": self.names(labelled), "test": self.names(test)}
         if held_out is not None:
             names["validation"] = self.names(held_out)
-        # Whatever its key promises, its results are those of these weights.
-        key = digest_json({"encoder": encoder.key, "weights": weights})
-=======
         # Whatever its key promises, its results are those of these values: fit may have read some from a file.
         values = distributed.from_first(lambda: digest_module(encoder.module))
         key = digest_json({"encoder": encoder.key, "weights": weights, "values": values})
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
         code = [evaluation, *encoder.code, *kinds(encoder.module)]
         return Subject(
             encoder=encoder.module,

@@ -301,12 +301,8 @@ class StagePart(_Part):
         processes: Number of processes that trained it; decides time and memory only. Default: 1.
         micro_batches: Parts that its batches were divided into; decides time and memory only. Default: 1.
         code: Digest of the source that it depends on; None before schema 6.
-<<<<<<< HEAD
-        state: Digest of its module's tensors when training began; None before schema 6.
-        epoch: The epoch that was chosen. Default: None, the last.
-=======
         state: Digest of its module's values when training began; None before schema 6.
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
+        epoch: The epoch that was chosen. Default: None, the last.
     """
 
     name: str

@@ -20,12 +20,8 @@ class StageResult:
         processes: How many processes trained it.
         micro_batches: Into how many parts its batches were cut.
         code: Digest of the source that it depends on.
-<<<<<<< HEAD
-        state: Digest of its module's tensors when training began.
-        epoch: The epoch that was chosen; None: the last.
-=======
         state: Digest of its module's values when training began.
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
+        epoch: The epoch that was chosen; None: the last.
     """
 
     name: str

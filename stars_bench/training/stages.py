@@ -136,14 +136,10 @@ class StageRun(Generic[ConfigT_co]):
             # Whatever way weights came into the module: they may be from a file that no setting names.
             "state": digest_module(stage.module),
         }
-<<<<<<< HEAD
         if (selection := self._selection_of(stage)) is not None:
             chosen = source_closure(selection.code).digest
             depends_on["selection"] = [selection.rule, selection.clips, chosen]
-        return digest_json(depends_on), depends_on
-=======
         return digest_json(depends_on), depends_on | {"packages": code.distributions}
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
 
     def _selection_of(self, stage: Stage) -> Selection | None:
         """Return the clips that choose the stage's epoch; None where it does not classify, or the last one is asked."""
@@ -220,11 +216,8 @@ class StageRun(Generic[ConfigT_co]):
             "log": at.log,
             "code": depends_on["code"],
             "state": depends_on["state"],
-<<<<<<< HEAD
             "epoch": None if at.best is None else at.best["epoch"],
-=======
             "packages": depends_on["packages"],
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
         }
         checkpoint.save(file, state)
         checkpoint.unfinished(file).unlink(missing_ok=True)

@@ -142,7 +142,6 @@ def test_every_field_that_is_edited_is_found_in_one_line_each(
     assert {listed(leaf) or named(leaf) for leaf in not_found} == itself | set(filter(None, map(listed, looked_at)))
 
 
-<<<<<<< HEAD
 def test_what_a_record_says_of_a_chosen_epoch_is_derived_again(finished: Path, small_data: Path) -> None:
     start = next(finished.glob("synthetic/xview/mamp/*"))
     request = replace(_request(small_data, finished.with_name("selected")), select="validation", init=start)
@@ -157,7 +156,8 @@ def test_what_a_record_says_of_a_chosen_epoch_is_derived_again(finished: Path, s
         assert audit(path, small_data).faults != [], leaf
     path.write_text(json.dumps(json.loads(text) | {"selection": None}), encoding="utf-8")
     assert any("selection" in fault for fault in audit(path, small_data).faults)
-=======
+
+
 def test_a_fifo_in_place_of_the_settings_is_told_and_not_waited_for(
     finished: Path, small_data: Path, tmp_path: Path
 ) -> None:
@@ -169,7 +169,6 @@ def test_a_fifo_in_place_of_the_settings_is_told_and_not_waited_for(
     assert [fault for fault in audit(config.parent, small_data).faults if line in fault]
     with pytest.raises(StarsBenchError, match=re.escape(line)):
         inspect_run(config.parent)
->>>>>>> bc73366 (Identity counts what no state_dict has: private attributes, lists, hooks, methods put in by other files; a file under another's name is damage; config.toml may be a FIFO; a head of another encoder predicts nothing)
 
 
 def test_the_same_run_again_replaces_an_edited_record(finished: Path, small_data: Path, tmp_path: Path) -> None:
