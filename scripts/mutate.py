@@ -26,13 +26,15 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 LIST = Path(__file__).with_name("mutations.toml")
 COPIED = ("stars_bench", "tests", "docs", "examples", "scripts", "pyproject.toml", "README.md")
 OUTCOMES = {0: "NOT SEEN", 1: "seen"}
 """By exit status of pytest; others mean that the tests could not be run."""
+BROKEN_OFF = 3
+"""Exit status of a session that ends in an exception."""
 SECONDS = 900
 """After which a test that a change makes hang has failed."""
 IMPORTED_ONCE = ("pytest", "torch", "pandas", "scipy.stats", "h5py", "pydantic", "numba", "typer", "rich")
@@ -134,11 +136,24 @@ def run_tests(folder: str, arguments: Sequence[str]) -> tuple[int, str]:
     os.environ.update(PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1")
     sys.path.insert(0, folder)
     options = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    said = io.StringIO()
+    said, failures = io.StringIO(), _Failures()
     with redirect_stdout(said), redirect_stderr(said):
-        status = pytest.main([*options, *arguments])
+        try:
+            status = int(pytest.main([*options, *arguments], plugins=[failures]))
+        except Exception as error:  # warnings of the interpreter at the end of a session, say
+            status = 1 if failures.count else BROKEN_OFF
+            said.write(f"\n{type(error).__name__}: {error}".rstrip())
     os.chdir(ROOT)
-    return int(status), said.getvalue().strip()
+    return status, said.getvalue().strip()
+
+
+class _Failures:
+    """Counts the tests that fail, as a plug-in of pytest."""
+
+    count = 0
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.count += report.failed
 
 
 def left_to_try(chosen: Sequence[Mutation], outcomes: Path | None) -> list[Mutation]:
