@@ -55,6 +55,8 @@ __all__ = [
     "Profile",
     "ProtocolSpec",
     "RawItem",
+    "Recipe",
+    "RecipeChoice",
     "Run",
     "Select",
     "SetAside",
@@ -214,6 +216,42 @@ class Cost:
     def __str__(self) -> str:
         """Return the work, then the times."""
         return " ".join([self.work, *(f"{time}." for time in self.times)])
+
+
+# ------------------------------------------------------------------------------------------------- recipes
+
+
+RecipeChoice = Literal["common", "own"]
+"""What `--recipe` takes."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a method's own paper does otherwise than MAMP's: data, input, training, evaluation (`--recipe own`).
+
+    Under the common recipe all encoders are compared by one probe, crop and cleaning, those of MAMP. Published numbers
+    of a method rest on its own. What is not said here is as in the common recipe.
+
+    Args:
+        source: The paper or program that the values come from, in one line.
+        profiles: The cleaning profile by dataset; on other datasets the recipe is refused. Default: every dataset, as
+            it is cleaned by default.
+        clip_input: How a stored clip becomes the frames that the encoder takes. Default: resized.
+        settings: Settings of the method, over its preset. Default: none.
+        evaluations: The evaluations that the recipe has, by name, each with the settings that differ from the common
+            ones; others are refused. Default: every evaluation, as in the common recipe.
+    """
+
+    source: str
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    clip_input: ClipInput = "resized"
+    settings: Mapping[str, object] = field(default_factory=dict)
+    evaluations: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    @property
+    def is_common(self) -> bool:
+        """Whether it is the common recipe, so that both names stand for the same run."""
+        return self.clip_input == "resized" and not (self.profiles or self.settings or self.evaluations)
 
 
 # ------------------------------------------------------------------------------------------------ datasets
@@ -637,6 +675,8 @@ class Method(Protocol[ConfigT_contra]):
     checkpoint; `starts_from` names the methods whose encoders can replace the first stage, which fit then finds in
     `run.start`; `evaluations` names what to run beside the protocol's evaluations ("classifier" where the encoder
     classifies).
+
+    The optional attribute `recipe` (a `Recipe`) says how the method's own paper measures, for `--recipe own`.
 
     Optional attributes that lists, records and reports print: `citations` (the papers, the method's own first), `costs`
     (by preset), and `official_checkpoints` (programs whose checkpoints its stages can be written as: "mamp", "stars").

@@ -84,6 +84,8 @@ def test_the_names_for_plug_ins_are_these() -> None:
         "Profile",
         "ProtocolSpec",
         "RawItem",
+        "Recipe",
+        "RecipeChoice",
         "Run",
         "Select",
         "SetAside",

@@ -65,6 +65,9 @@ def list_names(
             if kind is not None:
                 papers = registry.fact(group, name, "citations") or () if group == "methods" else ()
                 text += "".join(f"\n[dim]cite: {escape(str(paper))}[/]" for paper in papers)
+                recipe = registry.fact(group, name, "recipe") if group == "methods" else None
+                if recipe is not None and not recipe.is_common:
+                    text += f"\n[dim]--recipe own: {escape(recipe.source)}[/]"
                 text += f"\n[dim]source: {escape(followed)}[/]" if followed else ""
             table.add_row(group[:-1], name, text)
     if kind == PROFILES or (verbose and kind in (None, "datasets")):

@@ -165,6 +165,14 @@ def run(
     stream: Annotated[
         str, typer.Option(metavar="NAME", help="joint, bone, motion, bone-motion: made from the joints.")
     ] = "joint",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="common: one probe, crop and cleaning for every method (MAMP's), to compare methods. own: data, input "
+            "and evaluation of the method's own paper, to compare with its numbers. For mamp and stars they are one.",
+        ),
+    ] = "common",
     validation: Annotated[
         str | None,
         typer.Option(metavar="subjects", help="Measure on training subjects held out, not on the test part."),
@@ -187,7 +195,8 @@ def run(
 
     **From published weights:** `stars-bench run stars --protocol xsub --init mamp.pth --trained-on ntu60:xsub`
     """
-    requests = [replace(options.request(one), init=init, stream=stream, validation=validation) for one in methods]
+    chosen = {"init": init, "stream": stream, "recipe": recipe, "validation": validation}
+    requests = [replace(options.request(one), **chosen) for one in methods]  # type: ignore[arg-type]
     _run(*requests, line_seconds=options.line_seconds)
 
 
@@ -214,6 +223,7 @@ def evaluate(
     seeds = tuple(options.seed or pretrained.seeds(checkpoint))
     start = pretrained.find(checkpoint, seeds[0])
     request = replace(options.request(start.target), seeds=seeds, init=checkpoint, stream=start.stream or "joint")
+    request = replace(request, recipe=start.recipe)
     _run(request, line_seconds=options.line_seconds)
 
 

@@ -259,7 +259,7 @@ def lengths(
 ) -> np.ndarray:
     """Return the length (N,) int64 of clips, of which crops are cut, as a way of `ClipInput` has it."""
     if clip_input == "zero-padded":
-        return np.asarray(frames, dtype=np.int64)
+        return np.array(frames, dtype=np.int64)
     if clip_input == "crossclr":
         return frames_of_first_body(joints, offset, frames)
     return valid_frames(joints, offset, frames, bodies)

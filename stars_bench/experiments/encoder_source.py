@@ -98,6 +98,7 @@ def trained(run: SeedRun) -> TrainedEncoder:
         "dataset": plan.dataset.name,
         "protocol": plan.protocol.name,
         "stream": plan.request.stream,
+        "recipe": "common" if plan.recipe is None else "own",
         "stages": [[stage.name, stage.key] for stage in fit.stages],
         "select": plan.request.select if plan.selects_encoder else LAST,
         "train": _together(set(run.names(run.learnt)), start.train if start else set()),

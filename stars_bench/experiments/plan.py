@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,11 +14,12 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from stars_bench import registry
-from stars_bench.api import Evaluation, Method, ProtocolSpec, Select, Split
+from stars_bench.api import ClipInput, Evaluation, Method, ProtocolSpec, Recipe, Select, Split
 from stars_bench.data.clip_store import STREAMS
 from stars_bench.errors import UsageError, of_validation, printable
-from stars_bench.experiments import pretrained
+from stars_bench.experiments import pretrained, recipes
 from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.experiments.recipes import changes
 from stars_bench.experiments.request import Request
 from stars_bench.io.files import digest_json
 from stars_bench.io.source.closure import source_closure
@@ -51,6 +53,7 @@ class Plan:
         evaluations: Evaluations and their settings, by name.
         device: Device of the computation.
         precision: float32, tf32 or bf16.
+        recipe: The recipe of the method's own paper, where the run follows it and it is not the common one.
     """
 
     request: Request
@@ -63,6 +66,12 @@ class Plan:
     evaluations: Mapping[str, tuple[type[Evaluation[BaseModel]], BaseModel]]
     device: torch.device
     precision: str
+    recipe: Recipe | None = None
+
+    @property
+    def clip_input(self) -> ClipInput:
+        """How a stored clip becomes the frames that the encoder takes."""
+        return "resized" if self.recipe is None else self.recipe.clip_input
 
     @property
     def target(self) -> str:
@@ -90,6 +99,8 @@ class Plan:
             select=self.request.select,
             protocol_config=None if self.protocol_config is None else self.protocol_config.model_dump(mode="json"),
             init=init,
+            recipe=None if self.recipe is None else "own",
+            clip_input=self.clip_input,
         )
 
     @property
@@ -109,10 +120,10 @@ class Plan:
         Args:
             evaluation: The name of the record's evaluation; None for the method alone.
         """
-        of_evaluation = [] if evaluation is None else [self.evaluations[evaluation]]
-        settings: list[tuple[type[BaseModel], BaseModel | None]]
-        settings = [(self.method.Config, None if self.is_trained else self.config)]
-        settings += [(target.Config, config) for target, config in of_evaluation]
+        settings: list[Chosen] = [(self.method.Config, None if self.is_trained else self.config, changes(self.recipe))]
+        if evaluation is not None:
+            target, config = self.evaluations[evaluation]
+            settings.append((target.Config, config, changes(self.recipe, evaluation)))
         return preset_label(self.request.preset, self.dataset.name, settings)
 
     def split(self, seed: int) -> Split:
@@ -153,6 +164,8 @@ def run_key(
     select: str,
     protocol_config: Mapping[str, Any] | None,
     init: Sequence[tuple[str, int | None]] | None,
+    recipe: str | None = None,
+    clip_input: str = "resized",
 ) -> str:
     """Name the folder of a run by all that decides it.
 
@@ -170,6 +183,8 @@ def run_key(
         select: which epoch is evaluated.
         protocol_config: the protocol's settings; None of one that has none.
         init: key and seed of the runs that were started from; the seed is None where each seed starts from its own.
+        recipe: "own" under a recipe of the method's own that is not the common one. Default: None.
+        clip_input: how a stored clip becomes the frames that the encoder takes. Default: resized.
 
     Returns:
         10 hexadecimal digits.
@@ -182,6 +197,8 @@ def run_key(
         "select": None if select == LAST else select,
         "protocol_config": protocol_config,
         "init": init,
+        "recipe": recipe,
+        "clip_input": None if clip_input == "resized" else clip_input,
     }
     parts = {
         "method": method,
@@ -212,14 +229,15 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
     method = method or registry.load("methods", request.method)
     _check_method(method, request.method)
     protocol = registry.load("protocols", request.protocol)
-    names = _evaluations(request, protocol, own_evaluations(method))
+    recipe = recipes.chosen(request, method)
+    names = _evaluations(request, protocol, own_evaluations(method), recipe, method.name)
     targets = [registry.load("evaluations", name) for name in names]
     evaluations = {target.name: target for target in targets}
     source_closure([method, *targets])  # refused now where it cannot be read; and what is edited later does not count
     _check_options(request, list(evaluations))
-    dataset = find_dataset(request, protocol)
+    dataset = find_dataset(request, protocol, recipe, method.name)
     device = choose_device(request.training.device)
-    starts = _starts(request, method, dataset.name) if start is None else dict.fromkeys(request.seeds, start)
+    starts = _starts(request, method, dataset.name, recipe) if start is None else dict.fromkeys(request.seeds, start)
     protocol_config = _protocol_config(request, protocol)
     plan = Plan(
         request=request,
@@ -227,14 +245,20 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
         protocol=protocol,
         protocol_config=protocol_config,
         method=method,
-        config=_method_config(request, method, dataset.name, starts),
+        config=_method_config(request, method, dataset.name, starts, recipe),
         starts=starts,
         evaluations={
-            name: (target, build_config(target.Config, request.preset, dataset.name, _for(name, request), name))
+            name: (
+                target,
+                build_config(
+                    target.Config, request.preset, dataset.name, _for(name, request), name, changes(recipe, name)
+                ),
+            )
             for name, target in evaluations.items()
         },
         device=device,
         precision=choose_precision(request.training.precision, device),
+        recipe=recipe,
     )
     _check_selection(plan)
     for seed in request.seeds:
@@ -286,11 +310,23 @@ def _check_method(method: object, called: str) -> None:
         raise UsageError(f"{called}: is no method: it has no {' and no '.join(lacks)}")
 
 
-def _evaluations(request: Request, protocol: ProtocolSpec, own: Sequence[str]) -> list[str]:
-    """Return what to run: by default k-NN and linear probe.
+def _evaluations(
+    request: Request, protocol: ProtocolSpec, own: Sequence[str], recipe: Recipe | None, method: str
+) -> list[str]:
+    """Return what to run: by default k-NN and linear probe; under a recipe of the method's own all that it has.
 
     `own` are those that the method adds (its own classifier).
     """
+    if recipe is not None and recipe.evaluations:
+        asked = [
+            name for one in request.evaluations or ("all",) for name in (recipe.evaluations if one == "all" else (one,))
+        ]
+        if others := [name for name in asked if name not in recipe.evaluations]:
+            raise UsageError(
+                f"--eval {others[0]}: the recipe of {method} has {', '.join(recipe.evaluations)} alone; leave "
+                "--recipe own out"
+            )
+        return list(dict.fromkeys(asked))
     if not request.evaluations:
         usual = [name for name in DEFAULT_EVALUATIONS if name in protocol.evaluations]
         return _able((*own, *(usual or protocol.evaluations)), request, own)
@@ -323,20 +359,24 @@ def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | No
     return build_config(protocol.Config, "paper", "", own, protocol.name)
 
 
-def _starts(request: Request, method: type[Method[BaseModel]], dataset: str) -> dict[int, Pretrained]:
+def _starts(
+    request: Request, method: type[Method[BaseModel]], dataset: str, recipe: Recipe | None
+) -> dict[int, Pretrained]:
     """Return the encoders that --init names, by seed."""
     if request.init is None:
         return {}
-    return {seed: _start(request, method, dataset, request.init, seed) for seed in request.seeds}
+    return {seed: _start(request, method, dataset, request.init, seed, recipe) for seed in request.seeds}
 
 
-def _start(request: Request, method: type[Method[BaseModel]], dataset: str, init: Path, seed: int) -> Pretrained:
+def _start(
+    request: Request, method: type[Method[BaseModel]], dataset: str, init: Path, seed: int, recipe: Recipe | None
+) -> Pretrained:
     """Return the encoder to start from, with what the user says of it."""
     said = (item.partition("=") for item in request.overrides)
     start = pretrained.find(init, seed)
     settings = {key: _literal(text) for key, _, text in said if key in pretrained.open_settings(start)}
     if "frames" not in settings and start.target != _target(method):
-        config = build_config(method.Config, request.preset, dataset, _own(request), method.name)
+        config = build_config(method.Config, request.preset, dataset, _own(request), method.name, changes(recipe))
         alike = ("dim", "depth", "mlp_ratio")
         if isinstance(config, EncoderConfig) and all(getattr(config, name) == start.config.get(name) for name in alike):
             settings["frames"] = config.frames  # the method's length: the temporal table alone is interpolated
@@ -356,13 +396,21 @@ def _target(method: type[Method[BaseModel]]) -> str:
 
 
 def _method_config(
-    request: Request, method: type[Method[BaseModel]], dataset: str, starts: Mapping[int, Pretrained]
+    request: Request,
+    method: type[Method[BaseModel]],
+    dataset: str,
+    starts: Mapping[int, Pretrained],
+    recipe: Recipe | None,
 ) -> BaseModel:
     """Return the method's config: its preset's with changes, or that of the encoder which is already trained."""
     own, target = _own(request), _target(method)
     for start in starts.values():
         if start.stream not in (None, request.stream):
             raise UsageError(f"--init {start.path}: trained on {start.stream}s; say --stream {start.stream}")
+        if start.recipe != ("common" if recipe is None else "own"):
+            raise UsageError(
+                f"--init {start.path}: trained under the recipe {start.recipe}: say --recipe {start.recipe}"
+            )
         if start.target == target:
             own = [item for item in own if item.split("=")[0] not in pretrained.open_settings(start)]
             if own:
@@ -373,7 +421,7 @@ def _method_config(
         if start.method not in getattr(method, "starts_from", ()):
             able = ", ".join((method.name, *getattr(method, "starts_from", ())))
             raise UsageError(f"--init {start.path}: holds a {start.method}; {method.name} starts from {able}")
-    return build_config(method.Config, request.preset, dataset, own, method.name)
+    return build_config(method.Config, request.preset, dataset, own, method.name, changes(recipe))
 
 
 def _for(evaluation: str, request: Request) -> list[str]:
@@ -381,8 +429,14 @@ def _for(evaluation: str, request: Request) -> list[str]:
     return [item.removeprefix(prefix) for item in request.overrides if item.startswith(prefix)]
 
 
-def find_dataset(request: Request, protocol: ProtocolSpec) -> PreparedDataset:
-    """Return the dataset asked for, or the one prepared dataset that has the protocol."""
+def find_dataset(
+    request: Request, protocol: ProtocolSpec, recipe: Recipe | None = None, method: str = ""
+) -> PreparedDataset:
+    """Return the dataset asked for, or the one prepared dataset that has the protocol, as the recipe wants it."""
+    if recipe is not None:
+        opened = partial(recipes.open_for, recipe, request, method=method)
+    else:
+        opened = partial(open_dataset, request.data_dir, profile=request.profile)
     if request.dataset is None:
         names = sorted({found.name for found in prepared_datasets(request.data_dir) if found.has_protocol(protocol)})
         if not names and (reasons := left_out(request.data_dir)):
@@ -390,15 +444,22 @@ def find_dataset(request: Request, protocol: ProtocolSpec) -> PreparedDataset:
         if len(names) != 1:
             there = f"{', '.join(names)} have it: choose with --dataset" if names else "none prepared has it"
             raise UsageError(f"--protocol {protocol.name}: {there} (data folder {request.data_dir})")
-        return open_dataset(request.data_dir, names[0], request.profile)
-    dataset = open_dataset(request.data_dir, request.dataset, request.profile)
+        return opened(names[0])
+    dataset = opened(request.dataset)
     if not dataset.has_protocol(protocol):
         raise UsageError(f"{dataset.name} has no protocol {protocol.name} ({', '.join(protocol.datasets)} have it)")
     return dataset
 
 
-def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: Sequence[str], owner: str) -> BaseModel:
-    """Return the config of a preset with `key=value` overrides, validated.
+def build_config(
+    config: type[BaseModel],
+    preset: str,
+    dataset: str,
+    overrides: Sequence[str],
+    owner: str,
+    recipe: Mapping[str, object] | None = None,
+) -> BaseModel:
+    """Return the config of a preset with a recipe's settings and `key=value` overrides, validated.
 
     Raises:
         UsageError: Unknown preset or key (the nearest one is named), or a value that does not fit.
@@ -410,7 +471,7 @@ def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: 
             raise UsageError(f"{owner} has no preset {preset!r}: there are {', '.join(presets)}")
         preset = "paper"
     maker = getattr(config, "preset", None)
-    values = (maker(preset, dataset) if maker else config()).model_dump()
+    values = (maker(preset, dataset) if maker else config()).model_dump() | dict(recipe or {})
     for item in overrides:
         key, equals, text = item.partition("=")
         if not equals or key not in config.model_fields:
@@ -426,21 +487,25 @@ def build_config(config: type[BaseModel], preset: str, dataset: str, overrides: 
         raise UsageError(of_validation(error, owner)) from error
 
 
-def preset_label(preset: str, dataset: str, settings: Sequence[tuple[type[BaseModel], BaseModel | None]]) -> str:
+Chosen = tuple[type[BaseModel], BaseModel | None, Mapping[str, object]]
+"""A Config, the settings that were used (None: no preset chose them), and those that a recipe changes."""
+
+
+def preset_label(preset: str, dataset: str, settings: Sequence[Chosen]) -> str:
     """Name a preset as records do: `default` where nothing has presets, `changed NAME` where a setting is another.
 
     Args:
         preset: The name that was asked for.
         dataset: What the presets are for.
-        settings: Each Config with the settings that were used; None: they were not chosen by a preset.
+        settings: Each Config with the settings that were used.
 
     Raises:
         UsageError: There is no such preset.
     """
-    name = preset if any(hasattr(config, "preset") for config, _ in settings) else "default"
+    name = preset if any(hasattr(config, "preset") for config, *_ in settings) else "default"
     used = DEFAULT_PRESETS[0] if name == "default" else preset
-    chosen = ((config, values) for config, values in settings if values is not None)
-    changed = any(values != build_config(config, used, dataset, (), "") for config, values in chosen)
+    chosen = (one for one in settings if one[1] is not None)
+    changed = any(values != build_config(config, used, dataset, (), "", recipe) for config, values, recipe in chosen)
     return f"changed {name}" if changed else name
 
 
@@ -546,6 +611,8 @@ def to_toml(plan: Plan) -> str:
         "protocol": plan.protocol.name,
         "validation": plan.request.validation,
         "stream": plan.request.stream,
+        "recipe": None if plan.recipe is None else "own",
+        "clip_input": None if plan.clip_input == "resized" else plan.clip_input,
         "init": None if plan.request.init is None else str(plan.request.init),
         "precision": plan.precision,
         "deterministic": plan.request.training.deterministic or None,

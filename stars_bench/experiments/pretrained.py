@@ -65,6 +65,8 @@ class Pretrained:
         classes: Names of the classes that it was trained on.
         state: Its tensors, by name.
         notes: What a user must know about how it was read. Default: none.
+        recipe: The recipe that it was trained under: "common", or "own" where the method's own is another. Default:
+            "common", the only one that older files know.
         named: Name of an encoder that is of no registered method. Default: None.
         select: Which epoch of it was kept. Default: last.
         stages: Keys of the stages that trained it, by name. Default: None, unknown.
@@ -84,6 +86,7 @@ class Pretrained:
     classes: frozenset[str] | None
     state: Mapping[str, Tensor]
     notes: tuple[str, ...] = ()
+    recipe: str = "common"
     named: str | None = None
     select: Select = "last"
     stages: Mapping[str, str] | None = None
@@ -133,7 +136,7 @@ def find(path: Path, seed: int) -> Pretrained:
         notes = () if is_sealed(file) else (NO_DIGEST,)
         select = state.get("select", "last")
         stages = dict(state["stages"]) if "stages" in state else None
-        facts = plain | lists | {"select": select, "stages": stages}
+        facts = plain | lists | {"select": select, "stages": stages, "recipe": state.get("recipe", "common")}
         return Pretrained(file, target=target, state=state["encoder"], notes=notes, **facts)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise StarsBenchError(

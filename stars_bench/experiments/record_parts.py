@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from stars_bench.api import ProtocolSpec, Select, Split
+from stars_bench.api import ClipInput, ProtocolSpec, Select, Split
 from stars_bench.evaluation.flops import multiply_adds
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.io.files import digest_lines
@@ -39,8 +39,8 @@ def class_names_of(dataset: PreparedDataset, ids: np.ndarray) -> Set[str]:
     return {dataset.spec.classes[label] for label in np.unique(labels)}
 
 
-def dataset_part(dataset: PreparedDataset, stream: str) -> DatasetPart:
-    """Describe a prepared dataset."""
+def dataset_part(dataset: PreparedDataset, stream: str, clip_input: ClipInput) -> DatasetPart:
+    """Describe a prepared dataset, and what an encoder sees of it."""
     return DatasetPart(
         name=dataset.name,
         profile=dataset.profile.name,
@@ -50,6 +50,7 @@ def dataset_part(dataset: PreparedDataset, stream: str) -> DatasetPart:
         complete=dataset.complete,
         absent_body=dataset.absent_body,
         stream=stream,
+        clip_input=clip_input,
         citation=dataset.spec.citation,
     )
 

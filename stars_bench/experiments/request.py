@@ -60,6 +60,8 @@ class Request:
         trained_on: What a checkpoint of MAMP or STARS was trained on, `DATASET:PROTOCOL`; None: what its file says,
             else unknown.
         stream: Joint, bone, motion or bone-motion. Default "joint".
+        recipe: "common", MAMP's data, crops and probe for every method; "own", those of the method's own paper.
+            Default "common".
         training: How it is computed.
         command: What the user typed; kept in the records.
     """
@@ -79,5 +81,6 @@ class Request:
     init: Path | None = None
     trained_on: str | None = None
     stream: str = "joint"
+    recipe: str = "common"
     training: TrainingOptions = field(default_factory=TrainingOptions)
     command: str = ""

@@ -57,7 +57,7 @@ def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell:
             for notice in plan.notices:
                 tell(notice)
         set_precision(plan.precision)
-        clips = ClipStore.of(plan.dataset, plan.device, request.stream)
+        clips = ClipStore.of(plan.dataset, plan.device, request.stream, plan.clip_input)
         if plan.device.type == "cpu":
             memory.keep_freed()
         for seed in request.seeds:

@@ -24,6 +24,7 @@ from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation.classifier import ClassifierConfig, own_logits
 from stars_bench.evaluation.subject import PartName, Subject, WrongEncoder, probe
+from stars_bench.experiments import recipes
 from stars_bench.experiments.plan import Plan, device_name, to_toml
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.record_parts import (
@@ -262,6 +263,7 @@ class SeedRun:
         chosen = {"deterministic": options.deterministic, "compiled": options.compile}
         kernels = ", ".join(name for name, asked in chosen.items() if asked)
         data = {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream}
+        data |= {} if self.plan.clip_input == "resized" else {"clip_input": self.plan.clip_input}
         return data | {"kernels": kernels} if kernels else data
 
     def stage_run(
@@ -316,7 +318,7 @@ class SeedRun:
             classify=partial(
                 own_logits,
                 clips=self.part(ids, labelled=False),
-                crop=ClassifierConfig().crop,
+                crop=ClassifierConfig.model_validate(recipes.changes(self.plan.recipe, "classifier")).crop,
                 precision=self.plan.precision,
             ),
             code=[own_logits],
@@ -386,7 +388,7 @@ class SeedRun:
         save_predictions(file, outcome, self._tested)
         record = Record(
             method=method,
-            dataset=dataset_part(plan.dataset, plan.request.stream),
+            dataset=dataset_part(plan.dataset, plan.request.stream, plan.clip_input),
             protocol=protocol_part(
                 plan.dataset, plan.protocol, plan.protocol_config, plan.request.validation, self.split
             ),
@@ -462,6 +464,7 @@ class SeedRun:
             preset=preset,
             target=plan.target,
             citations=tuple(getattr(plan.method, "citations", ())),
+            recipe=recipes.name_of(plan.recipe, plan.method),
             **costs,
         )
 

@@ -15,12 +15,19 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from stars_bench.api import Citation, Cost, Run, Skeleton, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, Skeleton, TrainingClips
 from stars_bench.models.layers.augment import extreme_view
 from stars_bench.models.layers.encoder import bodies_of
 from stars_bench.models.layers.skeleton_graph import mirrored_joints
 from stars_bench.models.layers.stgcn_net import STGCN
-from stars_bench.models.skeletonclr import QUICK, ContrastConfig, MomentumContrast, contrast
+from stars_bench.models.skeletonclr import (
+    CROSSCLR_PROBE,
+    CROSSCLR_PROFILES,
+    QUICK,
+    ContrastConfig,
+    MomentumContrast,
+    contrast,
+)
 
 AIMCLR = Citation(
     "guo2022aimclr",
@@ -29,6 +36,14 @@ AIMCLR = Citation(
     venue="AAAI",
     year=2022,
     arxiv="2112.03590",
+)
+
+AIMCLR_RECIPE = Recipe(
+    "AimCLR (arXiv:2112.03590; github Levigty/AimCLR, linear_eval_aimclr_*.yaml), data and probe as CrosSCLR",
+    profiles=CROSSCLR_PROFILES,
+    clip_input="crossclr",
+    settings={"key_start": "own"},
+    evaluations={"linear": CROSSCLR_PROBE},
 )
 
 ENERGY_FLOOR = 1e-4
@@ -152,6 +167,7 @@ class AimClr:
     name: ClassVar[str] = "aimclr"
     Config: ClassVar[type[BaseModel]] = AimClrConfig
     citations: ClassVar[tuple[Citation, ...]] = (AIMCLR,)
+    recipe: ClassVar[Recipe] = AIMCLR_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
             "NTU-60 x-sub, computed: 300 epochs of 8.5 GFLOP a clip (two views forward and back, a third "

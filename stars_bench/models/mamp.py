@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips, TrainingTime
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips, TrainingTime
 from stars_bench.data import random
 from stars_bench.errors import UsageError
 from stars_bench.models.layers.encoder import (
@@ -39,6 +39,8 @@ MAMP = Citation(
     year=2023,
     arxiv="2308.07092",
 )
+MAMP_RECIPE = Recipe("MAMP (arXiv:2308.07092; github maoyunyao/MAMP)")
+"""The common recipe: nothing in it is otherwise."""
 
 LARGE_DATASETS = ("ntu120", "pku1", "pku2")
 """Datasets on which the official configurations use a decoder of 5 blocks instead of 3."""
@@ -366,6 +368,7 @@ class Mamp:
     name: ClassVar[str] = "mamp"
     Config: ClassVar[type[BaseModel]] = MampConfig
     citations: ClassVar[tuple[Citation, ...]] = (MAMP,)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
             "NTU-60 x-sub, 40,091 clips: 400 epochs, 37.6 GFLOP a clip and step (58.6 with the decoder of "

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from stars_bench.api import Citation, Cost, Run, Skeleton, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, Skeleton, TrainingClips
 from stars_bench.models.layers.augment import as_stream, normal_view
 from stars_bench.models.layers.contrast import momentum_logits, own_key_loss
 from stars_bench.models.layers.feature_queue import FeatureQueue
@@ -37,6 +37,28 @@ CROSSCLR = Citation(
     venue="CVPR",
     year=2021,
     arxiv="2104.14466",
+)
+
+
+CROSSCLR_PROFILES = {"ntu60": "raw", "ntu120": "raw", "pku1": "mamp", "pku2": "mamp", "synthetic": "raw"}
+"""Coordinates as recorded: `mamp` of PKU-MMD is that, too."""
+CROSSCLR_PROBE = {
+    "epochs": 100,
+    "batch_size": 128,
+    "lr": 3.0,
+    "momentum": 0.9,
+    "milestones": (80,),
+    "augment": False,
+    "crop": 1.0,
+    "batch_norm": False,
+    "init_std": 0.02,
+}
+CROSSCLR_RECIPE = Recipe(
+    "CrosSCLR (arXiv:2104.14466; github LinguoLi/CrosSCLR, linear_eval_crossclr_3views_xview.yaml)",
+    profiles=CROSSCLR_PROFILES,
+    clip_input="crossclr",
+    settings={"key_start": "own"},
+    evaluations={"linear": CROSSCLR_PROBE},
 )
 
 
@@ -192,6 +214,7 @@ class SkeletonClr:
     name: ClassVar[str] = "skeletonclr"
     Config: ClassVar[type[BaseModel]] = ContrastConfig
     citations: ClassVar[tuple[Citation, ...]] = (CROSSCLR,)
+    recipe: ClassVar[Recipe] = CROSSCLR_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
             "NTU-60 x-sub, computed: 300 epochs of 4.9 GFLOP a clip (one view forward and back, the copy's "

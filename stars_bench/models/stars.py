@@ -7,11 +7,11 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import TuningConfig, stage2_preset, tune
 from stars_bench.models.layers.tuning import UpperPart
-from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
+from stars_bench.models.mamp import MAMP_RECIPE, MampConfig, first_stage, stage1_preset
 
 STARS = Citation(
     "mehraban2024stars",
@@ -41,6 +41,7 @@ class Stars:
     name: ClassVar[str] = "stars"
     Config: ClassVar[type[BaseModel]] = StarsConfig
     citations: ClassVar[tuple[Citation, ...]] = (STARS,)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
             "Stage 1 of mamp, and 4 % of its FLOP. NTU-60 x-sub: 50,000 distinct bodies, each 7.0 GFLOP once "

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.models.layers.skeleton_graph import spatial_partitions
 from stars_bench.models.layers.stgcn_net import STGCN, blank, initialise
 from stars_bench.models.mamp import QUICK_STAGE1
@@ -34,6 +34,15 @@ STGCN_PAPER = Citation(
     venue="AAAI",
     year=2018,
     arxiv="1801.07455",
+)
+
+
+STGCN_RECIPE = Recipe(
+    "ST-GCN (arXiv:1801.07455; github yysijie/st-gcn, config/st_gcn/ntu-xsub/train.yaml, on four GPUs)",
+    profiles={"ntu60": "raw", "ntu120": "raw", "synthetic": "raw"},
+    clip_input="zero-padded",
+    settings={"bn_splits": 4},
+    evaluations={"classifier": {"crop": 1.0}},
 )
 
 
@@ -173,6 +182,7 @@ class Stgcn:
     name: ClassVar[str] = "stgcn"
     Config: ClassVar[type[BaseModel]] = StgcnConfig
     citations: ClassVar[tuple[Citation, ...]] = (STGCN_PAPER,)
+    recipe: ClassVar[Recipe] = STGCN_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost("NTU-60 x-sub, computed: 80 epochs of 103 GFLOP a clip, 3.3e17 FLOP, 55 % of mamp's stage 1."),
         "quick": Cost("Minutes on two CPU cores for some 300 clips."),

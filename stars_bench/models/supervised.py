@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.supervision import QUICK_SUPERVISION, ActionHead, SupervisionConfig, supervised_stage
-from stars_bench.models.mamp import MAMP, QUICK_STAGE1, EncoderConfig
+from stars_bench.models.mamp import MAMP, MAMP_RECIPE, QUICK_STAGE1, EncoderConfig
 
 
 class SupervisedConfig(EncoderConfig, SupervisionConfig):
@@ -81,6 +81,7 @@ class Supervised:
     name: ClassVar[str] = "supervised"
     Config: ClassVar[type[BaseModel]] = SupervisedConfig
     citations: ClassVar[tuple[Citation, ...]] = (MAMP,)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost("NTU-60 x-sub: 100 epochs of 84 GFLOP a clip and step, 3.4e17 FLOP, 56 % of mamp's stage 1."),
         "quick": Cost("About a minute on two CPU cores for some 200 clips."),

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stars_bench.api import AbsentBody, Citation, Select
+from stars_bench.api import AbsentBody, Citation, ClipInput, Select
 from stars_bench.errors import StarsBenchError, of_validation, one_line
 from stars_bench.io.files import digest_json, path_part
 from stars_bench.io.moved_modules import current
@@ -43,6 +43,8 @@ Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """What a column of a table holds."""
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Scalar = str | Integer | float | bool
+RecipeName = Literal["common", "own", "both"]
+"""`both`: the recipe of the method's own paper is the common one."""
 VariantOrder = tuple[str, tuple[tuple[str, bool, float, str], ...]]
 
 
@@ -61,6 +63,8 @@ class MethodPart(_Part):
         multiply_adds: Multiply-adds of the encoder's matrix products for one clip of two bodies; None before schema 4.
         target: The class as `module:Class`, under its module's current name.
         citations: The papers that the method's class names; None before schema 6.
+        recipe: Whose data, input and evaluation this is: common, the method's own, or both in one; None in records of
+            before there were recipes, which are common.
     """
 
     name: str
@@ -70,6 +74,7 @@ class MethodPart(_Part):
     multiply_adds: Count | None = None
     target: Annotated[str, AfterValidator(current)] = Field(description="module:Class, as its module is called today")
     citations: tuple[Citation, ...] | None = None
+    recipe: RecipeName | None = None
 
 
 class DatasetPart(_Part):
@@ -84,6 +89,7 @@ class DatasetPart(_Part):
         complete: Whether all of them are there.
         absent_body: What stands for a second body that is not there.
         stream: Joint, bone, motion or bone-motion. Default: joint.
+        clip_input: How a stored clip became the frames that the encoder took. Default: resized.
         citation: The publication to cite; None before schema 6.
     """
 
@@ -95,6 +101,7 @@ class DatasetPart(_Part):
     complete: bool
     absent_body: AbsentBody
     stream: str = "joint"
+    clip_input: ClipInput = "resized"
     citation: Citation | None = None
 
 
@@ -460,6 +467,11 @@ class Record(_Part):
         if self.schema_version < SEALED_SINCE:
             return self
         return self.model_copy(update={"self_digest": content_digest(self.model_dump(mode="json"))})
+
+    @property
+    def is_own_recipe(self) -> bool:
+        """Whether it follows the recipe of the method's own paper, and that is not the common one."""
+        return self.method.recipe == "own"
 
     @property
     def origin(self) -> str:

@@ -6,6 +6,12 @@ import json
 
 from stars_bench.records.record import Metric, Record, StagePart
 
+RECIPES = {
+    "common": "common (one probe, crop and cleaning for every method), which is not known to be that of its own paper",
+    "own": "that of the method's own paper",
+    "both": "common, which is that of the method's own paper",
+}
+
 
 def provenance(record: Record) -> dict[str, str]:
     """Return what the numbers of a record can be traced by: values in words by name, without those that are empty."""
@@ -25,6 +31,7 @@ def provenance(record: Record) -> dict[str, str]:
         "split": f"{split.name}: {split.train_clips:,} train (digest {split.train_digest}), "
         f"{split.test_clips:,} test (digest {split.test_digest})",
         "method": f"{method.target}, preset {method.preset}, {method.parameters:,} parameters",
+        "recipe": "" if method.recipe is None else RECIPES[method.recipe],
         "settings": json.dumps(method.config, sort_keys=True),
         "evaluation": f"{how.title}, {how.checkpoint_rule}, {json.dumps(how.config, sort_keys=True)}",
         "epoch chosen by": "" if record.selection is None else str(record.selection),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from pydantic import BaseModel
 
 from stars_bench import registry
+from stars_bench.api import Recipe
 from stars_bench.training.loop import Stage
 from tests.every_setting import fitted, small_settings
 
@@ -79,10 +81,26 @@ def test_defaults_are_the_official_settings_for_ntu60(kind: str, name: str) -> N
     assert config_of(kind, name)().model_dump(mode="json") == official(kind, name, "ntu60")
 
 
+@pytest.mark.parametrize("name", registry.names("methods"))
+def test_every_value_of_the_own_recipe_is_in_the_table(name: str) -> None:
+    recipe: Recipe | None = getattr(registry.load("methods", name), "recipe", None)
+    assert (recipe is None) == (name not in TABLE["recipes"])
+    if recipe is not None:
+        expected: dict[str, Any] = {"profiles": {}, "clip_input": "resized", "settings": {}, "evaluations": {}}
+        for block in TABLE["recipes"][name]:
+            expected |= {key: value for key, value in TABLE["recipe_blocks"][block].items() if key != "source"}
+        found = json.loads(json.dumps({key: getattr(recipe, key) for key in expected}))
+        assert found == expected
+        assert len(recipe.source) > 20
+        assert registry.fact("methods", name, "recipe") == recipe  # lists and reports read it without importing it
+
+
 def test_every_block_has_a_source_and_is_used() -> None:
     used = {block for kind in ("methods", "evaluations") for entry in TABLE[kind].values() for block in entry["of"]}
     assert used == set(TABLE["blocks"])
-    assert all(len(block["source"]) > 20 for block in (*TABLE["blocks"].values(), *TABLE["stages"].values()))
+    assert {block for blocks in TABLE["recipes"].values() for block in blocks} == set(TABLE["recipe_blocks"])
+    sourced = (*TABLE["blocks"].values(), *TABLE["stages"].values(), *TABLE["recipe_blocks"].values())
+    assert all(len(block["source"]) > 20 for block in sourced)
     assert {preset for kind, name in PLUGINS for preset in presets_of(config_of(kind, name))} == {
         "paper",
         "quick",

@@ -17,14 +17,14 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from stars_bench import registry
 from stars_bench.api import Method, Split
 from stars_bench.errors import StarsBenchError, UsageError, one_line, printable
-from stars_bench.experiments import pretrained
+from stars_bench.experiments import pretrained, recipes
 from stars_bench.experiments.finished import rescore
-from stars_bench.experiments.plan import preset_label, run_key
+from stars_bench.experiments.plan import Chosen, preset_label, run_key
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.record_parts import (
     checkpoint_rule,
@@ -52,6 +52,7 @@ IN_CONFIG = {
     "protocol": "protocol.name",
     "validation": "protocol.validation",
     "stream": "dataset.stream",
+    "clip_input": "dataset.clip_input",
     "precision": "environment.precision",
     "deterministic": "environment.deterministic",
     "compile": "environment.compiled",
@@ -160,11 +161,21 @@ class Derived:
         try:
             config = self.method.Config.model_validate(dict(self.record.method.config))
             encoder: nn.Module = build(config, self._joints)
-            if "encoder" in self.facts:  # a classifier takes its number of classes from its weights
-                encoder.load_state_dict(self.facts["encoder"])
+            if (state := self._state) is not None:
+                encoder.load_state_dict(state)  # which brings the classes that it tells apart
         except (ValidationError, ValueError, RuntimeError) as error:
             raise NotDerivable(f"{self.path}: its encoder cannot be built ({one_line(error)})") from error
         return encoder_costs(encoder, self._joints, torch.device("cpu"))
+
+    @property
+    def _state(self) -> Mapping[str, Tensor] | None:
+        """The encoder's tensors; None where they are not there."""
+        if "encoder" in self.facts:
+            state: Mapping[str, Tensor] = self.facts["encoder"]
+            return state
+        with suppress(NotDerivable):
+            return next((one.state for one in self.starts if one.target == self.record.method.target), None)
+        return None
 
     @property
     def _joints(self) -> int:
@@ -233,6 +244,8 @@ class Derived:
                 select=record.select,
                 protocol_config=protocol_config,
                 init=init,
+                recipe="own" if record.is_own_recipe else None,
+                clip_input=record.dataset.clip_input,
             )
 
     def _config(self) -> Iterator[str]:
@@ -244,9 +257,10 @@ class Derived:
             yield one_line(error)
             return
         said = content.get("run", {})
-        usual = {"deterministic": False, "compile": False, "select": LAST}
+        usual = {"deterministic": False, "compile": False, "select": LAST, "clip_input": "resized"}
         for name, field in IN_CONFIG.items():
             yield from differing(_field(self.record, field), said.get(name, usual.get(name)), field, "config.toml")
+        yield from differing("own" if self.record.is_own_recipe else None, said.get("recipe"), "recipe", "config.toml")
         written = {name: value for name, value in self.record.method.config.items() if value is not None}
         yield from differing(written, content.get("method", {}), "method.config", "config.toml")
 
@@ -255,6 +269,9 @@ class Derived:
             if name in self.facts:
                 fact = current(self.facts[name]) if name == "method" else self.facts[name]
                 yield from differing(_field(self.record, field), fact, field, "encoder.pt")
+        if "recipe" in self.facts:
+            own_recipe = "own" if self.record.is_own_recipe else "common"
+            yield from differing(own_recipe, self.facts["recipe"], "method.recipe", "encoder.pt")
         if "stages" in self.facts:
             own = [[stage.name, stage.key] for stage in self.record.stages]
             trained = [list(stage) for stage in self.facts["stages"]]
@@ -281,6 +298,9 @@ class Derived:
         citations = [asdict(one) for one in getattr(method, "citations", ())]
         recorded = [asdict(one) for one in own.citations or ()]
         yield from differing(recorded, citations, "method.citations", own.target)
+        if own.recipe is not None:
+            recipe = recipes.declared(method) if own.recipe == "own" else None
+            yield from differing(own.recipe, recipes.name_of(recipe, method), "method.recipe", own.target)
         for name, value in self.costs.items():
             yield from differing(getattr(own, name), value, f"method.{name}", "the encoder, built anew,")
 
@@ -301,9 +321,10 @@ class Derived:
             config = dict(how.config)
             if self.is_fused:  # the weights of the sum stand beside the evaluation's own settings
                 config.pop("weights", None)
-            settings = [
-                (self.method.Config, of_method),
-                (evaluation.Config, evaluation.Config.model_validate(config)),
+            recipe = recipes.declared(self.method) if self.record.is_own_recipe else None
+            settings: list[Chosen] = [
+                (self.method.Config, of_method, recipes.changes(recipe)),
+                (evaluation.Config, evaluation.Config.model_validate(config), recipes.changes(recipe, how.name)),
             ]
             label = preset_label(_asked(name, self.facts), self.record.dataset.name, settings)
         except (UsageError, ValidationError) as error:
@@ -317,7 +338,7 @@ class Derived:
         if self.dataset is None or self.split is None:
             return
         own = self.record
-        part = dataset_part(self.dataset, own.dataset.stream)
+        part = dataset_part(self.dataset, own.dataset.stream, own.dataset.clip_input)
         yield from differing(_json(own.dataset), _json(part), "dataset", "the prepared dataset")
         spec = registry.load("protocols", own.protocol.name)
         config = config_of(spec, own.protocol.config)

@@ -97,7 +97,9 @@ def predict(
     spec: DatasetSpec = registry.load("datasets", start.dataset)
     records = store.read_records(start.path.parent).records
     profile = spec.profiles[records[0].dataset.profile if records else spec.default_profile]
-    model = _model(start, spec, records).to(device)
+    encoder = pretrained.rebuild(start, len(spec.skeleton.joints))
+    how = _how_measured(start, records, "classifier" if hasattr(encoder, "classify") else "linear")
+    model = _model(start, encoder, how, len(spec.classes)).to(device)
     reader = _Reader(spec, profile, data_dir)
     bodies = [reader.bodies(clip) for clip in clips]
     frames = [clip.shape[1] for clip in bodies]
@@ -113,8 +115,10 @@ def predict(
         device,
         start.stream or "joint",
         spec.skeleton,
+        records[0].dataset.clip_input if records else "resized",
     )
-    logits = extract(model, ClipPart(whole, np.arange(len(bodies))), CROP)
+    crop = CROP if how is None else how.evaluation.config["crop"]
+    logits = extract(model, ClipPart(whole, np.arange(len(bodies))), crop)
     shares, order = logits.softmax(1).topk(min(top, logits.shape[1]))
     return [
         Prediction(clip, tuple(zip([spec.classes[i] for i in best], share, strict=True)), reader.truth(clip))
@@ -122,27 +126,25 @@ def predict(
     ]
 
 
-def _model(start: Pretrained, spec: DatasetSpec, records: Sequence[Record]) -> nn.Module:
-    encoder = pretrained.rebuild(start, len(spec.skeleton.joints))
+def _model(start: Pretrained, encoder: nn.Module, how: Record | None, classes: int) -> nn.Module:
     if hasattr(encoder, "classify"):
         return OwnLogits(encoder)
-    file = _linear_stage(start, records)
-    if file is None:
+    file = None if how is None else RunFolder(start.path.parent).find_stage("linear", how.stages[-1].key)
+    if how is None or file is None:
         raise UsageError(
             f"{start.path.parent}: has no head that classifies; the same `run` once more with --eval linear adds one"
         )
     state = {name: value for name, value in checkpoint.load(file)["module"].items() if name.startswith(HEAD)}
-    head = LinearHead(int(cast(int, encoder.dim)), len(spec.classes))
+    head = LinearHead(int(cast(int, encoder.dim)), classes, how.evaluation.config.get("batch_norm", True))
     head.load_state_dict({name.removeprefix(HEAD): value for name, value in state.items()})
     return Probed(encoder, head)
 
 
-def _linear_stage(start: Pretrained, records: Sequence[Record]) -> Path | None:
-    """Return the checkpoint of the newest linear head that was trained on this encoder and no other."""
+def _how_measured(start: Pretrained, records: Sequence[Record], evaluation: str) -> Record | None:
+    """Return the newest record of an evaluation that measured this encoder and no other."""
     weights = checkpoint.digest_tensors(start.state)
-    own = [one for one in records if one.evaluation.name == "linear" and one.weights in (None, weights)]
-    newest = max(own, key=lambda record: record.finished, default=None)
-    return None if newest is None else RunFolder(start.path.parent).find_stage("linear", newest.stages[-1].key)
+    own = [one for one in records if one.evaluation.name == evaluation and one.weights in (None, weights)]
+    return max(own, key=lambda record: record.finished, default=None)
 
 
 class _Reader:

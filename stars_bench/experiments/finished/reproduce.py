@@ -145,6 +145,7 @@ def _request(records: Sequence[Record], folder: Path, data_dir: Path, scratch: P
         select=first.select,
         init=init,
         stream=first.dataset.stream,
+        recipe="own" if first.is_own_recipe else "common",
         training=TrainingOptions(
             device="cuda" if on_gpu else "cpu",
             precision="float32" if precision == "tf32" and not on_gpu else precision,

@@ -218,6 +218,7 @@ def _same(record: Record) -> str:
     evaluation, protocol = record.evaluation, record.protocol
     what = [
         record.dataset.digest,
+        record.is_own_recipe,
         protocol.name,
         protocol.train_digest,
         protocol.bank_digest,

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Never
 from pydantic import BaseModel
 from torch import Tensor
 
-from stars_bench.api import Citation, Run, TrainingClips
+from stars_bench.api import Citation, Recipe, Run, TrainingClips
 from stars_bench.errors import UsageError
 from stars_bench.evaluation.linear import LinearHead
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.supervision import ActionHead
-from stars_bench.models.mamp import MAMP, EncoderConfig
+from stars_bench.models.mamp import MAMP, MAMP_RECIPE, EncoderConfig
 
 
 class FineTunedEncoder(SkeletonEncoder):
@@ -61,6 +61,7 @@ class FineTuned:
     name: ClassVar[str] = "fine-tuned"
     Config: ClassVar[type[BaseModel]] = EncoderConfig
     citations: ClassVar[tuple[Citation, ...]] = (MAMP,)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     evaluations: ClassVar[tuple[str, ...]] = ("classifier",)
 
     def fit(self, clips: TrainingClips, run: Run[EncoderConfig]) -> Never:  # noqa: ARG002

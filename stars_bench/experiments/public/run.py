@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from stars_bench import registry
-from stars_bench.api import Encoder, Method, Select
+from stars_bench.api import Encoder, Method, RecipeChoice, Select
 from stars_bench.data.transforms import StreamName
 from stars_bench.display.console import CarefulConsole
 from stars_bench.display.training_panel import RunPanel
@@ -49,6 +49,7 @@ def run(
     seeds: int | Sequence[int] = (0,),
     evaluations: str | Sequence[str] | None = None,
     stream: StreamName = "joint",
+    recipe: RecipeChoice = "common",
     validation: str | None = None,
     select: Select = "last",
     init: str | Path | None = None,
@@ -78,6 +79,8 @@ def run(
         evaluations: Names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
             them, and the method's own.
         stream: Input of the encoder: joint, bone, motion or bone-motion. Default: joint.
+        recipe: "common": one probe, crop and cleaning for every method, MAMP's. "own": data, input and evaluation of
+            the method's own paper, where that differs. Default: common.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed, that does not train.
             Default: None, the test part.
         select: Which epoch of what learns classes is evaluated: "last"; "validation", the best on training subjects
@@ -121,6 +124,7 @@ def run(
         init=init,
         trained_on=trained_on,
         stream=stream,
+        recipe=recipe,
         training={"device": device, "precision": precision, **training},
     )
     plan = _resolved(request, None if isinstance(method, str) else method)
@@ -249,7 +253,11 @@ def _evaluate_kept(path: Path, every_seed: bool, request: Request, progress: boo
         raise UsageError(f"{path}: there is no such folder or file: give runs/DATASET/PROTOCOL/METHOD/KEY")
     seeds = tuple(pretrained.seeds(path)) if every_seed else request.seeds
     start = pretrained.find(path, seeds[0])
-    plan = _resolved(replace(request, method=start.target, seeds=seeds, init=path, stream=start.stream or "joint"))
+    plan = _resolved(
+        replace(
+            request, method=start.target, seeds=seeds, init=path, stream=start.stream or "joint", recipe=start.recipe
+        )
+    )
     return _run(plan, source_of(plan), progress)
 
 

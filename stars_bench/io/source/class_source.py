@@ -1,7 +1,7 @@
 """Facts of a class read from its source: lists and reports show them without importing it, and torch with it.
 
-A fact is what its file writes as a literal: a string, a number, a tuple, a `Citation(...)`, or a name that stands for
-one of these, in that file or in one that it imports from.
+A fact is what its file writes as a literal: a string, a number, a tuple, a dict, a `Citation(...)`, a `Recipe(...)`, or
+a name that stands for one of these, in that file or in one that it imports from.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stars_bench.api import Citation
+from stars_bench.api import Citation, Recipe
+
+MADE = {made.__name__: made for made in (Citation, Recipe)}
+"""Dataclasses of literals that a fact may be."""
 
 
 def summary(target: str) -> str:
@@ -72,9 +75,11 @@ def _value(node: ast.expr | None, *scopes: list[ast.stmt]) -> Any:
             return node.value
         case ast.Tuple():
             return tuple(_value(one, *scopes) for one in node.elts)
-        case ast.Call(func=ast.Name(Citation.__name__)):
+        case ast.Dict(keys=keys, values=values):
+            return {_value(key, *scopes): _value(value, *scopes) for key, value in zip(keys, values, strict=True)}
+        case ast.Call(func=ast.Name(name)) if name in MADE:
             keywords = {one.arg or "": _value(one.value, *scopes) for one in node.keywords}
-            return Citation(*(_value(one, *scopes) for one in node.args), **keywords)
+            return MADE[name](*(_value(one, *scopes) for one in node.args), **keywords)
         case ast.Name():
             return _named(node.id, *scopes)
     raise LookupError("not a literal")

@@ -23,13 +23,13 @@ import torch.nn.functional as F
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.momentum_teacher import cosine_momentum
 from stars_bench.models.layers.nnclr import stage2_preset
 from stars_bench.models.layers.teacher_tuning import TeacherSettings, TeacherTuned
 from stars_bench.models.layers.tuning import Part, tune_stages
-from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
+from stars_bench.models.mamp import MAMP_RECIPE, MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
 
 DINO = Citation(
@@ -156,6 +156,7 @@ class DinoTuning:
     name: ClassVar[str] = "dino-tuning"
     Config: ClassVar[type[BaseModel]] = DinoTuningConfig
     citations: ClassVar[tuple[Citation, ...]] = (STARS, DINO)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
             "Stage 1 of mamp, and some per cent of it for the tuning, where the copy that follows the encoder "

@@ -11,9 +11,9 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.mamp import MAMP, MaskedConfig, MaskedPrediction, stage1_preset, train_masked
+from stars_bench.models.mamp import MAMP, MAMP_RECIPE, MaskedConfig, MaskedPrediction, stage1_preset, train_masked
 
 MAE = Citation(
     "he2022mae",
@@ -41,6 +41,7 @@ class Mae:
     name: ClassVar[str] = "mae"
     Config: ClassVar[type[BaseModel]] = MaeConfig
     citations: ClassVar[tuple[Citation, ...]] = (MAE, MAMP)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost("As mamp: the same networks on as many tokens."),
         "quick": Cost("As mamp: the same networks on as many tokens."),

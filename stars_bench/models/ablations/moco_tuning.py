@@ -20,14 +20,14 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.models.layers.contrast import momentum_logits, own_key_loss
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.feature_queue import FeatureQueue
 from stars_bench.models.layers.nnclr import ContrastiveHead, TuningConfig, stage2_preset
 from stars_bench.models.layers.teacher_tuning import TeacherSettings, TeacherTuned
 from stars_bench.models.layers.tuning import tune_stages
-from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
+from stars_bench.models.mamp import MAMP_RECIPE, MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
 
 MOCO = Citation(
@@ -96,6 +96,7 @@ class MocoTuning:
     name: ClassVar[str] = "moco-tuning"
     Config: ClassVar[type[BaseModel]] = MocoTuningConfig
     citations: ClassVar[tuple[Citation, ...]] = (STARS, MOCO)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
             "Stage 1 of mamp, and some per cent of it for the tuning, where the copy that follows the encoder "

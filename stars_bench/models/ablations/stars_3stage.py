@@ -13,11 +13,11 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, Field
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import TuningConfig, stage2_preset, tune
 from stars_bench.models.layers.tuning import HeadsFirst, UpperPart
-from stars_bench.models.mamp import MampConfig, first_stage, stage1_preset
+from stars_bench.models.mamp import MAMP_RECIPE, MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
 
 
@@ -42,6 +42,7 @@ class Stars3Stage:
     name: ClassVar[str] = "stars-3stage"
     Config: ClassVar[type[BaseModel]] = Stars3StageConfig
     citations: ClassVar[tuple[Citation, ...]] = (STARS,)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
             "Stage 1 of mamp, one pass of the encoder over the training part for the heads (their 20 epochs "

@@ -15,14 +15,14 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from stars_bench.api import Citation, Cost, Run, TrainingClips
+from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.data import random
 from stars_bench.models.layers.augment import mirror
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.nnclr import OFFICIAL_GRADIENT_SCALE, NeighbourTuning, TuningConfig
 from stars_bench.models.layers.skeleton_graph import mirrored_joints
 from stars_bench.models.layers.tuning import tune_stages
-from stars_bench.models.mamp import first_stage
+from stars_bench.models.mamp import MAMP_RECIPE, first_stage
 from stars_bench.models.stars import STARS, Stars, StarsConfig
 from stars_bench.training.step import SplitStep
 
@@ -88,6 +88,7 @@ class StarsFlip(Stars):
     name: ClassVar[str] = "stars+flip"
     Config: ClassVar[type[BaseModel]] = StarsFlipConfig
     citations: ClassVar[tuple[Citation, ...]] = (STARS,)
+    recipe: ClassVar[Recipe] = MAMP_RECIPE
     costs: ClassVar[Mapping[str, Cost]] = {
         "paper": Cost(
             "Stage 1 of mamp, and twice the stage 2 of stars, computed: nothing of the frozen half can be kept, "
