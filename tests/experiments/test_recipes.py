@@ -102,7 +102,7 @@ def test_what_does_not_fit_a_recipe_is_refused_in_one_line(raw_data: Path, small
 
 
 def test_recipe_and_input_are_parts_of_the_key() -> None:
-    given = dict.fromkeys(("data", "method", "precision", "profile", "protocol", "stream"), "x")
+    given = dict.fromkeys(("data", "method", "precision", "profile", "protocol", "select", "stream"), "x")
     given |= {"config": {}, "deterministic": False, "compiled": False}
     given |= dict.fromkeys(("init", "protocol_config", "validation"))
     keys = {run_key(**given), run_key(**given, recipe="own"), run_key(**given, clip_input="crossclr")}
