@@ -139,8 +139,9 @@ def find(path: Path, seed: int) -> Pretrained:
         facts = plain | lists | {"select": select, "stages": stages, "recipe": state.get("recipe", "common")}
         return Pretrained(file, target=target, state=state["encoder"], notes=notes, **facts)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
         raise StarsBenchError(
-            f"{file}: is no encoder.pt of this version of stars-bench ({one_line(error)}): "
+            f"{file}: is no encoder.pt of this version of stars-bench ({why}): "
             "the command of its run makes it anew (config.toml beside it has the settings)"
         ) from error
 
