@@ -31,6 +31,7 @@ class Estimate:
         sampled: what the interval takes as sampled: "person", "performance", "episode" or "clip".
         clusters: how many of these.
         design_effect: variance relative to independent clips, the mean over seeds.
+        classes_of_one: classes with one performance, which add nothing to an interval by performance.
     """
 
     mean: float
@@ -44,6 +45,7 @@ class Estimate:
     sampled: str | None = None
     clusters: int | None = None
     design_effect: float | None = None
+    classes_of_one: tuple[int, ...] = ()
 
     @property
     def half(self) -> float | None:
@@ -85,4 +87,5 @@ def estimate(metrics: Sequence[Metric], sample_se: float | None = None) -> Estim
         found[0].unit,
         clusters,
         statistics.fmean(effects) if effects else None,
+        tuple(sorted({label for one in found for label in one.interval.classes_of_one})),
     )

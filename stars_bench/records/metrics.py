@@ -5,18 +5,16 @@ Whatever an outcome's kind, all of its numbers can be computed again from the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.record import Metric
-from stars_bench.records.statistics import intervals
-from stars_bench.records.statistics.formulas import Numbers
+from stars_bench.records.statistics import clusterings, intervals
+from stars_bench.records.statistics.formulas import Numbers, numbered
 from stars_bench.records.statistics.intervals import Intervals
 
 MOST_CELLS = 20_000_000
@@ -105,7 +103,11 @@ def _ratio(part: Numbers, whole: Numbers) -> Numbers:
 
 def _of_rows(units: Units, outcome: Outcome) -> Units:
     """The cluster of each prediction, in the predictions' shape."""
-    return units if outcome.rows is None else {unit: clusters[outcome.rows] for unit, clusters in units.items()}
+    return units if outcome.rows is None else _of_those(units, outcome.rows)
+
+
+def _of_those(units: Units, rows: np.ndarray) -> Units:
+    return {unit: clusters[rows] for unit, clusters in units.items()}
 
 
 def per_class(outcome: Outcome, labels: np.ndarray, num_classes: int) -> NDArray[np.float64]:
@@ -181,61 +183,47 @@ def of_clusters(outcome: Outcome, labels: np.ndarray, units: Units) -> list[Metr
     Raises:
         StarsBenchError: `extra` lacks what `evaluation/clusters.py` puts there.
     """
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     truth, n, extra = true_classes(outcome, labels), len(outcome.predictions), outcome.extra
     if missing := {"neighbours", "sampled_rows", "sampled_features"} - extra.keys():
         raise StarsBenchError(f"clusters: the outcome lacks extra {', '.join(sorted(missing))}")
-    units = _of_rows(units, outcome)
-    nmi = float(normalized_mutual_info_score(truth, outcome.predictions))
+    units, clusters = _of_rows(units, outcome), outcome.predictions.astype(np.int64)
+    shape = int(clusters.max()) + 1, int(truth.max()) + 1
+    cells, drawn = clusters * shape[1] + truth, numbered(next(iter(units.values())))
+    small = (int(drawn.max()) + 1) * shape[0] * shape[1] <= MOST_CELLS
+    counts = intervals.counts_by_cluster(cells, drawn, shape[0] * shape[1]) if small else np.empty((0, 0))
+
+    def agreement(name: str, value: float, metric: Callable[[Numbers], Numbers], unit: str = "") -> Metric:
+        scale = 100.0 if unit else 1.0
+        found = intervals.of_totals(value, counts, lambda sums: metric(sums.reshape(-1, *shape)), units, scale)
+        return _metric(name, value, n, found, unit)
+
+    table = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+    accuracy = float(clusterings.matched_accuracy(table))
     metrics = [
-        _metric("nmi", nmi, n, _interval_of_nmi(nmi, outcome.predictions, truth, units), unit=""),
-        _metric("ari", float(adjusted_rand_score(truth, outcome.predictions)), n, unit=""),
-        _metric("cluster_accuracy", 100 * _matched(outcome.predictions, truth) / n, n),
+        agreement("nmi", normalized_mutual_info_score(truth, clusters), clusterings.mutual_information),
+        agreement("ari", adjusted_rand_score(truth, clusters), clusterings.adjusted_rand),
+        agreement("cluster_accuracy", accuracy, clusterings.matched_accuracy, "%"),
     ]
-    sampled = truth[extra["sampled_rows"]]
-    if 1 < len(np.unique(sampled)) < len(sampled):
-        silhouette = float(silhouette_score(extra["sampled_features"], sampled))
-        metrics.append(_metric("silhouette", silhouette, len(sampled), unit=""))
+    rows = extra["sampled_rows"]
+    if 1 < len(np.unique(truth[rows])) < len(rows):
+        metrics.append(_silhouette(extra["sampled_features"], truth[rows], _of_those(units, rows)))
     if extra["neighbours"].size:
         alike = (truth[extra["neighbours"]] == truth[:, None]).mean(1)
         metrics.append(_mean("neighbour_purity", alike, units, truth))
     return metrics
 
 
-def _interval_of_nmi(value: float, clusters: np.ndarray, truth: np.ndarray, units: Units) -> Intervals:
-    first = np.unique(next(iter(units.values())), return_inverse=True)[1]
-    shape = int(clusters.max()) + 1, int(truth.max()) + 1
-    if (int(first.max()) + 1) * shape[0] * shape[1] > MOST_CELLS:
-        return {}
-    counts = intervals.counts_by_cluster(clusters.astype(np.int64) * shape[1] + truth, first, shape[0] * shape[1])
-    return intervals.of_totals(value, counts, partial(mutual_information, shape=shape), units, scale=1.0)
+def _silhouette(features: np.ndarray, classes: NDArray[np.int64], units: Units) -> Metric:
+    from sklearn.metrics import pairwise_distances, silhouette_score
 
-
-def mutual_information(tables: Numbers, shape: tuple[int, int]) -> Numbers:
-    """Compute the normalised mutual information (arithmetic mean) of contingency tables.
-
-    Args:
-        tables: (..., K C) counts of clips by cluster and class.
-        shape: K, C.
-    """
-    joint = tables.reshape(*tables.shape[:-1], *shape)
-    joint = joint / joint.sum((-2, -1), keepdims=True)
-    entropies = [_entropy(part) for part in (joint.sum(-1), joint.sum(-2), joint.reshape(tables.shape))]
-    rows, columns, both = entropies
-    mean = (rows + columns) / 2
-    return np.divide(rows + columns - both, mean, out=np.ones_like(mean), where=mean > 0)
-
-
-def _entropy(shares: Numbers) -> Numbers:
-    return np.asarray(-np.sum(shares * np.log(shares, out=np.zeros_like(shares), where=shares > 0), axis=-1))
-
-
-def _matched(clusters: np.ndarray, truth: NDArray[np.int64]) -> int:
-    """Return clips in the class that their cluster is matched with, at best."""
-    together = np.zeros((int(clusters.max()) + 1, int(truth.max()) + 1), np.int64)
-    np.add.at(together, (clusters, truth), 1)
-    return int(together[linear_sum_assignment(together, maximize=True)].sum())
+    value, drawn = float(silhouette_score(features, classes)), numbered(next(iter(units.values())))
+    count = int(drawn.max()) + 1
+    if count < 2:
+        return _metric("silhouette", value, len(classes), unit="")
+    found = clusterings.silhouettes(pairwise_distances(features), classes, drawn, intervals.DRAWS)
+    return _metric("silhouette", value, len(classes), intervals.of_draws(value, found, count, units, 1.0), unit="")
 
 
 KINDS = {"classes": of_classes, "episodes": of_episodes, "clusters": of_clusters}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from stars_bench.records.record import Metric, Record, StagePart
 
@@ -67,7 +68,18 @@ PLURALS = {"person": "persons", "performance": "performances", "episode": "episo
 def sampled(metric: Metric) -> str:
     """What the headline interval takes as sampled: `20 persons`; empty where there is none."""
     found = metric.sampled
-    return "" if found is None else f"{found.interval.clusters:,} {PLURALS[found.unit]}"
+    if found is None:
+        return ""
+    return f"{found.interval.clusters:,} {PLURALS[found.unit]}{adds_nothing(found.interval.classes_of_one)}"
+
+
+def adds_nothing(classes: Sequence[int]) -> str:
+    """Name the classes with one performance, which add nothing to an interval: `; classes 3, 17 have one`."""
+    if not classes:
+        return ""
+    several = len(classes) > 1
+    named = f"class{'es' * several} {', '.join(map(str, classes))}"
+    return f"; {named} {'have' if several else 'has'} one and add{'s' * (not several)} nothing"
 
 
 def _sampled(metric: Metric) -> str:

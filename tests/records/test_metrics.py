@@ -8,7 +8,7 @@ from scipy.stats import norm, t
 from sklearn import metrics as theirs
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.records.metrics import confusion_matrix, macro_f1, measure, mutual_information, per_class
+from stars_bench.records.metrics import confusion_matrix, macro_f1, measure, per_class
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.statistics import formulas
 
@@ -129,11 +129,6 @@ def test_one_cluster_has_no_interval() -> None:
 
 
 def test_tables_of_counts_give_scikit_learns_metrics() -> None:
-    clusters = RNG.integers(0, 4, 300)
-    table = np.bincount(clusters * 8 + LABELS, minlength=32).astype(float)
-    expected = theirs.normalized_mutual_info_score(LABELS, clusters)
-    assert mutual_information(table[None], (4, 8)) == pytest.approx([expected])
-    assert mutual_information(np.array([[5.0, 0.0]]), (1, 2)) == pytest.approx([1])
     assert macro_f1(np.array([[1.0, 0, 2, 0, 1, 0]])) == pytest.approx([100 * 2 / 3])  # a class that occurs nowhere
 
 
@@ -188,6 +183,24 @@ def test_clusters_are_matched_with_classes_in_the_best_way() -> None:
     found = named(clusters_outcome(clusters, np.eye(12), empty, np.arange(12)), labels)
     assert found["cluster_accuracy"] == pytest.approx(100 * 8 / 12)
     assert "neighbour_purity" not in found
+
+
+def test_cluster_metrics_have_intervals_by_person() -> None:
+    persons = RNG.integers(0, 6, 300)
+    outcome = clusters_outcome(
+        GUESSES, RNG.normal(size=(300, 3)) + LABELS[:, None], np.empty((300, 0), int), np.arange(80)
+    )
+    for metric in measure(outcome, LABELS, {"person": persons, "performance": np.arange(300)}):
+        (unit,) = metric.intervals
+        assert (unit, metric.intervals[unit].clusters) == ("person", len(np.unique(persons[: metric.n])))
+        assert metric.interval[0] < metric.value < metric.interval[1]
+
+
+def test_classes_with_one_performance_are_named() -> None:
+    labels, performances = np.array([0, 0, 1, 1, 4, 4]), np.array([0, 0, 1, 2, 3, 3])
+    top1 = measure(Outcome({}, labels), labels, {"person": np.arange(6) % 2, "performance": performances})[0]
+    assert top1.intervals["performance"].classes_of_one == (1, 5)
+    assert top1.intervals["person"].classes_of_one == ()
 
 
 def test_purity_is_the_share_of_neighbours_of_the_same_class() -> None:

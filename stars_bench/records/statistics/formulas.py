@@ -113,6 +113,13 @@ def stratified_se(values: ArrayLike, clusters: NDArray[np.int64], classes: NDArr
     return float(np.sqrt((corrected * np.bincount(stratum, errors**2)).sum()) / len(numbers))
 
 
+def lonely_classes(clusters: NDArray[np.int64], classes: NDArray[np.int64]) -> list[int]:
+    """Return the classes whose clips are all of one cluster, ascending: they contribute nothing to `stratified_se`."""
+    labels, strata = np.unique(classes, return_inverse=True)
+    pairs = np.unique(np.stack([strata.reshape(-1), numbered(clusters)]), axis=1)
+    return [int(label) for label in labels[np.bincount(pairs[0]) == 1]]
+
+
 def total_se(sample_se: float, seed_means: ArrayLike) -> float:
     """Add the noise of training to that of the test part: sqrt(SE^2 + sd^2 / S).
 

@@ -34,6 +34,8 @@ class Interval(BaseModel):
         se: standard error.
         clusters: how many persons, performances, episodes or clips were sampled.
         design_effect: variance relative to independent clips; None where it is not defined.
+        classes_of_one: within classes, those with one performance, which add nothing to the error: 1-based, as they are
+            printed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -43,6 +45,7 @@ class Interval(BaseModel):
     se: Annotated[float, Field(ge=0)]
     clusters: Annotated[int, Field(ge=1)]
     design_effect: float | None = None
+    classes_of_one: tuple[int, ...] = ()
 
 
 Intervals = dict[str, Interval]
@@ -88,6 +91,8 @@ def of_mean(values: np.ndarray, units: Mapping[str, np.ndarray], classes: np.nda
         if effect is not None and unit != "performance":
             effect *= (count - 1) / count  # of CR0, as the variance of independent clips has no correction either
         found[unit] = around(100 * float(values.mean()), 100 * se, count, effect)
+        if unit == "performance" and (alone := formulas.lonely_classes(clusters, classes)):
+            found[unit] = found[unit].model_copy(update={"classes_of_one": tuple(label + 1 for label in alone)})
     return found
 
 
@@ -133,6 +138,21 @@ def of_totals(
     if count < 2:
         return {}
     drawn = np.concatenate([metric(counts @ contributions) for counts in formulas.bootstrap_counts(count, DRAWS)])
+    return of_draws(value, drawn, count, units, scale)
+
+
+def of_draws(
+    value: float, drawn: Numbers, count: int, units: Mapping[str, np.ndarray], scale: float = 100.0
+) -> Intervals:
+    """Make the interval of a metric from its bootstrap draws: their spread, corrected for few clusters, is the error.
+
+    Args:
+        value: the metric of all clips.
+        drawn: (draws,) its values; nan where a draw has none.
+        count: how many clusters were drawn from.
+        units: what the clusters are, first.
+        scale: the largest value that the metric can have.
+    """
     se = float(np.nanstd(drawn) * np.sqrt(count / (count - 1)))
     return {next(iter(units)): around(value, se, count, scale=scale)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stars_bench.records.measured_clips import FEWEST_PERSONS
-from stars_bench.records.record_facts import PLURALS
+from stars_bench.records.record_facts import PLURALS, adds_nothing
 from stars_bench.records.statistics.formulas import FEW_CLUSTERS
 from stars_bench.report.results.result import Result, group_by
 
@@ -22,11 +22,11 @@ def interval_notes(results: Sequence[Result]) -> list[str]:
     known = [result for result in results if result.main.half is not None]
     if not known:
         return []
-    groups = group_by(known, lambda result: (result.main.sampled, result.main.clusters, _reason(result)))
+    groups = group_by(known, lambda one: (one.main.sampled, one.main.clusters, one.main.classes_of_one, _reason(one)))
     lines = [
         f"95 % intervals ({_widths(same)}): {MEANINGS[sampled or 'clip']}; {clusters:,} {PLURALS[sampled or 'clip']}"
-        f"{_quantile(clusters or 0)}{reason}."
-        for (sampled, clusters, reason), same in groups.items()
+        f"{_quantile(clusters or 0)}{adds_nothing(alone)}{reason}."
+        for (sampled, clusters, alone, reason), same in groups.items()
     ]
     seeds = {result.main.n > 1 for result in known}
     if seeds == {True}:
