@@ -172,13 +172,16 @@ def _correction(clusters: int) -> float:
 # ------------------------------------------------------------------------------------------------- resampling
 
 
-def bootstrap_counts(clusters: int, draws: int = DRAWS, seed: int = 0) -> Iterator[Numbers]:
+def bootstrap_counts(
+    clusters: int, draws: int = DRAWS, seed: int = 0, kind: type[np.floating[Any]] = np.float64
+) -> Iterator[NDArray[Any]]:
     """Draw clusters with replacement.
 
     Args:
         clusters: How many there are.
         draws: How often as many are drawn.
         seed: Seed of the random numbers.
+        kind: Type of the counts.
 
     Yields:
         (B, G) how often each cluster was drawn, in blocks of B draws: multinomial counts.
@@ -189,7 +192,7 @@ def bootstrap_counts(clusters: int, draws: int = DRAWS, seed: int = 0) -> Iterat
         size = min(block, draws - start)
         drawn = rng.integers(0, clusters, (size, clusters), dtype=np.int32)
         drawn += np.arange(size, dtype=np.int32)[:, None] * clusters
-        yield np.bincount(drawn.reshape(-1), minlength=size * clusters).reshape(size, clusters).astype(np.float64)
+        yield np.bincount(drawn.reshape(-1), minlength=size * clusters).reshape(size, clusters).astype(kind)
 
 
 def bootstrap_totals(contributions: ArrayLike, draws: int = DRAWS, seed: int = 0) -> Numbers:
@@ -208,7 +211,7 @@ def bootstrap_totals(contributions: ArrayLike, draws: int = DRAWS, seed: int = 0
     whole = np.abs(rows).max() * len(rows) < EXACT_IN_SINGLE and bool((rows == np.rint(rows)).all())
     kind: type[np.floating[Any]] = np.float32 if whole else np.float64
     numbers = rows.astype(kind)
-    parts = [counts.astype(kind) @ numbers for counts in bootstrap_counts(len(rows), draws, seed)]
+    parts = [counts @ numbers for counts in bootstrap_counts(len(rows), draws, seed, kind)]
     return np.concatenate(parts).astype(np.float64)
 
 
