@@ -207,7 +207,7 @@ class Cost:
 
     Args:
         work: What is computed, in a sentence or two: epochs, FLOP, memory, and on which data.
-        times: How long that takes, on machines of which it is known. Default: none.
+        times: How long that takes, on machines where that is known. Default: none.
     """
 
     work: str
@@ -481,7 +481,7 @@ class DatasetSpec:
     replication."""
     frame_rate: float = 30.0  # frames a second
     generate: Callable[[int | None], Found] | None = None
-    """Items without raw files, of which `convert` makes so many clips (None: a number of its own choice)."""
+    """Items without raw files; `convert` makes so many clips of them (None: a number of its own choice)."""
     description: str | None = None  # the TOML that it was made of; kept beside what is prepared
     warm_up: Callable[[], None] | None = None
 

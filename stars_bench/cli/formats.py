@@ -24,7 +24,7 @@ def export(
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Write a prepared dataset in the format of another program.

@@ -232,7 +232,7 @@ def export_checkpoint(
     format: Annotated[str, typer.Option("--format", metavar="NAME", help="mamp or stars.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which of the run's seeds.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
     """Write what a run has trained as a checkpoint that the official programs load.
 

@@ -108,7 +108,7 @@ class ClipStore:
             ids: (N,) int64 clip numbers.
 
         Returns:
-            The store; it shares the coordinates, of which nothing is copied.
+            The store; it shares the coordinates and copies nothing.
         """
         part, chosen = copy(self), _numbers(ids, self.device)
         part.coordinates = self.coordinates.subset(chosen)
@@ -257,7 +257,7 @@ def as_stream(bodies: Tensor, stream: str, parents: Tensor, planar: bool = False
 def lengths(
     joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bodies: np.ndarray, clip_input: ClipInput
 ) -> np.ndarray:
-    """Return the length (N,) int64 of clips, of which crops are cut, as a way of `ClipInput` has it."""
+    """Return the length (N,) int64 of the clips that crops are cut from, as a way of `ClipInput` has it."""
     if clip_input == "zero-padded":
         return np.array(frames, dtype=np.int64)
     if clip_input == "crossclr":
@@ -282,7 +282,7 @@ def valid_frames(joints: np.ndarray, offset: np.ndarray, frames: np.ndarray, bod
 
 
 def center_crop(valid: Tensor, keep: float) -> tuple[Tensor, Tensor]:
-    """Return start and length (B,) of centre crops of clips of `valid` (B,) frames, of which they keep the share."""
+    """Return start and length (B,) of centre crops that keep this share of clips of `valid` (B,) frames."""
     start = ((1 - keep) * valid.double() / 2).long()
     return start, valid - 2 * start
 

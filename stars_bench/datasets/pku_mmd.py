@@ -240,7 +240,7 @@ def _sliced(row: LabelRow, profile: Profile) -> LabelRow:
 def _bodies(joints: NDArray[np.float32], centre_joint: int | None) -> NDArray[np.float32]:
     """Reshape (F, 150) to (M, F, 25, 3): one body when the second is zero throughout.
 
-    Two bodies are centred together, so that frames in which nobody is seen stay zero in one-person clips too.
+    Two bodies are centred together, so that frames in which no body is seen stay zero in one-person clips too.
     """
     if centre_joint is not None:
         shift = 0 if joints[:, :75].any() else 75  # the first body may not be seen at all: then the second is first

@@ -28,7 +28,7 @@ class ClustersConfig(BaseModel):
     """Settings of the cluster evaluation.
 
     Args:
-        restarts: Starts of k-means, of which the best is kept. Default: 10.
+        restarts: Starts of k-means; the best is kept. Default: 10.
         neighbours: Neighbours of each clip whose classes are compared. Default: 10.
         sample: Clips that the silhouette is computed over. Default: 5000.
         seed: Seed of k-means and of the sample. Default: 0.

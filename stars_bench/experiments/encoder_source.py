@@ -80,7 +80,7 @@ def trained(run: SeedRun) -> TrainedEncoder:
     code = source_closure([plan.method, *kinds(encoder)]).digest
     parts = {"stages": fit.key, "method": plan.target, "config": config, "code": code}
     if not fit.stages:
-        # Nobody knows what its values depend on, a file perhaps: they stand for themselves.
+        # Its values may depend on anything, such as a file: they stand for themselves.
         parts["values"] = distributed.from_first(lambda: digest_module(encoder))
         if run.tell and getattr(method, "trains", True) and run.seed == plan.request.seeds[0]:
             run.tell(

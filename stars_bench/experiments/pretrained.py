@@ -213,7 +213,7 @@ def fitted(start: Pretrained, settings: Mapping[str, Any]) -> Pretrained:
     For other frames its temporal table is interpolated, as the official programs do.
 
     Raises:
-        UsageError: Nobody says how many heads it has, or the file says otherwise; the size is impossible; or an encoder
+        UsageError: Its number of heads is not stated, or the file says otherwise; the size is impossible; or an encoder
         without a temporal table is asked for other frames.
     """
     if not start.is_official and settings.get("frames", start.config.get("frames")) == start.config.get("frames"):

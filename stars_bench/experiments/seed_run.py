@@ -166,8 +166,8 @@ class SeedRun:
             One record for each outcome of each evaluation, new or already there.
 
         Raises:
-            WrongEncoder: The encoder's features are not finite numbers (B, D). Of one that was not trained here, and
-                of which nothing was measured yet, nothing is left.
+            WrongEncoder: The encoder's features are not finite numbers (B, D). Nothing is left of one that was
+                not trained here and not measured yet.
             StarsBenchError: Another process writes to the folder, or training or an evaluation fails.
         """
         if not distributed.is_first():
@@ -336,7 +336,7 @@ class SeedRun:
         names: dict[PartName, np.ndarray] = {"train": self.names(labelled), "test": self.names(test)}
         if held_out is not None:
             names["validation"] = self.names(held_out)
-        # Whatever its key promises, its results are those of these values: fit may have read some from a file.
+        # Its results are those of these values, even where its key is wrong: fit may have read some from a file.
         values = distributed.from_first(lambda: digest_module(encoder.module))
         key = digest_json({"encoder": encoder.key, "weights": weights, "values": values})
         code = [evaluation, *encoder.code, *kinds(encoder.module)]

@@ -70,7 +70,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Yield every requirement of the installation against what is there; those of extras are notes."""
+    """Yield every requirement of the installation against what is installed; those of extras are notes."""
     try:
         lines = importlib.metadata.requires(NAME) or []
     except importlib.metadata.PackageNotFoundError:

@@ -328,7 +328,7 @@ def _video(source: Source, data: bytes) -> RawReport:
     for body in facts:
         if body.not_finite:
             warnings.append(f"body {body.name}: frames with a coordinate that is not finite: {body.not_finite}")
-    warnings += [] if facts else ["nobody is seen"]
+    warnings += [] if facts else ["no body is seen"]
     outcomes = [Outcome(name, profile.summary, ()) for name, profile in PKU1.profiles.items()]
     return RawReport(str(source), VIDEO, totals, tuple(facts), tuple(warnings), tuple(outcomes))
 

@@ -66,7 +66,7 @@ def digest_file(path: Path) -> str:
 
 
 def path_part(name: str) -> str:
-    """Return a name as one part of a path, whatever stands in it: it leads to no other folder, and is never hidden."""
+    """Return a name as one part of a path, with any text in it: it leads to no other folder, and is never hidden."""
     part = re.sub(r"[^\w.-]+", "_", name)
     return f"_{part}" if not part or part.startswith(".") else part
 

@@ -1,4 +1,4 @@
-"""Names of what is being written, and which of it nobody writes any more.
+"""Names of what is being written, and which of it no process writes any more.
 
 Until it is whole, a file or folder is called `.NAME.MACHINE-PROCESS-START.RANDOM.partial`, where START is the second in
 which the process began, since numbers of processes come again. What a killed process has left is removed by the next
@@ -21,7 +21,7 @@ from pathlib import Path
 
 SUFFIX = ".partial"
 ABANDONED_AFTER = 24 * 3600.0
-"""Seconds without a write after which nobody writes any more, on whatever machine."""
+"""Seconds without a write after which no process writes any more, on any machine."""
 LONGEST_NAME = 100
 """Characters of the name that are kept: with the rest, no name is longer than a file system takes."""
 _PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-(\d+)\.\w+\.partial", re.DOTALL)
@@ -49,7 +49,7 @@ def machine() -> str:
 
 
 def remove_abandoned(folder: Path, deep: bool = False) -> None:
-    """Remove the partial files and folders that nobody writes any more.
+    """Remove the partial files and folders that no process writes any more.
 
     Args:
         folder: Where they lie.

@@ -116,8 +116,8 @@ def in_forks(task: Callable[[Argument], Result], arguments: Sequence[Argument], 
         except BrokenProcessPool as error:
             raise StarsBenchError(KILLED) from error
         finally:
-            # Idle ones have nothing to lose, nobody waits for what others do, and asking may take for ever: when one
-            # was killed while it waited for work, the others never get the lock of the queue.
+            # Idle ones have nothing to lose, no process waits for what others do, and asking may take for ever: when
+            # one was killed while it waited for work, the others never get the lock of the queue.
             for worker in set(active_children()) - others:
                 worker.kill()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -392,7 +392,7 @@ def _check_counts(**counts: int | None) -> None:
 
 
 def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, Any]) -> Found:
-    """Find what there is to convert; `options` are those of `spec.find`, of which a plug-in may lack some.
+    """Find what there is to convert; `options` are those of `spec.find`; a plug-in may lack some.
 
     Raises:
         UsageError: A plug-in cannot take the first of two files of one name.

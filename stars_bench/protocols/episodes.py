@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stars_bench.errors import UsageError
 
 CLASSES, SUPPORT, QUERY = range(3)
-"""Each is drawn from numbers of its own: the queries stay the same whatever the shots."""
+"""Each is drawn from numbers of its own: the queries do not depend on the shots."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Metrics from predictions and labels: the one place where test labels are read.
 
-Whatever an outcome's kind, all of its numbers can be computed again from the saved predictions (`load_predictions`).
+All numbers of an outcome, of any kind, can be computed again from the saved predictions (`load_predictions`).
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Bibliography:
 
 
 def papers_named(method: str) -> tuple[Citation, ...]:
-    """Return the papers of a method of which only the name is known.
+    """Return the papers of a method, by its name alone.
 
     Args:
         method: As this package or published tables write it, in any case.

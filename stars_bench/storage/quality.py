@@ -101,7 +101,7 @@ def assess(
     unlisted = sorted(set(names).difference(expected)) if expected else []
     if spec.expected_clips is not None:
         complete = len(names) - len(unlisted) + excused == spec.expected_clips
-    else:  # nobody states a count: whole when every file and every video of all split files was converted
+    else:  # no count is published: whole when every file and every video of all split files was converted
         lists = [set().union(*map(set, split.values())) for split in found.official_splits.values()]
         here = {item.name for item in found.items}
         everything = files == len(found.items) and all(videos and videos <= here for videos in lists)

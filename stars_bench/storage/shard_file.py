@@ -90,7 +90,7 @@ def _check(file: h5py.File, name: str) -> None:
         raise ValueError(f"refused: {name} has texts of {kind.itemsize:,} bytes")
     stored, claimed = found.get_storage_size(), math.prod(found.shape) * kind.itemsize
     if claimed > stored * (PACKED_AT_MOST if packed else 1) or stored > file.id.get_filesize():
-        raise ValueError(f"refused: {name} claims {claimed:,} bytes, of which the file holds {stored:,}")
+        raise ValueError(f"refused: {name} claims {claimed:,} bytes, but the file holds {stored:,}")
     if packed and (made.get_chunk()[1:] != found.shape[1:] or made.get_chunk()[0] > compression.LARGEST_CHUNK):
         raise ValueError(f"refused: {name} has chunks of {made.get_chunk()}")
 

@@ -260,7 +260,7 @@ def write_index(
         "code": files.code_state(),
         "written": files.utc_now(),
     }
-    index = json.loads(json.dumps(index, default=str))  # as it will be read, whatever it was made of
+    index = json.loads(json.dumps(index, default=str))  # as it will be read
     files.write_json(folder / INDEX, index | {"checksum": files.digest_json(index)})
 
 

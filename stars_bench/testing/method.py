@@ -169,7 +169,7 @@ def _check_build(subject: _Subject, encoder: nn.Module, tell: Tell) -> None:
 
 def _check_honest(subject: _Subject, state: Mapping[str, Tensor], tell: Tell) -> None:
     """Check that only the seed decides the weights, and no test clip."""
-    torch.rand(7)  # whatever ran before must not matter
+    torch.rand(7)  # what ran before must not matter
     other = _state(subject, "other-test-clips", other_test_clips=True)
     if (differs := _difference(state, other)) is None:
         return

@@ -79,7 +79,7 @@ def num_bytes(state: Any) -> int:
 
 
 def digest_tensors(state: Mapping[str, torch.Tensor]) -> str:
-    """Return SHA-256 (hex) of named tensors: names, types, shapes and bits, on whatever device they are."""
+    """Return SHA-256 (hex) of named tensors: names, types, shapes and bits, on any device."""
     hasher = hashlib.sha256()
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()

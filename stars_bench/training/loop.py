@@ -36,7 +36,7 @@ Tell = Callable[[str], None]
 """Called with a line that the user must know."""
 
 SHOW_SECONDS = 0.5
-"""Time between two calls of the progress callback, each of which reads the loss from the device."""
+"""Time between two calls of the progress callback; each reads the loss from the device."""
 
 
 @dataclass
@@ -305,7 +305,7 @@ def _save(stage: Stage, path: Path, at: Position, tell: Tell | None) -> None:
 
 
 def _unfinished(stage: str, path: Path | None, tell: Tell | None) -> dict[str, Any] | None:
-    """Return what a stage's last checkpoint holds; a damaged one holds nothing, and stops nobody."""
+    """Return what a stage's last checkpoint holds; a damaged one holds nothing, and is no error."""
     if path is None or not path.exists():
         return None
     try:

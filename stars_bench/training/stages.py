@@ -27,7 +27,7 @@ from stars_bench.training.stage_result import StageResult
 from stars_bench.training.tensorboard import Board
 
 SHARED = (__name__, ClipPart.__module__)
-"""Modules that every stage runs through, whatever its step is: the loop, and the clips that it is given."""
+"""Modules that every stage runs through, with any step: the loop, and the clips that it is given."""
 
 
 class StageRun(Generic[ConfigT_co]):
@@ -133,7 +133,7 @@ class StageRun(Generic[ConfigT_co]):
             "optimizer": [type(stage.optimizer).__name__, groups],
             "step": stage.sources,
             "code": code.digest,
-            # Whatever way weights came into the module: they may be from a file that no setting names.
+            # Weights may have come into the module from a file that no setting names.
             "state": digest_module(stage.module),
         }
         if (selection := self._selection_of(stage)) is not None:

@@ -103,7 +103,7 @@ class _Shares:
     def encode(self, number: int) -> Tensor:
         """Return what `encode` gives for a micro-batch; of no clip, (0, ...), where there are fewer than processes."""
         first, count = self.parts[number]
-        # A process without clips works on one, of which nothing is kept: so it has gradients (zeros) like the others.
+        # A process without clips works on one and keeps nothing: so it has gradients (zeros) like the others.
         first, used, total = (self.first + first, count, len(self.rows)) if count else (0, 1, len(self.rows))
         self.how.seed()
         with (

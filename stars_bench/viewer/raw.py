@@ -99,6 +99,6 @@ def _video(source: Source, data: bytes) -> Scene:
     bodies[~np.isfinite(bodies).all(axis=(2, 3))] = np.nan
     there = np.flatnonzero(np.isfinite(bodies).any(axis=(0, 2, 3)))
     if not there.size:
-        raise StarsBenchError(f"{source}: nobody is seen")
+        raise StarsBenchError(f"{source}: no body is seen")
     take = Take(RECORDED, bodies[:, there], tuple((there + 1).tolist()))
     return Scene(source.stem, ("PKU-MMD video", str(source)), KINECT_V2, (take,))

@@ -77,7 +77,7 @@ class Scene:
         for take, whole in zip(takes, self.takes, strict=True):
             if not take.bodies.shape[1] or not np.isfinite(take.bodies).any():
                 raise UsageError(
-                    f"{self.name}, {whole.title}: nobody is seen in those frames (there are {whole.bodies.shape[1]})"
+                    f"{self.name}, {whole.title}: no body is seen in those frames (there are {whole.bodies.shape[1]})"
                 )
         first = frames.start or 0
         return replace(

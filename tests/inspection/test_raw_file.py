@@ -154,7 +154,7 @@ def test_a_video_is_told_by_its_frames_and_its_two_bodies(tmp_path: Path) -> Non
 
 def test_a_video_without_anybody_is_told(tmp_path: Path) -> None:
     report = report_of(tmp_path, (b"0 " * 149 + b"0\n") * 3, "0002-L.txt")
-    assert (report.bodies, report.warnings) == ((), ("nobody is seen",))
+    assert (report.bodies, report.warnings) == ((), ("no body is seen",))
     shown(report)
 
 

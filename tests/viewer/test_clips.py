@@ -140,5 +140,5 @@ def test_frames_are_cut_and_keep_their_numbers(dataset: PreparedDataset) -> None
     (take,) = scene.cut(slice(10, 20)).takes
     assert take.numbers == tuple(range(11, 21))
     np.testing.assert_array_equal(take.bodies, scene.takes[0].bodies[:, 10:20])
-    with pytest.raises(UsageError, match="nobody is seen in those frames"):
+    with pytest.raises(UsageError, match="no body is seen in those frames"):
         scene.cut(slice(1000, 1001))

@@ -97,7 +97,7 @@ def actors(raw: RawClip, parameters: Mapping[str, Any]) -> tuple[NDArray[np.floa
 
 
 def seen_frames(joints: NDArray[np.float32], log: Counter[str]) -> NDArray[np.float32]:
-    """Drop frames that sum to zero; dropping bodies may leave some in which nobody is seen.
+    """Drop frames that sum to zero; dropping bodies may leave some in which no body is seen.
 
     `log` counts the frames that are dropped.
     """

@@ -1,8 +1,8 @@
 """No cleaning of NTU clips, profile `raw`: the frames of a file as they are, for the methods that start from there.
 
 As in the `ntu_gendata` of ST-GCN and CrosSCLR (github yysijie/st-gcn, LinguoLi/CrosSCLR): every frame is kept, also one
-in which nobody is seen (zeros); slot m of a frame holds the m-th body that the frame lists, regardless of other frames;
-bodies beyond the second are left out; nothing is centred.
+in which no body is seen (zeros); slot m of a frame holds the m-th body that the frame lists, regardless of other
+frames; bodies beyond the second are left out; nothing is centred.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A joint that is missing in a frame moves in a straight line between the frames before and after in which it is seen, or
 stays where it was seen first or last. A joint that is in no frame stands at its parent's place. A frame in which a body
 has no joint is zero, as in the data of NTU and PKU-MMD. Joints in a picture have their score as the third number: 0
-where the joint is missing, whatever its place is, and 1 where it is seen and no score is stored.
+where the joint is missing, wherever it is, and 1 where it is seen and no score is stored.
 """
 
 from __future__ import annotations

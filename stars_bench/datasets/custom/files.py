@@ -162,7 +162,8 @@ class _Wanted:
         clip = texts.pop(CLIP, stem(f"{before.rstrip('/_-. ')}."))
         if not clip:
             raise UsageError(
-                f"{source}: of which clip is this frame? Say it with a folder or a group (?P<clip>...) in files.pattern"
+                f"{source}: which clip does this frame belong to? Say it with a folder or a group (?P<clip>...) in "
+                "files.pattern"
             )
         return _Part(name, clip, natural(frame or name), texts)
 

@@ -1,7 +1,7 @@
 """Raw NTU RGB+D files: the bytes of one `.skeleton` file in, its bodies by id out, in metres in the camera's frame.
 
 Format (github shahroudy/NTURGB-D): the number of frames; per frame the number of bodies; per body a line of 10 fields
-that starts with the body id, the number of joints (25), and 25 lines of 12 numbers of which x y z are kept. Numbers in
+that starts with the body id, the number of joints (25), and 25 lines of 12 numbers; x y z are kept. Numbers in
 the columns that are not kept (depth, colour, orientation) may be nan or infinite; a coordinate that is not finite makes
 the whole file a fault, since no published step could give it a meaning.
 """

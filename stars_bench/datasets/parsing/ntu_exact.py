@@ -91,7 +91,7 @@ class Lines:
         self.at = 0
 
     def take(self, reading: str) -> bytes:
-        """Return the next line, of which a fault says that it is `reading`."""
+        """Return the next line; a fault in it says that it is `reading`."""
         if self.at >= self.last:
             self.truncated(reading)
         self.at += 1

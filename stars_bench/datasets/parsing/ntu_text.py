@@ -1,4 +1,4 @@
-"""NTU RGB+D's text form with any number of joints, as UAV-Human, CWBG and recordings of one's own Kinect have it.
+"""NTU RGB+D's text form with any number of joints, as UAV-Human, CWBG and recordings of your own Kinect have it.
 
 The form is that of `parsing.ntu`: the number of frames; per frame the number of bodies; per body a line that starts
 with an id, the number of joints, and a line a joint that starts with its coordinates. Here a body may have any joints,

@@ -34,7 +34,7 @@ ZEROS = U64(0x3030303030303030)
 POWERS = 10.0 ** np.arange(MOST_DECIMALS + 1)
 WHOLE_POWERS = 10 ** np.arange(MOST_DECIMALS + 1, dtype=np.int64)
 EXACT_POWERS = np.array([float(f"1e{power}") for power in range(23)])  # float64 holds no higher power of ten exactly
-EXACT_DIGITS = 15  # of a number that float64 holds exactly, whatever they are
+EXACT_DIGITS = 15  # of a number that float64 always holds exactly
 
 # What the first pass hands from one call to the next: marks of the byte before (point, sign, blank, return), of a
 # fraction and of an odd line; how many lines, spaces and odd lines there were.
@@ -397,7 +397,7 @@ def decimal(text: Any, start: Any, end: Any) -> tuple[Any, bool]:
     negative = byte_at(text, start) == MINUS
     first = start + negative
     count = end - first - 2  # decimals
-    # The last 16 bytes up to `end` are read, whatever they are: near the start of a text there are fewer.
+    # The last 16 bytes up to `end` are read, with any content: near the start of a text there are fewer.
     if count < 1 or count > MOST_DECIMALS or end < 16 or byte_at(text, first + 1) != POINT:
         return np.float32(0), False
     number = last_digits(word_at(text, end - 8), min(count, 8))

@@ -26,7 +26,7 @@ WHERE = "Write synthetic raw files with `stars-bench quickstart`, or give --raw 
 
 
 def generate(clips: int | None = None) -> Found:
-    """List items without raw files, of which `convert` makes clips.
+    """List items without raw files, which `convert` makes clips of.
 
     Args:
         clips: Number of clips, balanced over the actions. Default: None, those of the quick start.

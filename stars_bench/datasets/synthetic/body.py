@@ -27,7 +27,7 @@ PLACE, PELVIS, TRUNK, HEAD, HAND, FOOT = 0, 1, 2, 3, 4, 6
 
 
 class Physique(NamedTuple):
-    """Segment lengths in metres; pairs are (left, right), since nobody is symmetric."""
+    """Segment lengths in metres; pairs are (left, right), since no person is symmetric."""
 
     height: float
     torso_low: float

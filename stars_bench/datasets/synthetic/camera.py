@@ -42,7 +42,7 @@ GLITCH_SIZE = 0.12  # metres
 BEHIND = 0.10  # metres by which a joint must be farther than what hides it
 BESIDE = 0.13  # metres of lateral distance within which it is hidden
 
-EMPTY_ODDS = 0.15  # of a clip with frames in which nobody is seen
+EMPTY_ODDS = 0.15  # of a clip with frames in which no body is seen
 EMPTY_FRAMES = (1, 7)
 LOST_ODDS = 0.12  # of a person who is lost and found under a new id
 LATE_ODDS = 0.06  # of a person who is found late

@@ -94,7 +94,7 @@ class GivenEncoder:
         return type(qualname, (), {**members, "__qualname__": qualname})
 
     def start(self) -> Pretrained:
-        """Return the encoder as a plan has one that is already trained, on data that nobody has said anything of."""
+        """Return the encoder as a plan has one that is already trained, on data that are not known."""
         return Pretrained(
             path=Path(self.target),
             target=self.target,

@@ -116,7 +116,7 @@ def _parts(thing: object) -> list[Definition]:
 def _from_outside(function: FunctionType) -> list[Definition]:
     """Return the classes and functions that the variables which a function has from outside consist of.
 
-    Settings are values: methods that train a stage with the same ones share it, whatever the classes of their configs.
+    Settings are values: methods that train a stage with the same ones share it, from configs of any class.
     """
     found = []
     for cell in function.__closure__ or ():

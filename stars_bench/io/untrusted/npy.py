@@ -75,7 +75,7 @@ class Rows:
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, Fortran's order or not, and dtype.
 
-    Reads no more than a header may have, whatever it claims to have.
+    Reads no more than a header may have, even if it claims more.
     """
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):

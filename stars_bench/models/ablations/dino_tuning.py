@@ -27,7 +27,7 @@ from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.momentum_teacher import cosine_momentum
 from stars_bench.models.layers.nnclr import stage2_preset
-from stars_bench.models.layers.teacher_tuning import TeacherSettings, TeacherTuned
+from stars_bench.models.layers.teacher_tuning import COSTS, TeacherSettings, TeacherTuned
 from stars_bench.models.layers.tuning import Part, tune_stages
 from stars_bench.models.mamp import MAMP_RECIPE, MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
@@ -157,14 +157,7 @@ class DinoTuning:
     Config: ClassVar[type[BaseModel]] = DinoTuningConfig
     citations: ClassVar[tuple[Citation, ...]] = (STARS, DINO)
     recipe: ClassVar[Recipe] = MAMP_RECIPE
-    costs: ClassVar[Mapping[str, Cost]] = {
-        "paper": Cost(
-            "Stage 1 of mamp, and some per cent of it for the tuning, where the copy that follows the encoder "
-            "runs forward, too."
-        ),
-        "paper-one-body": Cost("As paper, with the one-body stage 1 of mamp."),
-        "quick": Cost("As stars."),
-    }
+    costs: ClassVar[Mapping[str, Cost]] = COSTS
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 

@@ -25,7 +25,7 @@ from stars_bench.models.layers.contrast import momentum_logits, own_key_loss
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.feature_queue import FeatureQueue
 from stars_bench.models.layers.nnclr import ContrastiveHead, TuningConfig, stage2_preset
-from stars_bench.models.layers.teacher_tuning import TeacherSettings, TeacherTuned
+from stars_bench.models.layers.teacher_tuning import COSTS, TeacherSettings, TeacherTuned
 from stars_bench.models.layers.tuning import tune_stages
 from stars_bench.models.mamp import MAMP_RECIPE, MampConfig, first_stage, stage1_preset
 from stars_bench.models.stars import STARS
@@ -97,14 +97,7 @@ class MocoTuning:
     Config: ClassVar[type[BaseModel]] = MocoTuningConfig
     citations: ClassVar[tuple[Citation, ...]] = (STARS, MOCO)
     recipe: ClassVar[Recipe] = MAMP_RECIPE
-    costs: ClassVar[Mapping[str, Cost]] = {
-        "paper": Cost(
-            "Stage 1 of mamp, and some per cent of it for the tuning, where the copy that follows the encoder "
-            "runs forward, too."
-        ),
-        "paper-one-body": Cost("As paper, with the one-body stage 1 of mamp."),
-        "quick": Cost("As stars."),
-    }
+    costs: ClassVar[Mapping[str, Cost]] = COSTS
     official_checkpoints: ClassVar[tuple[str, ...]] = ("mamp",)
     starts_from: ClassVar[tuple[str, ...]] = ("mamp",)
 

@@ -1,7 +1,7 @@
 """Stage 2 of STARS (arXiv:2407.10935): nearest-neighbour contrastive tuning (NNCLR, arXiv:2104.14548) without views.
 
 The clip's own representation must predict its nearest neighbour in a queue of earlier clips. The official program runs
-the encoder twice on the same input and averages two equal losses of which one has no gradient: its gradient is half of
+the encoder twice on the same input and averages two equal losses, one of them without gradient: its gradient is half of
 the loss's. One forward and a back-propagation of half the loss give the same weights.
 """
 

@@ -14,11 +14,22 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from stars_bench.api import Cost
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.frozen_features import FrozenHalf
 from stars_bench.models.layers.momentum_teacher import MomentumTeacher
 from stars_bench.models.layers.tuning import HeadsFirst, Part, Tuned, TuningSettings
 from stars_bench.training.step import SplitStep
+
+COSTS = {
+    "paper": Cost(
+        "Stage 1 of mamp, and some per cent of it for the tuning, where the copy that follows the encoder runs "
+        "forward, too."
+    ),
+    "paper-one-body": Cost("As paper, with the one-body stage 1 of mamp."),
+    "quick": Cost("As stars."),
+}
+"""What stage 1 and tuning with a teacher cost, by preset."""
 
 
 class TeacherSettings(TuningSettings, HeadsFirst):

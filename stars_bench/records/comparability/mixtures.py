@@ -122,7 +122,7 @@ def _kernels(record: Record) -> str:
 
 
 def _replaced(records: Sequence[Record]) -> set[int | None]:
-    """Seed of encoders to start from of which there was more than one under the same seed."""
+    """Seed of encoders to start from, where there was more than one under the same seed."""
     keys: dict[int | None, set[str]] = {}
     for record in records:
         if record.init is not None:

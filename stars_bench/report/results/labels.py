@@ -10,7 +10,7 @@ from stars_bench.report.results.entries import Entry
 from stars_bench.report.results.result import group_by
 
 CHANGED = "changed "
-"""In front of the name of a preset of which settings were changed."""
+"""In front of the name of a preset whose settings were changed."""
 NAMED_OTHERWISE = ("method.preset", "precision", "dataset.stream", "init.dataset", "init.protocol")
 """Parts of an identity that a label names in words of their own."""
 DIGITS = 12

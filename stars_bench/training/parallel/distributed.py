@@ -126,7 +126,7 @@ def own_share(count: int) -> tuple[int, int]:
 
 
 def gather_rows(own: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Return all rows (B, ...), process after process, of which each has its own (b, ...); no gradient passes.
+    """Return all rows (B, ...), process after process; each has its own (b, ...); no gradient passes.
 
     Args:
         own: (b, ...) rows of this process.

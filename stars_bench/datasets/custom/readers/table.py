@@ -99,7 +99,7 @@ def _by_name(table: pd.DataFrame, how: Coordinates, joints: Sequence[str], lines
 
 
 def _texts(table: pd.DataFrame, column: str | None) -> np.ndarray[Any, Any]:
-    """Return a column that tells people apart, whatever it holds; equal values where there is none."""
+    """Return a column that tells people apart, with values of any kind; equal values where there is none."""
     if column is None:
         return np.zeros(len(table), np.int64)
     return pd.factorize(_column(table, column), sort=True)[0]

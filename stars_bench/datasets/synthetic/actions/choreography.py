@@ -111,7 +111,7 @@ def path(*points: tuple[float, Vector]) -> tuple[Key, ...]:
 
 
 def stay(*points: tuple[float, Vector]) -> tuple[Key, ...]:
-    """Make keys from rest through values at their times, the last of which is kept."""
+    """Make keys from rest through values at their times; the last value is kept."""
     return ((max(points[0][0] - 0.25, 0.0), None), *points, (1.0, points[-1][1]))
 
 
