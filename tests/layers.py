@@ -231,6 +231,10 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if isinstance(node.func, ast.Name) and (
+            name in ("exec", "eval") or (name == "getattr" and ast.unparse(node.args[0]) == "importlib")
+        ):
+            self._refuse(node)  # may import anything
         if name not in self._importers:
             self.generic_visit(node)
             return

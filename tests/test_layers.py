@@ -110,6 +110,8 @@ PLANTED = {
     ),
     "unreadable, an f-string elsewhere": ({NTU: 'X = f"stars_bench.{name}:Y"'}, "cannot be read: f'stars_bench."),
     "unreadable, joined": ({NTU: 'X = "stars_bench." + name'}, "cannot be read: 'stars_bench.'"),
+    "unreadable, exec": ({NTU: 'exec("import stars_bench.experiments")'}, "cannot be read: exec("),
+    "unreadable, getattr": ({NTU: 'getattr(importlib, "import_module")(name)'}, "cannot be read: getattr("),
     "unreadable, handed on": ({NTU: "get = importlib.import_module"}, "cannot be read: importlib.import_module"),
     "circle of rooms": (
         {
