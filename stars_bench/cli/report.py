@@ -37,6 +37,14 @@ class Sources(StrEnum):
     all = "all"
 
 
+class Intervals(StrEnum):
+    """Places of the 95 % intervals."""
+
+    notes = "notes"
+    cells = "cells"
+    none = "none"
+
+
 class By(StrEnum):
     """Subjects of the tables of a report."""
 
@@ -81,6 +89,13 @@ def report(
             help="Print every row's difference to this one on the same test clips, and p < .05 where Holm allows.",
         ),
     ] = None,
+    intervals: Annotated[
+        Intervals,
+        typer.Option(
+            help="Where 95 % intervals stand. notes: what they mean and how wide they are, under each table; cells: "
+            "also behind each number, as ± half their width, in place of the deviation over seeds; none."
+        ),
+    ] = Intervals.notes,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write to this file; LaTeX gets a .bib file with its citations beside it."),
@@ -130,6 +145,7 @@ def report(
         published=published,
         sources=None if sources is None else sources.value,
         baseline=baseline,
+        intervals=intervals.value,
     )
     if form is Format.table and out is None:
         console.print(terminal.render(leaderboard.tables, console.width))

@@ -174,7 +174,9 @@ def _differences(one: Compared) -> Iterator[str]:
         else f"the methods: p = {found.p_methods:.2g} (noise of training included)"
     )
     yield f"{models}; {methods}"
-    if found.smallest:  # no person differs: nothing is known of the noise
+    if found.least_p >= 0.05:
+        yield f"{found.clusters} {PLURALS[found.unit]} can show no difference: p is at least {found.least_p:.3g}"
+    elif found.smallest:  # no person differs: nothing is known of the noise
         yield f"smallest difference that would be found (80 % power): {found.smallest:.1f} points"
 
 

@@ -12,36 +12,36 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Literal, TypeVar
 
 from stars_bench.report.results.result import Benchmark, PublishedResult, Result, Results, by_registry
-from stars_bench.report.table import Column, Table, make_table
+from stars_bench.report.table import Column, Intervals, Table, make_table
 
 By = Literal["dataset", "evaluation", "method"]
 
 _Value = TypeVar("_Value", Result, PublishedResult)
 
 
-def tables(results: Results, by: By = "dataset") -> list[Table]:
+def tables(results: Results, by: By = "dataset", intervals: Intervals = "notes") -> list[Table]:
     """Arrange results in tables.
 
     Args:
         results: The numbers and the notes of their benchmarks.
         by: What the tables are.
+        intervals: Where the 95 % intervals stand.
     """
-    if by == "dataset":
-        return _by_dataset(results)
-    return _by_evaluation(results) if by == "evaluation" else _by_method(results)
+    layout = {"dataset": _by_dataset, "evaluation": _by_evaluation, "method": _by_method}[by]
+    return layout(results, intervals)
 
 
-def _by_dataset(results: Results) -> list[Table]:
+def _by_dataset(results: Results, intervals: Intervals) -> list[Table]:
     found = []
     for benchmark, notes in results.notes.items():
         part = results.where(benchmark=benchmark)
         columns = _measures(sorted(part.measured, key=lambda result: result.measure.order))
         lines = _lines(part.measured, _label, _measure), _lines(part.published, _label, _measure)
-        found.append(make_table(benchmark.title, "method", columns, *lines, notes))
+        found.append(make_table(benchmark.title, "method", columns, *lines, notes, intervals))
     return found
 
 
-def _by_evaluation(results: Results) -> list[Table]:
+def _by_evaluation(results: Results, intervals: Intervals) -> list[Table]:
     names, methods = _names(results.notes), by_registry("methods")
     found = []
     for _, title in _measures(results.measured):
@@ -50,11 +50,11 @@ def _by_evaluation(results: Results) -> list[Table]:
         published = sorted(part.published, key=lambda result: (result.number.year or 9999, result.method.casefold()))
         columns = [Column(one, names[one]) for one in dict.fromkeys(result.benchmark for result in part.measured)]
         lines = _lines(measured, _label, _benchmark), _lines(published, _label, _benchmark)
-        found.append(make_table(title, "method", columns, *lines, _notes(part, names)))
+        found.append(make_table(title, "method", columns, *lines, _notes(part, names), intervals))
     return found
 
 
-def _by_method(results: Results) -> list[Table]:
+def _by_method(results: Results, intervals: Intervals) -> list[Table]:
     names = _names(results.notes)
     ours = sorted({result.method for result in results.measured}, key=by_registry("methods"))
     known = {method.casefold() for method in ours}
@@ -70,7 +70,7 @@ def _by_method(results: Results) -> list[Table]:
         )
         own = {*map(_measure, measured), *map(_measure, published)}
         columns = [column for column in _measures(results.measured) if column.key in own]
-        found.append(make_table(method, "data", columns, *lines, _notes(part, names)))
+        found.append(make_table(method, "data", columns, *lines, _notes(part, names), intervals))
     return found
 
 

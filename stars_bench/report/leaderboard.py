@@ -22,7 +22,7 @@ from stars_bench.report.layouts import By, tables
 from stars_bench.report.results.collect import collect
 from stars_bench.report.results.published import OWN, Sources, from_sources
 from stars_bench.report.results.result import Results
-from stars_bench.report.table import Table
+from stars_bench.report.table import Intervals, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,7 @@ class Leaderboard:
         by: What its tables are: "dataset" (and protocol), "evaluation" or "method".
         sources: Published numbers of which sources: "first-hand" (the authors' own) or "all". None: first-hand in
             LaTeX, which goes into a paper, all elsewhere, where second-hand ones are marked.
+        intervals: Where the 95 % intervals stand: "notes" under the tables, "cells", or "none".
 
     Example:
         >>> table = stars_bench.leaderboard("runs", by="evaluation", methods="stars,mamp")
@@ -50,6 +51,7 @@ class Leaderboard:
     results: Results
     by: By = "dataset"
     sources: Sources | None = None
+    intervals: Intervals = "notes"
 
     @classmethod
     def of(
@@ -61,6 +63,7 @@ class Leaderboard:
         published: str = OWN,
         sources: Sources | None = None,
         baseline: str | None = None,
+        intervals: Intervals = "notes",
     ) -> Leaderboard:
         """Rank records.
 
@@ -75,6 +78,8 @@ class Leaderboard:
             sources: "first-hand": only numbers that a method's authors print; "all": a second-hand one where theirs is
                 not known, marked. None: first-hand in LaTeX, all elsewhere.
             baseline: a method, or the label of a row: all others get their difference to it on the same test clips.
+            intervals: where the 95 % intervals stand: under the tables, in their cells in place of the deviation over
+                seeds, or nowhere.
 
         Raises:
             UsageError: a pattern that no method has, or a baseline that is no row.
@@ -83,17 +88,17 @@ class Leaderboard:
         if methods is not None:
             names = by_patterns((one.record.method.name for one in stored), methods, "--methods", "measured methods")
             stored = [one for one in stored if one.record.method.name in names]
-        return cls(collect(stored, published, baseline), by, sources)
+        return cls(collect(stored, published, baseline), by, sources, intervals)
 
     @cached_property
     def tables(self) -> list[Table]:
         """The tables; every number is in exactly one of them."""
-        return tables(from_sources(self.results, self.sources or "all"), self.by)
+        return tables(from_sources(self.results, self.sources or "all"), self.by, self.intervals)
 
     @cached_property
     def latex_tables(self) -> list[Table]:
         """The tables as LaTeX has them: with first-hand published numbers alone, unless all were asked for."""
-        return tables(from_sources(self.results, self.sources or "first-hand"), self.by)
+        return tables(from_sources(self.results, self.sources or "first-hand"), self.by, self.intervals)
 
     def to_frame(self) -> pd.DataFrame:
         """Make one line per number and metric, measured and published."""
@@ -181,6 +186,7 @@ def leaderboard(
     published: str = OWN,
     sources: Sources | None = None,
     baseline: str | None = None,
+    intervals: Intervals = "notes",
 ) -> Leaderboard:
     """Tabulate everything that was measured below a folder of runs, as `stars-bench report` does.
 
@@ -194,13 +200,20 @@ def leaderboard(
         sources: Published numbers of "first-hand" sources alone, or of "all", where second-hand ones are marked. None:
             first-hand in LaTeX, all elsewhere.
         baseline: a method (or the label of a row) that all others are compared with on the same test clips.
+        intervals: Where the 95 % intervals stand: under the tables ("notes"), in their "cells" in place of the
+            deviation over seeds, or nowhere ("none").
 
     Raises:
-        UsageError: There is no such folder, `by` is no layout, `sources` no choice, a pattern fits nothing, or the
+        UsageError: There is no such folder, `by`, `sources` or `intervals` is no choice, a pattern fits nothing, or the
             baseline is no row.
         StarsBenchError: there are no records.
     """
-    for name, value, choices in (("by", by, get_args(By)), ("sources", sources, (*get_args(Sources), None))):
+    known = {
+        "by": (by, get_args(By)),
+        "sources": (sources, (*get_args(Sources), None)),
+        "intervals": (intervals, get_args(Intervals)),
+    }
+    for name, (value, choices) in known.items():
         if value not in choices:
             raise UsageError(f"{name}={value!r}: choose one of {', '.join(map(str, choices))}")
     folder = existing_runs(runs_dir)
@@ -209,7 +222,15 @@ def leaderboard(
         warnings.warn(warning, stacklevel=3)  # 1 is this line, 2 is `for_python`
     if not found.stored:
         raise StarsBenchError(f"no records under {folder}: run a method first (stars-bench run stars --protocol xsub)")
-    return Leaderboard.of(found.stored, by=by, methods=methods, published=published, sources=sources, baseline=baseline)
+    return Leaderboard.of(
+        found.stored,
+        by=by,
+        methods=methods,
+        published=published,
+        sources=sources,
+        baseline=baseline,
+        intervals=intervals,
+    )
 
 
 @for_python

@@ -19,6 +19,8 @@ from stars_bench.report.results.summary import best_on_test, summary
 SIGNS = "*†‡§¶‖"
 SECOND_HAND_SIGN = "°"
 Stub = Literal["method", "data"]
+Intervals = Literal["notes", "cells", "none"]
+"""Where the 95 % intervals stand: their meaning and width under the table, also in its cells, or nowhere."""
 NOTHING = "–"
 BEST, SECOND, TIED = 1, 2, 3
 """TIED: cannot be told from the best."""
@@ -56,7 +58,7 @@ class Cell:
 
     Attributes:
         number: its text without the deviation.
-        deviation: the standard deviation over seeds; empty where there is none.
+        deviation: the standard deviation over seeds, or half the 95 % interval; empty where there is none.
         difference: to the baseline, as `+1.3` or `+1.3; p < .05`; empty where there is none.
         signs: those of its footnotes.
         rank: BEST, SECOND, TIED or 0 among its column.
@@ -172,6 +174,7 @@ def make_table(
     measured: _Lines[Result],
     published: _Lines[PublishedResult],
     notes: Iterable[str],
+    intervals: Intervals = "notes",
 ) -> Table:
     """Make a table of results: cells, ranks and footnotes.
 
@@ -182,19 +185,22 @@ def make_table(
         measured: By label of their row and key of their column.
         published: Likewise.
         notes: Sentences about the whole table.
+        intervals: Where the 95 % intervals stand. In cells they take the place of the deviation over seeds.
     """
     footnotes = _Footnotes()
     ranks, tested = _ranks(columns, measured) if stub == "method" else ({}, [])
-    differences = _differences(measured)
+    with_intervals = intervals == "cells"
+    differences = _differences(measured, with_intervals)
     measured_rows = tuple(
-        _measured_row(label, line, columns, footnotes, ranks, differences) for label, line in measured.items()
+        _measured_row(label, line, columns, footnotes, ranks, differences, with_intervals)
+        for label, line in measured.items()
     )
     published_rows = tuple(_published_row(label, line, columns, footnotes) for label, line in published.items())
     results = [result for line in measured.values() for result in line.values()]
     beside = [result for line in published.values() for result in line.values()]
     return Table(
         title=title,
-        subtitle=summary(results),
+        subtitle=summary(results, with_intervals),
         stub=stub,
         columns=(Column("seeds", "seeds"), *columns),
         measured=measured_rows,
@@ -203,7 +209,7 @@ def make_table(
         sources=tuple(Footnote(sign, text) for text, sign in footnotes.sources.items()),
         notes=(
             *notes,
-            *interval_notes(results),
+            *(interval_notes(results) if intervals != "none" else []),
             *notes_of_tests(_has_ties(ranks), tested, [one.difference for one in results if one.difference]),
             *best_on_test(results, beside),
         ),
@@ -217,6 +223,7 @@ def _measured_row(
     footnotes: _Footnotes,
     ranks: _Ranks,
     differences: Mapping[tuple[str, Hashable], str],
+    with_intervals: bool,
 ) -> Row:
     first, *others = line.values()
     shared = [mark for mark in first.marks if all(mark in other.marks for other in others)]
@@ -231,7 +238,8 @@ def _measured_row(
         rank = ranks.get((column.key, label), 0)
         own = footnotes.mark(mark for mark in result.marks if mark not in shared)
         difference = differences.get((label, column.key), "")
-        cells.append(Cell(_number(result), _deviation(result), difference, own, rank, result))
+        spread = _half(result) if with_intervals else _deviation(result)
+        cells.append(Cell(_number(result), spread, difference, own, rank, result))
     return Row(label, signs, first.method, tuple(cells))
 
 
@@ -241,6 +249,14 @@ def _number(result: Result) -> str:
 
 def _deviation(result: Result) -> str:
     return "" if result.main.std is None else f"{result.main.std:.{result.decimals}f}"
+
+
+def _half(result: Result) -> str:
+    """Half the 95 % interval; where it is cut at 0 or 100 %, the side that is not."""
+    main = result.main
+    if main.low is None or main.high is None:
+        return ""
+    return f"{max(main.high - main.mean, main.mean - main.low):.{result.decimals}f}"
 
 
 def _ranks(columns: Iterable[Column], measured: _Lines[Result]) -> tuple[_Ranks, list[Difference]]:
@@ -268,15 +284,20 @@ def _has_ties(ranks: _Ranks) -> bool:
     return TIED in ranks.values()
 
 
-def _differences(measured: _Lines[Result]) -> dict[tuple[str, Hashable], str]:
+def _differences(measured: _Lines[Result], with_intervals: bool) -> dict[tuple[str, Hashable], str]:
     """By label of a row and key of a column: the difference to the baseline, as it is printed."""
     cells = [(label, key, result) for label, line in measured.items() for key, result in line.items()]
     claimed = significant([result for *_, result in cells])
     return {
-        (label, key): f"{result.difference.value:+.{result.decimals}f}{'; p < .05' if claimed[place] else ''}"
+        (label, key): _difference(result.difference, result.decimals, with_intervals, claimed[place])
         for place, (label, key, result) in enumerate(cells)
         if result.difference is not None
     }
+
+
+def _difference(found: Difference, decimals: int, with_interval: bool, claimed: bool) -> str:
+    half = f" ±{(found.high - found.low) / 2:.{decimals}f}" if with_interval else ""
+    return f"{found.value:+.{decimals}f}{half}{'; p < .05' if claimed else ''}"
 
 
 def _published_row(

@@ -55,6 +55,11 @@ class Difference:
         return self.p_models if self.p_methods is None else max(self.p_models, self.p_methods)
 
     @property
+    def least_p(self) -> float:
+        """The smallest p-value that sign flips of so many clusters can give."""
+        return formulas.least_p(self.clusters)
+
+    @property
     def smallest(self) -> float:
         """The smallest true difference that would be found with 80 % power."""
         return formulas.smallest_difference(self.total_se)

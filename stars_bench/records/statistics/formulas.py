@@ -317,6 +317,11 @@ def sign_flip(differences: ArrayLike, flips: int = DRAWS, seed: int = 0) -> Sign
     return SignFlip((1 + extreme) / (1 + flips), extreme, flips, False)
 
 
+def least_p(clusters: int) -> float:
+    """Return the smallest p-value that `sign_flip` can give: 2 of 2^G flips where all are counted."""
+    return float(2.0 ** (1 - clusters)) if clusters <= MOST_EXACT else 1 / (1 + DRAWS)
+
+
 def holm(p_values: ArrayLike) -> Numbers:
     """Adjust p-values so that the chance of any false claim is bounded (Holm).
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from stars_bench.errors import UsageError
 from stars_bench.records.paired.differences import Difference, difference, same_clips
+from stars_bench.records.record_facts import PLURALS
+from stars_bench.records.statistics import formulas
 from stars_bench.records.statistics.formulas import holm
 from stars_bench.report.results.result import Result, group_by
 
@@ -40,7 +42,7 @@ def with_baseline(results: Sequence[Result], baseline: str) -> list[Result]:
 
 
 def _against(result: Result, baseline: Result | None) -> Result:
-    if baseline is None or baseline is result:
+    if baseline is None or baseline is result or not (result.is_fair and baseline.is_fair):
         return result
     return replace(result, difference=_difference(result, baseline))
 
@@ -105,7 +107,12 @@ def notes_of_tests(tied: bool, tested: Sequence[Difference], baseline: Sequence[
         lines.append(f"Bold, too: numbers that cannot be told from the best of their column ({how}).")
     if baseline:
         lines.append(f"In brackets: difference to the baseline in points; p < .05: {how} over {len(baseline)} tests.")
-    lines.append(f"Smallest difference that the test part can show (80 % power, one test): {_range(every)} points.")
+    able = [one for one in every if one.least_p < LEVEL]
+    if able:
+        lines.append(f"Smallest difference that the test part can show (80 % power, one test): {_range(able)} points.")
+    for unit, clusters in sorted({(one.unit, one.clusters) for one in every if one.least_p >= LEVEL}):
+        least = formulas.least_p(clusters)
+        lines.append(f"{clusters} {PLURALS[unit]} can show no difference, however large: p is at least {least:.3g}.")
     return lines
 
 

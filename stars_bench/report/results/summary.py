@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from stars_bench.report.results.result import BEST_ON_TEST, PublishedResult, Result
 
 
-def summary(results: Sequence[Result]) -> str:
-    """Say what the numbers are and over how many clips."""
+def summary(results: Sequence[Result], with_intervals: bool = False) -> str:
+    """Say what the numbers are and over how many clips.
+
+    Args:
+        results: The numbers.
+        with_intervals: Whether half the 95 % interval stands beside each, and not the deviation over seeds.
+    """
     accuracies = [result for result in results if result.main.unit == "%"]
     if not results:
         return "published top-1 accuracy in %"
@@ -18,7 +23,10 @@ def summary(results: Sequence[Result]) -> str:
     validated = {result.benchmark.validation is not None for result in results}
     parts = " and ".join("validation" if validation else "test" for validation in sorted(validated))
     lists = any("percent" in result.measure.settings for result in results)
-    spread = f", mean ± standard deviation over {'seeds and lists' if lists else 'seeds'}" if several else ""
+    seeds = "seeds and lists" if lists else "seeds"
+    spread = f", mean ± standard deviation over {seeds}" if several else ""
+    if with_intervals:
+        spread = f", {f'mean over {seeds} ' if several else ''}± half the 95 % interval"
     episodes = [result for result in accuracies if "ways" in result.measure.settings]
     clips = [result for result in accuracies if "ways" not in result.measure.settings]
     groups = ((clips, f"{parts} clips"), (episodes, "episodes"))

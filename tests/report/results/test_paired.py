@@ -16,7 +16,7 @@ from stars_bench.records.metrics import measure
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.paired.differences import difference
 from stars_bench.records.predictions import save_predictions
-from stars_bench.records.record import Record
+from stars_bench.records.record import BEST_ON_TEST, Record
 from stars_bench.records.store import StoredRecord, write_record
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.report.results.paired import significant
@@ -133,6 +133,60 @@ def test_other_clips_are_not_tested(stored: Stored) -> None:
 def test_a_baseline_that_was_not_measured_names_those_that_were(stored: Stored) -> None:
     with pytest.raises(UsageError, match="--baseline moco: was not measured; choose one: good, poor"):
         Leaderboard.of([stored("good", 0.7), stored("poor", 0.4)], baseline="moco")
+
+
+def test_few_persons_can_show_no_difference(stored: Stored) -> None:
+    few = NUMBERS | {"subject": np.repeat(np.arange(1, 5), N // 4)}
+    clips = MeasuredClips(CLIPS.names, CLIPS.labels, few)
+    board = Leaderboard.of([stored("good", 0.9, clips=clips), stored("poor", 0.1, clips=clips)], published="none")
+    assert "4 persons can show no difference, however large: p is at least 0.125." in notes(board)
+    assert "Smallest difference" not in notes(board)
+    assert cells(board)["poor"].rank == TIED
+
+
+def test_what_was_selected_on_the_test_part_is_not_tested_against_the_baseline(stored: Stored) -> None:
+    base, other = stored("base", 0.6), stored("chosen", 0.9)
+    evaluation = other.record.evaluation.model_copy(update={"checkpoint_rule": BEST_ON_TEST})
+    chosen = StoredRecord(other.record.model_copy(update={"evaluation": evaluation}), other.path)
+    for baseline in ("base", "chosen"):
+        board = Leaderboard.of([base, chosen], published="none", baseline=baseline)
+        assert {cell.difference for cell in cells(board).values()} == {""}
+    fair = Leaderboard.of([base, other], published="none", baseline="base")
+    assert cells(fair)["chosen"].difference != ""
+
+
+def test_intervals_stand_in_the_cells_where_they_are_asked_for(stored: Stored) -> None:
+    records = [*(stored("good", 0.70, seed) for seed in (0, 1)), stored("base", 0.40)]
+    shown = {
+        where: Leaderboard.of(records, published="none", baseline="base", intervals=where)
+        for where in ("notes", "cells", "none")
+    }
+    good, base = (
+        result for method in ("good", "base") for result in shown["cells"].results.measured if result.method == method
+    )
+    half = f"{good.main.half:.1f}"
+    assert cells(shown["cells"])["good"].deviation == half != cells(shown["notes"])["good"].deviation
+    assert cells(shown["notes"])["good"].deviation == cells(shown["none"])["good"].deviation == f"{good.main.std:.1f}"
+    assert (cells(shown["cells"])["base"].deviation, cells(shown["notes"])["base"].deviation) == (
+        f"{base.main.half:.1f}",
+        "",
+    )
+    assert good.difference is not None
+    wide = f"±{(good.difference.high - good.difference.low) / 2:.1f}; p < .05"
+    assert cells(shown["cells"])["good"].difference == f"{good.difference.value:+.1f} {wide}"
+    assert [("95 % intervals" in notes(board)) for board in shown.values()] == [True, True, False]
+    subtitles = [board.tables[0].subtitle.partition(";")[0] for board in shown.values()]
+    assert subtitles[0] == subtitles[2] == "top-1 accuracy in %, mean ± standard deviation over seeds"
+    assert subtitles[1] == "top-1 accuracy in %, mean over seeds ± half the 95 % interval"
+    assert rf"{{\scriptsize~$\pm$~{half}}}" in shown["cells"].to_latex()
+    assert f"{good.value:.1f} ±{half} (" in shown["cells"].to_text(200)
+
+
+def test_an_interval_that_is_cut_shows_its_other_side(stored: Stored) -> None:
+    board = Leaderboard.of([stored("all", 1.05)], published="none", intervals="cells")
+    (result,), (table,) = board.results.measured, board.tables
+    assert result.main.high == 100
+    assert table.measured[0].cells[1].deviation == f"{result.main.mean - result.main.low:.1f}"
 
 
 def test_seeds_are_averaged_before_clips_are_compared(stored: Stored) -> None:
