@@ -114,6 +114,7 @@ READ_FAILS = {  # by file: a command that reads it, and an error that the disk t
 }
 
 
+@pytest.mark.slow
 def test_an_error_of_the_disk_is_never_called_damage_and_costs_nothing(
     library: Path, raw_files: Path, tmp_path: Path
 ) -> None:

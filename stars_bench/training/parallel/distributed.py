@@ -8,10 +8,14 @@ process alone writes files and talks to the user.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from threading import Thread
 from typing import Any, TypeVar, cast
 
 import torch
@@ -19,10 +23,16 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.errors import StarsBenchError, UsageError, one_line
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for another; the longest that the first works alone (files, metrics) is a minute or two."""
+
+SAY_AFTER, SAY_AGAIN_AFTER, LOOK_UP_AFTER = 1.0, 30.0, 0.2
+"""Seconds of waiting for the others before it is said (torchrun's processes come together: it is said when one lags),
+before it is said again, and between two moments in which signals are answered."""
+LAUNCHER = "TORCHELASTIC_RUN_ID"
+"""A variable of torchrun, which nobody sets by hand."""
 
 T = TypeVar("T")
 _store: Any = None
@@ -37,29 +47,79 @@ class LostProcess(StarsBenchError):
 
 def launched() -> bool:
     """Return whether torchrun (or a launcher that sets the same variables) started this as one of several processes."""
-    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def start() -> None:
     """Join the other processes, if there are any: gloo for tensors on the CPU, NCCL for those on GPUs.
 
+    While it waits for them it says so on stderr, and signals are answered.
+
     Raises:
+        UsageError: The variables that a launcher sets are no numbers, or one is not set.
         LostProcess: The others cannot be reached.
     """
     if not launched() or dist.is_initialized():
         return
+    rank, size = _numbers()
     global _store
     with_gpus = torch.cuda.is_available() and dist.is_nccl_available()
     backend = "cpu:gloo,cuda:nccl" if with_gpus else "gloo"
     try:
-        kept, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
+        kept = _meeting(rank, size)
         # torchrun keeps the store when it starts all anew (--max-restarts), with the addresses of those that ended.
         _store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), kept)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=_store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
-        raise LostProcess(
-            f"the {os.environ['WORLD_SIZE']} processes do not find one another ({one_line(error)})"
-        ) from error
+        raise LostProcess(f"the {size} processes do not find one another ({one_line(error)}){_why()}") from error
+
+
+def _numbers() -> tuple[int, int]:
+    """Return the number of this process and how many there are."""
+    said = {name: os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")}
+    for name, value in said.items():
+        if not value.isdecimal():
+            raise UsageError(f"{name}={value}: must be a number{_why()}")
+    if not os.environ.get("MASTER_ADDR"):
+        raise UsageError(f"MASTER_ADDR is not set{_why()}")
+    rank, size = int(said["RANK"]), int(said["WORLD_SIZE"])
+    if not rank < size:
+        raise UsageError(f"RANK={rank}, WORLD_SIZE={size}: processes are numbered from 0 to {size - 1}{_why()}")
+    return rank, size
+
+
+def _why() -> str:
+    """Return what to do where nobody meant to start several processes."""
+    if LAUNCHER in os.environ:
+        return ""
+    return ", because RANK and WORLD_SIZE are set; unset them if you meant a single process"
+
+
+def _meeting(rank: int, size: int) -> Any:
+    """Wait until all processes are there, and return their store.
+
+    The wait is in a thread: torch does not come back to Python, where signals are answered, before it ends.
+    """
+    found: Future[Any] = Future()
+
+    def meet() -> None:
+        try:
+            found.set_result(next(iter(rendezvous("env://", timeout=PATIENCE)))[0])
+        except BaseException as error:
+            found.set_exception(error)
+
+    Thread(target=meet, daemon=True).start()
+    others = f"process {1 - rank} of 2" if size == 2 else f"the other {size - 1} of {size} processes"
+    line = f"waiting for {others} at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}{_why()}"
+    say_at = time.monotonic() + (SAY_AGAIN_AFTER if LAUNCHER in os.environ else SAY_AFTER)
+    while True:
+        with suppress(TimeoutError):
+            return found.result(timeout=LOOK_UP_AFTER)
+        if found.done():  # torch's own TimeoutError
+            return found.result()
+        if time.monotonic() >= say_at:
+            say_at += SAY_AGAIN_AFTER
+            logging.getLogger(__name__).warning(line)
 
 
 def stop() -> None:
