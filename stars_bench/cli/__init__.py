@@ -15,7 +15,7 @@ from stars_bench import registry
 from stars_bench._version import __version__
 from stars_bench.cli import doctor, formats, inspect, new, prepare, report, results, run, view
 from stars_bench.cli.options import console, errors
-from stars_bench.errors import StarsBenchError, UsageError, is_disk_full, one_line
+from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full, one_line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -88,6 +88,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     _answer_stops(_stop)
     try:
+        _check_working_folder()
         if SEVERAL:
             _join_the_others()
         app()
@@ -121,6 +122,13 @@ SEVERAL = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
 """Whether this is one of several processes (torchrun)."""
 
 
+def _check_working_folder() -> None:
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError as error:
+        raise UsageError(f"the working folder cannot be used ({cause(error)}): cd to another one") from error
+
+
 def _join_the_others() -> None:
     from stars_bench.training.parallel import distributed
 
@@ -144,8 +152,8 @@ def _end(line: str, code: int, told: str | None) -> NoReturn:
 
     if distributed.is_first_to_say(told):
         errors.print(line, soft_wrap=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
     os._exit(code)
 
 
