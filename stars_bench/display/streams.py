@@ -12,7 +12,8 @@ import sys
 
 NARROWEST, WIDEST = 40, 1_000
 """Columns of a terminal that COLUMNS is believed; rich would make lines of 10^9 characters."""
-INSTEAD = str.maketrans("✓✗█·–—…²▁▂▃▄▅▆▇•━╸╺", "+x#--" + "-.2" + "_.,-=+*" + "*---")
+INSTEAD = dict(zip("✓✗█·–—…²†‡§¶▁▂▃▄▅▆▇•━╸╺×", "+x#--" + "-.2'\"$&" + "_.,-=+*" + "*---x", strict=True))
+INSTEAD |= {"±": "+-", "→": "->", "≤": "<=", "≥": ">="}
 """What is printed for a character that the encoding of the stream does not have; for any other it is `?`."""
 HANDLER = "stars_bench.instead"
 
@@ -36,5 +37,5 @@ def make_usable() -> None:
 def _instead(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end].translate(INSTEAD)
-    return lacking.encode("ascii", "replace").decode("ascii"), error.end
+    lacking = error.object[error.start : error.end]
+    return "".join(INSTEAD.get(one, "?") for one in lacking), error.end
