@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stars_bench.datasets.raw_files.survey import what_lies_there
 from stars_bench.errors import UsageError
 from stars_bench.formats import crossclr, mamp, pyskl
 from stars_bench.formats.base import Format
@@ -66,9 +67,10 @@ def recognise(path: Path) -> Format:
         raise UsageError(f"{path}: there is no such file or folder")
     if (found := recognised(path)) is not None:
         return found
+    seen = what_lies_there([path])
     raise UsageError(
         f"{path}: is no npz, no .pkl and no folder with train_data.npy; say what it is with --format "
-        f"({', '.join(FORMATS)})"
+        f"({', '.join(FORMATS)}). {seen[:1].upper()}{seen[1:]}"
     )
 
 

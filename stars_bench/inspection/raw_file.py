@@ -25,7 +25,8 @@ from stars_bench.datasets.parsing.ntu_frames import TRACKING_STATES, Seen, frame
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.datasets.parsing.pku import LabelRow, fault_of, parse_labels, parse_split, parse_video
 from stars_bench.datasets.pku_mmd import CLASSES, LABEL_HEAD, PKU1, SPLIT_HEAD
-from stars_bench.datasets.raw_files import sources
+from stars_bench.datasets.raw_files import looks, sources
+from stars_bench.datasets.raw_files.survey import what_lies_there
 from stars_bench.datasets.skeletons.kinect import JOINTS as JOINT_NAMES
 from stars_bench.display.blocks import Block, Facts, Inspection, Notes, Table
 from stars_bench.errors import StarsBenchError, UsageError
@@ -138,9 +139,12 @@ def raw_source(path: str) -> Source:
             first = next(iter(_members(file)), "MEMBER")
             raise UsageError(f"{path} is an archive: name one file in it, as in {path}:{first}")
         if file.is_file() and file.name.lower().endswith(sources.UNOPENED):
-            raise UsageError(f"{path}: only files and members of .zip archives are inspected; unpack it")
+            remedy = looks.kind_of(file.name).on(file) or "unpack it"
+            raise UsageError(f"{path}: only files and members of .zip archives are inspected: {remedy}")
         if not file.is_file():
-            raise UsageError(f"{path}: {'is a folder; name one file' if file.is_dir() else 'there is no such file'}")
+            if file.is_dir():
+                raise UsageError(f"{path}: is a folder; name one file: {what_lies_there([file])}")
+            raise UsageError(f"{path}: there is no such file")
         return Source(file)
     archive, member = Path(match[1]), match[2]
     if not archive.is_file():
@@ -191,6 +195,8 @@ def kind_of(source: Source, data: bytes) -> str:
         return VIDEO
     if len(first.split()) == 1 or str(source).lower().endswith(".skeleton"):
         return NTU_CLIP
+    if kind := looks.content_of(data[: looks.HEAD]):
+        raise StarsBenchError(f"{source}: is a {kind}")
     raise StarsBenchError(f"{source}:1: neither a .skeleton file nor a video, label or split file of PKU-MMD")
 
 

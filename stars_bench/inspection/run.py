@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from stars_bench.datasets.raw_files.survey import what_lies_there
 from stars_bench.display.blocks import Block, Curve, Curves, Facts, Inspection, Notes, Table
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.io.files import read_toml
@@ -36,7 +37,7 @@ def inspect_run(path: Path) -> Inspection:
     if not folders:
         raise UsageError(
             f"{path}: neither a run (runs/DATASET/PROTOCOL/METHOD/KEY, or one of its seeds) nor a prepared dataset "
-            "(DATA_DIR/DATASET/PROFILE)"
+            f"(DATA_DIR/DATASET/PROFILE): {what_lies_there([path])}"
         )
     records, warnings = _records(folders)
     made = next((_made(folder.config) for folder in folders if folder.config.exists()), {})

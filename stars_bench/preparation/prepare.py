@@ -25,8 +25,9 @@ from stars_bench import registry
 from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside
 from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.parsing.numbers import ParseError
-from stars_bench.datasets.raw_files import sources
+from stars_bench.datasets.raw_files import looks, sources
 from stars_bench.datasets.raw_files.sources import Place, UnreadableSource
+from stars_bench.datasets.raw_files.survey import what_lies_there
 from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full
 from stars_bench.io import files as provenance
 from stars_bench.io import process_pool
@@ -253,9 +254,14 @@ def _results(conversion: Conversion, item: RawItem, places: Sequence[Place]) -> 
         except UnreadableSource as error:
             return [SetAside(item.name, str(source), str(error).removeprefix(f"{source}: "))]
     try:
-        return list(conversion.spec.convert(item, data, conversion.profile))
+        results = list(conversion.spec.convert(item, data, conversion.profile))
     except ParseError as error:
-        return [SetAside(item.name, f"{next(iter(item.sources.values()))}:{error.line}", error.reason)]
+        results = [SetAside(item.name, f"{next(iter(item.sources.values()))}:{error.line}", error.reason)]
+    if any(isinstance(result, SetAside) for result in results):
+        for role, content in data.items():
+            if kind := looks.content_of(content[: looks.HEAD]):
+                return [SetAside(item.name, str(item.sources[role]), f"is a {kind}")]
+    return results
 
 
 def _convert_all(
@@ -411,7 +417,7 @@ def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, A
         count = len(found.set_aside)
         message = f"nothing to convert in {where}; {count:,} set aside, the first: {first.where}: {first.reason}"
         raise StarsBenchError(message)
-    raise StarsBenchError(f"no raw files of {spec.name} in {where}. {spec.where}")
+    raise StarsBenchError(f"no raw files of {spec.name} in {where}: {what_lies_there(paths)}. {spec.where}")
 
 
 def _faults(items: Iterable[SetAside]) -> int:

@@ -38,7 +38,7 @@ def find(
         UsageError: A table or a list that the description names cannot be read.
         StarsBenchError: One clip is found twice with different content.
     """
-    wanted = _Wanted(description, folder)
+    wanted, paths = _Wanted(description, folder), list(paths)
     ignored: Counter[str] = Counter()
     parts: dict[str, _Part] = {}
     named: list[tuple[str, Source]] = []
@@ -49,6 +49,8 @@ def find(
             continue
         parts[part.name] = part
         named.append((part.name, source))
+    if not named:
+        wanted.check_capitals(source for _, source in sources.walk(paths, scratch=scratch))
     found = sources.unique(named, on_duplicate, ignored, progress)
     clips: dict[str, list[_Part]] = {}
     for name in found:
@@ -166,6 +168,18 @@ class _Wanted:
                 "files.pattern"
             )
         return _Part(name, clip, natural(frame or name), texts)
+
+    def check_capitals(self, found: Iterable[Source]) -> None:
+        """Raise UsageError where the pattern would match files if capitals did not count."""
+        if self.pattern is None:
+            return
+        anyhow = re.compile(self.pattern.pattern, self.pattern.flags | re.IGNORECASE)
+        near = [source for source in found if anyhow.search(str(source))]
+        if near:
+            raise UsageError(
+                f"files.pattern matches no file; {len(near):,} would be matched if capitals did not count, such as "
+                f"{near[0]}: begin it with (?i)"
+            )
 
     def rows(self, clip: str, files: Sequence[_Part]) -> list[dict[str, str] | str]:
         """Return what is known of a clip, once for each clip in its file; a text says why nothing is."""

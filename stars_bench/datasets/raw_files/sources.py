@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from stars_bench.api import Source
-from stars_bench.datasets.raw_files import repack, zip
+from stars_bench.datasets.raw_files import looks, repack, zip
 from stars_bench.datasets.raw_files.zip import LARGEST, Packed, base_name, crc32
 from stars_bench.errors import StarsBenchError, UsageError, disk_failed, not_read, printable
 
@@ -103,7 +103,8 @@ def raw_folders(raw: Sequence[Path], data_dir: Path, name: str, where: str) -> l
             if not path.exists():
                 raise UsageError(f"--raw {path}: there is no such folder or archive")
             if is_other_archive(path.name):
-                raise UsageError(f"--raw {path}: this kind of archive is not read; unpack it and give the folder")
+                kind = looks.kind_of(path.name)
+                raise UsageError(f"--raw {path}: {kind.name.format(s='')}, which is not read: {kind.on(path)}")
         return list(raw)
     default = Path(os.environ.get("STARS_BENCH_RAW") or data_dir / "raw")
     for folder in (default / name, default):
@@ -145,7 +146,7 @@ def walk(
     Raises:
         StarsBenchError: A folder or an archive cannot be read.
     """
-    for name, text in _files(paths, wanted):
+    for name, text in files_below(paths, wanted):
         if not name.lower().endswith(ARCHIVES):
             yield name, File(text)
             continue
@@ -185,7 +186,12 @@ def zip_members(archive: Path) -> dict[str, Packed]:
     except (zipfile.BadZipFile, OSError) as error:
         if failed := next((one for one in (error, error.__context__) if one and disk_failed(one)), None):
             raise not_read(archive, failed) from error  # zipfile calls such an archive none
-        raise StarsBenchError(f"{archive}: cannot be read as a zip archive ({error}); fetch it again") from error
+        remedy = "fetch it again"
+        if kind := looks.content_of(head(Source(archive), looks.HEAD)):
+            remedy = f"it is a {kind}"
+        elif (part := archive.with_suffix(".z01")).exists():
+            remedy = looks.kind_of(part.name).remedy.format(stem=archive.with_suffix(""))
+        raise StarsBenchError(f"{archive}: cannot be read as a zip archive ({error}); {remedy}") from error
 
 
 def _members(archive: Path, shown: Path) -> Iterator[tuple[str, Source]]:
@@ -193,8 +199,13 @@ def _members(archive: Path, shown: Path) -> Iterator[tuple[str, Source]]:
         yield base_name(member), Member(archive, member, place=Place(packed.size, packed.crc, packed), shown=shown)
 
 
-def _files(paths: Iterable[Path], wanted: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """Yield the files among and below the paths: names and paths."""
+def files_below(paths: Iterable[Path], wanted: re.Pattern[str] = EVERYTHING) -> Iterator[tuple[str, str]]:
+    """Yield the files among and below the paths, archives unopened: names and paths.
+
+    Args:
+        paths: Folders and files.
+        wanted: Names that an empty folder is a damaged file under. Default: all, and none is.
+    """
     folders: set[str] = set()
     single: set[str] = set()
     for path in paths:
