@@ -234,7 +234,10 @@ def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder: runs/DATASET/PROTOCOL/METHOD/KEY.")],
     clips: Annotated[
         list[str],
-        typer.Argument(metavar="CLIP...", help=".skeleton files; or names of clips of the run's prepared dataset."),
+        typer.Argument(
+            metavar="CLIP...",
+            help=".skeleton files, folders or zips of them, ARCHIVE.zip:MEMBER; or names of prepared clips.",
+        ),
     ],
     seed: Annotated[int, typer.Option(metavar="N", help="Which seed of the run.")] = 0,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="How many actions to name.")] = 5,

@@ -15,7 +15,7 @@ NARROWEST, WIDEST = 40, 1_000
 INSTEAD = dict(zip("✓✗█·–—…²†‡§¶▁▂▃▄▅▆▇•━╸╺×", "+x#--" + "-.2'\"$&" + "_.,-=+*" + "*---x", strict=True))
 INSTEAD |= {"±": "+-", "→": "->", "≤": "<=", "≥": ">="}
 """What is printed for a character that the encoding of the stream does not have; for any other it is `?`."""
-HANDLER = "stars_bench.instead"
+HANDLER = "print-instead"
 
 
 def make_usable() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from stars_bench.api import Source
 from stars_bench.datasets.raw_files import looks, sources
 from stars_bench.datasets.raw_files.looks import Kind
+from stars_bench.datasets.raw_files.zip import base_name
 from stars_bench.errors import StarsBenchError, printable
 
 HEADS = 1_000
@@ -48,7 +49,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Source]]:
             except StarsBenchError:
                 members = {}
         for member in members:
-            yield sources.base_name(member), Source(path, member)
+            yield base_name(member), Source(path, member)
         if not members:
             yield name, Source(path)
 

@@ -20,16 +20,18 @@ from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile, Source
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.datasets.cleaning.mamp import NothingLeft
-from stars_bench.datasets.ntu import cleaned
+from stars_bench.datasets.ntu import SKELETON_FILE, cleaned
 from stars_bench.datasets.parsing.ntu import JOINTS
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.datasets.raw_files import sources
+from stars_bench.datasets.raw_files.survey import what_lies_there
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.evaluation.classifier import OwnLogits
 from stars_bench.evaluation.linear import LinearHead
 from stars_bench.evaluation.subject import extract
 from stars_bench.experiments import pretrained
 from stars_bench.experiments.pretrained import Pretrained
+from stars_bench.inspection.raw_file import MEMBER, raw_source
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import store
 from stars_bench.records.record import Record
@@ -76,15 +78,15 @@ def predict(
 
     Args:
         run: The run's folder, a seedN folder or its encoder.pt.
-        clips: `.skeleton` files (of NTU's format, under any name), or names of clips of the run's dataset as prepared
-            in `data_dir`.
+        clips: `.skeleton` files (of NTU's format, under any name), folders and zip archives of them, members as
+            ARCHIVE.zip:MEMBER; or names of clips of the run's dataset as prepared in `data_dir`.
         data_dir: Where prepared datasets lie.
         seed: Seed of the run. Default: 0.
         top: Number of actions to return for each clip. Default: 5.
         device: Device of the encoder. Default: cpu.
 
     Returns:
-        One `Prediction` for each clip, in their order.
+        One `Prediction` for each clip, in their order; of a folder or an archive by path.
 
     Raises:
         UsageError: The run has nothing that can classify, or there is no such clip.
@@ -101,7 +103,8 @@ def predict(
     how = _how_measured(start, records, "classifier" if hasattr(encoder, "classify") else "linear")
     model = _model(start, encoder, how, len(spec.classes)).to(device)
     reader = _Reader(spec, profile, data_dir)
-    bodies = [reader.bodies(clip) for clip in clips]
+    found = [one for clip in clips for one in _found(clip)]
+    bodies = [reader.bodies(clip) for clip in found]
     frames = [clip.shape[1] for clip in bodies]
     counts = [len(clip) for clip in bodies]
     offset = np.cumsum([0, *(count * length for count, length in zip(counts, frames, strict=True))])[:-1]
@@ -121,8 +124,8 @@ def predict(
     logits = extract(model, ClipPart(whole, np.arange(len(bodies))), crop)
     shares, order = logits.softmax(1).topk(min(top, logits.shape[1]))
     return [
-        Prediction(clip, tuple(zip([spec.classes[i] for i in best], share, strict=True)), reader.truth(clip))
-        for clip, share, best in zip(clips, shares.tolist(), order.tolist(), strict=True)
+        Prediction(str(clip), tuple(zip([spec.classes[i] for i in best], share, strict=True)), reader.truth(clip))
+        for clip, share, best in zip(found, shares.tolist(), order.tolist(), strict=True)
     ]
 
 
@@ -147,6 +150,24 @@ def _how_measured(start: Pretrained, records: Sequence[Record], evaluation: str)
     return max(own, key=lambda record: record.finished, default=None)
 
 
+def _found(clip: str) -> list[Source | str]:
+    """Return the raw files that a word names, or the word where it is the name of a prepared clip.
+
+    Raises:
+        UsageError: There is no such file, or none of this kind in a folder or archive.
+    """
+    path = Path(clip)
+    if path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip"):
+        walked = sources.walk([path], SKELETON_FILE)
+        files = sorted((source for name, source in walked if SKELETON_FILE.fullmatch(name)), key=str)
+        if not files:
+            raise UsageError(f"{clip}: no .skeleton file is there: {what_lies_there([path])}")
+        return list(files)
+    if path.is_file() or MEMBER.fullmatch(clip) or clip.lower().endswith(RAW):
+        return [raw_source(clip)]
+    return [clip]
+
+
 class _Reader:
     """Clips of a dataset by name, and raw files in NTU's format, under a profile."""
 
@@ -154,24 +175,22 @@ class _Reader:
         self.spec, self.profile, self.data_dir = spec, profile, data_dir
         self.opened: PreparedDataset | None = None
 
-    def bodies(self, clip: str) -> NDArray[np.float32]:
+    def bodies(self, clip: Source | str) -> NDArray[np.float32]:
         """Return (M, F, V, 3), metres, M in {1, 2}."""
-        if not clip.lower().endswith(RAW):
+        if isinstance(clip, str):
             return self.dataset.clip(clip)
         if len(self.spec.skeleton.joints) != JOINTS or "cleaning" not in self.profile.parameters:
             raise UsageError(f"{clip}: a run on {self.spec.name} takes clips by name, not .skeleton files")
-        if not Path(clip).is_file():
-            raise UsageError(f"{clip}: there is no such file")
         try:
-            return cleaned(sources.read(Source(Path(clip))), self.profile)[0]
+            return cleaned(sources.read(clip), self.profile)[0]
         except ParseError as error:
             raise StarsBenchError(f"{clip}:{error.line}: {error.reason}") from error
         except NothingLeft as error:
             raise StarsBenchError(f"{clip}: {error}") from error
 
-    def truth(self, clip: str) -> str | None:
+    def truth(self, clip: Source | str) -> str | None:
         """Return the action of a clip that was given by name."""
-        if clip.lower().endswith(RAW):
+        if isinstance(clip, Source):
             return None
         return self.spec.classes[int(self.dataset.table["label"].to_numpy()[self.dataset.row_of(clip)])]
 

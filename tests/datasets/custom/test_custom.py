@@ -101,6 +101,13 @@ def test_a_changed_description_is_not_mixed_with_what_is_there(tmp_path: Path) -
     np.testing.assert_array_equal(clip[0, 0, COCO_17.centre], 0)
 
 
+def test_names_that_differ_from_the_pattern_in_capitals_alone_are_told(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "npz", COCO_17.joints, subjects=2, cameras=1)
+    path.write_text(path.read_text().replace("A(?P<action>", "a(?P<action>"))
+    with pytest.raises(UsageError, match=r"4 would be matched if capitals did not count, .*: begin it with \(\?i\)"):
+        prepare(describe(path), [tmp_path / "raw"], tmp_path / "data", jobs=1)
+
+
 def test_a_table_says_what_names_do_not(tmp_path: Path) -> None:
     path = files.write(tmp_path, "npz", COCO_17.joints, subjects=2, cameras=1)
     text = path.read_text()

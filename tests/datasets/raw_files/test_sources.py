@@ -250,7 +250,7 @@ def test_a_raw_path_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["all.rar", "all.7z.001", "S001.skeleton.gz", "ALL.RAR"])
 def test_an_archive_of_another_kind_is_refused_with_what_to_do(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(UsageError, match="unpack it and give the folder"):
+    with pytest.raises(UsageError, match="which is not read: `"):
         raw_folders([tmp_path / name], tmp_path, "ntu60", "")
 
 

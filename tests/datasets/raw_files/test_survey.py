@@ -82,7 +82,7 @@ def test_kinds_are_counted_the_most_frequent_first(tmp_path: Path) -> None:
 
 def test_files_of_the_other_dataset_name_its_command(tmp_path: Path) -> None:
     write_ntu(tmp_path / "ntu", [NAME])
-    write_pku(tmp_path / "pku", ["0002-L"])
+    write_pku(tmp_path / "pku", {"0002-L": "1,0,20,1\n"})
     with pytest.raises(StarsBenchError, match=r"1 skeleton file of NTU RGB\+D .* `stars-bench prepare ntu60` or"):
         prepare(PKU2, [tmp_path / "ntu"], tmp_path / "data", jobs=1)
     with pytest.raises(StarsBenchError, match=r"files of PKU-MMD I .* `stars-bench prepare pku1` takes"):

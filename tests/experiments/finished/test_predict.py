@@ -84,6 +84,29 @@ def test_a_head_of_another_encoder_is_not_used(run: Path, small_data: Path, tmp_
         predict(folder.path, names, small_data)
 
 
+def test_folders_archives_and_members_are_taken(run: Path, small_data: Path, tmp_path: Path) -> None:
+    names = open_dataset(small_data, "synthetic").table["name"].tolist()[:3]
+    (tmp_path / "raw" / "deep").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "raw" / "deep" / f"{name}.skeleton").write_bytes(to_text(make_clip(name)))
+    archive = shutil.make_archive(str(tmp_path / "clips"), "zip", tmp_path / "raw")
+    expected = [one.actions for one in predict(run, names, small_data)]
+    folder = predict(run, [str(tmp_path / "raw")], small_data)
+    assert [one.clip for one in folder] == [str(tmp_path / "raw" / "deep" / f"{name}.skeleton") for name in names]
+    member = f"{archive}:deep/{names[1]}.skeleton"
+    for given in (folder, predict(run, [archive], small_data)):
+        assert [one.actions for one in given] == expected
+    (one,) = predict(run, [member], small_data)
+    assert one.clip == member
+    assert one.actions[0][0] == expected[1][0][0]
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "x_rgb.avi").touch()
+    with pytest.raises(UsageError, match=r"no \.skeleton file is there: it holds 1 RGB video"):
+        predict(run, [str(tmp_path / "videos")], small_data)
+    with pytest.raises(UsageError, match="the archive has no such file"):
+        predict(run, [f"{archive}:nothing.skeleton"], small_data)
+
+
 def test_a_method_that_classifies_says_it_itself(request_of: Request, small_data: Path) -> None:
     runner.run(replace(request_of, method="supervised", evaluations=("classifier",), overrides=(*TINY, "epochs=1")))
     (run,) = (request_of.runs_dir / "synthetic/xsub/supervised").iterdir()
