@@ -123,10 +123,12 @@ class MomentumContrast(nn.Module):
         stream: What the network sees of the augmented joints: joint, bone, motion or bone-motion. Default: joint.
     """
 
+    parents: Tensor
+
     def __init__(self, config: ContrastConfig, skeleton: Skeleton, stream: str = "joint") -> None:
         super().__init__()
-        self.config, self.stream, self.parents = config, stream, skeleton.parents
-        self.planar = skeleton.planar
+        self.config, self.stream, self.planar = config, stream, skeleton.planar
+        self.register_buffer("parents", torch.tensor(skeleton.parents, dtype=torch.int64), persistent=False)
         self.encoder = STGCN(
             config.frames,
             spatial_partitions(skeleton),

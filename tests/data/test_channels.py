@@ -51,7 +51,8 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "raw": lambda x: Coordinates(FRAMES, 17, 0, planar=True)(x).view(x.shape),
 }
 AUGMENTATIONS |= {
-    f"stream {name}": (lambda x, name=name: augment.as_stream(x, name, POSES.parents, planar=True)) for name in STREAMS
+    f"stream {name}": (lambda x, name=name: augment.as_stream(x, name, torch.tensor(POSES.parents), planar=True))
+    for name in STREAMS
 }
 AUGMENTATIONS |= {f"transform {name}": transforms.Stream(name, POSES) for name in STREAMS}
 AUGMENTATIONS |= {
@@ -82,8 +83,10 @@ def test_a_pose_turns_in_its_plane() -> None:
 
 def test_bone_motion_is_the_motion_of_bones() -> None:
     x = ClipPart(store(skeleton=COCO_17), np.arange(3)).whole(torch.arange(3), FRAMES)
-    both = augment.as_stream(augment.as_stream(x, "bone", COCO_17.parents), "motion", COCO_17.parents)
-    torch.testing.assert_close(augment.as_stream(x, "bone-motion", COCO_17.parents), both, rtol=0, atol=0)
+    both = augment.as_stream(
+        augment.as_stream(x, "bone", torch.tensor(COCO_17.parents)), "motion", torch.tensor(COCO_17.parents)
+    )
+    torch.testing.assert_close(augment.as_stream(x, "bone-motion", torch.tensor(COCO_17.parents)), both, rtol=0, atol=0)
     assert not both[:, :, -1].any()
 
 

@@ -7,8 +7,6 @@ generators alone, so that a resumed run draws the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -160,17 +158,16 @@ class Draws:
         return self.uniform() < 0.5
 
 
-def as_stream(x: Tensor, stream: str, parents: Sequence[int], planar: bool = False) -> Tensor:
+def as_stream(x: Tensor, stream: str, parents: Tensor, planar: bool = False) -> Tensor:
     """Turn views of joints into another stream: what augments joints makes bones and motion afterwards.
 
     Args:
         x: (B, 3, T, V, M) views of joints.
         stream: Joint, bone (a joint minus its parent) or motion (the next frame minus this one, 0 in the last).
-        parents: (V,) 0-based parent of each joint; a root is its own.
+        parents: (V,) int64 on the same device, 0-based parent of each joint; a root is its own.
         planar: Whether the last channel is a score, which stays that of the joint. Default: False.
     """
-    bones = torch.tensor(parents, dtype=torch.int64, device=x.device)
-    return clip_store.as_stream(x.permute(0, 4, 2, 3, 1), stream, bones, planar).permute(0, 4, 2, 3, 1)
+    return clip_store.as_stream(x.permute(0, 4, 2, 3, 1), stream, parents, planar).permute(0, 4, 2, 3, 1)
 
 
 def normal_view(x: Tensor, shear: float = 0.5, ratio: int = 6, planar: bool = False) -> Tensor:
