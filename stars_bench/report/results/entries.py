@@ -17,6 +17,9 @@ from stars_bench.records.record import Record
 from stars_bench.records.store import StoredRecord, flat
 from stars_bench.report.results.result import group_by, shown_metrics
 
+NO_PRESET = "default"
+"""The preset of a record whose method and evaluation have none, such as k-NN of `raw`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -56,13 +59,23 @@ def entries(stored: Sequence[StoredRecord]) -> list[Entry]:
     An evaluation that was run with two configs gives its method a second row.
     """
     found = []
-    for trained in group_by(stored, lambda one: digest_json(_trained(one.record))).values():
+    for trained in _by_training(stored):
         variants = {
             title: list(group_by(same, lambda one: digest_json(_measured(one.record))).values())
             for title, same in group_by(trained, lambda one: one.record.evaluation.title).items()
         }
         for row in zip_longest(*variants.values()):
             found.append(Entry({title: seeds for title, seeds in zip(variants, row, strict=True) if seeds}))
+    return found
+
+
+def _by_training(stored: Sequence[StoredRecord]) -> list[list[StoredRecord]]:
+    """Group records by what was trained; those without presets join the only others that were trained alike."""
+    found = []
+    for alike in group_by(stored, lambda one: digest_json(_trained(one.record, named=False))).values():
+        presets = group_by(alike, lambda one: one.record.method.preset)
+        plain = presets.pop(NO_PRESET) if NO_PRESET in presets and len(presets) == 2 else []
+        found += [[*named, *plain] for named in presets.values()]
     return found
 
 
@@ -76,14 +89,19 @@ def newest(stored: Sequence[StoredRecord]) -> list[StoredRecord]:
     return sorted(chosen.values(), key=lambda one: (one.record.started, one.record.seed))
 
 
-def _trained(record: Record) -> dict[str, Any]:
-    """Return what must agree before two trained encoders may differ by their seed alone."""
+def _trained(record: Record, named: bool = True) -> dict[str, Any]:
+    """Return what must agree before two trained encoders may differ by their seed alone.
+
+    Args:
+        record: A record of one of them.
+        named: Whether the name of the preset must agree, too, and not the settings alone. Default: True.
+    """
     method, dataset, protocol = record.method, record.dataset, record.protocol
     # The seed draws the validation part: there the lists of clips differ from seed to seed.
     lists = {"train_digest", "test_digest", "bank_digest"} if protocol.validation is None else set[str]()
     start = None if record.init is None else record.init.model_dump(include={"method", "dataset", "protocol", "run"})
     return {
-        "method": method.model_dump(include={"name", "target", "preset", "config"}),
+        "method": method.model_dump(include={"name", "target", "config"} | ({"preset"} if named else set())),
         "precision": record.environment.precision,
         "dataset": dataset.model_dump(include={"name", "profile", "digest", "absent_body", "stream"}),
         "protocol": protocol.model_dump(include={"name", "validation", "config"} | lists),

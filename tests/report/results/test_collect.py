@@ -103,6 +103,20 @@ def test_whatever_else_differs_is_never_averaged(make_record: MakeRecord, differ
     assert len({result.label for result in results}) == 2
 
 
+def test_numbers_without_presets_stand_in_the_row_of_the_others(make_record: MakeRecord) -> None:
+    """`raw` has no presets and k-NN has none; its linear probe has."""
+    plain = make_record(method__name="raw", method__preset="default")
+    probe = {"method__name": "raw", "evaluation__name": "linear", "evaluation__settings": {}}
+    quick = make_record(method__preset="quick", **probe)
+    both = collected([plain, quick]).measured
+    assert {(one.label, one.measure.title, one.main.n) for one in both} == {
+        ("raw", "k-NN k=1", 1),
+        ("raw", "linear", 1),
+    }
+    three = collected([plain, quick, make_record(method__preset="paper", **probe)]).measured
+    assert {one.label for one in three} == {"raw (default)", "raw (quick)", "raw (paper)"}
+
+
 def test_a_row_is_called_by_its_own_settings(make_record: MakeRecord) -> None:
     both = collected([make_record(), make_record(method__config={"dim": 64})])
     assert list(rows(both)) == ["stars (dim 256)", "stars (dim 64)"]
