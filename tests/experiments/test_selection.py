@@ -157,6 +157,8 @@ def test_tables_never_rank_what_was_selected_on_the_test_part(request_for: MakeR
     ranks = {row.cells[-1].value.records[0].select: row.cells[-1].rank for row in table.measured}
     assert ranks["best-on-test"] == 0
     board = Leaderboard.of(records)
+    labels = [f"untrained ({words})" for words in ("last epoch", "epoch by validation", "epoch by test part")]
+    assert sorted(row.label for row in table.measured) == sorted(labels)
     for text in (board.to_text(200), board.to_markdown(), board.to_latex(), board.to_csv(), board.to_html()):
         assert "selected on the test part" in text
         assert "best epoch on held-out subjects" in text

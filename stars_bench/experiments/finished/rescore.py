@@ -225,6 +225,7 @@ def _same(record: Record) -> str:
         protocol.test_digest,
         evaluation.name,
         evaluation.settings,
+        evaluation.checkpoint_rule,
         record.seed,
     ]
     return digest_json(what)

@@ -11,7 +11,7 @@ from stars_bench.report.results.result import group_by
 
 CHANGED = "changed "
 """In front of the name of a preset whose settings were changed."""
-NAMED_OTHERWISE = ("method.preset", "precision", "dataset.stream", "init.dataset", "init.protocol")
+NAMED_OTHERWISE = ("method.preset", "precision", "dataset.stream", "init.dataset", "init.protocol", ".checkpoint_rule")
 """Parts of an identity that a label names in words of their own."""
 DIGITS = 12
 """What is shown of a checksum."""
@@ -64,14 +64,14 @@ def _apart(entry: Entry, same: Sequence[Entry]) -> list[str]:
     A setting is named where it is not the usual one: that of the only row whose preset is unchanged, or of most rows.
     """
     words = [*filter(None, [entry.records[0].origin])]
-    for fact in (_preset, _precision):
+    for fact in (_preset, _precision, _epoch):
         if len({fact(other) for other in same}) > 1:
             words.append(fact(entry))
     of_preset = [other for other in same if _preset(other) == _preset(entry)]
     names = [
         name
         for name in differing(of_preset)
-        if name not in NAMED_OTHERWISE and value_of(entry, name) not in (None, _usual(name, of_preset))
+        if not name.endswith(NAMED_OTHERWISE) and value_of(entry, name) not in (None, _usual(name, of_preset))
     ]
     settings = [setting(entry, name) for name in names]
     few = len(settings) <= MOST_IN_A_LABEL and all(len(one) <= LONGEST_IN_A_LABEL for one in settings)
@@ -85,6 +85,12 @@ def _preset(entry: Entry) -> str:
 
 def _precision(entry: Entry) -> str:
     return entry.records[0].environment.precision
+
+
+def _epoch(entry: Entry) -> str:
+    """Return how its epoch was chosen."""
+    words = {"last": "last epoch", "validation": "epoch by validation", "best-on-test": "epoch by test part"}
+    return words[entry.records[0].select]
 
 
 def _usual(name: str, same: Sequence[Entry]) -> str | None:

@@ -141,11 +141,16 @@ def test_one_stream_is_not_summed_twice(streams: list[Path], tmp_path: Path) -> 
         rescore.fuse([streams[0].parent, streams[1]], [1.0, 1.0], tmp_path)
 
 
-def test_what_cannot_be_summed_is_refused(streams: list[Path], tmp_path: Path) -> None:
+def test_what_cannot_be_summed_is_refused(request_of: Request, streams: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="two runs or more"):
         rescore.fuse(streams[:1], [1.0], tmp_path)
     with pytest.raises(UsageError, match="no evaluation with scores"):
         rescore.fuse([streams[0] / "seed0", streams[1] / "seed1"], [1.0, 1.0], tmp_path)
+    # A result that was selected on the test part does not hide in a sum.
+    chosen = replace(request_of, stream="bone", select="best-on-test", runs_dir=tmp_path / "chosen", seeds=(0,))
+    runner.run(replace(chosen, overrides=tuple(item for item in TINY if not item.startswith("knn"))))
+    with pytest.raises(UsageError, match="no evaluation with scores"):
+        rescore.fuse([streams[0], next(chosen.runs_dir.glob("synthetic/xsub/untrained/*"))], [1.0, 1.0], tmp_path)
     with pytest.raises(UsageError, match="2 weights for 3 runs"):
         rescore.parse_weights("1,2", 3)
     with pytest.raises(UsageError, match="no records below it"):
