@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Literal, TypeVar
 
+from stars_bench.report.results.published import left_out_note
 from stars_bench.report.results.result import Benchmark, PublishedResult, Result, Results, by_registry
 from stars_bench.report.table import Column, Intervals, Table, make_table
 
@@ -37,7 +38,8 @@ def _by_dataset(results: Results, intervals: Intervals) -> list[Table]:
         part = results.where(benchmark=benchmark)
         columns = _measures(sorted(part.measured, key=lambda result: result.measure.order))
         lines = _lines(part.measured, _label, _measure), _lines(part.published, _label, _measure)
-        found.append(make_table(benchmark.title, "method", columns, *lines, notes, intervals))
+        said = [*notes, *left_out_note(part)]
+        found.append(make_table(benchmark.title, "method", columns, *lines, said, intervals))
     return found
 
 
@@ -63,7 +65,8 @@ def _by_method(results: Results, intervals: Intervals) -> list[Table]:
     for method in (*ours, *theirs):
         measured = [result for result in results.measured if result.method == method]
         published = [result for result in results.published if result.method.casefold() == method.casefold()]
-        part = Results(measured, published, results.notes)
+        left_out = [result for result in results.left_out if result.method.casefold() == method.casefold()]
+        part = Results(measured, published, results.notes, left_out)
         lines = (
             _lines(measured, lambda result: f"{names[result.benchmark]} {_apart(result)}".strip(), _measure),
             _lines(published, lambda result: names[result.benchmark], _measure),
@@ -120,4 +123,4 @@ def _notes(results: Results, names: Mapping[Benchmark, str]) -> list[str]:
         for benchmark, own in notes.items()
         for note in own
     )
-    return list(dict.fromkeys(found))
+    return [*dict.fromkeys(found), *left_out_note(results)]

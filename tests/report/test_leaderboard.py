@@ -41,10 +41,13 @@ def test_sources_of_published_numbers_are_chosen(runs: Path) -> None:
 
     assert kinds() == kinds(sources="all") == {"measured", "authors", "third-party"}
     assert kinds(sources="first-hand") == {"measured", "authors"}
-    (note,) = (
-        leaderboard(runs, by="evaluation", methods="stars", published="all", sources="first-hand").tables[0].notes[:1]
-    )
-    assert note == "Second-hand published numbers are left out (--sources all prints them)."
+    (table,) = leaderboard(runs, by="evaluation", methods="stars", published="all", sources="first-hand").tables
+    (whole,) = leaderboard(runs, by="evaluation", methods="stars", published="all").tables
+    dropped = len(whole.published_results) - len(table.published_results)
+    assert dropped > 1
+    assert f"Left out: {dropped} second-hand published numbers (--sources all prints them)." in table.notes
+    (alone, _) = leaderboard(runs, published="STARS", sources="first-hand").tables
+    assert not any("Left out" in note for note in alone.notes)
     with pytest.raises(UsageError, match=r"sources='mine': choose one of first-hand, all, None"):
         leaderboard(runs, sources="mine")  # type: ignore[arg-type]
 

@@ -61,17 +61,23 @@ def published_beside(
 
 
 def from_sources(results: Results, sources: Sources) -> Results:
-    """Keep the published numbers of these sources, and say below a benchmark that some were left out.
+    """Keep the published numbers of these sources.
 
     Args:
         results: Measured and published numbers.
         sources: "first-hand" drops what others quote; "all" drops nothing.
     """
-    kept = [one for one in results.published if sources == "all" or one.number.is_first_hand]
-    dropped = {one.benchmark for one in results.published if one not in kept}
-    left_out = "Second-hand published numbers are left out (--sources all prints them)."
-    notes = {one: [*own, *([left_out] if one in dropped else [])] for one, own in results.notes.items()}
-    return replace(results, published=kept, notes=notes)
+    if sources == "all":
+        return results
+    kept = [one for one in results.published if one.number.is_first_hand]
+    return replace(results, published=kept, left_out=[one for one in results.published if one not in kept])
+
+
+def left_out_note(results: Results) -> list[str]:
+    """Say how many second-hand numbers a table leaves out; nothing where there are none."""
+    count = len(results.left_out)
+    numbers = "number" if count == 1 else "numbers"
+    return [f"Left out: {count} second-hand published {numbers} (--sources all prints them)."] if count else []
 
 
 def why_none(benchmark: Benchmark, choice: str) -> str:

@@ -180,11 +180,13 @@ class Results:
         measured: Benchmark by benchmark, row by row.
         published: Those that stand beside them, likewise.
         notes: By benchmark, in order, sentences that belong under its numbers.
+        left_out: Published numbers that a choice of sources leaves out. Default: none.
     """
 
     measured: Sequence[Result]
     published: Sequence[PublishedResult]
     notes: Mapping[Benchmark, Sequence[str]]
+    left_out: Sequence[PublishedResult] = ()
 
     def where(self, benchmark: Benchmark | None = None, measure: str | None = None) -> Results:
         """Keep the numbers of one benchmark, or of the measures of one title."""
@@ -192,7 +194,9 @@ class Results:
         def fits(result: Result | PublishedResult) -> bool:
             return benchmark in (None, result.benchmark) and measure in (None, result.measure.title)
 
-        return Results([*filter(fits, self.measured)], [*filter(fits, self.published)], self.notes)
+        parts = ([*filter(fits, part)] for part in (self.measured, self.published, self.left_out))
+        measured, published, left_out = parts
+        return Results(measured, published, self.notes, left_out)
 
 
 def shown_metrics(record: Record) -> tuple[str, ...]:
