@@ -496,6 +496,8 @@ class Record(_Part):
     def marks(self) -> list[str]:
         """Short reasons why this result must not stand in a table without a footnote. Empty: nothing to explain."""
         marks = []
+        if self.is_own_recipe:
+            marks.append(f"recipe of its own paper (profile {self.dataset.profile}, clips {self.dataset.clip_input})")
         if self.method.preset not in UNMARKED_PRESETS:
             marks.append(f"{self.method.preset} preset")
         if self.dataset.name == "synthetic":

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from stars_bench.display.console import shown
-from stars_bench.report.results.result import PublishedResult, Result
+from stars_bench.report.results.published import OTHER_RECIPE
+from stars_bench.report.results.result import PUBLISHED_RECIPE, PublishedResult, Result, recipes_of
 from stars_bench.report.table import Table
 
 COLUMNS = (
-    "kind", "dataset", "profile", "protocol", "validation", "method", "label", "preset", "evaluation", "settings",
-    "metric", "value", "std", "seeds", "low", "high", "sampled", "clusters",
+    "kind", "dataset", "profile", "protocol", "validation", "method", "label", "recipe", "preset", "evaluation",
+    "settings", "metric", "value", "std", "seeds", "low", "high", "sampled", "clusters",
     "design_effect", "clips", "unit", "marks", "year", "backbone", "streams", "table", "source", "conflicts",
 )  # fmt: skip
 
@@ -57,6 +58,7 @@ def _measured(result: Result, metric: str) -> dict[str, object]:
         "profile": result.benchmark.profile,
         "validation": result.benchmark.validation,
         "label": result.label,
+        "recipe": recipes_of([result]),
         "preset": result.preset,
         "metric": metric,
         "value": round(number.mean, 4),
@@ -78,9 +80,11 @@ def _published(result: PublishedResult) -> dict[str, object]:
     return _place(result) | {
         "kind": number.kind,
         "label": number.stated_as,
+        "recipe": PUBLISHED_RECIPE,
         "metric": number.metric,
         "value": number.value,
         "unit": "%",
+        "marks": OTHER_RECIPE if result.other_recipe else "",
         "year": number.year,
         "backbone": number.backbone,
         "streams": number.streams,

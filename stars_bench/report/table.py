@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, TypeVar
 from stars_bench.records.paired.differences import Difference
 from stars_bench.report.results.intervals import interval_notes
 from stars_bench.report.results.paired import notes_of_tests, ranked, significant, ties
-from stars_bench.report.results.published import SECOND_HAND, sources
-from stars_bench.report.results.result import PublishedResult, Result
+from stars_bench.report.results.published import OTHER_RECIPE, SECOND_HAND, sources
+from stars_bench.report.results.result import PUBLISHED_RECIPE, PublishedResult, Result, recipes_of
 from stars_bench.report.results.summary import best_on_test, summary
 
 SIGNS = "*†‡§¶‖"
@@ -102,6 +102,12 @@ class Row:
     def texts(self) -> list[str]:
         """The head and all cells with their signs."""
         return [self.label + self.signs, *map(str, self.cells)]
+
+    @property
+    def recipe(self) -> str:
+        """Whose recipe its numbers follow: `common`, `own` (the method's own paper's), or both in one."""
+        measured = [cell.value for cell in self.cells if isinstance(cell.value, Result)]
+        return recipes_of(measured) if measured else PUBLISHED_RECIPE
 
     @property
     def is_marked(self) -> bool:
@@ -312,6 +318,7 @@ def _published_row(
             cells.append(Cell())
             continue
         signs = "" if result.number.is_first_hand else footnotes.second_hand()
+        signs += footnotes.mark([OTHER_RECIPE] if result.other_recipe else [])
         cells.append(Cell(f"{result.value:.1f}", signs=signs, value=result))
     return Row(label, f" {sign}", next(iter(line.values())).method, (Cell(""), *cells))
 
@@ -327,7 +334,7 @@ class _Footnotes:
         """Return the signs of these reasons."""
         signs = ""
         for reason in reasons:
-            place = len(self.marks)
+            place = len(self.marks) - (SECOND_HAND in self.marks)
             signs += self.marks.setdefault(reason, SIGNS[place % len(SIGNS)] * (1 + place // len(SIGNS)))
         return signs
 

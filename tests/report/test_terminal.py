@@ -49,7 +49,7 @@ def test_marks_and_sources_are_explained_underneath(quick_records: list[Record])
 
 def test_second_hand_numbers_are_marked(quick_records: list[Record]) -> None:
     text = printed(quick_records, "CMD,STARS")
-    assert re.search(r"CMD \[\d+\] +70\.6° +– +– +– +79\.8°", text)
+    assert re.search(r"CMD \[\d+\] +70\.6°‡ +– +– +– +79\.8°‡", text)
     assert "° second-hand: another publication quotes it" in " ".join(text.split())
     assert "°" not in printed(quick_records, "STARS")
 

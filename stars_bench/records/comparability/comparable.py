@@ -98,6 +98,8 @@ def _measured(record: Record) -> dict[str, Any]:
         "cleaning profile": dataset.profile,
         "prepared data": dataset.digest,
         "absent bodies": dataset.absent_body,
+        "recipe": "own" if record.is_own_recipe else "common",
+        "clips": dataset.clip_input,
         "protocol": protocol.name,
         "validation part": protocol.validation,
         "protocol settings": protocol.config,

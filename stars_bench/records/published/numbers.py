@@ -150,17 +150,23 @@ def published_for(
         protocol: Name of the protocol.
         evaluation: Name of the evaluation, such as "knn".
         settings: Its variant, such as {"k": 1}.
-        methods: Only these, in any case ("mamp" finds MAMP and its released checkpoints). Default: None, all.
+        methods: Only these, in any spelling ("mamp" finds MAMP and its released checkpoints, "stgcn" ST-GCN). Default:
+            None, all.
     """
-    wanted = None if methods is None else {method.casefold() for method in methods}
+    wanted = None if methods is None else {spelled(method) for method in methods}
     by_method: dict[str, list[Published]] = {}
     for row in published_numbers():
         measured = row.dataset, row.protocol, row.evaluation, row.settings, row.streams
         same = row.metric == "top1" and measured == (dataset, protocol, evaluation, dict(settings), JOINTS)
-        if same and (wanted is None or row.method.casefold() in wanted):
+        if same and (wanted is None or spelled(row.method) in wanted):
             by_method.setdefault(row.method, []).append(row)
     best = [_best(rows) for rows in by_method.values()]
     return sorted(best, key=lambda row: (row.year or 9999, row.method.casefold()))
+
+
+def spelled(method: str) -> str:
+    """Return a method's name without case, spaces and hyphens: papers and this package spell them differently."""
+    return re.sub(r"[\s-]", "", method.casefold())
 
 
 def matching(patterns: str) -> set[str]:

@@ -62,7 +62,8 @@ def _of_one(benchmark: Benchmark, stored: Sequence[StoredRecord], choice: str) -
         for entry in sorted(rows, key=lambda entry: methods(entry.method))
         for result in _row(benchmark, columns, entry, named[entry])
     ]
-    beside = published_beside(benchmark, columns, choice, {entry.method for entry in rows})
+    own = {entry.method for entry in rows if entry.records[0].is_own_recipe}
+    beside = published_beside(benchmark, columns, choice, {entry.method for entry in rows}, own)
     said = [*notes(rows, named), *dict.fromkeys(note for one in kept for note in one.record.protocol.notes)]
     if superseded := len(stored) - len(kept):
         said.append(f"{superseded} older results left out: the same settings and seed were run again.")

@@ -103,7 +103,8 @@ def _trained(record: Record, named: bool = True) -> dict[str, Any]:
     return {
         "method": method.model_dump(include={"name", "target", "config"} | ({"preset"} if named else set())),
         "precision": record.environment.precision,
-        "dataset": dataset.model_dump(include={"name", "profile", "digest", "absent_body", "stream"}),
+        "recipe": "own" if record.is_own_recipe else "common",
+        "dataset": dataset.model_dump(include={"name", "profile", "digest", "absent_body", "stream", "clip_input"}),
         "protocol": protocol.model_dump(include={"name", "validation", "config"} | lists),
         "init": start,
     }

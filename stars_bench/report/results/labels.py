@@ -11,7 +11,16 @@ from stars_bench.report.results.result import group_by
 
 CHANGED = "changed "
 """In front of the name of a preset whose settings were changed."""
-NAMED_OTHERWISE = ("method.preset", "precision", "dataset.stream", "init.dataset", "init.protocol", ".checkpoint_rule")
+NAMED_OTHERWISE = (
+    "recipe",
+    "method.preset",
+    "precision",
+    "dataset.stream",
+    "dataset.clip_input",
+    "init.dataset",
+    "init.protocol",
+    ".checkpoint_rule",
+)
 """Parts of an identity that a label names in words of their own."""
 DIGITS = 12
 """What is shown of a checksum."""
@@ -59,15 +68,15 @@ def _label(entry: Entry, same: Sequence[Entry]) -> str:
 
 
 def _apart(entry: Entry, same: Sequence[Entry]) -> list[str]:
-    """Return what tells a row from the other rows of its method: input, start, preset, precision, two settings.
+    """Return what tells a row from the other rows of its method: input, start, recipe, preset, precision, two settings.
 
     A setting is named where it is not the usual one: that of the only row whose preset is unchanged, or of most rows.
     """
     words = [*filter(None, [entry.records[0].origin])]
-    for fact in (_preset, _precision, _epoch):
+    for fact in (_recipe, _preset, _precision, _epoch):
         if len({fact(other) for other in same}) > 1:
             words.append(fact(entry))
-    of_preset = [other for other in same if _preset(other) == _preset(entry)]
+    of_preset = [other for other in same if (_recipe(other), _preset(other)) == (_recipe(entry), _preset(entry))]
     names = [
         name
         for name in differing(of_preset)
@@ -78,9 +87,15 @@ def _apart(entry: Entry, same: Sequence[Entry]) -> list[str]:
     return [*words, *settings] if few and not any(_is_checksum(entry, name) for name in names) else words
 
 
+def _recipe(entry: Entry) -> str:
+    return "own recipe" if entry.records[0].is_own_recipe else "common recipe"
+
+
 def _preset(entry: Entry) -> str:
-    """Return the preset that its settings began as."""
-    return entry.records[0].method.preset.removeprefix(CHANGED)
+    """Return the preset that its settings began as; the paper's name alone stands for its recipe whole."""
+    method = entry.records[0].method
+    preset = method.preset.removeprefix(CHANGED)
+    return f"{preset} settings" if method.recipe == "common" and preset.startswith("paper") else preset
 
 
 def _precision(entry: Entry) -> str:
@@ -95,7 +110,7 @@ def _epoch(entry: Entry) -> str:
 
 def _usual(name: str, same: Sequence[Entry]) -> str | None:
     """Return the value that goes without saying; None where there is none."""
-    unchanged = [entry for entry in same if entry.records[0].method.preset == _preset(entry)]
+    unchanged = [entry for entry in same if not entry.records[0].method.preset.startswith(CHANGED)]
     if len(unchanged) == 1 < len(same):
         return value_of(unchanged[0], name)
     (value, count), *_ = Counter(value_of(entry, name) for entry in same).most_common(1)

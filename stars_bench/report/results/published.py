@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Literal
 
-from stars_bench.records.published.numbers import Published, matching, published_for, published_numbers
+from stars_bench import registry
+from stars_bench.records.published.numbers import Published, matching, published_for, published_numbers, spelled
 from stars_bench.records.record import Scalar
 from stars_bench.report.results.result import (
     MAIN_METRIC,
@@ -29,11 +31,18 @@ OWN, ALL, NONE = "own", "all", "none"
 Sources = Literal["first-hand", "all"]
 """Whose word counts: the authors' alone, or a second-hand one too where the authors' is not known."""
 SECOND_HAND = "second-hand: another publication quotes it"
+OTHER_RECIPE = (
+    "published under the recipe of its own paper, which is not, or not known to be, that of the measured rows"
+)
 KIND_WORDS = {"paper": "paper", "authors": "authors' repository", "third-party": "second-hand"}
 
 
 def published_beside(
-    benchmark: Benchmark, measures: Iterable[Measure], choice: str, methods: Collection[str]
+    benchmark: Benchmark,
+    measures: Iterable[Measure],
+    choice: str,
+    methods: Collection[str],
+    own: Collection[str] = (),
 ) -> list[PublishedResult]:
     """Find the published numbers of the same dataset, protocol, evaluation and settings, row by row, oldest first.
 
@@ -42,15 +51,25 @@ def published_beside(
         measures: The columns.
         choice: "own", "all", "none", or patterns of names.
         methods: Names of the measured methods, which "own" means.
+        own: Those that were measured under the recipe of their own paper. Default: none.
     """
-    if choice == NONE or benchmark.profile not in PUBLISHED_PROFILES or benchmark.validation is not None:
+    if choice == NONE or benchmark.validation is not None:
         return []
     wanted = methods if choice == OWN else None if choice == ALL else matching(choice)
+    by_own_recipe = {spelled(method) for method in own}
+    has_common = benchmark.profile in PUBLISHED_PROFILES
+
+    def beside(measure: Measure, number: Published) -> PublishedResult | None:
+        """Put a number beside the measured ones where its recipe is theirs; marked where only the data are."""
+        alike = spelled(number.method) in by_own_recipe or (has_common and _is_common(number.method))
+        return PublishedResult(benchmark, measure, number, not alike) if alike or has_common else None
+
     found = [
-        PublishedResult(benchmark, measure, number)
+        result
         for measure in measures
         if measure.metric == MAIN_METRIC
         for number in published_for(benchmark.dataset, benchmark.protocol, *_as_published(benchmark, measure), wanted)
+        if (result := beside(measure, number)) is not None
     ]
     rows = group_by(found, lambda result: result.method)
 
@@ -58,6 +77,13 @@ def published_beside(
         return min(result.number.year or 9999 for result in rows[method]), method.casefold()
 
     return [result for method in sorted(rows, key=order) for result in rows[method]]
+
+
+@cache
+def _is_common(method: str) -> bool:
+    """Return whether the recipe of a published method's own paper is the common one, as its class here says."""
+    named = [name for name in registry.names("methods") if spelled(name) == spelled(method)]
+    return any((recipe := registry.fact("methods", name, "recipe")) is not None and recipe.is_common for name in named)
 
 
 def from_sources(results: Results, sources: Sources) -> Results:
@@ -87,7 +113,10 @@ def why_none(benchmark: Benchmark, choice: str) -> str:
     if benchmark.profile not in PUBLISHED_PROFILES and any(
         number.dataset == benchmark.dataset for number in published_numbers()
     ):
-        return f"Published numbers rest on profile {PUBLISHED_PROFILES[0]}: none stand beside {benchmark.profile}."
+        return (
+            f"Published numbers rest on profile {PUBLISHED_PROFILES[0]}, or on the recipe of their own paper: none "
+            f"stand beside {benchmark.profile}."
+        )
     whose = {ALL: "", OWN: " of these methods"}.get(choice, f" of {choice}")
     return f"No published numbers{whose} for {benchmark.name} with these evaluations."
 

@@ -153,11 +153,13 @@ class PublishedResult:
         benchmark: Where the number stands.
         measure: The column that it stands in.
         number: The number, its source, and what other sources say.
+        other_recipe: Whether it rests on another recipe than the measured numbers, or may do so. Default: False.
     """
 
     benchmark: Benchmark
     measure: Measure
     number: Published
+    other_recipe: bool = False
 
     @property
     def method(self) -> str:
@@ -197,6 +199,18 @@ class Results:
         parts = ([*filter(fits, part)] for part in (self.measured, self.published, self.left_out))
         measured, published, left_out = parts
         return Results(measured, published, self.notes, left_out)
+
+
+RECIPES = {"common": "common", "own": "own", "both": "common, own", None: "common"}
+"""Whose recipe a record follows, as tables say it; `both` is the common one, which is the own one too."""
+PUBLISHED_RECIPE = "own"
+"""Published numbers rest on the recipe of their own paper."""
+
+
+def recipes_of(results: Iterable[Result]) -> str:
+    """Say whose recipe these numbers follow: `common`, `own`, `common, own`."""
+    words = [RECIPES[record.method.recipe] for result in results for record in result.records]
+    return ", ".join(dict.fromkeys(part for word in words for part in word.split(", ")))
 
 
 def shown_metrics(record: Record) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stars_bench.records.published.numbers import spelled
 from stars_bench.report.results.result import BEST_ON_TEST, PublishedResult, Result
 
 
@@ -54,7 +55,7 @@ def best_on_test(results: Sequence[Result], published: Sequence[PublishedResult]
 
 def _claim(result: Result | PublishedResult) -> tuple[object, ...]:
     """Parse whose number of which column of which benchmark is claimed; the case of the name does not matter."""
-    return result.benchmark, result.method.casefold(), result.measure.title
+    return result.benchmark, spelled(result.method), result.measure.title
 
 
 def _counts(results: Sequence[Result]) -> str:
