@@ -111,7 +111,7 @@ def test_only_first_hand_numbers_are_printed_unless_all_are_asked_for(make_recor
     assert r"Left out: 1 second-hand published number (-{}-sources all prints them)" in tables
     assert "FoundSkelModel" not in bibliography
     tables, bibliography = to_latex(records, "STARS,CMD", bibliography="table", sources="all")
-    assert row_of(tables, r"\textit{CMD}").endswith(r"\textit{79.8}$^{\circ}$$^{\ddagger}$ \\")
+    assert row_of(tables, r"\textit{CMD}").endswith(r"\textit{79.8}$^{\circ}$$^{\dagger}$ \\")
     assert r"$^{\circ}$~second-hand: another publication quotes it." in tables
     assert "Left out" not in tables
     assert "FoundSkelModel" in bibliography
