@@ -340,6 +340,8 @@ class Clip:
         bodies: (M, F, V, 3) float32, metres, with M in {1, 2} and F the clip's own number of frames.
         source_digest: Checksum of the raw files that the clip comes from.
         log: What cleaning did: counts by rule. Default: nothing.
+        picture: Height and width in pixels of the picture that joints lie in, if they are in pixels; what reads clips
+            for methods then normalises them. Default: None.
     """
 
     name: str
@@ -351,6 +353,7 @@ class Clip:
     bodies: np.ndarray
     source_digest: str
     log: Mapping[str, int] = field(default_factory=dict)  # what cleaning did: counts by rule
+    picture: tuple[int, int] | None = None
 
 
 class NameFacts(NamedTuple):
@@ -455,6 +458,10 @@ class DatasetSpec:
             number). Default: None, the dataset has raw files.
         description: Text of the TOML file that describes the dataset; it is stored beside the prepared data. Default:
             None, the dataset is defined in Python.
+        protocols: Names of the protocols for which the dataset itself says who trains, beside those that name it.
+            Default: none.
+        splits: From items with their facts to the train/test splits of these protocols, by item name. Default: None;
+            imported files then say it.
         warm_up: Loads, or compiles, the code that reads many raw files fast. It is called before more than 32 MiB of
             them are converted, perhaps repeatedly; forked workers inherit what it loads. Default: None.
     """
@@ -483,7 +490,17 @@ class DatasetSpec:
     generate: Callable[[int | None], Found] | None = None
     """Items without raw files; `convert` makes so many clips of them (None: a number of its own choice)."""
     description: str | None = None  # the TOML that it was made of; kept beside what is prepared
+    protocols: tuple[str, ...] = ()
+    splits: Callable[[Sequence[RawItem]], Mapping[str, Mapping[str, Sequence[str]]]] | None = None
     warm_up: Callable[[], None] | None = None
+
+    def has_protocol(self, protocol: ProtocolSpec) -> bool:
+        """Return whether a protocol is for the dataset.
+
+        Args:
+            protocol: The protocol.
+        """
+        return self.name in protocol.datasets or protocol.name in self.protocols
 
 
 # ----------------------------------------------------------------------------------------------- protocols

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
@@ -29,6 +30,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "pku1": "stars_bench.datasets.pku_mmd:PKU1",
         "pku2": "stars_bench.datasets.pku_mmd:PKU2",
         "synthetic": "stars_bench.datasets.synthetic:SYNTHETIC",
+        "ntu60-2d": "stars_bench.datasets.ntu_2d:NTU60_2D",
+        "ntu120-2d": "stars_bench.datasets.ntu_2d:NTU120_2D",
+        "gym99": "stars_bench.datasets.gym99:GYM99",
     },
     "protocols": {
         "xsub": "stars_bench.protocols.standard:XSUB",
@@ -37,6 +41,17 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "unseen": "stars_bench.protocols.novel:UNSEEN",
         "oneshot": "stars_bench.protocols.novel:ONESHOT",
         "fewshot": "stars_bench.protocols.novel:FEWSHOT",
+        "official": "stars_bench.protocols.official:OFFICIAL",
+        "xsub-v1": "stars_bench.protocols.official:XSUB_V1",
+        "xsub-v2": "stars_bench.protocols.official:XSUB_V2",
+        "as1": "stars_bench.protocols.official:AS1",
+        "as2": "stars_bench.protocols.official:AS2",
+        "as3": "stars_bench.protocols.official:AS3",
+        "split1": "stars_bench.protocols.official:SPLIT1",
+        "split2": "stars_bench.protocols.official:SPLIT2",
+        "split3": "stars_bench.protocols.official:SPLIT3",
+        "split4": "stars_bench.protocols.official:SPLIT4",
+        "split5": "stars_bench.protocols.official:SPLIT5",
     },
     "methods": {
         "untrained": "stars_bench.models.untrained:Untrained",
@@ -68,6 +83,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
 }
 
 
+DESCRIBED = ("nwucla", "uav-human", "utd-mhad", "msr-action3d", "sbu", "kinetics-skeleton")
+"""Datasets that ship as descriptions: datasets/NAME.toml."""
+BUILT_IN["datasets"] |= {name: str(Path(__file__).parent / "datasets" / f"{name}.toml") for name in DESCRIBED}
+REPLACEABLE = {*DESCRIBED, "gym99", "ntu60-2d", "ntu120-2d"}
+"""Names of datasets that a user's own description may have: what is prepared by it then goes by it."""
 FROM_FILES = {"datasets": {".toml": "stars_bench.datasets.custom.load:describe"}}
 """Objects that a file describes: by kind and suffix, the function that makes one of the file's path."""
 DESCRIPTION = "dataset.toml"
@@ -188,7 +208,11 @@ class Registry:
 
     def _targets(self, kind: str) -> dict[str, str]:
         """Return names, and what they stand for as `module:attribute` or as the path of a description."""
-        return (self._descriptions() if kind == "datasets" else {}) | installed(kind)
+        found = installed(kind)
+        if kind != "datasets":
+            return found
+        own = {name: path for name, path in self._descriptions().items() if name not in found or name in REPLACEABLE}
+        return found | own
 
     def _descriptions(self) -> dict[str, str]:
         """Return names of the described datasets in the data folders, and their files."""
@@ -229,7 +253,9 @@ def _described(kind: str, path: Path, maker: str) -> Any:
     """Return the object that a file describes, under a name that is not taken."""
     module_name, _, attribute = maker.partition(":")
     made = _attribute(module_name, attribute, str(path), here=False)(path)
-    if made.name in installed(kind):
+    if str(path) in BUILT_IN[kind].values():
+        return replace(made, description=None)  # known everywhere: not kept beside what is prepared
+    if made.name in installed(kind).keys() - REPLACEABLE:
         raise UsageError(f"{path}: name: {made.name!r} is another {kind[:-1]}'s name")
     return made
 

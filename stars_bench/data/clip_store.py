@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stars_bench.api import AbsentBody, ClipInput, Skeleton
 from stars_bench.data import placement, random
-from stars_bench.data.channels import in_plane, scored
+from stars_bench.data.channels import in_picture, in_plane, scored
 from stars_bench.data.clip_inputs import frames_of_first_body, joints_of_crossclr, padded, placed_as_crossclr, rows_of
 from stars_bench.errors import StarsBenchError
 
@@ -95,8 +95,10 @@ class ClipStore:
         """
         table = dataset.table
         offset, frames, bodies = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
-        skeleton = dataset.spec.skeleton
-        return cls(dataset.load(), offset, frames, bodies, dataset.absent_body, device, stream, skeleton, clip_input)
+        skeleton, joints = dataset.spec.skeleton, dataset.load()
+        if "height" in table:
+            joints = in_picture(joints, table)
+        return cls(joints, offset, frames, bodies, dataset.absent_body, device, stream, skeleton, clip_input)
 
     def __len__(self) -> int:
         return len(self.frames)

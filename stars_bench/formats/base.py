@@ -28,11 +28,13 @@ class NamedClip:
         name: Name of the clip.
         label: 0-based class.
         bodies: (M, F, V, 3) float32, metres.
+        picture: Height and width of the picture, of bodies in pixels. Default: None.
     """
 
     name: str
     label: int
     bodies: NDArray[np.float32]
+    picture: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

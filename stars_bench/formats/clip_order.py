@@ -22,6 +22,8 @@ from stars_bench.formats.base import Parts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stars_bench.storage.shards import PreparedDataset
+
 GROUPED_BY = {"xsub": "subject", "xview": "camera", "xset": "setup"}
 LAST_NUMBER = re.compile(r"(.*?)(\d*)")
 
@@ -33,12 +35,15 @@ def table_of(facts: Mapping[str, NameFacts]) -> pd.DataFrame:
     return pd.DataFrame(list(facts.values()), columns=NameFacts._fields).assign(name=list(facts))
 
 
-def two_part_protocols(dataset: str) -> dict[str, ProtocolSpec]:
+def two_part_protocols(dataset: DatasetSpec | PreparedDataset) -> dict[str, ProtocolSpec]:
     """Return the protocols of a dataset that have exactly a training and a test part, by name."""
     specs = [registry.load("protocols", name) for name in registry.names("protocols")]
-    return {
-        spec.name: spec for spec in specs if dataset in spec.datasets and not spec.expected_bank and not spec.Config
-    }
+    return {spec.name: spec for spec in specs if dataset.has_protocol(spec) and has_two_parts(spec)}
+
+
+def has_two_parts(protocol: ProtocolSpec) -> bool:
+    """Return whether a protocol has exactly a training and a test part."""
+    return not protocol.expected_bank and not protocol.Config
 
 
 def parts_of(protocol: ProtocolSpec, table: pd.DataFrame) -> Parts:

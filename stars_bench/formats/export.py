@@ -116,11 +116,11 @@ def _place(out: Path, files: list[Path], overwrite: bool) -> Path:
 
 def _splits(dataset: PreparedDataset, format: Format, protocol: str | None) -> dict[str, Parts]:
     """Return {protocol: parts}, for one protocol or for all that take a clip of the dataset."""
-    possible = two_part_protocols(dataset.name)
+    possible = two_part_protocols(dataset)
     if protocol is not None:
         spec = registry.load("protocols", protocol)
         if spec.name not in possible:
-            reason = "has three parts" if dataset.name in spec.datasets else f"is not for {dataset.name}"
+            reason = "has three parts" if dataset.has_protocol(spec) else f"is not for {dataset.name}"
             raise UsageError(f"{protocol} {reason}; these can be exported: {', '.join(possible)}")
         possible = {spec.name: spec}
     elif format.one_protocol:

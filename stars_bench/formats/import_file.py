@@ -12,7 +12,7 @@ from stars_bench.api import DatasetSpec, Profile, ProtocolSpec
 from stars_bench.errors import StarsBenchError, UsageError, cause
 from stars_bench.formats.base import Format, Incoming
 from stars_bench.formats.catalog import format_of, recognise
-from stars_bench.formats.clip_order import GROUPED_BY
+from stars_bench.formats.clip_order import has_two_parts
 from stars_bench.formats.match_clips import Intake, Progress
 from stars_bench.io import files
 from stars_bench.io.partial import remove_abandoned
@@ -94,6 +94,7 @@ def import_file(
                 raise StarsBenchError(f"{folder}: cannot be written ({cause(error)})") from error
             notes, warnings = (*notes, *intake.notes), tuple(intake.warnings)
         written = shards.read_index(folder)
+        shards.keep_description(spec, folder)
     assert written is not None
     return ImportReport(
         folder=folder,
@@ -110,7 +111,7 @@ def _protocol(name: str | None, spec: DatasetSpec) -> ProtocolSpec | None:
     if name is None:
         return None
     protocol: ProtocolSpec = registry.load("protocols", name)
-    if spec.name not in protocol.datasets or protocol.name not in GROUPED_BY:
+    if not spec.has_protocol(protocol) or not has_two_parts(protocol):
         raise UsageError(f"{name} is no protocol that a file for {spec.name} can state")
     return protocol
 

@@ -173,7 +173,7 @@ def _names(
     Raises:
         UsageError: Neither the user nor the file states which protocol this is.
     """
-    candidates = two_part_protocols(spec.name) if protocol is None else {protocol.name: protocol}
+    candidates = two_part_protocols(spec) if protocol is None else {protocol.name: protocol}
     published, wrong = _published(spec, candidates, labels), {}
     for name, names in published.items():
         wrong[name] = sum(int((_labels_in(names[part]) != labels[part]).sum()) for part in PARTS)

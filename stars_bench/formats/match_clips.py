@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stars_bench.api import Clip, DatasetSpec, Found, NameFacts, ProtocolSpec, SetAside
+from stars_bench import registry
+from stars_bench.api import Clip, DatasetSpec, Found, NameFacts, ProtocolSpec, RawItem, SetAside
 from stars_bench.datasets.ntu import missing_names
 from stars_bench.errors import StarsBenchError
 from stars_bench.formats.base import PARTS, Incoming, NamedClip
 from stars_bench.formats.clip_order import GROUPED_BY, table_of, two_part_protocols
+from stars_bench.protocols.official import NAMES as STATED
 from stars_bench.storage.quality import QualityReport, assess
 from stars_bench.storage.shards import ShardContent
 
@@ -49,7 +51,7 @@ class Intake:
         names = spec.expected_names() if spec.expected_names is not None and not incoming.unnamed else []
         self.setups = {int(name[1:4]) for name in names}
         """The setups of the complete dataset, where its names are known."""
-        self.by_file = incoming.unnamed or spec.ships_splits
+        self.by_file = incoming.unnamed or (spec.ships_splits and spec.splits is None)
         """Whether the names do not tell who trains, so that the file's own lists have to."""
 
     def contents(self, progress: Progress | None) -> Iterator[ShardContent]:
@@ -96,7 +98,7 @@ class Intake:
             )
         self.kept[name] = numbers
         of_name = (numbers.subject, numbers.camera, numbers.setup, numbers.replication)
-        return Clip(name, label, *of_name, found.bodies, self.incoming.digest)
+        return Clip(name, label, *of_name, found.bodies, self.incoming.digest, picture=found.picture)
 
     def _numbers(self, name: str) -> NameFacts | None:
         """Return what a name says; None, with a note, if the clip does not belong to the dataset, as in `prepare`."""
@@ -137,20 +139,35 @@ class Intake:
         Raises:
             StarsBenchError: The file's lists cannot be kept as they are.
         """
-        protocols = two_part_protocols(self.spec.name)
+        protocols = two_part_protocols(self.spec)
         table = table_of(self.kept)
         official: dict[str, dict[str, list[str]]] = {}
         if self.by_file:
             official = {name: self._items(name) for name in protocols if name in GROUPED_BY}
-            for name, lists in official.items():
-                part_of = {item: part for part in PARTS for item in lists[part]}
-                table[f"official_{name}"] = [part_of.get(item, "") for item in table["item"]]
+        elif self.spec.splits is not None:
+            official = {name: {part: list(names) for part, names in lists.items()} for name, lists in self._by_rule()}
+        for name in self.incoming.stated.keys() & (set(STATED) | set(self.spec.protocols)) - official.keys():
+            official[name] = self._items(name)
+        for name, lists in official.items():
+            part_of = {item: part for part in PARTS for item in lists[part]}
+            table[f"official_{name}"] = [part_of.get(item, "") for item in table["item"]]
         for name in self.incoming.stated:
-            if name in protocols:
-                self._compare(protocols[name], table)
+            if name in protocols or name in official:
+                self._compare(protocols.get(name) or registry.load("protocols", name), table)
             else:
                 self.notes.append(f"its split {name!r} is unknown here: left out")
         return official
+
+    def _by_rule(self) -> Iterable[tuple[str, Mapping[str, Sequence[str]]]]:
+        """Return the splits that the dataset's own rule gives, where every clip's name says what it goes by."""
+        if self.spec.splits is None or any(facts.label is None for facts in self.kept.values()):
+            return ()
+        columns = ("label", "subject", "camera", "setup", "replication")
+        items = [
+            RawItem(name, {}, tuple((column, getattr(facts, column)) for column in columns))
+            for name, facts in self.kept.items()
+        ]
+        return self.spec.splits(items).items()
 
     def _items(self, protocol: str) -> dict[str, list[str]]:
         """Return the raw items of each part, as the file states them."""
@@ -174,7 +191,8 @@ class Intake:
             text = f"{protocol.name}: the file's lists name {len(absent):,} clips that it does not hold"
             self.warnings.append(f"{text} (the first is {min(absent)!r})")
         if not differ:
-            self.notes += [] if self.by_file else [f"{protocol.name}: the file's parts are those of the published rule"]
+            rule = [f"{protocol.name}: the file's parts are those of the published rule"]
+            self.notes += [] if self.by_file or protocol.name in STATED else rule
             return
         name, their, our = differ[0]
         text = (
@@ -187,7 +205,9 @@ class Intake:
 
     def quality(self, profile: str) -> QualityReport:
         """Return the quality report of the import."""
-        found = Found((), ignored=dict(self.ignored))
+        # A dataset that brings its splits, and whose clips nobody counts, is whole if all of the file is.
+        items = [RawItem(facts.item, {}) for facts in self.kept.values()] if self.spec.protocols else ()
+        found = Found(items, ignored=dict(self.ignored))
         report = assess(self.spec, profile, found, self.incoming.total, list(self.kept), self.set_aside, {})
         if not self.incoming.unnamed:
             return report

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from stars_bench import registry
 from stars_bench.api import Clip, DatasetSpec, Found, Profile, RawItem, SetAside
 from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.parsing.numbers import ParseError
@@ -148,7 +147,7 @@ def prepare(
         index = None if overwrite else shards.read_index(folder)
         if index is not None and index["plan"] == whole and all((folder / plan.file).exists() for plan in plans):
             sources.remove_unpacked(folder / UNPACKED)
-            _keep_description(spec, folder)
+            shards.keep_description(spec, folder)
             quality = QualityReport.from_json(index["quality"])
             seconds = time.perf_counter() - started
             return PrepareReport(
@@ -169,7 +168,7 @@ def prepare(
             sources.remove_unpacked(folder / UNPACKED)
             if conversion.folder != folder:
                 provenance.replace_folder(conversion.folder, folder, shards.OWN)
-            _keep_description(spec, folder)
+            shards.keep_description(spec, folder)
         except (OSError, RuntimeError) as error:
             if not isinstance(error, OSError) and not is_disk_full(error):
                 raise
@@ -361,13 +360,6 @@ def _refuse_other_description(folder: Path, chosen: Profile) -> None:
                 f"{path.parent} was prepared from another description of the name {index['dataset']}: remove that "
                 "folder, or give this one another name"
             )
-
-
-def _keep_description(spec: DatasetSpec, folder: Path) -> None:
-    """Put the description of a described dataset beside its profiles, so that its name is known there."""
-    if spec.description is not None:
-        provenance.write_text(folder.parent / registry.DESCRIPTION, spec.description)
-        registry.add_data_dir(folder.parent.parent)
 
 
 def _profile(spec: DatasetSpec, name: str | None, parameters: Mapping[str, Any]) -> Profile:

@@ -96,7 +96,7 @@ def _faults_of_attributes(file: h5py.File, index: Mapping[str, Any]) -> Iterator
         "parameters": json.dumps(profile["parameters"], sort_keys=True),
         "absent_body": profile["absent_body"],
         "joint_names": json.dumps(index["joint_names"]),
-        "units": "metres",
+        "units": "pixels" if shard_file.PICTURE[0] in file else "metres",
     }
     for name, value in expected.items():
         if (found := file.attrs.get(name)) != value:
@@ -125,12 +125,14 @@ def _contents(columns: Columns, joints: NDArray[np.float32]) -> dict[str, str]:
 
 def _clips(columns: Columns, joints: NDArray[np.float32]) -> Iterator[Clip]:
     names = [name.decode() for name in columns["name"].tolist()]
-    numbers = zip(*(columns[name].tolist() for name in shard_file.NUMBERS), strict=True)
+    of_clip = [name for name in shard_file.columns_of(columns) if name not in shard_file.TEXTS]
+    numbers = zip(*(columns[name].tolist() for name in of_clip), strict=True)
     for name, values in zip(names, numbers, strict=True):
-        at = dict(zip(shard_file.NUMBERS, values, strict=True))
+        at = dict(zip(of_clip, values, strict=True))
+        picture = at.pop("height", 0), at.pop("width", 0)
         offset, frames, bodies = at.pop("offset"), at.pop("num_frames"), at.pop("num_bodies")
         own = joints[offset : offset + frames * bodies].reshape(bodies, frames, *joints.shape[1:])
-        yield Clip(name=name, bodies=own, source_digest="", **at)
+        yield Clip(name=name, bodies=own, source_digest="", picture=picture if any(picture) else None, **at)
 
 
 def _faults_of_clips(columns: Columns, joints: NDArray[np.float32], contents: Mapping[str, str]) -> Iterator[str]:

@@ -57,9 +57,9 @@ XSUB = ProtocolSpec(
         "NTU RGB+D (CVPR 2016) and NTU RGB+D 120 (TPAMI 2019), github shahroudy/NTURGB-D; "
         "PKU-MMD (arXiv:1703.07475): its split files"
     ),
-    datasets=("ntu60", "ntu120", "pku1", "pku2", "synthetic"),
+    datasets=("ntu60", "ntu120", "pku1", "pku2", "synthetic", "ntu60-2d", "ntu120-2d"),
     split=cross_subject,
-    expected={"ntu60": (40_091, 16_487), "ntu120": (63_026, 50_919)},
+    expected={"ntu60": (40_091, 16_487), "ntu120": (63_026, 50_919), "ntu60-2d": (40_091, 16_487)},
     held_out="subject",
 )
 XVIEW = ProtocolSpec(
@@ -67,17 +67,20 @@ XVIEW = ProtocolSpec(
     title="cross-view",
     rule="NTU: cameras 2 and 3 train, camera 1 tests; PKU-MMD: its file (camera M tests)",
     source="NTU RGB+D (CVPR 2016), github shahroudy/NTURGB-D; PKU-MMD (arXiv:1703.07475): its split files",
-    datasets=("ntu60", "pku1", "pku2", "synthetic"),
+    datasets=("ntu60", "pku1", "pku2", "synthetic", "ntu60-2d"),
     split=cross_view,
+<<<<<<< HEAD
     expected={"ntu60": (37_646, 18_932)},
     held_out="camera",
+=======
+    expected={"ntu60": (37_646, 18_932), "ntu60-2d": (37_646, 18_932)},
 )
 XSET = ProtocolSpec(
     name="xset",
     title="cross-setup",
     rule="even setups train, odd setups test",
     source="NTU RGB+D 120 (TPAMI 2019), github shahroudy/NTURGB-D",
-    datasets=("ntu120", "synthetic"),
+    datasets=("ntu120", "synthetic", "ntu120-2d"),
     split=cross_setup,
     expected={"ntu120": (54_468, 59_477)},
     held_out="setup",

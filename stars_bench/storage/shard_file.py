@@ -25,6 +25,8 @@ from stars_bench.io.sealed import Damaged, is_io_error, refuse_odd
 from stars_bench.storage import compression
 
 NUMBERS = ("label", "subject", "camera", "setup", "replication", "num_frames", "num_bodies", "offset")
+PICTURE = ("height", "width")
+"""Further columns of clips in pixels: the size of the picture."""
 TEXTS = ("name", "item", "digest", "content")
 COORDINATES = "joints"
 LARGEST = 1 << 40
@@ -57,7 +59,7 @@ def opened(path: Path, columns: bool = True) -> Iterator[h5py.File]:
         pass  # an error of the disk or its permissions, in the words of the system
     try:
         with h5py.File(path, "r", locking=False) as file:
-            for name in (*NUMBERS, *TEXTS, "log") if columns else ():
+            for name in (*columns_of(file), "log") if columns else ():
                 _check(file, name)
             _check(file, COORDINATES)
             yield file
@@ -83,7 +85,7 @@ def _check(file: h5py.File, name: str) -> None:
     packed = name == COORDINATES and filters == [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
     if (filters or made.get_layout() == h5py.h5d.CHUNKED) and not packed:
         raise ValueError(f"refused: {name} is packed by filters {filters}, as no shard is")
-    known = {COORDINATES: kind == "<f4"} | dict.fromkeys(NUMBERS, kind == "<i8")
+    known = {COORDINATES: kind == "<f4"} | dict.fromkeys((*NUMBERS, *PICTURE), kind == "<i8")
     if not known.get(name, kind.kind == "S") or found.rank != (3 if name == COORDINATES else 1):
         raise ValueError(f"refused: {name} is an array of {kind} in {found.rank} dimensions")
     if name in TEXTS and kind.itemsize > LONGEST_TEXT:
@@ -97,7 +99,12 @@ def _check(file: h5py.File, name: str) -> None:
 
 def read_columns(file: h5py.File) -> Columns:
     """Read all columns of a shard, one entry a clip."""
-    return {name: file[name][()] for name in (*NUMBERS, *TEXTS)}
+    return {name: file[name][()] for name in columns_of(file)}
+
+
+def columns_of(found: h5py.File | Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the columns of a shard, by the file or by its columns."""
+    return (*NUMBERS, *(PICTURE if any(name in found for name in PICTURE) else ()), *TEXTS)
 
 
 def digest_of_columns(columns: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> str:
@@ -108,7 +115,7 @@ def digest_of_columns(columns: Mapping[str, NDArray[Any]], attributes: Mapping[s
         attributes: Attributes of the file.
     """
     hasher = xxhash.xxh3_128(json.dumps({name: str(attributes[name]) for name in sorted(attributes)}).encode())
-    for name in (*NUMBERS, *TEXTS):
+    for name in columns_of(columns):
         column = columns[name]
         hasher.update(f"\n{name} {column.dtype.str} {column.shape}\n".encode())
         hasher.update(np.ascontiguousarray(column).tobytes())

@@ -29,7 +29,7 @@ from stars_bench.io.sealed import Damaged, refuse_odd
 from stars_bench.storage import compression as packing
 from stars_bench.storage import shard_file
 from stars_bench.storage.quality import QualityReport
-from stars_bench.storage.shard_file import NUMBERS, TEXTS, Columns, as_texts
+from stars_bench.storage.shard_file import PICTURE, TEXTS, Columns, as_texts, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,10 +121,13 @@ def check_clip(spec: DatasetSpec, clip: Clip) -> None:
 
 def content_digest(clip: Clip) -> str:
     """Return XXH3-128 (hex) of everything that a clip is: metadata and coordinates, not where it came from."""
-    return _digest(clip.name, (clip.label, clip.subject, clip.camera, clip.setup, clip.replication), clip.bodies)
+    numbers = (clip.label, clip.subject, clip.camera, clip.setup, clip.replication, *(clip.picture or ()))
+    return _digest(clip.name, numbers, clip.bodies)
 
 
 def _digest(name: str, numbers: Sequence[int], bodies: NDArray[np.float32]) -> str:
+    if not any(numbers[len(OF_CLIP) :]):  # of a clip that is in no picture, in a dataset with others that are
+        numbers = numbers[: len(OF_CLIP)]
     told = " ".join([str(int(number)) for number in (*numbers, *bodies.shape)])
     hasher = xxhash.xxh3_128(f"{name} {told}\n".encode())
     hasher.update(np.ascontiguousarray(bodies, dtype="<f4").data)
@@ -144,6 +147,8 @@ def write_shard(
     blocks = [clip.bodies.reshape(-1, joints, 3) for _, clip in content.clips]
     columns = _columns(content.clips)
     attributes = _attributes(spec, profile, plan)
+    if PICTURE[0] in columns:
+        attributes["units"] = "pixels"
     log = {"set_aside": [asdict(item) for item in content.set_aside], "cleaning": content.cleaning}
     with files.atomic_path(path) as temporary:
         with h5py.File(temporary, "w", libver="earliest", track_order=False, locking=False) as file:
@@ -171,6 +176,9 @@ def _columns(clips: Sequence[tuple[str, Clip]]) -> dict[str, NDArray[Any]]:
         name: np.array([getattr(clip, name) for _, clip in clips], "<i8")
         for name in ("label", "subject", "camera", "setup", "replication")
     }
+    if any(clip.picture for _, clip in clips):
+        sizes = [clip.picture or (0, 0) for _, clip in clips]
+        numbers |= dict(zip(PICTURE, np.array(sizes, "<i8").T, strict=True))
     return numbers | {
         "num_frames": np.array([clip.bodies.shape[1] for _, clip in clips], "<i8"),
         "num_bodies": np.array([clip.bodies.shape[0] for _, clip in clips], "<i8"),
@@ -262,6 +270,13 @@ def write_index(
     }
     index = json.loads(json.dumps(index, default=str))  # as it will be read
     files.write_json(folder / INDEX, index | {"checksum": files.digest_json(index)})
+
+
+def keep_description(spec: DatasetSpec, folder: Path) -> None:
+    """Put the description of a described dataset beside its profiles, so that its name is known there."""
+    if spec.description is not None:
+        files.write_text(folder.parent / registry.DESCRIPTION, spec.description)
+        registry.add_data_dir(folder.parent.parent)
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
@@ -369,7 +384,12 @@ class PreparedDataset:
 
     def has_protocol(self, protocol: ProtocolSpec) -> bool:
         """Return whether a protocol is for it: as the protocol says, or because the dataset brings a split for it."""
-        return self.name in protocol.datasets or protocol.name in self._index["official_splits"]
+        return self.name in protocol.datasets or protocol.name in self.brings
+
+    @property
+    def brings(self) -> tuple[str, ...]:
+        """Names of the protocols for which the dataset itself says who trains."""
+        return tuple(self._index["official_splits"])
 
     @property
     def quality(self) -> QualityReport:
@@ -386,8 +406,9 @@ class PreparedDataset:
         """One row a clip, by name; the row number is the clip's number.
 
         Columns: name, label (0-based), subject, camera, setup, replication, num_frames, num_bodies, offset (its first
-        row in `load`), item (raw file or video), digest (of the raw file), content (digest of the clip), and
-        official_PROTOCOL ("train", "test" or "") where the dataset has official split files.
+        row in `load`), height and width (of the picture, of clips in pixels), item (raw file or video), digest (of the
+        raw file), content (digest of the clip), and official_PROTOCOL ("train", "test" or "") where the dataset has
+        official split files.
 
         Raises:
             UsageError: The index or a shard is missing, damaged, or not as it was prepared.
@@ -399,7 +420,8 @@ class PreparedDataset:
             columns: dict[str, Any] = stored | {name: as_texts(stored[name]) for name in TEXTS}
             columns["offset"] = stored["offset"] + first_row
             first_row += shard["rows"]
-            parts.append(pd.DataFrame(columns, columns=["name", *NUMBERS, *TEXTS[1:]]))
+            order = ["name", *(name for name in columns_of(stored) if name != "name")]
+            parts.append(pd.DataFrame(columns, columns=order))
         table = pd.concat([part for part in parts if len(part)], ignore_index=True)
         table = table.sort_values("name", kind="stable", ignore_index=True)
         for protocol, split in self._index["official_splits"].items():
@@ -465,7 +487,8 @@ class PreparedDataset:
     @cached_property
     def _of_clips(self) -> list[tuple[Any, ...]]:
         """Name, digest and numbers of every clip, by row: thirty times faster to look up than in the table."""
-        return list(zip(*(self.table[name].tolist() for name in ("name", "content", *OF_CLIP)), strict=True))
+        columns = ("name", "content", *OF_CLIP, *(name for name in PICTURE if name in self.table))
+        return list(zip(*(self.table[name].tolist() for name in columns), strict=True))
 
     def row_of(self, name: str) -> int:
         """Return the row of a clip in `table`.
@@ -523,14 +546,15 @@ class PreparedDataset:
         return columns
 
     def _check_clips(self, file: str, columns: Columns, joints: NDArray[np.float32]) -> None:
-        numbers = zip(*(columns[name].tolist() for name in (*OF_CLIP, "num_bodies", "num_frames")), strict=True)
+        of_clip = (*OF_CLIP, *(name for name in PICTURE if name in columns))
+        numbers = zip(*(columns[name].tolist() for name in (*of_clip, "num_bodies", "num_frames")), strict=True)
         changed, first = [], 0
-        for name, stored, (*of_clip, bodies, frames) in zip(
+        for name, stored, (*told, bodies, frames) in zip(
             as_texts(columns["name"]), as_texts(columns["content"]), numbers, strict=True
         ):
             own = joints[first : first + bodies * frames].reshape(bodies, frames, *joints.shape[1:])
             first += bodies * frames
-            if _digest(name, of_clip, own) != stored:
+            if _digest(name, told, own) != stored:
                 changed.append(name)
         if changed:
             raise UsageError(f"{self.folder / file}: {_changed(changed)}; {AGAIN}")

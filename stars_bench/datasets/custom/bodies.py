@@ -37,7 +37,7 @@ def finished(
     """
     log: Counter[str] = Counter()
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
-        bodies, scores = _in_metres(stored, how)
+        bodies, scores = _in_metres(stored[: how.first_people], how)
     if how.people == "score":
         bodies, scores = _by_score(bodies, scores)
     absent = np.asarray(np.isnan(bodies).any(-1))

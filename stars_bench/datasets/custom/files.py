@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stars_bench.api import Clip, Found, Profile, RawItem, SetAside, Source
+from stars_bench.api import Clip, Found, NameFacts, Profile, RawItem, SetAside, Source
 from stars_bench.datasets.cleaning.mamp import NothingLeft
 from stars_bench.datasets.custom import bodies, labels, readers
 from stars_bench.datasets.custom.labels import natural, stem
@@ -69,10 +69,40 @@ def find(
                 items.append(RawItem(row.get(CLIP, clip), of_clip, tuple(facts.items())))
             except ValueError as error:
                 set_aside.append(SetAside(clip, str(of_clip["000000"]), str(error)))
-    splits: dict[str, dict[str, list[str]]] = {
-        str(name): _split(name, rule, items, description, folder) for name, rule in description.splits.items()
-    }
-    return Found(items, set_aside, splits, dict(ignored))
+    return Found(items, set_aside, splits(items, description=description, folder=folder), dict(ignored))
+
+
+def splits(items: Sequence[RawItem], *, description: Description, folder: Path) -> dict[str, dict[str, list[str]]]:
+    """Return the description's train/test splits: {protocol: {"train": clips, "test": clips}}.
+
+    Raises:
+        UsageError: A list that the description names cannot be read, or a clip trains and tests.
+    """
+    return {str(name): _split(name, rule, items, description, folder) for name, rule in description.splits.items()}
+
+
+def read_name(name: str, *, description: Description) -> NameFacts:
+    """Return what a clip's name says by the description's pattern; nothing but itself where the pattern reads paths.
+
+    Args:
+        name: Name of a prepared clip: the end of its path without suffix, folders joined by underlines.
+        description: The description.
+
+    Raises:
+        ValueError: The name is no line of text.
+    """
+    if not name or not name.isprintable():
+        raise ValueError(f"{name!r} is no name")
+    suffix = re.search(r"(\\\.\w+)+$", description.files.pattern or "")
+    ending = suffix[0].replace("\\", "") if suffix else ""
+    places = [None, *(place.start() for place in re.finditer("_", name))]
+    paths = [name if place is None else f"{name[:place]}/{name[place + 1 :]}" for place in places]
+    for path in paths if description.files.pattern else ():
+        match = re.fullmatch(description.files.pattern or "", path + ending)
+        texts = {} if match is None else {group: text for group, text in match.groupdict().items() if text}
+        if "action" in texts:
+            return NameFacts(name, **_facts(texts, description, name))
+    return NameFacts(name)
 
 
 def convert(
@@ -103,7 +133,9 @@ def convert(
         return [SetAside(item.name, where, str(error), "empty")]
     except ValueError as error:
         return [SetAside(item.name, where, printable(str(error)))]
-    return [Clip(item.name, **facts, bodies=joints, source_digest=source_digest(*data.values()), log=log)]
+    label, subject, camera, setup, replication = (facts[name] for name in ("label", *NUMBERED))
+    digest = source_digest(*data.values())
+    return [Clip(item.name, label, subject, camera, setup, replication, joints, digest, log)]
 
 
 @lru_cache(maxsize=1)

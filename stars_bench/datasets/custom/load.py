@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from stars_bench.api import DatasetSpec, Profile
 from stars_bench.datasets.custom import files
 from stars_bench.datasets.custom.model import Description
-from stars_bench.datasets.ntu import read_name
 from stars_bench.errors import UsageError, of_validation, one_line
 from stars_bench.io import files as provenance
 from stars_bench.io.sealed import refuse_odd
@@ -53,11 +52,13 @@ def describe(path: Path) -> DatasetSpec:
         default_profile="plain",
         find=partial(files.find, description=description, folder=folder),
         convert=partial(files.convert, description=description),
-        expected_clips=None,
+        expected_clips=description.clips,
         where=description.where,
         licence=description.licence,
         citation=description.cited,
-        read_name=read_name,
+        read_name=partial(files.read_name, description=description),
+        protocols=tuple(description.splits),
+        splits=partial(files.splits, description=description, folder=folder),
         frame_rate=description.frame_rate,
         description=text if description.folder else f"folder = {_quoted(str(folder))}\n{text}",
     )

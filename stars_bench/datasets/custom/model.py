@@ -37,6 +37,13 @@ Number = Annotated[int, Field(ge=0, lt=10**9)]
 """What a fact of a clip may be: as many digits as a path may have of it."""
 
 
+ProtocolName = Literal[
+    "xsub", "xview", "xset", "official", "xsub-v1", "xsub-v2", "as1", "as2", "as3",
+    "split1", "split2", "split3", "split4", "split5",
+]  # fmt: skip
+"""The protocols that a description may give a split for."""
+
+
 class Strict(BaseModel):
     """A model that accepts known keys only and does not change."""
 
@@ -111,6 +118,7 @@ class Coordinates(Strict):
         missing_value: Value that marks a missing joint if all axes have it, as NaN does. Default: None.
         min_score: A joint with this score, or less, is missing. Default: None.
         people: Which two of more bodies stay: the "longest" seen, or by "score" in every frame. Default: longest.
+        first_people: How many bodies of a file count, from the first. Default: None, all.
         columns: csv: names of the columns, such as `{joint}_{axis}`. Default: None, no header and all in order.
         delimiter: csv: character between cells; a blank stands for any number of blanks and tabs. Default: a comma.
         skip_lines: csv: lines before the header or the numbers. Default: 0.
@@ -135,6 +143,7 @@ class Coordinates(Strict):
     missing_value: float | None = Field(None, description="a joint with this in all axes is missing, as NaN is")
     min_score: float | None = Field(None, description="a joint with this score, or less, is missing")
     people: Literal["longest", "score"] = Field("longest", description="who stays of more than two")
+    first_people: int | None = Field(None, ge=1, description="how many bodies of a file count, from the first")
     columns: str | None = Field(None, description="csv: names as '{joint}_{axis}'; without: no header, all in order")
     delimiter: str = Field(",", min_length=1, max_length=1, description="csv; ' ': any number of blanks and tabs")
     skip_lines: int = Field(0, ge=0, description="csv: lines before the header or the numbers")
@@ -330,6 +339,7 @@ class Description(Strict):
         citation: The publication to cite: a line, or a table with the fields of `api.Citation`.
         where: How to get the raw files, in one line.
         frame_rate: Frames a second. Default: 30.
+        clips: Number of clips of the complete dataset. Default: None, unknown.
         folder: Folder of the files that are named here. Default: None, beside the description.
         files: Which files are clips.
         coordinates: How coordinates are stored.
@@ -347,6 +357,7 @@ class Description(Strict):
     ] = Field(description="whom to cite: a line, or a table with the fields of api.Citation")
     where: str = Field("Ask those who have the files.", description="how to get the raw files: one line")
     frame_rate: float = Field(30.0, gt=0, allow_inf_nan=False, description="frames a second")
+    clips: int | None = Field(None, gt=0, description="number of clips of the complete dataset")
     folder: str | None = Field(None, description="where the files named here lie; default: beside the description")
     files: Files
     coordinates: Coordinates
@@ -354,7 +365,7 @@ class Description(Strict):
     numbers: dict[Literal["action", "subject", "camera", "setup", "replication"], dict[str, Number]] = Field(
         default_factory=dict, description="numbers for texts, as [numbers.camera] left = 1"
     )
-    splits: dict[Literal["xsub", "xview", "xset"], SplitRule] = Field(default_factory=dict)
+    splits: dict[ProtocolName, SplitRule] = Field(default_factory=dict)
 
     @field_validator("title", "licence", "citation", "where")
     @classmethod

@@ -14,11 +14,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-DTYPE, RECONSTRUCT, NDARRAY = range(3)  # where the preamble stores what all arrays share
+HALF, SINGLE, RECONSTRUCT, NDARRAY = range(4)  # where the preamble stores what all arrays share
 
 
 def write(stream: IO[bytes], head: Mapping[str, Any], name: str, items: Iterable[Any]) -> None:
-    """Write {**head, name: [*items]}. Values: dict, list, tuple, str, int, bool, None and float16 arrays."""
+    """Write {**head, name: [*items]}. Values: dict, list, tuple, str, int, bool, None, float16 and float32 arrays."""
     stream.write(pickle.PROTO + b"\x04" + PREAMBLE + pickle.EMPTY_DICT + pickle.MARK)
     for key, value in head.items():
         stream.write(_plain(key) + _plain(value))
@@ -51,11 +51,12 @@ def _plain(value: Any) -> bytes:
     raise TypeError(f"{type(value).__name__} cannot be written")
 
 
-def _array(array: NDArray[np.float16]) -> bytes:
+def _array(array: NDArray[np.float16 | np.float32]) -> bytes:
     """Write an array as numpy pickles it: _reconstruct(ndarray, (0,), b"b"), then its state."""
-    data = array.astype("<f2", copy=False).tobytes()
+    dtype, kind = (HALF, "<f2") if array.dtype == np.float16 else (SINGLE, "<f4")
+    data = array.astype(kind, copy=False).tobytes()
     made = _get(RECONSTRUCT) + _get(NDARRAY) + _plain((0,)) + _bytes(b"b") + pickle.TUPLE3 + pickle.REDUCE
-    state = _plain(1) + _plain(array.shape) + _get(DTYPE) + pickle.NEWFALSE + _bytes(data)
+    state = _plain(1) + _plain(array.shape) + _get(dtype) + pickle.NEWFALSE + _bytes(data)
     return made + pickle.MARK + state + pickle.TUPLE + pickle.BUILD
 
 
@@ -75,14 +76,15 @@ def _get(number: int) -> bytes:
     return pickle.BINGET + bytes([number])
 
 
-def _dtype() -> bytes:
-    made = _global("numpy", "dtype") + _plain(("f2", False, True)) + pickle.REDUCE
+def _dtype(kind: str) -> bytes:
+    made = _global("numpy", "dtype") + _plain((kind, False, True)) + pickle.REDUCE
     return made + _plain((3, "<", None, None, None, -1, -1, 0)) + pickle.BUILD
 
 
 PREAMBLE = b"".join(
     [
-        *(_dtype(), _put(DTYPE)),
+        *(_dtype("f2"), _put(HALF)),
+        *(_dtype("f4"), _put(SINGLE)),
         *(_global("numpy.core.multiarray", "_reconstruct"), _put(RECONSTRUCT)),
         *(_global("numpy", "ndarray"), _put(NDARRAY)),
     ]
