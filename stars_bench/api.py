@@ -500,7 +500,8 @@ class DatasetSpec:
         Args:
             protocol: The protocol.
         """
-        return self.name in protocol.datasets or protocol.name in self.protocols
+        own = protocol.name in self.protocols or (protocol.any_split and bool(self.protocols))
+        return own or self.name in protocol.datasets
 
 
 # ----------------------------------------------------------------------------------------------- protocols
@@ -546,6 +547,7 @@ class ProtocolSpec:
         held_out: Column of the clip table in which training and test part differ, such as `subject`: whole values of it
             are held out of the training part where an epoch is chosen (`--select validation`). Default: None, there is
             no such part.
+        any_split: Whether it is also for every dataset that brings a split of its own. Default: False.
     """
 
     name: str
@@ -559,6 +561,7 @@ class ProtocolSpec:
     Config: type[BaseModel] | None = None
     source: str = ""
     held_out: str | None = None
+    any_split: bool = False
 
 
 # --------------------------------------------------------------------------------------- methods, encoders

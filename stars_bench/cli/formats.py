@@ -11,15 +11,19 @@ from stars_bench.cli.options import DataDir, console, errors
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError
 
-FormatName = Annotated[str, typer.Option("--format", metavar="NAME", help="mamp, pyskl or crossclr.")]
+FormatName = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="mamp, pyskl, crossclr, agcn, position-50, position-64 or mat.")
+]
 
 
 def export(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A prepared dataset: ntu60, ntu120, pku1 ...")],
     format: FormatName,
-    out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write; of crossclr the folder.")],
+    out: Annotated[
+        Path, typer.Option(metavar="PATH", help="The file to write; of crossclr, agcn and position the folder.")
+    ],
     protocol: Annotated[
-        str | None, typer.Option(metavar="NAME", help="xsub, xview or xset; of pyskl default: all.")
+        str | None, typer.Option(metavar="NAME", help="xsub, xview ...; of pyskl and mat default: all.")
     ] = None,
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
@@ -30,7 +34,9 @@ def export(
     """Write a prepared dataset in the format of another program.
 
     **mamp**: the npz of CTR-GCN, MAMP and STARS, with the same clips in the same order. **pyskl**: the pickle of pyskl
-    and MMAction2. **crossclr**: the folder of CrosSCLR and AimCLR; theirs is raw: `--profile raw`.
+    and MMAction2, of 2D poses too, bit for bit. **crossclr**: the folder of CrosSCLR and AimCLR; theirs is raw:
+    `--profile raw`. **agcn**: that of 2s-AGCN, MS-G3D and CMD, with bones and motion. **position-50**, **-64**: placed
+    and turned clips, as CrosSCLR's train_position.npy. **mat**: MATLAB. The names of clips of a partial npz lie beside.
     """
     from stars_bench import formats
     from stars_bench.storage.shards import open_dataset
@@ -52,13 +58,18 @@ def export(
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An npz, a pickle, or a CrosSCLR folder.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An npz, a pickle (of 2D poses, too), a .mat, or a folder of CrosSCLR or 2s-AGCN."
+        ),
+    ],
     dataset: Annotated[str, typer.Option(metavar="NAME", help="Whose clips these are: ntu60, ntu120, pku1 ...")],
     protocol: Annotated[
         str | None, typer.Option(metavar="NAME", help="Whose parts the file holds, where it does not tell.")
     ] = None,
     format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="mamp, pyskl, crossclr; auto: seen by the file.")
+        str, typer.Option("--format", metavar="NAME", help="mamp, pyskl, crossclr, agcn, mat; auto: seen by the file.")
     ] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace what was imported before.")] = False,
     data_dir: DataDir = Path("data"),

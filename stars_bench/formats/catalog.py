@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stars_bench.datasets.raw_files.survey import what_lies_there
 from stars_bench.errors import UsageError
-from stars_bench.formats import crossclr, mamp, pyskl
+from stars_bench.formats import agcn, crossclr, mamp, mat, pyskl
 from stars_bench.formats.base import Format
 
 FORMATS: dict[str, Format] = {
@@ -42,6 +42,39 @@ FORMATS: dict[str, Format] = {
             write=crossclr.write,
             files=crossclr.files,
         ),
+        Format(
+            name="agcn",
+            summary="2s-AGCN, MS-G3D and CMD: a folder a protocol, joints, bones and their motion, padded",
+            theirs="raw",
+            one_protocol=True,
+            recognises=agcn.recognises,
+            read=crossclr.read,
+            write=agcn.write,
+            files=agcn.files,
+        ),
+        *(
+            Format(
+                name=f"position-{frames}",
+                summary=f"CrosSCLR's train_position.npy: a folder a protocol, {frames} frames, placed and turned",
+                theirs="raw",
+                one_protocol=True,
+                recognises=lambda _: False,
+                read=agcn.refuse_positions,
+                write=write,
+                files=agcn.position_files,
+            )
+            for frames, write in agcn.POSITIONS.items()
+        ),
+        Format(
+            name="mat",
+            summary="MATLAB: cells of ragged clips, rows of all protocols; up to 2 GB",
+            theirs="mamp",
+            one_protocol=False,
+            recognises=mat.recognises,
+            read=mat.read,
+            write=mat.write,
+            files=lambda out: [out],
+        ),
     )
 }
 
@@ -69,8 +102,8 @@ def recognise(path: Path) -> Format:
         return found
     seen = what_lies_there([path])
     raise UsageError(
-        f"{path}: is no npz, no .pkl and no folder with train_data.npy; say what it is with --format "
-        f"({', '.join(FORMATS)}). {seen[:1].upper()}{seen[1:]}"
+        f"{path}: is no npz, .pkl, .mat and no folder with train_data.npy or train_data_joint.npy; say what it is with "
+        f"--format ({', '.join(FORMATS)}). {seen[:1].upper()}{seen[1:]}"
     )
 
 

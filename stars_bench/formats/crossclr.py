@@ -33,8 +33,9 @@ SUMMARY = "of a CrosSCLR or AimCLR folder, as it stands: nothing cleaned or cent
 
 
 def data_file(folder: Path, part: str) -> Path:
-    """Return the file with the coordinates of a part."""
-    return folder / f"{FILES[part]}_data.npy"
+    """Return the file with the coordinates of a part, as CrosSCLR or as 2s-AGCN calls it."""
+    joints = folder / f"{FILES[part]}_data_joint.npy"
+    return joints if joints.exists() else folder / f"{FILES[part]}_data.npy"
 
 
 def label_file(folder: Path, part: str) -> Path:
@@ -44,7 +45,7 @@ def label_file(folder: Path, part: str) -> Path:
 
 def files(out: Path) -> list[Path]:
     """Return all files of a folder."""
-    return [file(out, part) for part in FILES for file in (data_file, label_file)]
+    return [file for part in FILES for file in (out / f"{FILES[part]}_data.npy", label_file(out, part))]
 
 
 # ------------------------------------------------------------------------------------------------------ out
@@ -60,7 +61,7 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
         for part in FILES:
             clips = np.sort(parts[part])
             blocks = (block.transpose(0, 4, 1, 3, 2) for block in padding.blocks_of(dataset, clips, tick))
-            with written.enter_context(provenance.atomic_path(data_file(out, part))).open("wb") as stream:
+            with written.enter_context(provenance.atomic_path(out / f"{FILES[part]}_data.npy")).open("wb") as stream:
                 npy.write(stream, "<f4", (len(clips), *shape), blocks)
             known = ([f"{name}{SUFFIX}" for name in names[clips]], labels[clips].tolist())
             written.enter_context(provenance.atomic_path(label_file(out, part))).write_bytes(pickle.dumps(known, 4))
@@ -95,7 +96,9 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
         state = file.stat()
         identity.append((part, state.st_size, state.st_mtime_ns, names, labels))
     if not known:
-        raise StarsBenchError(f"{path}: has no train_data.npy and no val_data.npy")
+        raise StarsBenchError(
+            f"{path}: has neither train_data.npy nor train_data_joint.npy, nor val: joints are needed"
+        )
     stated = {part: [name.removesuffix(SUFFIX) for name in names] for part, (names, _) in known.items()}
     return Incoming(
         clips=_clips(path, {part: (stated[part], labels) for part, (_, labels) in known.items()}, spec),

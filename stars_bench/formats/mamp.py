@@ -7,6 +7,7 @@ names. Export streams the arrays that the public programs save. Import streams s
 
 from __future__ import annotations
 
+import json
 import lzma
 import struct
 import zipfile
@@ -57,7 +58,23 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
                 npy.write(stream, "<f4", (len(clips), padding.FRAMES, numbers), blocks)
             with _member(archive, f"y_{part}") as stream:
                 npy.write(stream, "<f8", (len(clips), classes), _one_hot(labels[clips], classes))
-    return padding.cut(dataset)
+    return [*padding.cut(dataset), *_write_names(out, dataset, splits)]
+
+
+def names_file(path: Path) -> Path:
+    """Return the file beside a npz that has the names of its clips, where the published order does not give them."""
+    return path.with_suffix(".names.json")
+
+
+def _write_names(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts]) -> list[str]:
+    if dataset.complete and dataset.spec.expected_names is not None:
+        names_file(out).unlink(missing_ok=True)
+        return []
+    names = dataset.table["name"].to_numpy()
+    ((protocol, parts),) = splits.items()
+    lists = {part: names[parts[part]].tolist() for part in PARTS}
+    files.write_json(names_file(out), {"npz": files.digest_file(out), "protocol": protocol, **lists})
+    return [f"the clips' names, which the npz has no place for: {names_file(out).name}"]
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
@@ -109,6 +126,20 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
         unnamed=unnamed,
         notes=notes,
     )
+
+
+def _told_names(path: Path, labels: Labels) -> tuple[str, Names] | None:
+    """Return the protocol and the names that lie beside a file, if they are this very file's."""
+    try:
+        told = json.loads(names_file(path).read_text(encoding="utf-8"))
+        names = {part: [str(name) for name in told[part]] for part in PARTS}
+        protocol = str(told["protocol"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StarsBenchError(f"{names_file(path)}: cannot be read ({one_line(error)}); remove it") from error
+    counts = all(len(names[part]) == len(labels[part]) for part in PARTS)
+    return (protocol, names) if counts and told.get("npz") == files.digest_file(path) else None
 
 
 @contextmanager
@@ -173,6 +204,8 @@ def _names(
     Raises:
         UsageError: Neither the user nor the file states which protocol this is.
     """
+    if (told := _told_names(path, labels)) is not None:
+        return *told, False, [f"every clip has its true name, by {names_file(path).name}"]
     candidates = two_part_protocols(spec) if protocol is None else {protocol.name: protocol}
     published, wrong = _published(spec, candidates, labels), {}
     for name, names in published.items():

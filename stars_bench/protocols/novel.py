@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from stars_bench.api import ProtocolSpec, Split
 from stars_bench.errors import StarsBenchError
-from stars_bench.protocols.standard import cross_subject
+from stars_bench.protocols.standard import cross_subject, own_split
 
 FIRST_NTU120_LABEL = 60
 """Labels (0-based) from here on are NTU-120's own classes."""
@@ -32,9 +32,9 @@ LAST_NTU60_EXEMPLAR = 55
 def novel_parts(table: pd.DataFrame, novel: NDArray[np.bool_]) -> Split:
     """Split by subject and by class: base classes train; novel classes are the bank (training part) and the queries.
 
-    Novel ones are the bank (train part) and queries.
+    A dataset that brings splits is split by the first of them (`standard.OWN`).
     """
-    split = cross_subject(table)
+    split = own_split(table) or cross_subject(table)
     return Split(
         train=split.train[~novel[split.train]],
         test=split.test[novel[split.test]],
@@ -43,8 +43,14 @@ def novel_parts(table: pd.DataFrame, novel: NDArray[np.bool_]) -> Split:
 
 
 def unseen(table: pd.DataFrame) -> Split:
-    """Train on classes 1-60 of x-sub's training part; of classes 61-120, x-sub's parts are bank and queries."""
-    return novel_parts(table, table["label"].to_numpy() >= FIRST_NTU120_LABEL)
+    """Train on classes 1-60 of x-sub's training part; of classes 61-120, x-sub's parts are bank and queries.
+
+    Of a dataset that brings splits, the first and the second half of its classes in their stead.
+    """
+    labels = table["label"].to_numpy()
+    present = np.unique(labels)
+    first = FIRST_NTU120_LABEL if own_split(table) is None else present[(len(present) + 1) // 2 :].min(initial=1 << 30)
+    return novel_parts(table, labels >= first)
 
 
 def exemplar_name(action: int) -> str:
@@ -115,13 +121,14 @@ def novel_labels(present: NDArray[np.int64], config: FewShotConfig) -> NDArray[n
 UNSEEN = ProtocolSpec(
     name="unseen",
     title="unseen classes",
-    rule="x-sub; classes 1-60 train, the training part of classes 61-120 is the bank, their test part the queries",
+    rule="x-sub (or the own split); classes 1-60 (else the first half) train, the others are bank and queries",
     source="STARS (arXiv:2407.10935), its few-shot evaluation",
     datasets=("ntu120", "synthetic", "ntu120-2d"),
     split=unseen,
     expected={"ntu120": (40_091, 34_432)},
     expected_bank={"ntu120": 22_935},
     evaluations=("knn", "fewshot"),
+    any_split=True,
 )
 ONESHOT = ProtocolSpec(
     name="oneshot",
@@ -145,4 +152,5 @@ FEWSHOT = ProtocolSpec(
     expected_bank={"ntu120": 22_935},
     evaluations=("fewshot",),
     Config=FewShotConfig,
+    any_split=True,
 )

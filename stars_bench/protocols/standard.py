@@ -27,6 +27,15 @@ def official(table: pd.DataFrame, protocol: str) -> Split | None:
     return _split(table[column] == "train", table[column] == "test")
 
 
+OWN = ("xsub", "xsub-v1", "official", "xview", "xset", "split1", "as1")
+"""Splits that a dataset may bring, in the order in which one is taken where any will do."""
+
+
+def own_split(table: pd.DataFrame) -> Split | None:
+    """Return the first split that the dataset itself states, or None where it states none."""
+    return next((split for name in OWN if (split := official(table, name)) is not None), None)
+
+
 def cross_subject(table: pd.DataFrame) -> Split:
     """Split by performer: on NTU those of the published list train, the others test; on PKU-MMD its file decides."""
     train = table["subject"].isin(NTU120_TRAIN_SUBJECTS)  # the performers of NTU-60 are 1-40: one list serves both

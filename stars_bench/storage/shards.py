@@ -384,7 +384,8 @@ class PreparedDataset:
 
     def has_protocol(self, protocol: ProtocolSpec) -> bool:
         """Return whether a protocol is for it: as the protocol says, or because the dataset brings a split for it."""
-        return self.name in protocol.datasets or protocol.name in self.brings
+        own = protocol.name in self.brings or (protocol.any_split and bool(self.brings))
+        return own or self.name in protocol.datasets
 
     @property
     def brings(self) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def test_it_says_whom_to_cite_and_how_to_get_it(name: str) -> None:
     assert spec.citation.authors
     assert spec.licence
     assert "http" in spec.where
-    assert len(set(spec.classes)) == len(spec.classes)
+    assert len(set(spec.classes)) == len(spec.classes) - (name == "gym99")  # whose labels 58 and 70 are called alike
     assert spec.skeleton.channels == (
         PLANE if name not in PARTS or (name[0] in "uk" and name != "utd-mhad") else ("x", "y", "z")
     )

@@ -54,8 +54,8 @@ def test_clips_of_split_files_come_by_video_and_row() -> None:
 
 
 def test_only_protocols_of_two_parts_are_for_other_programs() -> None:
-    assert list(two_part_protocols("ntu60")) == ["xsub", "xview"]
-    assert list(two_part_protocols("ntu120")) == ["xsub", "xset"]
+    assert list(two_part_protocols(NTU60)) == ["xsub", "xview"]
+    assert list(two_part_protocols(NTU120)) == ["xsub", "xset"]
     assert {"unseen", "oneshot", "fewshot"} <= set(registry.names("protocols"))
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from stars_bench.api import Clip, Found, NameFacts, Profile, RawItem, SetAside, Source
+from stars_bench.datasets import ntu
 from stars_bench.datasets.cleaning.mamp import NothingLeft
 from stars_bench.datasets.custom import bodies, labels, readers
 from stars_bench.datasets.custom.labels import natural, stem
@@ -82,7 +84,7 @@ def splits(items: Sequence[RawItem], *, description: Description, folder: Path) 
 
 
 def read_name(name: str, *, description: Description) -> NameFacts:
-    """Return what a clip's name says by the description's pattern; nothing but itself where the pattern reads paths.
+    """Return what a clip's name says by the description's pattern, or as NTU's names; else nothing but itself.
 
     Args:
         name: Name of a prepared clip: the end of its path without suffix, folders joined by underlines.
@@ -101,7 +103,10 @@ def read_name(name: str, *, description: Description) -> NameFacts:
         match = re.fullmatch(description.files.pattern or "", path + ending)
         texts = {} if match is None else {group: text for group, text in match.groupdict().items() if text}
         if "action" in texts:
-            return NameFacts(name, **_facts(texts, description, name))
+            with suppress(ValueError):  # a pattern may match names that it was not made for
+                return NameFacts(name, **_facts(texts, description, name))
+    with suppress(ValueError):
+        return ntu.read_name(name)
     return NameFacts(name)
 
 

@@ -198,7 +198,11 @@ CHANGES = {
     "columns": ('"{joint}/{axis}"', '"{joint}"', "coordinates: columns must hold {joint} and {axis}"),
     "split": ("train = [1, 2, 3]", "test = [4]", "splits.xsub: needs train = "),
     "both": ("train = [1, 2, 3]", "train = [1]\ntest = [1]", "splits.xsub: 1 trains and tests"),
-    "protocol": ("[splits.xsub]", "[splits.oneshot]", "splits.oneshot.*: input should be 'xsub', 'xview' or 'xset'"),
+    "protocol": (
+        "[splits.xsub]",
+        "[splits.oneshot]",
+        "splits.oneshot.*: input should be 'xsub', 'xview', 'xset'",
+    ),
     "name": ('name = "gym"', 'name = "ntu60"', "name: 'ntu60' is another dataset's name"),
     "name's letters": ('name = "gym"', 'name = "../gym"', "name: string should match pattern"),
     "classes": ('["wave", "sit down"]', '["wave", "wave"]', "classes: two classes have one name"),
