@@ -12,16 +12,14 @@ from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError
 
 FormatName = Annotated[
-    str, typer.Option("--format", metavar="NAME", help="mamp, pyskl, crossclr, agcn, position-50, position-64 or mat.")
+    str, typer.Option("--format", metavar="NAME", help="mamp, pyskl, crossclr, agcn, position-50 ... or mat.")
 ]
 
 
 def export(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A prepared dataset: ntu60, ntu120, pku1 ...")],
     format: FormatName,
-    out: Annotated[
-        Path, typer.Option(metavar="PATH", help="The file to write; of crossclr, agcn and position the folder.")
-    ],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write; a folder where the format is one.")],
     protocol: Annotated[
         str | None, typer.Option(metavar="NAME", help="xsub, xview ...; of pyskl and mat default: all.")
     ] = None,
@@ -60,9 +58,7 @@ def export(
 def import_file(
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE", help="An npz, a pickle (of 2D poses, too), a .mat, or a folder of CrosSCLR or 2s-AGCN."
-        ),
+        typer.Argument(metavar="FILE", help="An npz, a pickle, a .mat, or a folder of arrays."),
     ],
     dataset: Annotated[str, typer.Option(metavar="NAME", help="Whose clips these are: ntu60, ntu120, pku1 ...")],
     protocol: Annotated[

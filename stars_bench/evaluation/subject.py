@@ -30,6 +30,9 @@ from stars_bench.training.stages import StageRun
 
 BATCH = {"cpu": 16, "cuda": 256}
 """Clips encoded at once: on a CPU fewer are faster, and take less memory."""
+GIVE_BACK = 8
+"""Batches after which a CPU gives back what they freed: their sizes differ with the bodies in them, and what is kept of
+all sizes would grow with the clips."""
 PROBED = 2
 """Clips that an encoder is tried on before anything depends on it."""
 FREE_SOME = "end what else uses the device, or take another (--device cpu)"
@@ -244,6 +247,8 @@ def extract(
             got = _described(features)
             raise WrongEncoder(f"{task}: the encoder gives {got} for {len(rows)} clips, not ({len(rows)}, {width})")
         out.append(features.float())
+        if clips.ids.device.type == "cpu" and number % GIVE_BACK == GIVE_BACK - 1:
+            memory.give_back()
         if progress:
             done = sum(len(rows) for rows in batches[: sum(min(share[1], number + 1) for share in shares)])
             progress(task, done, len(clips), "")

@@ -23,6 +23,16 @@ FORMATS: dict[str, Format] = {
             files=lambda out: [out],
         ),
         Format(
+            name="mat",
+            summary="MATLAB: cells of ragged clips, rows of all protocols; up to 2 GB",
+            theirs="mamp",
+            one_protocol=False,
+            recognises=mat.recognises,
+            read=mat.read,
+            write=mat.write,
+            files=lambda out: [out],
+        ),
+        Format(
             name="pyskl",
             summary="pyskl and MMAction2: a pickle of ragged clips in float16, with lists of all protocols",
             theirs="pyskl",
@@ -64,16 +74,6 @@ FORMATS: dict[str, Format] = {
                 files=agcn.position_files,
             )
             for frames, write in agcn.POSITIONS.items()
-        ),
-        Format(
-            name="mat",
-            summary="MATLAB: cells of ragged clips, rows of all protocols; up to 2 GB",
-            theirs="mamp",
-            one_protocol=False,
-            recognises=mat.recognises,
-            read=mat.read,
-            write=mat.write,
-            files=lambda out: [out],
         ),
     )
 }

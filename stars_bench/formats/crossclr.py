@@ -73,7 +73,7 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
 
 def recognises(path: Path) -> bool:
     """Return whether a path is such a folder."""
-    return any(data_file(path, part).exists() for part in FILES)
+    return any((path / f"{part}_data.npy").exists() for part in FILES.values())
 
 
 def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incoming:

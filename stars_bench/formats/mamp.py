@@ -204,8 +204,6 @@ def _names(
     Raises:
         UsageError: Neither the user nor the file states which protocol this is.
     """
-    if (told := _told_names(path, labels)) is not None:
-        return *told, False, [f"every clip has its true name, by {names_file(path).name}"]
     candidates = two_part_protocols(spec) if protocol is None else {protocol.name: protocol}
     published, wrong = _published(spec, candidates, labels), {}
     for name, names in published.items():
@@ -215,6 +213,8 @@ def _names(
         (name,) = agreeing
         note = f"complete {name}: all {sum(map(len, labels.values())):,} labels agree with the published order, so "
         return name, published[name], False, [f"{note}every clip has its true name and all protocols work"]
+    if (told := _told_names(path, labels)) is not None:
+        return *told, False, [f"every clip has its true name, by {names_file(path).name}"]
     reason = "the file is not one of the complete published ones"
     if wrong and not agreeing:
         name, count = min(wrong.items(), key=lambda item: item[1])

@@ -23,6 +23,7 @@ from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import PreparedDataset
 
 LARGEST = 2 << 30
+HEAD = b"MATLAB 5.0 MAT-file"
 SUMMARY = "of a MATLAB file, as it stands"
 
 
@@ -67,8 +68,11 @@ def _variable(protocol: str) -> str:
 
 
 def recognises(path: Path) -> bool:
-    """Return whether a path may be such a file, by its name."""
-    return path.is_file() and path.suffix.lower() == ".mat"
+    """Return whether a path is such a file, by its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(HEAD)) == HEAD
 
 
 def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incoming:

@@ -133,6 +133,17 @@ def peak() -> tuple[str, int] | None:
     return "peak memory", size if sys.platform == "darwin" else 1024 * size
 
 
+def give_back() -> bool:
+    """Give freed memory of this process back to the system; False where the C library has no such call.
+
+    Batches of many different sizes leave gaps of all these sizes behind, which glibc keeps.
+    """
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError, TypeError):  # musl, macOS; Windows takes no None
+        return False
+
+
 def keep_freed() -> bool:
     """Make this process keep what it frees, until it ends; False where the user or the C library has it otherwise."""
     if any(name in os.environ for name in THE_USERS) or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):

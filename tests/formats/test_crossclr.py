@@ -136,7 +136,7 @@ def test_a_cut_off_array_is_noticed_and_leaves_nothing(ntu60: PreparedDataset, t
 def test_a_folder_without_their_files_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no folder with train_data\.npy"):
         import_file(tmp_path, "ntu60", tmp_path / "data")
-    with pytest.raises(StarsBenchError, match=r"has no train_data\.npy and no val_data\.npy"):
+    with pytest.raises(StarsBenchError, match=r"has neither train_data\.npy nor train_data_joint\.npy"):
         import_file(tmp_path, "ntu60", tmp_path / "data", format="crossclr")
 
 

@@ -145,6 +145,7 @@ def test_placeholder_names_out_in_and_out_again_are_equal_bit_for_bit(
     ntu60: PreparedDataset, protocol: str, tmp_path: Path
 ) -> None:
     export(ntu60, "mamp", tmp_path / "a.npz", protocol)
+    (tmp_path / "a.names.json").unlink()
     report = import_file(tmp_path / "a.npz", "ntu60", tmp_path, protocol)
     assert "the names are placeholders" in report.notes[0]
     back = open_dataset(tmp_path, "ntu60", "imported-mamp")
@@ -159,6 +160,7 @@ def test_the_complete_file_gives_every_clip_its_true_name_and_all_protocols(
 ) -> None:
     whole = replace(NTU60, expected_names=lambda: sorted(ntu60.table["name"]), expected_clips=54)
     export(ntu60, "mamp", tmp_path / "a.npz", "xview")
+    (tmp_path / "a.names.json").unlink()
     with pytest.raises(UsageError, match=r"which protocol of ntu60 is it\? Say --protocol xsub|xview"):
         import_file(tmp_path / "a.npz", whole, tmp_path)  # as small as this, both orders have the same labels
     report = import_file(tmp_path / "a.npz", whole, tmp_path, "xview")
@@ -206,6 +208,7 @@ def test_files_of_other_programs_are_read_too(labels: str, compressed: bool, tmp
 
 def test_one_protocol_of_a_nameless_file_does_not_stand_for_another(ntu60: PreparedDataset, tmp_path: Path) -> None:
     export(ntu60, "mamp", tmp_path / "a.npz", "xview")
+    (tmp_path / "a.names.json").unlink()
     import_file(tmp_path / "a.npz", "ntu60", tmp_path, "xview")
     back = open_dataset(tmp_path, "ntu60", "imported-mamp")
     with pytest.raises(StarsBenchError, match="xsub"):
