@@ -78,11 +78,8 @@ XVIEW = ProtocolSpec(
     source="NTU RGB+D (CVPR 2016), github shahroudy/NTURGB-D; PKU-MMD (arXiv:1703.07475): its split files",
     datasets=("ntu60", "pku1", "pku2", "synthetic", "ntu60-2d"),
     split=cross_view,
-<<<<<<< HEAD
-    expected={"ntu60": (37_646, 18_932)},
-    held_out="camera",
-=======
     expected={"ntu60": (37_646, 18_932), "ntu60-2d": (37_646, 18_932)},
+    held_out="camera",
 )
 XSET = ProtocolSpec(
     name="xset",
