@@ -290,7 +290,7 @@ def _check_selection(plan: Plan) -> None:
         able = getattr(evaluation, "selects", ())
         why = f"is for {', '.join((LAST, *able))}" if able else "trains nothing here, so there is no epoch to choose"
         others = _able(registry.names("evaluations"), request, ())
-        raise UsageError(f"--select {request.select}: {name} {why}; leave it out (--eval {', '.join(others)})")
+        raise UsageError(f"--select {request.select}: {name} {why}; leave it out, or take {' or '.join(others)}")
     for name in plan.evaluations:
         if plan.selects(name) and any(item.startswith(f"{name}.test_every=") for item in request.overrides):
             raise UsageError(f"--set {name}.test_every: under --select {request.select} every epoch is looked at")

@@ -21,6 +21,7 @@ from stars_bench.errors import one_line
 from stars_bench.evaluation.subject import Subject
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.protocols.episodes import draw_episodes
+from stars_bench.protocols.splits import BEST_ON_TEST, VALIDATION
 from stars_bench.records.outcome import Outcome
 from stars_bench.testing.clips import CLASSES, FRAMES, EvaluationClips, evaluation_clips
 from stars_bench.testing.faults import Tell, collected
@@ -74,6 +75,8 @@ def check_evaluation(
         if not callable(getattr(found, "run", None)):
             tell("has no `run(subject)`")
             return
+        if unknown := [name for name in getattr(found, "selects", ()) if name not in (VALIDATION, BEST_ON_TEST)]:
+            tell(f"selects has {unknown[0]!r}; there are {VALIDATION} and {BEST_ON_TEST}")
         config = small_config(found, settings or {}, "check_evaluation", tell)
         if config is not None:
             with tempfile.TemporaryDirectory() as folder:

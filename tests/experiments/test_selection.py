@@ -169,7 +169,7 @@ def test_tables_never_rank_what_was_selected_on_the_test_part(request_for: MakeR
     [
         ("first", {}, "--select first: there are last, validation, best-on-test"),
         ("validation", {"evaluations": ("knn",)}, "--select validation: knn trains nothing here"),
-        ("validation", {"evaluations": ("semi",)}, "semi is for last, best-on-test; leave it out (--eval linear"),
+        ("validation", {"evaluations": ("semi",)}, "semi is for last, best-on-test; leave it out, or take linear"),
         ("best-on-test", {"protocol": "fewshot", "evaluations": ("fewshot",)}, "tests classes that nothing learns"),
         ("best-on-test", {"validation": "subjects"}, "--validation subjects measures no test part"),
         ("best-on-test", {"evaluations": ("semi",), "overrides": ("semi.test_every=2",)}, "every epoch is looked at"),

@@ -32,6 +32,10 @@ class Good:
         return subject.train.labels[nearest].numpy()
 
 
+class SelectsByMood(Good):
+    selects = ("mood",)
+
+
 class Trained(Good):
     """A linear probe of two epochs."""
 

@@ -19,6 +19,7 @@ SETTINGS = {
 FAULTS = {
     "NoName": "has no `name`",
     "NoRun": "has no `run(subject)`",
+    "SelectsByMood": "selects has 'mood'; there are validation and best-on-test",
     "PlainConfig": "Config is not a pydantic model",
     "ReadsTestLabels": "reads the labels of the test part",
     "ReadsTestLabelsQuietly": "reads the labels of the test part",

@@ -84,6 +84,7 @@ def test_a_fault_is_told_in_one_line(name: str, table) -> None:
         ({"rule": ""}, "rule must be one line"),
         ({"datasets": ()}, "datasets is empty"),
         ({"evaluations": ("knnn",)}, "there is no evaluation 'knnn'"),
+        ({"held_out": "persons"}, "held_out is 'persons', not a column of the clip table"),
         ({"expected": {"ntu60": (1, 2)}}, "published are (1, 2)"),
     ],
 )

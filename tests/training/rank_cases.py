@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench.errors import UsageError
+from stars_bench.training.loop import train
 from stars_bench.training.parallel import distributed
 from stars_bench.training.parallel.batch_norm import of_the_whole_batch
 from tests.training.small_steps import outcome
+from tests.training.test_loop import CPU, small_stage
 
 BATCHES = (8, 7, 2)
 """Of the training steps: divided evenly by 2, by neither 2 nor 3, and fewer clips than three processes."""
@@ -35,8 +37,18 @@ def everything() -> dict[str, Any]:
         "told": told(),
         "largest": distributed.largest(10 + distributed.rank()),
         "weights": weights_of_own_training(),
+        "epoch": chosen_epoch(),
         "ranks": (distributed.rank(), distributed.world_size(), distributed.is_first()),
     }
+
+
+def chosen_epoch() -> int:
+    """The epoch that is kept where each process finds another one to be the best, as rounding may have it."""
+    at = train(
+        small_stage(), seed=0, device=CPU, look=iter([0.1, 0.2, 0.3][:: 1 - 2 * (distributed.rank() > 0)]).__next__
+    )
+    assert at.best is not None
+    return int(at.best["epoch"])
 
 
 def own(x: Tensor) -> Tensor:

@@ -74,6 +74,7 @@ def test_what_processes_tell_one_another(ranks) -> None:
         assert rank["told"] == [{"made by": 0}, "process 0 says no"]
         assert rank["largest"] == 9 + count
         assert rank["weights"] == 5
+        assert rank["epoch"] == 3  # that of the first
 
 
 @pytest.mark.parametrize(("count", "parts"), [(8, 3), (7, 2), (2, 3), (0, 2), (5, 5)])
