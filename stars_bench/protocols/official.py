@@ -3,7 +3,7 @@
 `official` is a dataset's one split, where it is none by person, camera or setup (Kinetics, FineGYM). The others are
 those of datasets with several: the two lists of persons of UAV-Human (arXiv:2104.00946), the three subsets of classes
 of MSR-Action3D (Li et al., CVPRW 2010), the folds of SBU Kinect Interaction (Yun et al., CVPRW 2012), the three splits
-of UCF101 and HMDB51. A dataset that brings a split is one that has it: none is named here.
+of UCF101 and HMDB51. Any other dataset that brings a split has it, too.
 """
 
 from __future__ import annotations
@@ -31,18 +31,23 @@ def stated(table: pd.DataFrame, protocol: str) -> Split:
     return split
 
 
-def _spec(name: str, title: str, rule: str) -> ProtocolSpec:
-    return ProtocolSpec(name, title, rule, (), partial(stated, protocol=name), {}, source=SOURCE)
+def _spec(name: str, title: str, rule: str, *datasets: str) -> ProtocolSpec:
+    return ProtocolSpec(name, title, rule, datasets, partial(stated, protocol=name), {}, source=SOURCE)
 
 
-OFFICIAL = _spec("official", "official", "the training and test part of the dataset's own lists")
-XSUB_V1 = _spec("xsub-v1", "cross-subject 1", "the first of two lists of training persons")
-XSUB_V2 = _spec("xsub-v2", "cross-subject 2", "the second of two lists of training persons")
+OFFICIAL = _spec(
+    "official", "official", "the training and test part of the dataset's own lists", "gym99", "kinetics-skeleton"
+)
+XSUB_V1 = _spec("xsub-v1", "cross-subject 1", "the first of two lists of training persons", "uav-human")
+XSUB_V2 = _spec("xsub-v2", "cross-subject 2", "the second of two lists of training persons", "uav-human")
 AS1, AS2, AS3 = (
-    _spec(f"as{number}", f"AS{number}", f"x-sub with the classes of subset AS{number}") for number in (1, 2, 3)
+    _spec(f"as{number}", f"AS{number}", f"x-sub with the classes of subset AS{number}", "msr-action3d")
+    for number in (1, 2, 3)
 )
 SPLIT1, SPLIT2, SPLIT3, SPLIT4, SPLIT5 = (
-    _spec(f"split{number}", f"split {number}", f"the dataset's split (or fold) {number}; report the mean over all")
+    _spec(
+        f"split{number}", f"split {number}", f"the dataset's split (or fold) {number}; report the mean over all", "sbu"
+    )
     for number in range(1, 6)
 )
 NAMES = ("official", "xsub-v1", "xsub-v2", "as1", "as2", "as3", *(f"split{number}" for number in range(1, 6)))

@@ -71,7 +71,7 @@ def test_long_clips_are_cut_and_counted(tmp_path: Path) -> None:
         ("mamp", "xset", "xset is not for ntu60; these can be exported: xsub, xview"),
         ("mamp", "fewshot", "fewshot has three parts"),
         ("mamp", "xsubb", "did you mean 'xsub'"),
-        ("npz", "xsub", "there is no format 'npz': mamp, pyskl, crossclr"),
+        ("npz", "xsub", "there is no format 'npz': mamp, mat, pyskl, crossclr"),
     ],
 )
 def test_wrong_use_is_said(name: str, protocol: str | None, why: str, ntu60: PreparedDataset, tmp_path: Path) -> None:
