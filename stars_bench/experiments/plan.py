@@ -285,9 +285,9 @@ def _check_selection(plan: Plan) -> None:
     if request.select == BEST_ON_TEST and request.validation is not None:
         raise UsageError(f"--select {BEST_ON_TEST}: --validation {request.validation} measures no test part")
     for name, (evaluation, _) in plan.evaluations.items():
-        if plan.selects_encoder or plan.selects(name):
-            continue
         able = getattr(evaluation, "selects", ())
+        if plan.selects(name) or (plan.selects_encoder and not able):
+            continue
         why = f"is for {', '.join((LAST, *able))}" if able else "trains nothing here, so there is no epoch to choose"
         others = _able(registry.names("evaluations"), request, ())
         raise UsageError(f"--select {request.select}: {name} {why}; leave it out, or take {' or '.join(others)}")
@@ -297,10 +297,11 @@ def _check_selection(plan: Plan) -> None:
 
 
 def _able(names: Sequence[str], request: Request, own: Sequence[str]) -> list[str]:
-    """Return the evaluations that can be measured with a chosen epoch: all of a method that learns to classify."""
-    if request.select == LAST or CLASSIFIES in own:
+    """Return the evaluations that a chosen epoch can be measured with: their own, or a classifying method's."""
+    if request.select == LAST:
         return list(names)
-    return [name for name in names if request.select in getattr(registry.load("evaluations", name), "selects", ())]
+    ways = {name: getattr(registry.load("evaluations", name), "selects", ()) for name in names}
+    return [name for name in names if request.select in ways[name] or (CLASSIFIES in own and not ways[name])]
 
 
 def _check_method(method: object, called: str) -> None:
@@ -318,9 +319,8 @@ def _evaluations(
     `own` are those that the method adds (its own classifier).
     """
     if recipe is not None and recipe.evaluations:
-        asked = [
-            name for one in request.evaluations or ("all",) for name in (recipe.evaluations if one == "all" else (one,))
-        ]
+        able = _able(list(recipe.evaluations), request, own)
+        asked = [name for one in request.evaluations or ("all",) for name in (able if one == "all" else (one,))]
         if others := [name for name in asked if name not in recipe.evaluations]:
             raise UsageError(
                 f"--eval {others[0]}: the recipe of {method} has {', '.join(recipe.evaluations)} alone; leave "

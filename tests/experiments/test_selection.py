@@ -170,6 +170,7 @@ def test_tables_never_rank_what_was_selected_on_the_test_part(request_for: MakeR
         ("first", {}, "--select first: there are last, validation, best-on-test"),
         ("validation", {"evaluations": ("knn",)}, "--select validation: knn trains nothing here"),
         ("validation", {"evaluations": ("semi",)}, "semi is for last, best-on-test; leave it out, or take linear"),
+        ("validation", {"method": "supervised", "evaluations": ("semi",)}, "semi is for last, best-on-test"),
         ("best-on-test", {"protocol": "fewshot", "evaluations": ("fewshot",)}, "tests classes that nothing learns"),
         ("best-on-test", {"validation": "subjects"}, "--validation subjects measures no test part"),
         ("best-on-test", {"evaluations": ("semi",), "overrides": ("semi.test_every=2",)}, "every epoch is looked at"),
@@ -190,7 +191,8 @@ def test_without_names_what_can_be_chosen_is_evaluated(request_for: MakeRequest,
     plan = resolve(replace(request_for("validation"), evaluations=asked, overrides=small))
     assert list(plan.evaluations) == (["linear", "finetune"] if asked else ["linear"])
     whole = resolve(replace(request_for("validation"), evaluations=asked, overrides=small, method="supervised"))
-    assert list(whole.evaluations)[:2] == ["classifier", "knn"]
+    assert list(whole.evaluations)[:3] == ["classifier", "knn", "linear"]
+    assert "semi" not in whole.evaluations  # its own epoch would be the last
 
 
 def test_the_rule_is_part_of_the_runs_key_and_the_last_epoch_is_not(request_for: MakeRequest) -> None:

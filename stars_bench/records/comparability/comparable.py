@@ -77,8 +77,10 @@ def differing_names(values: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def settings(first: Record, second: Record) -> list[str]:
-    """Every setting of the two methods that differs: what is compared."""
-    return list(_differing(_method(first), _method(second)))
+    """Every setting of the two methods that differs: what is compared. Of two methods of one name, the class, too."""
+    one_name = first.method.name == second.method.name
+    classes = [{"class": record.method.target} if one_name else {} for record in (first, second)]
+    return [*_differing(*classes), *_differing(_method(first), _method(second))]
 
 
 def _method(record: Record) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def test_every_setting_of_the_methods_that_differs_is_named(make_record: MakeRec
         "method.stage.lr none / 0.1",
     ]
     assert settings(make_record(), make_record()) == []
+    assert settings(make_record(), make_record(method__target="mine:Stars")) == ["class pkg:Stars / mine:Stars"]
 
 
 def test_a_validation_part_is_drawn_by_the_seed(make_record: MakeRecord) -> None:
