@@ -382,8 +382,10 @@ def _start(
             settings["frames"] = config.frames  # the method's length: the temporal table alone is interpolated
     start = pretrained.fitted(start, settings)
     if request.trained_on is None:
-        return pretrained.as_stated(start, request.data_dir)
-    return pretrained.trained_on(start, request.trained_on, request.data_dir)
+        start = pretrained.as_stated(start, request.data_dir)
+    else:
+        start = pretrained.trained_on(start, request.trained_on, request.data_dir)
+    return pretrained.cut_to_classes(start, dataset)
 
 
 def _own(request: Request) -> list[str]:

@@ -42,6 +42,8 @@ CLASSIFIERS = {
     "linprobe": "stars_bench.experiments.official.classifiers:Probed",
 }
 """What stands for the method of an official file that does not name it, by the stage that wrote it."""
+LAST_LAYERS = ("head.1.weight", "head.1.bias", "head.fc2.weight", "head.fc2.bias")
+"""The tensors of official classifiers, of a probe and of fine-tuning, that have a row for each class."""
 OPEN_SETTINGS = ("heads", "frames")
 """What may be said of an official encoder: its heads, which the file does not show, and the clip length to turn to."""
 
@@ -290,6 +292,22 @@ def as_stated(start: Pretrained, data_dir: Path) -> Pretrained:
         return trained_on(start, f"{start.dataset}:{start.protocol}", data_dir)
     except StarsBenchError as error:
         return replace(start, notes=(*start.notes, f"which clips it was trained on is unknown here: {error}"))
+
+
+def cut_to_classes(start: Pretrained, dataset: str) -> Pretrained:
+    """Cut an official classifier to the classes of the dataset that it was trained on, where it is measured there.
+
+    MAMP's probe of NTU-60 x-view has 120 outputs for 60 classes; no clip has trained the others to be one.
+    """
+    last = [name for name in LAST_LAYERS if name in start.state]
+    if not start.is_official or start.dataset != dataset or not last:
+        return start
+    outputs, classes = len(start.state[last[0]]), len(registry.load("datasets", dataset).classes)
+    if outputs <= classes:
+        return start
+    note = f"its classifier has {outputs} outputs for the {classes} classes of {dataset}: the others are left out"
+    state = {**start.state, **{name: start.state[name][:classes] for name in last}}
+    return replace(start, state=state, notes=(*start.notes, note))
 
 
 class _Published(NamedTuple):

@@ -13,8 +13,10 @@ from torch import Tensor
 import stars_bench
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import pretrained
+from stars_bench.experiments.finished.audit import audit
 from stars_bench.experiments.official import checkpoints
 from stars_bench.models.layers.encoder import SkeletonEncoder
+from tests.datasets.raw_writers import write_ntu
 from tests.golden.conftest import Arrays, tensor
 from tests.golden2.conftest import facts, file
 
@@ -54,6 +56,33 @@ def test_a_classifier_gives_the_official_logits(expected: Arrays, name: str) -> 
     with torch.no_grad():
         logits = rebuilt(name).classify(tensor(expected["x"])).numpy()
     assert_allclose(logits, expected[f"logits/{name}"], **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("name", "last"), [("linprobe_ntu60_xsub.pth", "head.fc.1"), ("finetune_ntu60_xsub.pth", "head.fc2")]
+)
+def test_outputs_of_no_class_are_left_out_as_of_the_x_view_probe_with_120(
+    expected: Arrays, name: str, last: str, tmp_path: Path
+) -> None:
+    content = torch.load(path_of(name), weights_only=False)
+    for part in ("weight", "bias"):
+        trained = content["model"][f"{last}.{part}"]
+        content["model"][f"{last}.{part}"] = torch.cat([trained, torch.full_like(trained, 9.0)])
+    torch.save(content, tmp_path / "wide.pth")
+    found = pretrained.fitted(pretrained.find(tmp_path / "wide.pth", 0), {})
+    assert pretrained.cut_to_classes(found, "synthetic") is found  # its outputs may be another dataset's classes
+    start = pretrained.cut_to_classes(found, "ntu60")
+    assert any("120 outputs for the 60 classes of ntu60" in note for note in start.notes)
+    encoder = pretrained.rebuild(start, 25).double().eval()
+    with torch.no_grad():
+        assert_allclose(encoder.classify(tensor(expected["x"])), expected[f"logits/{name}"], **EXACT)
+    clips = [f"S001C00{camera}P00{person}R001A00{camera}" for camera in (1, 2) for person in (1, 3)]
+    write_ntu(tmp_path / "raw", clips)
+    stars_bench.prepare("ntu60", raw=tmp_path / "raw", data_dir=tmp_path / "data", jobs=1)
+    where = {"data_dir": tmp_path / "data", "runs_dir": tmp_path / "runs", "device": "cpu", "progress": False}
+    (result,) = stars_bench.evaluate(tmp_path / "wide.pth", protocol="xsub", evaluations="classifier", **where)
+    assert result.record.evaluation.name == "classifier"
+    assert not audit(tmp_path / "runs", tmp_path / "data").faults
 
 
 @pytest.mark.parametrize("name", ["moco_third.pt", "dino_third.pt"])

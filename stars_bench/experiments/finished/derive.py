@@ -202,7 +202,14 @@ class Derived:
             read = [_fitted(start, settings) for settings in (ways if start.is_official else ways[:1])]
             stated = f"{init.dataset}:{init.protocol}"
             is_stated = start.dataset is None and init.dataset is not None
-            return [pretrained.trained_on(one, stated, self.data_dir) if is_stated else one for one in read if one]
+            known = [
+                pretrained.trained_on(one, stated, self.data_dir)
+                if is_stated
+                else pretrained.as_stated(one, self.data_dir)
+                for one in read
+                if one
+            ]
+            return [pretrained.cut_to_classes(one, self.record.dataset.name) for one in known]
         except StarsBenchError as error:
             raise NotDerivable(str(error)) from error
 
