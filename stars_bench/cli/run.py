@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 class RunOptions:
     """The options that `run` and `evaluate` share; each option's help describes it."""
 
-    protocol: Annotated[str, typer.Option(metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot.")]
+    protocol: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot; may be repeated: a run each."
+        ),
+    ]
     dataset: Annotated[
         str | None, typer.Option(metavar="NAME", help="Default: the one prepared dataset with the protocol.")
     ] = None
@@ -124,20 +129,23 @@ class RunOptions:
     data_dir: DataDir = Path("data")
     runs_dir: RunsDir = Path("runs")
 
-    def request(self, method: str) -> Request:
-        """Return the request; options of the other command keep their defaults."""
+    def requests(self, method: str) -> list[Request]:
+        """Return a request for each protocol; options of the other command keep their defaults."""
+        return [self._request(method, protocol) for protocol in dict.fromkeys(self.protocol)]
+
+    def _request(self, method: str, protocol: str) -> Request:
         from stars_bench.experiments.request import Request, TrainingOptions
 
         novel = () if self.novel_classes is None else (f"protocol.novel_classes=[{self.novel_classes}]",)
         return Request(
             method=method,
-            protocol=self.protocol,
+            protocol=protocol,
             dataset=self.dataset,
             profile=self.profile,
             evaluations=tuple(self.evaluation or ()),
             preset=self.preset,
             overrides=(*(self.overrides or ()), *novel),
-            seeds=tuple(self.seed or (0,)),
+            seeds=tuple(dict.fromkeys(self.seed or (0,))),
             trained_on=self.trained_on,
             select=cast("Select", self.select),  # checked with the rest of the request
             training=TrainingOptions(**{one.name: getattr(self, one.name) for one in fields(TrainingOptions)}),
@@ -163,8 +171,13 @@ def run(
         ),
     ] = None,
     stream: Annotated[
-        str, typer.Option(metavar="NAME", help="joint, bone, motion, bone-motion: made from the joints.")
-    ] = "joint",
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="joint (default), bone, motion, bone-motion: made from the joints. May be repeated: one run each, and "
+            "the sum of their scores as a row.",
+        ),
+    ] = None,
     recipe: Annotated[
         str,
         typer.Option(
@@ -178,7 +191,7 @@ def run(
         typer.Option(metavar="subjects", help="Measure on training subjects held out, not on the test part."),
     ] = None,
 ) -> None:
-    """Train and evaluate one method, or several, under a protocol; a method that fails does not stop the others.
+    """Train and evaluate one method, or several, under one protocol or several; what fails does not stop the others.
 
     Resumes by itself: the same command again goes on from the last checkpoint, and takes over every stage that was
     finished under the same settings. Unless `--select` says otherwise the last epoch counts, and test labels are read
@@ -191,12 +204,18 @@ def run(
     **Several GPUs:** `torchrun --nproc-per-node 4 -m stars_bench run stars --protocol xsub` gives the
     result of one, to rounding.
 
-    **A table:** `stars-bench run untrained mamp stars --protocol xsub`
+    **A table:** `stars-bench run untrained mamp stars --protocol xsub --protocol xview`
+
+    **Two streams and their sum:** `stars-bench run stars --protocol xsub --stream joint --stream bone`
 
     **From published weights:** `stars-bench run stars --protocol xsub --init mamp.pth --trained-on ntu60:xsub`
     """
-    chosen = {"init": init, "stream": stream, "recipe": recipe, "validation": validation}
-    requests = [replace(options.request(one), **chosen) for one in methods]  # type: ignore[arg-type]
+    requests = [
+        replace(request, init=init, stream=one, recipe=recipe, validation=validation)
+        for method in methods
+        for request in options.requests(method)
+        for one in dict.fromkeys(stream or ("joint",))
+    ]
     _run(*requests, line_seconds=options.line_seconds)
 
 
@@ -222,9 +241,9 @@ def evaluate(
 
     seeds = tuple(options.seed or pretrained.seeds(checkpoint))
     start = pretrained.find(checkpoint, seeds[0])
-    request = replace(options.request(start.target), seeds=seeds, init=checkpoint, stream=start.stream or "joint")
-    request = replace(request, recipe=start.recipe)
-    _run(request, line_seconds=options.line_seconds)
+    given = {"seeds": seeds, "init": checkpoint, "stream": start.stream or "joint", "recipe": start.recipe}
+    requests = [replace(request, **given) for request in options.requests(start.target)]  # type: ignore[arg-type]
+    _run(*requests, line_seconds=options.line_seconds)
 
 
 def export_checkpoint(
@@ -252,24 +271,29 @@ def _run(*requests: Request, line_seconds: float) -> None:
     from stars_bench.training import memory
     from stars_bench.training.parallel import distributed
 
+    def tell(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
     def run_one(request: Request) -> list[Record]:
         title = " ".join(filter(None, (request.method, "·", request.dataset, request.protocol)))
         with RunPanel(console, title, memory.peak, line_seconds) as panel:
-            return runner.run(request, panel, lambda line: console.print(line, markup=False, soft_wrap=True))
+            return runner.run(request, panel, tell)
 
     def failed(failure: run_many.Failure) -> None:
-        line = f"{failure.method} failed: {failure.reason}"
-        errors.print(line, markup=False, soft_wrap=True)
+        errors.print(f"{failure.run} failed: {failure.reason}", markup=False, soft_wrap=True)
         if "--debug" in sys.argv:
             errors.print_exception()
 
     started = time.monotonic()
     failures: list[run_many.Failure] = []
     if len(requests) == 1 or distributed.launched():
-        # Of several processes one may fail where the others do not know of it: none begins the next method.
+        # Of several processes one may fail where the others do not know of it: none begins the next run.
         records = [record for request in requests for record in run_one(request)]
     else:
         records, failures = run_many.run_each(requests, run_one, failed)
+    if distributed.is_first():
+        lost = {failure.request for failure in failures}
+        records += run_many.fuse_streams([one for one in requests if one not in lost], tell)
     if records:
         console.print(terminal.render(Leaderboard.of(records).tables, console.width))
     written = f"{len(records)} record{'s' * (len(records) != 1)} under {requests[0].runs_dir}"

@@ -84,7 +84,7 @@ def trained(run: SeedRun) -> TrainedEncoder:
         parts["values"] = distributed.from_first(lambda: digest_module(encoder))
         if run.tell and getattr(method, "trains", True) and run.seed == plan.request.seeds[0]:
             run.tell(
-                f"{plan.method.name}: fit trained nothing through run.train, so every command runs it again, and the "
+                "fit trained nothing through run.train, so every command runs it again, and the "
                 "digest of its weights names its results"
             )
     key = digest_json(parts)

@@ -22,6 +22,7 @@ from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.recipes import changes
 from stars_bench.experiments.request import Request
 from stars_bench.io.files import digest_json
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.source.closure import source_closure
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.splits import BEST_ON_TEST, LAST, selection_part, split_of
@@ -125,6 +126,12 @@ class Plan:
             target, config = self.evaluations[evaluation]
             settings.append((target.Config, config, changes(self.recipe, evaluation)))
         return preset_label(self.request.preset, self.dataset.name, settings)
+
+    def folder(self, seed: int) -> RunFolder:
+        """Return the folder of one seed."""
+        return RunFolder.of(
+            self.request.runs_dir, self.dataset.name, self.protocol.name, self.method.name, self.key, seed
+        )
 
     def split(self, seed: int) -> Split:
         """Return the clips that train and that are tested; held-out subjects depend on the seed."""

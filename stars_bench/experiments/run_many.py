@@ -1,13 +1,16 @@
-"""Several runs, one after another: a run that fails is reported and does not stop the others."""
+"""Several runs, one after another: a run that fails is reported and does not stop the others; streams are summed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from stars_bench.errors import one_line
+from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.experiments.finished import rescore
+from stars_bench.experiments.plan import resolve
 from stars_bench.experiments.request import Request
 from stars_bench.records.record import Record
+from stars_bench.training.loop import Tell
 
 
 @dataclass(frozen=True)
@@ -15,11 +18,13 @@ class Failure:
     """A run that failed.
 
     Args:
-        method: Name of the method.
+        request: What was asked for.
+        run: What tells it from the others, for people.
         reason: Why, in one line.
     """
 
-    method: str
+    request: Request
+    run: str
     reason: str
 
 
@@ -38,12 +43,53 @@ def run_each(
         try:
             records += run(request)
         except Exception as error:
-            failures.append(Failure(request.method, one_line(error)))
+            failures.append(Failure(request, title(request, requests), one_line(error)))
             failed(failures[-1])
     return records, failures
 
 
 def summary(failures: Sequence[Failure], total: int) -> str:
     """Return one line on what failed."""
-    each = "; ".join(f"{failure.method} ({failure.reason})" for failure in failures)
-    return f"{len(failures)} of {total} methods failed: {each}"
+    each = "; ".join(f"{failure.run} ({failure.reason})" for failure in failures)
+    return f"{len(failures)} of {total} runs failed: {each}"
+
+
+def title(request: Request, among: Iterable[Request]) -> str:
+    """Name a request by its method and by what tells it from others.
+
+    Args:
+        request: The request.
+        among: All requests, this one included.
+    """
+    among = list(among)
+    parts = [request.method]
+    for name in ("dataset", "protocol", "stream", "seeds", "overrides"):
+        if len({getattr(one, name) for one in among}) > 1:
+            value = getattr(request, name)
+            parts.append(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return " ".join(filter(None, parts))
+
+
+def fuse_streams(requests: Iterable[Request], tell: Tell) -> list[Record]:
+    """Sum the scores of runs that differ in their stream alone, with equal weights, and keep the results.
+
+    Args:
+        requests: What was run.
+        tell: Called with a line for each group of streams that has no scores to sum.
+
+    Returns:
+        The new records; none where no run has a second stream.
+    """
+    groups: dict[Request, list[Request]] = {}
+    for request in requests:
+        groups.setdefault(replace(request, stream=""), []).append(request)
+    records = []
+    for group in groups.values():
+        if len(group) < 2:
+            continue
+        folders = [resolve(one).folder(one.seeds[0]).run for one in group]
+        try:
+            records += rescore.fuse(folders, [1.0] * len(group), group[0].runs_dir, group[0].command)
+        except StarsBenchError as error:
+            tell(f"{group[0].method} {group[0].protocol}: no sum of {', '.join(one.stream for one in group)}: {error}")
+    return records

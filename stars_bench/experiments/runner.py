@@ -14,7 +14,6 @@ from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.request import Request
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun
 from stars_bench.io.files import utc_now
-from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.record import Record
 from stars_bench.training import memory
 from stars_bench.training.loop import Progress, Tell, set_precision
@@ -54,7 +53,7 @@ def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell:
         if plan.device.type == "cuda":
             torch.cuda.set_device(plan.device)
         if tell is not None:
-            for notice in plan.notices:
+            for notice in (_begins(plan), *plan.notices):
                 tell(notice)
         set_precision(plan.precision)
         clips = ClipStore.of(plan.dataset, plan.device, request.stream, plan.clip_input)
@@ -66,19 +65,28 @@ def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell:
         return [record for run in runs for record in run.records()]
 
 
+def _begins(plan: Plan) -> str:
+    """Say what is about to be loaded and trained: the first line of a run."""
+    request, seeds = plan.request, plan.request.seeds
+    split = plan.split(seeds[0])
+    return (
+        f"{plan.method.name} {plan.protocol.name} seed {', '.join(map(str, seeds))}: {plan.dataset.name}, "
+        f"{request.stream}s, {len(split.train):,} training and {len(split.test):,} test clips, on {plan.device}"
+    )
+
+
 def _seed_run(
     plan: Plan, seed: int, clips: ClipStore, source: EncoderSource, progress: Progress | None, tell: Tell | None
 ) -> SeedRun:
+    name = f"{plan.method.name} {plan.protocol.name} seed {seed}"
     return SeedRun(
         plan=plan,
         seed=seed,
         split=plan.split(seed),
-        folder=RunFolder.of(
-            plan.request.runs_dir, plan.dataset.name, plan.protocol.name, plan.method.name, plan.key, seed
-        ),
+        folder=plan.folder(seed),
         store=clips,
         source=source,
-        progress=progress,
-        tell=tell,
+        progress=progress and (lambda task, *done: progress(f"{name}: {task}", *done)),
+        tell=tell and (lambda line: tell(f"{name}: {line}")),
         started=utc_now(),
     )

@@ -212,8 +212,8 @@ def test_weights_that_no_state_dict_has_are_a_part_of_the_result(
 def test_a_fit_that_trains_nothing_is_run_by_every_command_and_says_so(run: RunMine) -> None:
     said: list[str] = []
     run(tell=said.append)
-    line = "mine: fit trained nothing through run.train, so every command runs it again, and the digest of its weights "
-    assert line + "names its results" in said
+    line = "fit trained nothing through run.train, so every command runs it again, and the digest of its weights names "
+    assert f"mine xsub seed 0: {line}its results" in said
     said.clear()
     run("epochs=1", tell=said.append)
     assert not [line for line in said if "trained nothing" in line]

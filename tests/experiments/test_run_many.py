@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from stars_bench import cli
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments.request import Request
-from stars_bench.experiments.run_many import Failure, run_each, summary
+from stars_bench.experiments.run_many import Failure, run_each, summary, title
 from stars_bench.records import store
 
 
@@ -29,8 +29,9 @@ def test_what_fails_does_not_keep_the_others_from_running() -> None:
     records, failures = run_each(requests, run, told.append)
     assert ran == ["a", "b", "c", "d"]
     assert records == ["A", "D"]
-    assert failures == told == [Failure("b", "b: no such thing"), Failure("c", "ValueError: odd")]
-    assert summary(failures, 4) == "2 of 4 methods failed: b (b: no such thing); c (ValueError: odd)"
+    assert failures == told
+    assert failures == [Failure(requests[1], "b", "b: no such thing"), Failure(requests[2], "c", "ValueError: odd")]
+    assert summary(failures, 4) == "2 of 4 runs failed: b (b: no such thing); c (ValueError: odd)"
 
 
 def test_a_request_to_stop_stops_all() -> None:
@@ -47,10 +48,38 @@ def test_several_methods_from_the_command_line(small_data: Path, tmp_path: Path)
     done = CliRunner().invoke(cli.app, [*arguments, "--set", "frames=8", *places])
     assert isinstance(done.exception, StarsBenchError)  # `main` says it in one line, with exit code 1
     assert not isinstance(done.exception, UsageError)
-    assert str(done.exception).startswith("1 of 3 methods failed: starz (no method is called 'starz'")
+    assert str(done.exception).startswith("1 of 3 runs failed: starz (no method is called 'starz'")
     records = store.read_records(tmp_path).records
     assert {record.method.name for record in records} == {"raw", "untrained"}
     assert {record.method.name: record.method.multiply_adds for record in records}["raw"] == 0
     assert all(record.method.multiply_adds for record in records if record.method.name == "untrained")
     assert "raw" in done.stdout
     assert "untrained" in done.stdout
+
+
+def test_protocols_and_streams_are_repeated_and_streams_summed(small_data: Path, tmp_path: Path) -> None:
+    arguments = ["run", "untrained", "--preset", "quick", "--eval", "linear", "--seed", "0", "--seed", "0"]
+    settings = [part for one in ("frames=8", "dim=16", "depth=1", "linear.epochs=1") for part in ("--set", one)]
+    asked = ["--protocol", "xsub", "--protocol", "xview", "--stream", "joint", "--stream", "bone"]
+    places = ["--data-dir", str(small_data), "--runs-dir", str(tmp_path), "--device", "cpu"]
+    done = CliRunner().invoke(cli.app, [*arguments, *settings, *asked, *places], catch_exceptions=False)
+    found = {(one.protocol.name, one.dataset.stream) for one in store.read_records(tmp_path).records}
+    assert found == {(protocol, stream) for protocol in ("xsub", "xview") for stream in ("joint", "bone", "joint+bone")}
+    assert "6 records under" in done.stdout
+    assert "untrained xview seed 0: synthetic, bones, " in done.stdout
+
+
+def test_streams_without_scores_are_said_to_have_no_sum(small_data: Path, tmp_path: Path) -> None:
+    arguments = ["run", "raw", "--preset", "quick", "--eval", "knn", "--protocol", "xsub", "--set", "frames=8"]
+    streams = ["--stream", "joint", "--stream", "bone"]
+    places = ["--data-dir", str(small_data), "--runs-dir", str(tmp_path), "--device", "cpu"]
+    done = CliRunner().invoke(cli.app, [*arguments, *streams, *places], catch_exceptions=False)
+    assert "raw xsub: no sum of joint, bone: no evaluation with scores" in done.stdout
+    assert done.exit_code == 0
+
+
+def test_a_run_is_named_by_what_tells_it_from_the_others() -> None:
+    one = Request("a", "xsub", Path("data"), Path("runs"))
+    other = Request("a", "xview", Path("data"), Path("runs"), seeds=(3,))
+    assert [title(each, [one, other]) for each in (one, other)] == ["a xsub 0", "a xview 3"]
+    assert title(one, [one]) == "a"

@@ -103,7 +103,8 @@ def test_a_record_that_is_damaged_or_edited_is_set_aside_and_made_again(request_
     path.write_text(damage(path.read_text()))
     lines: list[str] = []
     again = runner.run(request, tell=lines.append)
-    assert any(line == f"{path} is damaged: kept as {path.name}.damaged, and made again" for line in lines)
+    said = f"untrained xsub seed 0: {path} is damaged: kept as {path.name}.damaged, and made again"
+    assert said in lines
     assert [record.metrics for record in again] == [record.metrics for record in first]
     assert store.read_record(path).seed == 0
 

@@ -29,7 +29,6 @@ from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.experiments.runner import run_plan
 from stars_bench.experiments.seed_run import EncoderSource
 from stars_bench.io.default_folders import data_folder, runs_folder
-from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.source.closure import qualified_name
 from stars_bench.records.store import StoredRecord
 from stars_bench.training import memory
@@ -305,10 +304,7 @@ def _resolved(request: Request, method: type[Method[BaseModel]] | None = None, s
 def _run(plan: Plan, source: EncoderSource, progress: bool | Progress) -> RunResults:
     with _shown(plan, progress) as (callback, tell):
         records = run_plan(plan, source, callback, tell)
-    names = plan.request.runs_dir, plan.dataset.name, plan.protocol.name, plan.method.name, plan.key
-    return RunResults(
-        StoredRecord(record, RunFolder.of(*names, record.seed).records / record.file_name) for record in records
-    )
+    return RunResults(StoredRecord(record, plan.folder(record.seed).records / record.file_name) for record in records)
 
 
 @contextmanager

@@ -119,7 +119,7 @@ def test_progress_is_shown_handed_over_or_left_out(call: dict[str, Any], capsys:
     stars_bench.run(
         "untrained", **call | {"progress": lambda task, *_: told.append(task)}, preset="quick", settings=SIZE, seeds=2
     )
-    assert "test features" in told
+    assert "untrained xsub seed 2: test features" in told
 
 
 def test_an_encoder_is_keyed_by_its_weights(call: dict[str, Any], runs: Path) -> None:
