@@ -31,17 +31,24 @@ def stated(table: pd.DataFrame, protocol: str) -> Split:
     return split
 
 
-def _spec(name: str, title: str, rule: str, *datasets: str) -> ProtocolSpec:
-    return ProtocolSpec(name, title, rule, datasets, partial(stated, protocol=name), {}, source=SOURCE)
+def _spec(name: str, title: str, rule: str, *datasets: str, held_out: str | None = None) -> ProtocolSpec:
+    split = partial(stated, protocol=name)
+    return ProtocolSpec(name, title, rule, datasets, split, {}, source=SOURCE, held_out=held_out)
 
 
 OFFICIAL = _spec(
     "official", "official", "the training and test part of the dataset's own lists", "gym99", "kinetics-skeleton"
 )
-XSUB_V1 = _spec("xsub-v1", "cross-subject 1", "the first of two lists of training persons", "uav-human")
-XSUB_V2 = _spec("xsub-v2", "cross-subject 2", "the second of two lists of training persons", "uav-human")
+XSUB_V1 = _spec(
+    "xsub-v1", "cross-subject 1", "the first of two lists of training persons", "uav-human", held_out="subject"
+)
+XSUB_V2 = _spec(
+    "xsub-v2", "cross-subject 2", "the second of two lists of training persons", "uav-human", held_out="subject"
+)
 AS1, AS2, AS3 = (
-    _spec(f"as{number}", f"AS{number}", f"x-sub with the classes of subset AS{number}", "msr-action3d")
+    _spec(
+        f"as{number}", f"AS{number}", f"x-sub with the classes of subset AS{number}", "msr-action3d", held_out="subject"
+    )
     for number in (1, 2, 3)
 )
 SPLIT1, SPLIT2, SPLIT3, SPLIT4, SPLIT5 = (
