@@ -3,9 +3,9 @@
     python scripts/mutate.py [--only NAME ...] [--jobs N] [--resume FILE]
 
 `mutations.toml` lists the places: a promise, a file, a text in it, what takes its place, and the tests that should see
-it. The tests (not the slow ones) first run in an unchanged copy of the tree. Then each change is made in a copy of its
-own, where its tests run, if these passed before. The output is a Markdown table. The exit status is 1 where a change
-was not seen, or could not be tried.
+it. Each change is made in a copy of the tree, where its tests run (not the slow ones). It was seen if a test fails that
+passes in an unchanged copy. The output is a Markdown table. The exit status is 1 where a change was not seen, or could
+not be tried.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ import signal
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NoReturn
@@ -95,28 +94,25 @@ def linked(source: str, place: str) -> None:
         shutil.copy2(source, place)
 
 
-def failing_unchanged(tests: Sequence[str]) -> set[str]:
-    """Run each test in an unchanged copy of the tree; return those that do not pass. It spoils the process."""
+def fails_unchanged(test: str) -> bool:
+    """Run a test in an unchanged copy of the tree; return whether it fails. It spoils the process."""
     with tempfile.TemporaryDirectory() as folder:
         copied(Path(folder))
-        return {test for test in tests if run_tests(folder, [test])[0] != 0}
+        return run_tests(folder, [test])[0] != 0
 
 
-def tried(mutation: Mutation, failing: Set[str] = frozenset()) -> tuple[Mutation, str]:
-    """Apply a change in a copy of the tree and run its tests there; return what happened. It spoils the process.
+def tried(mutation: Mutation) -> tuple[Mutation, str, str]:
+    """Apply a change in a copy of the tree and run its tests there. It spoils the process.
 
-    Args:
-        mutation: The change.
-        failing: Tests that do not pass without it.
+    Returns:
+        The change, what happened, and the test that failed; empty where none did.
     """
-    if unfit := sorted(failing & set(mutation.tests)):
-        return mutation, f"could not be tried: {unfit[0]} is missing or fails without the change"
     try:
         changed = mutation.applied((ROOT / mutation.file).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return mutation, f"could not be tried: there is no {mutation.file}"
+        return mutation, f"could not be tried: there is no {mutation.file}", ""
     except ValueError as error:
-        return mutation, f"could not be tried: {error}"
+        return mutation, f"could not be tried: {error}", ""
     signal.signal(signal.SIGALRM, stopped)
     signal.alarm(SECONDS)
     with tempfile.TemporaryDirectory() as folder:
@@ -124,12 +120,12 @@ def tried(mutation: Mutation, failing: Set[str] = frozenset()) -> tuple[Mutation
         file = Path(folder, mutation.file)
         file.unlink()  # it may be a link
         file.write_text(changed, encoding="utf-8")
-        status, said = run_tests(folder, ["-x", *mutation.tests])
-    return mutation, OUTCOMES.get(status, f"could not be tried: {(said or 'no output').splitlines()[-1]}")
+        status, said, failed = run_tests(folder, ["-x", *mutation.tests])
+    return mutation, OUTCOMES.get(status, f"could not be tried: {(said or 'no output').splitlines()[-1]}"), failed
 
 
-def run_tests(folder: str, arguments: Sequence[str]) -> tuple[int, str]:
-    """Run pytest in a copy of the tree; return its exit status and its output."""
+def run_tests(folder: str, arguments: Sequence[str]) -> tuple[int, str, str]:
+    """Run pytest in a copy of the tree; return its exit status, its output, and the first test that failed."""
     import pytest
 
     os.chdir(folder)
@@ -141,19 +137,20 @@ def run_tests(folder: str, arguments: Sequence[str]) -> tuple[int, str]:
         try:
             status = int(pytest.main([*options, *arguments], plugins=[failures]))
         except Exception as error:  # warnings of the interpreter at the end of a session, say
-            status = 1 if failures.count else BROKEN_OFF
+            status = 1 if failures.first else BROKEN_OFF
             said.write(f"\n{type(error).__name__}: {error}".rstrip())
     os.chdir(ROOT)
-    return status, said.getvalue().strip()
+    return status, said.getvalue().strip(), failures.first
 
 
 class _Failures:
-    """Counts the tests that fail, as a plug-in of pytest."""
+    """Notes the first test that fails, as a plug-in of pytest."""
 
-    count = 0
+    first = ""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        self.count += report.failed
+        if report.failed:
+            self.first = self.first or report.nodeid
 
 
 def left_to_try(chosen: Sequence[Mutation], outcomes: Path | None) -> list[Mutation]:
@@ -191,10 +188,12 @@ def main() -> int:
     for name in IMPORTED_ONCE:
         importlib.import_module(name)
     # A process for each change, forked from this one, which has the imports behind it.
-    with get_context("fork").Pool(options.jobs, maxtasksperchild=1) as pool:
-        failing = pool.apply(failing_unchanged, [sorted({test for one in left for test in one.tests})])
+    fork = get_context("fork")
+    with fork.Pool(options.jobs, maxtasksperchild=1) as pool, fork.Pool(1, maxtasksperchild=1) as checks:
         print("| broken promise | name | |\n|---|---|---|", flush=True)
-        for mutation, outcome in pool.imap_unordered(partial(tried, failing=failing), left, chunksize=1):
+        for mutation, outcome, failed in pool.imap_unordered(tried, left, chunksize=1):
+            if failed and checks.apply(fails_unchanged, [failed]):
+                outcome = f"could not be tried: {failed} fails without the change, too"
             outcomes.append(outcome)
             print(f"| {mutation.promise} | `{mutation.name}` | {outcome} |", flush=True)
             if options.resume:

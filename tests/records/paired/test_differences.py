@@ -57,6 +57,13 @@ def test_several_seeds_add_the_noise_of_training() -> None:
     assert found.p == max(found.p_models, found.p_methods)
 
 
+@pytest.mark.parametrize("methods", ["AB", "BA"])
+def test_of_a_method_with_one_seed_the_noise_of_training_is_unknown(methods: str) -> None:
+    first, second = HITS[methods[0]], one_seed(methods[1])
+    assert difference(first, second, "person").p_methods is None
+    assert difference(second, first, "person").p_methods is None
+
+
 def test_the_headline_is_by_person_and_turns_its_sign_with_the_methods() -> None:
     found = difference(HITS["B"], HITS["A"])
     assert (found.unit, found.clusters) == ("person", 4)
