@@ -92,6 +92,15 @@ def test_a_file_that_was_cut_is_noticed(
         read(file)
 
 
+def test_a_checkpoint_whose_digest_was_taken_away_is_damaged(tmp_path: Path) -> None:
+    file = checkpoint_file(tmp_path)
+    bare = file.read_bytes()[: -len(sealed.MARK) - sealed.HEX_DIGITS - 2] + b"\0\0"
+    file.write_bytes(bare)
+    assert torch.load(file, weights_only=True)["module"]["w"][3] == 3
+    with pytest.raises(sealed.Damaged, match=r"stage1\.pt: damaged: the digest at its end is gone"):
+        checkpoint.load(file)
+
+
 def test_features_without_a_digest_are_not_used_again(tmp_path: Path) -> None:
     file = features_file(tmp_path)
     with file.open("wb") as stream:

@@ -45,7 +45,7 @@ def test_fewer_shots_are_the_first_of_more_with_the_same_queries() -> None:
 
 
 def test_only_classes_with_enough_clips_in_both_parts_are_drawn() -> None:
-    bank, test = np.repeat([0, 1, 2, 3], [5, 5, 1, 5]), np.repeat([0, 1, 2, 4], 9)
+    bank, test = np.repeat([0, 1, 2, 3, 5], [5, 5, 1, 5, 5]), np.repeat([0, 1, 2, 4, 5], [9, 9, 9, 9, 8])
     drawn = draw_episodes(bank, test, 2, 2, 9, 50, 0)
     assert set(drawn.classes.ravel().tolist()) == {0, 1}
     with pytest.raises(UsageError, match=r"3-way 2-shot episodes need 3 classes with 2 labelled and 9 test clips; 2"):
