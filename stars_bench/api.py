@@ -462,6 +462,8 @@ class DatasetSpec:
             Default: none.
         splits: From items with their facts to the train/test splits of these protocols, by item name. Default: None;
             imported files then say it.
+        read_file: From the bytes of one raw file, of any name, and a profile to bodies (M, F, V, 3): `predict` reads
+            recordings by it. Default: None.
         warm_up: Loads, or compiles, the code that reads many raw files fast. It is called before more than 32 MiB of
             them are converted, perhaps repeatedly; forked workers inherit what it loads. Default: None.
     """
@@ -492,6 +494,7 @@ class DatasetSpec:
     description: str | None = None  # the TOML that it was made of; kept beside what is prepared
     protocols: tuple[str, ...] = ()
     splits: Callable[[Sequence[RawItem]], Mapping[str, Mapping[str, Sequence[str]]]] | None = None
+    read_file: Callable[[bytes, Profile], np.ndarray] | None = None
     warm_up: Callable[[], None] | None = None
 
     def has_protocol(self, protocol: ProtocolSpec) -> bool:

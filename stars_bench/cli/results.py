@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -183,14 +183,16 @@ def _differences(one: Compared) -> Iterator[str]:
 def fuse(
     runs: Runs,
     weights: Annotated[
-        str | None, typer.Option(metavar="LIST", help="One weight for each run, as 0.6,0.6,0.4. Default: 1 for each.")
+        str | None,
+        typer.Option(metavar="LIST", help="As 0.6,0.6,0.4; or as 2s-agcn, ctr-gcn, pyskl. Default: 1."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     """Sum the scores of runs on several streams, clip by clip, and keep the result as a record.
 
     The runs must have tested the same clips under the same seeds. Scores (logits) are summed as they are, with fixed
-    weights, which the record states; choose no weights on a test part.
+    weights, which the record states; choose no weights on a test part. `--weights ctr-gcn` takes the published ones of
+    joint, bone, motion and bone-motion (four streams).
 
     `stars-bench fuse runs/ntu60/xsub/stars/JOINT_KEY runs/ntu60/xsub/stars/BONE_KEY runs/ntu60/xsub/stars/MOTION_KEY`
     """
@@ -199,7 +201,7 @@ def fuse(
     from stars_bench.report.leaderboard import Leaderboard
 
     command = shlex.join(["stars-bench", *sys.argv[1:]])
-    records = saved.fuse(runs, saved.parse_weights(weights, len(runs)), runs_dir, command)
+    records = saved.fuse(runs, saved.parse_weights(weights, runs), runs_dir, command)
     console.print(terminal.render(Leaderboard.of(records).tables, console.width))
     console.print(f"{len(records)} record{'s' * (len(records) != 1)} under {runs_dir}")
 
@@ -242,21 +244,48 @@ def predict(
     seed: Annotated[int, typer.Option(metavar="N", help="Which seed of the run.")] = 0,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="How many actions to name.")] = 5,
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
+    window: Annotated[
+        int | None, typer.Option(min=1, metavar="FRAMES", help="Classify windows of so many frames, one by one.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(min=1, metavar="FRAMES", help="Frames between two windows; default: a quarter of one.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all of it as CSV, too.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page: the recordings, with a timeline of windows.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
-    """Classify clips: print the most likely actions by a finished run.
+    """Classify clips, or windows of long recordings: print the most likely actions by a finished run.
 
     The linear head that the run's evaluation trained on its encoder classifies; a supervised method does it itself. A
-    file is cleaned as the run's data were.
+    file is cleaned as the run's data were. `--window 64 --stride 16` gives every window of 64 frames its actions; the
+    last window ends with the recording.
     """
+    from stars_bench.experiments.finished import timeline
     from stars_bench.experiments.finished.predict import predict as predicted
     from stars_bench.experiments.plan import choose_device
+    from stars_bench.io.files import write_text
+    from stars_bench.io.outputs import output_file
 
+    csv, out = (None if one is None else output_file(one, overwrite=force) for one in (csv, out))
+    recordings: list[Any] = []
+    keep = None if out is None else (lambda spec, one: recordings.append((spec, one)))
+    found = predicted(run, clips, data_dir, seed, top, choose_device(device), window, stride, keep)
+    if csv is not None:
+        timeline.write_csv(csv, found)
+        console.print(f"{csv}: written", soft_wrap=True)
+    if out is not None:
+        write_text(out, timeline.page(recordings[0][0], [one for _, one in recordings], found))
+        console.print(f"{out}: written", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column, justify in (("clip", "left"), ("action", "left"), ("probability", "right")):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for one in predicted(run, clips, data_dir, seed, top, choose_device(device)):
+    for one in found:
         name = escape(Path(one.clip).name)
+        if one.frames is not None:
+            name += f" {one.frames[0]}-{one.frames[1]}"
         for action, share in one.actions:
             right = " [green](it is)[/]" if action == one.truth else ""
             table.add_row(name, escape(action) + right, f"{100 * share:.1f} %")

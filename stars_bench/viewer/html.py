@@ -26,7 +26,10 @@ def to_html(scenes: Sequence[Scene], title: str, eye: bool = True) -> str:
             {"layout": layout(scene.skeleton), "takes": [_take(take) for take in takes]} for scene, takes in shown
         ],
     }
-    told = [{"name": scene.name, "facts": scene.facts, "takes": takes} for scene, takes in shown]
+    told = [
+        {"name": scene.name, "facts": scene.facts, "takes": takes, "labels": scene.labels, "frames": _frames(scene)}
+        for scene, takes in shown
+    ]
     licences = sorted({scene.licence for scene in scenes} - {""})
     return document(
         "view",
@@ -39,6 +42,10 @@ def to_html(scenes: Sequence[Scene], title: str, eye: bool = True) -> str:
         eye=eye,
         licences=licences,
     )
+
+
+def _frames(scene: Scene) -> int:
+    return max(int(take.bodies.shape[1]) for take in scene.takes)
 
 
 def _take(take: Take) -> dict[str, Any]:

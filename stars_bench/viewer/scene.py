@@ -8,6 +8,7 @@ an eye at the sensor's place sees it. With x to the right they would be where th
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,6 +46,28 @@ class Take:
 
 
 @dataclass(frozen=True)
+class Label:
+    """What a part of a clip was recognised as.
+
+    Args:
+        first: First frame, from 1.
+        last: Last frame.
+        text: The action.
+        share: Its probability, from 0 to 1.
+    """
+
+    first: int
+    last: int
+    text: str
+    share: float
+
+    @property
+    def hue(self) -> int:
+        """A colour for the action, in degrees: the same in every page."""
+        return zlib.crc32(self.text.encode()) % 360
+
+
+@dataclass(frozen=True)
 class Scene:
     """A clip to look at.
 
@@ -55,6 +78,7 @@ class Scene:
         takes: Takes to show side by side.
         licence: Licence of the dataset. Default: empty, unknown.
         rate: Frames a second.
+        labels: What its parts were recognised as, one after another, for a timeline. Default: none.
     """
 
     name: str
@@ -63,6 +87,7 @@ class Scene:
     takes: tuple[Take, ...]
     licence: str = ""
     rate: float = FRAMES_A_SECOND
+    labels: tuple[Label, ...] = ()
 
     def cut(self, frames: slice) -> Scene:
         """Return the scene with only these frames of every take.

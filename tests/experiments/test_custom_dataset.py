@@ -56,6 +56,25 @@ def test_from_files_to_a_table_without_python(kind: str, layout, command, tmp_pa
             command("prepare", "gym.toml", "--raw", "raw")
 
 
+def test_its_own_files_of_any_name_are_classified(command, tmp_path: Path) -> None:
+    files.write(tmp_path, "csv", KINECT_V1.joints)
+    command("prepare", "gym.toml", "--raw", "raw")
+    settings = ("linear.epochs=1", "linear.batch_size=8", "frames=8")
+    changes = [word for setting in settings for word in ("--set", setting)]
+    command("run", "raw", "--dataset", "gym", "--protocol", "xsub", "--preset", "quick", "--eval", "linear", *changes)
+    (run,) = (tmp_path / "runs/gym/xsub/raw").iterdir()
+    named = command("predict", str(run), "A01P01C1").replace(" (it is)", "")
+    Path("long.csv").write_text(Path("raw/A01P01C1.csv").read_text())
+    alone = command("predict", str(run), "long.csv")
+    assert [line.split()[-2] for line in alone.splitlines()] == [line.split()[-2] for line in named.splitlines()]
+        line.split()[-2] for line in named.replace(" (it is)", "").splitlines()
+    ]
+    told = command("predict", str(run), "raw", "--window", "16", "--stride", "8", "--csv", "x.csv", "--out", "x.html")
+    assert "A01P01C1 1-16" in told
+    assert len(Path("x.csv").read_text().splitlines()) == 1 + 16 * 2 * 2
+    assert Path("x.html").read_text().count('class="timeline"') == 2 * 16
+
+
 def test_twenty_joints_come_in_every_format(command, tmp_path: Path, monkeypatch) -> None:
     """The rest of the square of formats and layouts, without training."""
     for kind in ("csv", "npz", "json"):

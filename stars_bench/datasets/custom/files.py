@@ -11,6 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stars_bench.api import Clip, Found, NameFacts, Profile, RawItem, SetAside, Source
 from stars_bench.datasets import ntu
 from stars_bench.datasets.cleaning.mamp import NothingLeft
@@ -72,6 +75,19 @@ def find(
             except ValueError as error:
                 set_aside.append(SetAside(clip, str(of_clip["000000"]), str(error)))
     return Found(items, set_aside, splits(items, description=description, folder=folder), dict(ignored))
+
+
+def read_file(data: bytes, profile: Profile, *, description: Description) -> NDArray[np.float32]:
+    """Return the bodies (M, F, V, 3) of a whole file, of any name.
+
+    Raises:
+        ParseError: The text is wrong; with its line.
+        NothingLeft: No body is seen.
+        ValueError: The content is wrong.
+    """
+    how = description.coordinates
+    stored = readers.read(data, how, description.skeleton.own("").joints)
+    return bodies.finished(stored, how, description.skeleton, bool(profile.parameters["centre"]))[0]
 
 
 def splits(items: Sequence[RawItem], *, description: Description, folder: Path) -> dict[str, dict[str, list[str]]]:

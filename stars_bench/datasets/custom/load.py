@@ -57,6 +57,7 @@ def describe(path: Path) -> DatasetSpec:
         licence=description.licence,
         citation=description.cited,
         read_name=partial(files.read_name, description=description),
+        read_file=partial(files.read_file, description=description),
         protocols=tuple(description.splits),
         splits=partial(files.splits, description=description, folder=folder),
         frame_rate=description.frame_rate,

@@ -6,7 +6,7 @@ The run's encoder with the head that its `linear` evaluation trained; a method t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stars_bench import registry
-from stars_bench.api import DatasetSpec, Profile, Source
+from stars_bench.api import Clip, DatasetSpec, Profile, SetAside, Source
+from stars_bench.data.channels import in_picture
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.datasets.cleaning.mamp import NothingLeft
 from stars_bench.datasets.ntu import SKELETON_FILE, cleaned
@@ -52,10 +53,27 @@ class Prediction:
         clip: The clip, as it was asked for.
         actions: (name, probability) of the most likely actions, by softmax.
         truth: The true action. Default: None, unknown.
+        frames: First and last frame of the window that was classified, from 1. Default: None, the whole clip.
     """
 
     clip: str
     actions: tuple[tuple[str, float], ...]
+    truth: str | None = None
+    frames: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was read for a clip.
+
+    Args:
+        name: The clip, as it was asked for.
+        bodies: (M, F, V, 3), as stored.
+        truth: The true action. Default: None, unknown.
+    """
+
+    name: str
+    bodies: NDArray[np.float32]
     truth: str | None = None
 
 
@@ -72,39 +90,57 @@ class Probed(nn.Module):
 
 
 def predict(
-    run: Path, clips: Sequence[str], data_dir: Path, seed: int = 0, top: int = 5, device: torch.device | str = "cpu"
+    run: Path,
+    clips: Sequence[str],
+    data_dir: Path,
+    seed: int = 0,
+    top: int = 5,
+    device: torch.device | str = "cpu",
+    window: int | None = None,
+    stride: int | None = None,
+    keep: Callable[[DatasetSpec, Recording], None] | None = None,
 ) -> list[Prediction]:
-    """Classify clips by a run.
+    """Classify clips, or windows of long recordings, by a run.
 
     Args:
         run: The run's folder, a seedN folder or its encoder.pt.
         clips: `.skeleton` files (of NTU's format, under any name), folders and zip archives of them, members as
-            ARCHIVE.zip:MEMBER; or names of clips of the run's dataset as prepared in `data_dir`.
+            ARCHIVE.zip:MEMBER; of a described dataset its own files and folders of them; or names of clips of the run's
+            dataset as prepared in `data_dir`.
         data_dir: Where prepared datasets lie.
         seed: Seed of the run. Default: 0.
         top: Number of actions to return for each clip. Default: 5.
         device: Device of the encoder. Default: cpu.
+        window: Frames of the windows that are classified one by one. Default: None, each clip as a whole.
+        stride: Frames between the starts of two windows. Default: None, a quarter of the window.
+        keep: Is given the dataset and each recording that was read, for a page. Default: None.
 
     Returns:
-        One `Prediction` for each clip, in their order; of a folder or an archive by path.
+        One `Prediction` for each clip, or for each window of it, in their order; of a folder or an archive by path.
 
     Raises:
-        UsageError: The run has nothing that can classify, or there is no such clip.
+        UsageError: The run has nothing that can classify, there is no such clip, or no such window.
         StarsBenchError: A file is damaged.
     """
+    if (window is not None and window < 1) or (stride is not None and (stride < 1 or window is None)):
+        raise UsageError(f"--window {window} --stride {stride}: frames, at least 1; a stride needs a window")
     start = pretrained.find(run, seed)
     if start.dataset is None:
         raise UsageError(f"{run}: predict needs a run of this program, which knows its dataset and its classes")
     registry.check_from_file("datasets", start.dataset, start.path)
     spec: DatasetSpec = registry.load("datasets", start.dataset)
     records = store.read_records(start.path.parent).records
-    profile = spec.profiles[records[0].dataset.profile if records else spec.default_profile]
+    named = records[0].dataset.profile if records else spec.default_profile
+    profile = spec.profiles.get(named) or open_dataset(data_dir, spec.name, named).profile  # an imported one
     encoder = pretrained.rebuild(start, len(spec.skeleton.joints))
     how = _how_measured(start, records, "classifier" if hasattr(encoder, "classify") else "linear")
     model = _model(start, encoder, how, len(spec.classes)).to(device)
     reader = _Reader(spec, profile, data_dir)
-    found = [one for clip in clips for one in _found(clip)]
-    bodies = [reader.bodies(clip) for clip in found]
+    recordings = [one for clip in clips for one in reader.recordings(clip)]
+    for one in recordings if keep is not None else ():
+        keep(spec, one)  # type: ignore[misc]
+    cut = [(one, at) for one in recordings for at in windows(one.bodies.shape[1], window, stride)]
+    bodies = [one.bodies[:, first:behind] for one, (first, behind) in cut]
     frames = [clip.shape[1] for clip in bodies]
     counts = [len(clip) for clip in bodies]
     offset = np.cumsum([0, *(count * length for count, length in zip(counts, frames, strict=True))])[:-1]
@@ -124,9 +160,31 @@ def predict(
     logits = extract(model, ClipPart(whole, np.arange(len(bodies))), crop)
     shares, order = logits.softmax(1).topk(min(top, logits.shape[1]))
     return [
-        Prediction(str(clip), tuple(zip([spec.classes[i] for i in best], share, strict=True)), reader.truth(clip))
-        for clip, share, best in zip(found, shares.tolist(), order.tolist(), strict=True)
+        Prediction(
+            one.name,
+            tuple(zip([spec.classes[i] for i in best], share, strict=True)),
+            one.truth,
+            None if window is None else (first + 1, behind),
+        )
+        for (one, (first, behind)), share, best in zip(cut, shares.tolist(), order.tolist(), strict=True)
     ]
+
+
+def windows(frames: int, window: int | None, stride: int | None) -> list[tuple[int, int]]:
+    """Return the first frame and the one behind of each window; the last window ends with the recording.
+
+    Args:
+        frames: Frames of the recording; if fewer than a window, it is one window.
+        window: Frames of a window. None: all.
+        stride: Frames between two starts. None: a quarter of the window.
+    """
+    if window is None or frames <= window:
+        return [(0, frames)]
+    step = stride or max(window // 4, 1)
+    starts = list(range(0, frames - window + 1, step))
+    if starts[-1] + window < frames:
+        starts.append(frames - window)
+    return [(start, start + window) for start in starts]
 
 
 def _model(start: Pretrained, encoder: nn.Module, how: Record | None, classes: int) -> nn.Module:
@@ -169,16 +227,47 @@ def _found(clip: str) -> list[Source | str]:
 
 
 class _Reader:
-    """Clips of a dataset by name, and raw files in NTU's format, under a profile."""
+    """Clips of a dataset by name, and raw files, under a profile."""
 
     def __init__(self, spec: DatasetSpec, profile: Profile, data_dir: Path) -> None:
         self.spec, self.profile, self.data_dir = spec, profile, data_dir
         self.opened: PreparedDataset | None = None
 
-    def bodies(self, clip: Source | str) -> NDArray[np.float32]:
+    def recordings(self, clip: str) -> list[Recording]:
+        """Return what a word stands for: a prepared clip, a file, or the files of a folder or an archive."""
+        if self.spec.read_file is not None and Path(clip).exists():
+            return self._described(Path(clip))
+        return [Recording(str(one), self._bodies(one), self._truth(one)) for one in _found(clip)]
+
+    def _described(self, path: Path) -> list[Recording]:
+        """Return the recordings of a described dataset: by its pattern; a file that does not match it is one, too."""
+        assert self.spec.read_file is not None
+        found = self.spec.find([path])
+        try:
+            if not found.items and path.is_file():
+                return [Recording(str(path), self.spec.read_file(path.read_bytes(), self.profile))]
+            clips = [
+                one
+                for item in found.items
+                for one in self.spec.convert(
+                    item, {role: sources.read(source) for role, source in item.sources.items()}, self.profile
+                )
+            ]
+        except ParseError as error:
+            raise StarsBenchError(f"{path}:{error.line}: {error.reason}") from error
+        except ValueError as error:
+            raise StarsBenchError(f"{path}: {error}") from error
+        if not clips:
+            raise UsageError(f"{path}: no file of {self.spec.name} is there: {what_lies_there([path])}")
+        if aside := [one for one in clips if isinstance(one, SetAside)]:
+            raise StarsBenchError(f"{aside[0].where}: {aside[0].reason}")
+        read = [one for one in clips if isinstance(one, Clip)]
+        return [Recording(one.name, one.bodies, self.spec.classes[one.label]) for one in read]
+
+    def _bodies(self, clip: Source | str) -> NDArray[np.float32]:
         """Return (M, F, V, 3), metres, M in {1, 2}."""
         if isinstance(clip, str):
-            return self.dataset.clip(clip)
+            return self._in_picture(clip, self.dataset.clip(clip))
         if len(self.spec.skeleton.joints) != JOINTS or "cleaning" not in self.profile.parameters:
             raise UsageError(f"{clip}: a run on {self.spec.name} takes clips by name, not .skeleton files")
         try:
@@ -188,7 +277,15 @@ class _Reader:
         except NothingLeft as error:
             raise StarsBenchError(f"{clip}: {error}") from error
 
-    def truth(self, clip: Source | str) -> str | None:
+    def _in_picture(self, clip: str, bodies: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a clip in pixels as methods get it."""
+        table = self.dataset.table
+        if "height" not in table:
+            return bodies
+        row = table.iloc[[self.dataset.row_of(clip)]].assign(offset=0)
+        return in_picture(bodies.reshape(-1, *bodies.shape[2:]), row).reshape(bodies.shape)
+
+    def _truth(self, clip: Source | str) -> str | None:
         """Return the action of a clip that was given by name."""
         if isinstance(clip, Source):
             return None

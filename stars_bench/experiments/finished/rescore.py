@@ -144,20 +144,34 @@ def _classes(one: Saved) -> tuple[str, ...]:
     return classes
 
 
-def parse_weights(text: str | None, runs: int) -> list[float]:
-    """Turn `0.6,0.6,0.4` into numbers; without a text, return 1 for each run.
+WEIGHTS: dict[str, dict[str, float]] = {
+    "2s-agcn": {"joint": 1, "bone": 1},
+    "ctr-gcn": {"joint": 0.6, "bone": 0.6, "motion": 0.4, "bone-motion": 0.4},
+    "pyskl": {"joint": 2, "bone": 2, "motion": 1, "bone-motion": 1},
+}
+"""Weights of streams by the program that sums scores with them: github lshiwjx/2s-AGCN and Uason-Chen/CTR-GCN, each in
+its ensemble.py (three streams have CTR-GCN's first three weights), and kennymckormick/pyskl, configs/stgcn++."""
+
+
+def parse_weights(text: str | None, runs: Sequence[Path]) -> list[float]:
+    """Turn `0.6,0.6,0.4`, or the name of a program, into a weight for each run; without a text, 1 for each.
 
     Raises:
-        UsageError: There is not one number for each run.
+        UsageError: There is not one number for each run, or the program sums no such stream.
     """
     if text is None:
-        return [1.0] * runs
+        return [1.0] * len(runs)
+    if text in WEIGHTS:
+        streams = [read(run)[0].record.dataset.stream for run in runs]
+        if absent := [stream for stream in streams if stream not in WEIGHTS[text]]:
+            raise UsageError(f"--weights {text}: sums {', '.join(WEIGHTS[text])}, and not {absent[0]}")
+        return [WEIGHTS[text][stream] for stream in streams]
     try:
         weights = [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise UsageError(f"--weights {text}: {error}") from error
-    if len(weights) != runs:
-        raise UsageError(f"--weights {text}: {len(weights)} weights for {runs} runs")
+        raise UsageError(f"--weights {text}: {error}; or one of {', '.join(WEIGHTS)}") from error
+    if len(weights) != len(runs):
+        raise UsageError(f"--weights {text}: {len(weights)} weights for {len(runs)} runs")
     return weights
 
 

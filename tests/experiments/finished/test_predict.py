@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from stars_bench.api import DatasetSpec
 from stars_bench.datasets.synthetic.camera import make_clip
 from stars_bench.datasets.synthetic.writer import to_text
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import runner
-from stars_bench.experiments.finished import rescore
-from stars_bench.experiments.finished.predict import Prediction, predict
+from stars_bench.experiments.finished import rescore, timeline
+from stars_bench.experiments.finished.predict import Prediction, Recording, predict, windows
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.storage.shards import open_dataset
@@ -130,3 +131,45 @@ def test_what_cannot_be_classified_is_told(request_of: Request, run: Path, small
     (without,) = (tmp_path / "runs/synthetic/xsub/untrained").iterdir()
     with pytest.raises(UsageError, match=r"no head that classifies; .*--eval linear"):
         predict(without, ["S001C001P001R001A001"], small_data)
+
+
+@pytest.mark.parametrize(
+    ("frames", "window", "stride", "expected"),
+    [
+        (10, None, None, [(0, 10)]),
+        (10, 12, 3, [(0, 10)]),
+        (10, 4, 3, [(0, 4), (3, 7), (6, 10)]),
+        (11, 4, 3, [(0, 4), (3, 7), (6, 10), (7, 11)]),
+        (10, 8, None, [(0, 8), (2, 10)]),
+    ],
+)
+def test_windows_cover_a_recording_to_its_end(frames: int, window: int | None, stride: int | None, expected) -> None:
+    assert windows(frames, window, stride) == expected
+
+
+def test_a_long_recording_has_a_label_a_window(run: Path, small_data: Path, tmp_path: Path) -> None:
+    table = open_dataset(small_data, "synthetic").table
+    name, frames = table["name"].iat[5], int(table["num_frames"].iat[5])
+    kept: list[tuple[DatasetSpec, Recording]] = []
+    found = predict(run, [name], small_data, top=2, window=16, stride=8, keep=lambda *one: kept.append(one))
+    assert [one.frames for one in found] == [(first + 1, last) for first, last in windows(frames, 16, 8)]
+    whole = predict(run, [name], small_data, top=2, window=frames)
+    assert whole[0].frames == (1, frames)
+    assert whole[0].actions == predict(run, [name], small_data, top=2)[0].actions
+    assert len({one.actions[0][1] for one in found}) > 1  # windows are seen one by one
+    with pytest.raises(UsageError, match="a stride needs a window"):
+        predict(run, [name], small_data, stride=8)
+
+    timeline.write_csv(tmp_path / "x.csv", found)
+    lines = (tmp_path / "x.csv").read_text().splitlines()
+    assert lines[0] == "clip,first_frame,last_frame,rank,action,probability"
+    assert lines[1] == f"{name},1,16,1,{found[0].actions[0][0]},{found[0].actions[0][1]:.6f}"
+    assert len(lines) == 1 + 2 * len(found)
+    labels = timeline.labels_of(found, frames)
+    covered = [frame for label in labels for frame in range(label.first, label.last + 1)]
+    assert covered == list(range(1, frames + 1))
+    assert [label.text for label in labels] == best(found)
+    (spec, recording), *_ = kept
+    text = timeline.page(spec, [recording], found)
+    assert text.count("<rect ") == len(found)
+    assert all(f"frames {label.first} to {label.last}" in text for label in labels)

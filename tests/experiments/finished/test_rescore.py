@@ -134,6 +134,16 @@ def test_streams_of_several_methods_or_presets_are_not_summed(
         rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
 
 
+def test_weights_have_the_names_of_the_programs_that_sum_with_them(streams: list[Path]) -> None:
+    names = [rescore.read(run)[0].record.dataset.stream for run in streams]
+    assert sorted(names) == ["bone", "joint", "motion"]
+    ctr_gcn = {"joint": 0.6, "bone": 0.6, "motion": 0.4}
+    assert rescore.parse_weights("ctr-gcn", streams) == [ctr_gcn[name] for name in names]
+    assert sum(rescore.WEIGHTS["pyskl"].values()) == 6
+    with pytest.raises(UsageError, match="--weights 2s-agcn: sums joint, bone, and not motion"):
+        rescore.parse_weights("2s-agcn", streams)
+
+
 def test_one_stream_is_not_summed_twice(streams: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="sums different streams; these are joint, joint"):
         rescore.fuse([streams[0], streams[0]], [1.0, 1.0], tmp_path)
@@ -152,7 +162,9 @@ def test_what_cannot_be_summed_is_refused(request_of: Request, streams: list[Pat
     with pytest.raises(UsageError, match="no evaluation with scores"):
         rescore.fuse([streams[0], next(chosen.runs_dir.glob("synthetic/xsub/untrained/*"))], [1.0, 1.0], tmp_path)
     with pytest.raises(UsageError, match="2 weights for 3 runs"):
-        rescore.parse_weights("1,2", 3)
+        rescore.parse_weights("1,2", streams)
+    with pytest.raises(UsageError, match="could not convert .*; or one of 2s-agcn, ctr-gcn, pyskl"):
+        rescore.parse_weights("ctrgcn", streams)
     with pytest.raises(UsageError, match="no records below it"):
         rescore.read(tmp_path)
 
