@@ -163,7 +163,7 @@ def test_what_cannot_be_summed_is_refused(request_of: Request, streams: list[Pat
         rescore.fuse([streams[0], next(chosen.runs_dir.glob("synthetic/xsub/untrained/*"))], [1.0, 1.0], tmp_path)
     with pytest.raises(UsageError, match="2 weights for 3 runs"):
         rescore.parse_weights("1,2", streams)
-    with pytest.raises(UsageError, match="could not convert .*; or one of 2s-agcn, ctr-gcn, pyskl"):
+    with pytest.raises(UsageError, match=r"could not convert .*; or one of 2s-agcn, ctr-gcn, pyskl"):
         rescore.parse_weights("ctrgcn", streams)
     with pytest.raises(UsageError, match="no records below it"):
         rescore.read(tmp_path)
