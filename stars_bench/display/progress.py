@@ -51,6 +51,7 @@ class Bars:
         )
         self.tasks: dict[str, TaskID] = {}
         self.printed: dict[str, float] = {}
+        self.ended: set[str] = set()
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -72,6 +73,12 @@ class Bars:
 
     def _plain(self, task: str, done: int, total: int, note: str) -> None:
         now = time.monotonic()
+        if done < total:
+            self.ended.discard(task)  # the same task, of the next seed or archive
+        elif task in self.ended:
+            return
+        else:
+            self.ended.add(task)
         if done >= total or now - self.printed.setdefault(task, now) > PLAIN_SECONDS:
             self.printed[task] = now
             self.console.print(f"{task}: {done:,} of {total:,}  {note}".rstrip(), highlight=False)

@@ -11,6 +11,7 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import math
 import os
 import re
 import shutil
@@ -178,4 +179,4 @@ def _check_size(archive: Path, name: str, size: int) -> None:
 
 def _tell(progress: Progress | None, archive: Path, done: int, total: int) -> None:
     if progress is not None:
-        progress(f"unpack {archive.name} (MB)", done // MEGABYTE, total // MEGABYTE)
+        progress(f"unpack {archive.name} (MB)", math.ceil(done / MEGABYTE), math.ceil(total / MEGABYTE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -197,9 +198,7 @@ def fuse(runs: Sequence[Path], weights: Sequence[float], runs_dir: Path, command
     parts = [_with_scores(run) for run in runs]
     common = [key for key in parts[0] if all(key in part for part in parts)]
     if not common:
-        raise UsageError(
-            "no evaluation with scores (linear, finetune, classifier) that all runs have under the same seed"
-        )
+        raise UsageError(_why_nothing_is_common(runs, [list(part.values()) for part in parts]))
     return [_fuse(_streams([part[key] for part in parts]), weights, runs_dir, command) for key in common]
 
 
@@ -207,8 +206,9 @@ def _with_scores(run: Path) -> dict[str, Saved]:
     """Return the results of a run that have scores, by what must agree between results that are summed."""
     found: dict[str, Saved] = {}
     for one in read(run):
-        if one.outcome.scores is not None and found.setdefault(_same(one.record), one) is not one:
-            first = found[_same(one.record)].folder.path
+        key = digest_json(_same(one.record))
+        if one.outcome.scores is not None and found.setdefault(key, one) is not one:
+            first = found[key].folder.path
             raise UsageError(f"{run}: holds {first} and {one.folder.path}; give the folder of one run")
     return found
 
@@ -227,22 +227,53 @@ def _streams(parts: Sequence[Saved]) -> Sequence[Saved]:
     return parts
 
 
-def _same(record: Record) -> str:
-    """Return what must agree between results that are summed."""
+def _same(record: Record) -> dict[str, Any]:
+    """Return what must agree between results that are summed, by what a user calls it."""
     evaluation, protocol = record.evaluation, record.protocol
-    what = [
-        record.dataset.digest,
-        record.is_own_recipe,
-        protocol.name,
-        protocol.train_digest,
-        protocol.bank_digest,
-        protocol.test_digest,
-        evaluation.name,
-        evaluation.settings,
-        evaluation.checkpoint_rule,
-        record.seed,
-    ]
-    return digest_json(what)
+    return {
+        "dataset": record.dataset.name,
+        "protocol": protocol.name,
+        "evaluation": evaluation.name,
+        "seed": record.seed,
+        "test clips": protocol.test_digest,
+        "training clips": protocol.train_digest,
+        "bank clips": protocol.bank_digest,
+        "settings of the evaluation": evaluation.settings,
+        "epoch that was chosen": evaluation.checkpoint_rule,
+        "recipe": record.is_own_recipe,
+        "prepared data": record.dataset.digest,
+    }
+
+
+def _why_nothing_is_common(runs: Sequence[Path], parts: Sequence[Sequence[Saved]]) -> str:
+    """Say why no result of one run can be summed with one of each other."""
+    for run, results in zip(runs, parts, strict=True):
+        if not results:
+            return f"{run}: has no result with scores; run it again with --eval linear, finetune or classifier"
+    first = parts[0]
+    for run, results in zip(runs[1:], parts[1:], strict=True):
+        differ = min((_differences(one, other) for one in first for other in results), key=len)
+        if differ:
+            return f"{runs[0]} and {run} cannot be summed: even their nearest results differ in {'; '.join(differ)}"
+    return f"no evaluation and seed is in all {len(runs)} runs, though the first shares one with each other"
+
+
+def _differences(one: Saved, other: Saved) -> list[str]:
+    """Return what differs between two results that must be alike, with its values where they are short."""
+    told = []
+    theirs = _same(other.record)
+    for name, value in _same(one.record).items():
+        if value == theirs[name]:
+            continue
+        if name in ("dataset", "protocol", "evaluation", "seed"):
+            told.append(f"{name} ({value} and {theirs[name]})")
+        elif name in ("test clips", "training clips"):
+            count = "test_clips" if name == "test clips" else "train_clips"
+            numbers = (getattr(each.record.protocol, count) for each in (one, other))
+            told.append(f"{name} ({' and '.join(f'{number:,}' for number in numbers)})")
+        else:
+            told.append(name)
+    return told
 
 
 def _fuse(parts: Sequence[Saved], weights: Sequence[float], runs_dir: Path, command: str) -> Record:

@@ -151,10 +151,40 @@ def test_one_stream_is_not_summed_twice(streams: list[Path], tmp_path: Path) -> 
         rescore.fuse([streams[0].parent, streams[1]], [1.0, 1.0], tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("part", "field", "value", "told"),
+    [
+        ("protocol", "test_digest", "x", r"test clips \(\d+ and \d+\)"),
+        ("protocol", "train_digest", "x", r"training clips \(\d+ and \d+\)"),
+        ("protocol", "name", "xview", r"protocol \(xsub and xview\)"),
+        ("dataset", "digest", "x", "prepared data"),
+        ("evaluation", "name", "other", r"evaluation \(linear and other\); settings of the evaluation"),
+    ],
+)
+def test_runs_that_cannot_be_summed_are_told_what_differs(
+    streams: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, field: str, value: str, told: str
+) -> None:
+    record = rescore.read(streams[1])[0].record
+    changed(monkeypatch, streams[1], **{part: getattr(record, part).model_copy(update={field: value})})
+    with pytest.raises(UsageError, match=rf"even their nearest results differ in {told}$"):
+        rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
+
+
+def test_a_run_without_scores_is_told_what_to_run(
+    streams: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = rescore.read
+    monkeypatch.setattr(
+        rescore, "read", lambda run: [replace(one, outcome=replace(one.outcome, scores=None)) for one in read(run)]
+    )
+    with pytest.raises(UsageError, match="has no result with scores; run it again with --eval linear"):
+        rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
+
+
 def test_what_cannot_be_summed_is_refused(request_of: Request, streams: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="two runs or more"):
         rescore.fuse(streams[:1], [1.0], tmp_path)
-    with pytest.raises(UsageError, match="no evaluation with scores"):
+    with pytest.raises(UsageError, match=r"cannot be summed: even their nearest results differ in seed \(0 and 1\)$"):
         rescore.fuse([streams[0] / "seed0", streams[1] / "seed1"], [1.0, 1.0], tmp_path)
     # A result that was selected on the test part does not hide in a sum.
     chosen = replace(request_of, stream="bone", select="best-on-test", runs_dir=tmp_path / "chosen", seeds=(0,))
