@@ -16,6 +16,7 @@ from stars_bench._version import __version__
 from stars_bench.cli import doctor, formats, inspect, new, prepare, report, results, run, view
 from stars_bench.cli.options import console, errors
 from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full, one_line
+from stars_bench.io.allowance import limit_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -111,7 +112,8 @@ def main() -> None:
         if debug:
             raise
         foreseen = is_disk_full(error) or (isinstance(error, OSError) and error.filename is not None)
-        line = one_line(error) if foreseen else f"{one_line(error)} (--debug shows where)"
+        limit = limit_of(error)
+        line = f"{one_line(error)}{limit}" if foreseen or limit else f"{one_line(error)} (--debug shows where)"
         _end(f"[bold red]error:[/] {escape(line)}", 1, line)
 
 

@@ -15,8 +15,8 @@ from stars_bench import registry
 from stars_bench.display.console import CarefulConsole
 from stars_bench.io.default_folders import default_folder
 
-console = CarefulConsole(highlight=False)
-errors = CarefulConsole(stderr=True, highlight=False)
+console = CarefulConsole(highlight=False, emoji=False)
+errors = CarefulConsole(stderr=True, highlight=False, emoji=False)
 
 
 def _data(context: typer.Context, data_dir: Path) -> Path:

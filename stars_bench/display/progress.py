@@ -54,13 +54,15 @@ class Bars:
         self.ended: set[str] = set()
 
     def __enter__(self) -> Self:
-        self.progress.start()
+        if self.console.is_terminal:
+            self.progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.progress.stop()
+        if self.console.is_terminal:  # some versions of rich end what is disabled with an empty line
+            self.progress.stop()
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` items of a task are done."""

@@ -57,14 +57,16 @@ class RunPanel:
         self.began = self.shown = time.monotonic()
 
     def __enter__(self) -> Self:
-        self.progress.start()
+        if self.console.is_terminal:
+            self.progress.start()
         self.began = time.monotonic()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.progress.stop()
+        if self.console.is_terminal:  # some versions of rich end what is disabled with an empty line
+            self.progress.stop()
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` steps of a task are done."""

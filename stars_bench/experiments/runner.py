@@ -6,6 +6,8 @@ so the same call again resumes where the last one stopped.
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from stars_bench.data.clip_store import ClipStore
@@ -13,6 +15,7 @@ from stars_bench.experiments.encoder_source import source_of
 from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.request import Request
 from stars_bench.experiments.seed_run import EncoderSource, SeedRun
+from stars_bench.io import allowance
 from stars_bench.io.files import utc_now
 from stars_bench.records.record import Record
 from stars_bench.training import memory
@@ -59,6 +62,8 @@ def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell:
         clips = ClipStore.of(plan.dataset, plan.device, request.stream, plan.clip_input)
         if plan.device.type == "cpu":
             memory.keep_freed()
+        if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > allowance.cpus():
+            torch.set_num_threads(allowance.cpus())  # torch counts the machine's, not those of a container
         for seed in request.seeds:
             _seed_run(plan, seed, clips, source, progress, tell).check()
         runs = (_seed_run(plan, seed, clips, source, progress, tell) for seed in request.seeds)

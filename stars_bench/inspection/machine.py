@@ -20,8 +20,7 @@ from packaging.requirements import Requirement
 
 from stars_bench.datasets.parsing import compiled_code
 from stars_bench.errors import StarsBenchError, UsageError, one_line
-from stars_bench.io import files
-from stars_bench.io.process_pool import cores
+from stars_bench.io import allowance, files
 from stars_bench.records import store
 from stars_bench.storage.shards import AGAIN, FOLDERS, INDEX, prepared_datasets, read_index
 
@@ -151,10 +150,18 @@ def _compiled_code() -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    memory = psutil.virtual_memory()
-    yield Finding("cores", "good", f"{cores()} for this process, of {os.cpu_count()}")
-    state: State = "good" if memory.available > GIB else "note"
-    yield Finding("memory", state, f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free")
+    yield Finding("cores", "good", f"{allowance.cpus()} for this process, of {os.cpu_count()}")
+    allowed = allowance.memory()
+    try:
+        memory = psutil.virtual_memory()
+    except (OSError, psutil.Error):  # no /proc
+        yield Finding("memory", "note", "how much is free is not known here (no /proc)")
+        return
+    free = memory.available if allowed is None else min(memory.available, allowed.bytes)
+    text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"
+    if allowed is not None and allowed.bytes < memory.total:
+        text += f"; this process may use {allowed.bytes / GIB:.1f} GiB ({allowed.limit})"
+    yield Finding("memory", "good" if free > GIB else "note", text)
 
 
 def _data(folder: Path) -> Iterator[Finding]:

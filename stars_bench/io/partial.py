@@ -25,6 +25,8 @@ ABANDONED_AFTER = 24 * 3600.0
 LONGEST_NAME = 100
 """Characters of the name that are kept: with the rest, no name is longer than a file system takes."""
 _PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-(\d+)\.\w+\.partial", re.DOTALL)
+NOT_KNOWN = 0
+"""Where nothing says when a process began: whether it has ended is not known either."""
 _SAME_START = 2
 """Seconds by which two readings of when one process began may differ."""
 
@@ -72,7 +74,7 @@ def _is_abandoned(path: Path) -> bool:
     name = _PARTIAL.fullmatch(path.name)
     if name is None:  # of another program
         return False
-    if name[1] == machine() and _has_ended(int(name[2]), int(name[3])):
+    if name[1] == machine() and int(name[3]) != NOT_KNOWN and _has_ended(int(name[2]), int(name[3])):
         return True
     try:
         return time.time() - path.lstat().st_mtime > ABANDONED_AFTER
@@ -84,7 +86,10 @@ def _is_abandoned(path: Path) -> bool:
 def _start_of(process: int) -> int:
     import psutil
 
-    return int(psutil.Process(process).create_time())
+    try:
+        return int(psutil.Process(process).create_time())
+    except (psutil.Error, OSError):  # no /proc
+        return NOT_KNOWN
 
 
 def _has_ended(process: int, start: int) -> bool:

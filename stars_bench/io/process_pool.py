@@ -7,6 +7,7 @@ behind when it is killed, because a cluster may run it again.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from itertools import islice
 from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
 
-from stars_bench.errors import StarsBenchError, UsageError, one_line
+from stars_bench.errors import StarsBenchError, UsageError, cause, one_line
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -29,11 +30,6 @@ CAN_FORK = sys.platform == "linux"  # macOS has fork, but its own libraries do n
 PR_SET_PDEATHSIG = 1  # prctl(2)
 STOPS = (signal.SIGINT, signal.SIGTERM)
 KILLED = "a worker was killed (out of memory?); run the same again, it continues; --jobs 1 needs less"
-
-
-def cores() -> int:
-    """Return cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_backend(backend: str | None, scheduler: str | None) -> None:
@@ -100,7 +96,12 @@ def in_forks(task: Callable[[Argument], Result], arguments: Sequence[Argument], 
     """
     numbers = iter(range(len(arguments)))
     inherited = (os.getpid(), task, arguments)
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=_start_fork, initargs=inherited)
+    try:
+        pool = ProcessPoolExecutor(jobs, mp_context=get_context("fork"), initializer=_start_fork, initargs=inherited)
+    except (OSError, NotImplementedError) as error:  # no semaphores: there is no /dev/shm, or it cannot be written
+        logging.getLogger(__name__).warning("no second process can be had here (%s): one does it all", cause(error))
+        yield from map(task, arguments)
+        return
     others = set(active_children())
     with pool, warnings.catch_warnings():
         # Python 3.12 warns of forking while a thread runs (a progress bar's); the workers do not touch what it holds.

@@ -28,8 +28,8 @@ from stars_bench.datasets.raw_files import looks, sources
 from stars_bench.datasets.raw_files.sources import Place, UnreadableSource
 from stars_bench.datasets.raw_files.survey import what_lies_there
 from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full
+from stars_bench.io import allowance, process_pool
 from stars_bench.io import files as provenance
-from stars_bench.io import process_pool
 from stars_bench.io.partial import remove_abandoned
 from stars_bench.preparation.shard_plan import Conversion, ShardPlan, make_plans
 from stars_bench.storage import compression as packing
@@ -159,7 +159,7 @@ def prepare(
             conversion = replace(conversion, folder=_to_be_filled(folder, overwrite))
             facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
             reused = len(facts)
-            jobs = jobs or process_pool.cores()
+            jobs = jobs or allowance.cpus()
             run = partial(_run, jobs=jobs, backend=backend, scheduler=scheduler, warm_up_progress=find_progress)
             _convert_all(conversion, plans, facts, run, progress, _faults(found.set_aside))
             quality = _finish(
@@ -172,7 +172,7 @@ def prepare(
         except (OSError, RuntimeError) as error:
             if not isinstance(error, OSError) and not is_disk_full(error):
                 raise
-            raise StarsBenchError(f"{folder}: cannot be written ({cause(error)})") from error
+            raise StarsBenchError(f"{folder}: cannot be written ({cause(error)}){allowance.limit_of(error)}") from error
         finally:
             if conversion.folder != folder:
                 shutil.rmtree(conversion.folder, ignore_errors=True)

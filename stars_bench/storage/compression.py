@@ -9,7 +9,6 @@ does the rest ten times faster than the zlib inside HDF5. `docs/performance.md` 
 from __future__ import annotations
 
 import math
-import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,8 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from stars_bench.io.allowance import cpus
 
 fast_zlib: ModuleType
 try:
@@ -115,7 +116,7 @@ def read_rows(dataset: h5py.Dataset, out: NDArray[np.float32], first: int = 0, t
     if len(starts) == 1:
         fill(starts[0])
         return
-    with ThreadPoolExecutor(threads or min(READERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(threads or min(READERS, cpus())) as pool:
         for _ in pool.map(fill, starts):
             pass
 

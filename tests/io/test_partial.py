@@ -106,3 +106,17 @@ def test_a_long_name_does_not_make_the_partial_name_too_long(tmp_path: Path) -> 
     with atomic_path(tmp_path / ("x" * 250)) as temporary:
         temporary.write_text("whole")
     assert len(next(tmp_path.iterdir()).name) == 250
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+def test_without_proc_what_another_process_writes_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.PROCFS_PATH", str(tmp_path / "nothing"))
+    partial._start_of.cache_clear()
+    left = tmp_path / f"{partial.prefix_of('file')}abcd{SUFFIX}"
+    partial._start_of.cache_clear()
+    left.touch()
+    remove_abandoned(tmp_path)
+    assert left.exists()
+    aged(left, ABANDONED_AFTER + 1)
+    remove_abandoned(tmp_path)
+    assert not left.exists()

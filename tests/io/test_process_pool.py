@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import os
 import signal
 import sys
@@ -34,6 +35,18 @@ def broken(number: int) -> None:
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_forked_workers_do_every_task_once(jobs: int) -> None:
     assert sorted(process_pool.in_forks(squared, range(20), jobs)) == [n**2 for n in range(20)]
+
+
+@forks
+def test_without_semaphores_one_process_does_it_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")  # /dev/shm
+
+    monkeypatch.setattr(process_pool, "ProcessPoolExecutor", refused)
+    assert list(process_pool.in_forks(squared, range(20), 2)) == [n**2 for n in range(20)]
+    assert "no second process can be had here (Read-only file system): one does it all" in caplog.text
 
 
 @forks
