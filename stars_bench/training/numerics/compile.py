@@ -15,11 +15,13 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.errors import StarsBenchError, UsageError, one_line
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 SHAPES = 64
 """How many kinds of input a function is compiled for: token counts, precisions, with and without gradients."""
+LIMIT = "recompile_limit"
+"""Torch's setting of that number, by which older versions are told."""
 
 _mode: str | None = None
 
@@ -55,7 +57,11 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
 
 @contextmanager
 def compiled(mode: str | None = "default") -> Iterator[None]:
-    """Compile compilable functions, in a mode of torch.compile, while the block runs; None compiles nothing."""
+    """Compile compilable functions, in a mode of torch.compile, while the block runs; None compiles nothing.
+
+    Raises:
+        UsageError: This torch is too old.
+    """
     global _mode
     before, _mode = _mode, mode
     try:
@@ -64,7 +70,9 @@ def compiled(mode: str | None = "default") -> Iterator[None]:
             return
         from torch._dynamo import config
 
-        with config.patch(recompile_limit=SHAPES):
+        if not hasattr(config, LIMIT):
+            raise UsageError(f"--compile needs a newer torch than {torch.__version__}: leave it out, or update torch")
+        with config.patch({LIMIT: SHAPES}):
             yield
     finally:
         _mode = before

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import runner
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.models.layers.encoder import SkeletonEncoder
@@ -186,3 +186,9 @@ def test_on_a_gpu_compiled_blocks_give_the_plain_features() -> None:
     with compiled():
         fused = encoder(x)
     torch.testing.assert_close(encoder(x), fused, rtol=1e-4, atol=1e-4)
+
+
+def test_an_old_torch_is_told_of_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stars_bench.training.numerics.compile.LIMIT", "no_such_setting")
+    with pytest.raises(UsageError, match=r"^--compile needs a newer torch than \S+: leave it out"), compiled():
+        raise AssertionError("it began")
