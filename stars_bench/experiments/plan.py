@@ -479,6 +479,8 @@ def build_config(
         if not preset.startswith("paper-") or owner in registry.names("methods"):
             raise UsageError(f"{owner} has no preset {preset!r}: there are {', '.join(presets)}")
         preset = "paper"
+    if unknown := sorted((recipe or {}).keys() - config.model_fields.keys()):
+        raise UsageError(f"--recipe own: the recipe sets {unknown[0]} of {owner}, which has no such setting")
     maker = getattr(config, "preset", None)
     values = (maker(preset, dataset) if maker else config()).model_dump() | dict(recipe or {})
     for item in overrides:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
 from stars_bench import registry
-from stars_bench.api import ConfigT, Method, Skeleton
+from stars_bench.api import ConfigT, Method, Recipe, Skeleton
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
-from stars_bench.errors import one_line
+from stars_bench.errors import of_validation, one_line
 from stars_bench.testing.clips import CLASSES, training_part
 from stars_bench.testing.faults import Tell, collected
 from stars_bench.testing.killed_run import KilledRun, killed_in_every_stage
@@ -47,8 +47,33 @@ def check_method(
             return
         config = small_config(found, settings or {}, "check_method", tell)
         if config is not None:
+            _check_recipe(found, tell)
             with tempfile.TemporaryDirectory() as folder:
                 _check_fit(_Subject(found, config, skeleton, Path(folder)), tell)
+
+
+def _check_recipe(method: Any, tell: Tell) -> None:
+    """Check that the recipe of a method's own paper, if it names one, changes what there is."""
+    recipe = getattr(method, "recipe", None)
+    if recipe is None:
+        return
+    if not isinstance(recipe, Recipe):
+        tell(f"recipe must be a stars_bench.api.Recipe, not a {type(recipe).__name__}")
+        return
+    changed = [("recipe.settings", method.Config, recipe.settings)]
+    for name, values in recipe.evaluations.items():
+        if name not in (known := registry.names("evaluations")):
+            tell(f"recipe.evaluations: there is no {name!r}; there are {', '.join(known)}")
+            continue
+        changed.append((f"recipe.evaluations[{name!r}]", registry.load("evaluations", name).Config, values))
+    for where, config, values in changed:
+        if unknown := sorted(values.keys() - config.model_fields.keys()):
+            tell(f"{where}: there is no setting {unknown[0]!r}; there are {', '.join(config.model_fields)}")
+        try:
+            made = config.preset("paper", "ntu60") if hasattr(config, "preset") else config()
+            config.model_validate(made.model_dump() | dict(values))
+        except ValidationError as error:
+            tell(of_validation(error, where))
 
 
 class _Subject:

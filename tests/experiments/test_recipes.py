@@ -94,6 +94,12 @@ def test_what_does_not_fit_a_recipe_is_refused_in_one_line(raw_data: Path, small
     with pytest.raises(UsageError, match="known for ntu60, not for synthetic"):
         resolve(request_for("stgcn", raw_data, recipe="own"), Elsewhere)
 
+    class Misspelled(Stgcn):
+        recipe = Recipe("a paper", settings={"chanels": 3})
+
+    with pytest.raises(UsageError, match="the recipe sets chanels of stgcn, which has no such setting"):
+        resolve(request_for("stgcn", raw_data, recipe="own"), Misspelled)
+
     class Wrong(Stgcn):
         recipe = "the paper's"
 

@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
+from stars_bench.api import Recipe
 from stars_bench.training.loop import Stage
 
 
@@ -57,6 +58,22 @@ class Good:
 
 class NoName(Good):
     name = ""
+
+
+class NoRecipe(Good):
+    recipe = "as MAMP"
+
+
+class RecipeWithoutSetting(Good):
+    recipe = Recipe("a paper", settings={"depth": 3})
+
+
+class RecipeWithAWrongValue(Good):
+    recipe = Recipe("a paper", evaluations={"linear": {"lr": -1}})
+
+
+class RecipeWithoutEvaluation(Good):
+    recipe = Recipe("a paper", evaluations={"linera": {}})
 
 
 class NoFit:

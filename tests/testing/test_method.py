@@ -13,6 +13,10 @@ QUICKLY = ("untrained", "raw", "mamp")
 
 FAULTS = {
     "NoName": "has no `name`",
+    "NoRecipe": "recipe must be a stars_bench.api.Recipe, not a str",
+    "RecipeWithoutSetting": "recipe.settings: there is no setting 'depth'; there are width, lr",
+    "RecipeWithAWrongValue": "recipe.evaluations['linear']",
+    "RecipeWithoutEvaluation": "recipe.evaluations: there is no 'linera'; there are knn",
     "NoFit": "has no `fit(clips, run)`",
     "PlainConfig": "Config is not a pydantic model",
     "WrongPreset": "preset 'huge' cannot be made (KeyError: 'huge')",
