@@ -30,6 +30,7 @@ OF_A_CLIP: Mapping[str, Any] = {
     "setup": 2,
     "replication": 2,
     "bodies": 2 * CLIP.bodies,
+    "picture": (1080, 1920),
 }
 NOT_CONTENT: Mapping[str, Any] = {"source_digest": "other", "log": {"rule": 1}}
 """Where a clip comes from and what was done to it; its content is the same."""
