@@ -104,6 +104,20 @@ def not_read(what: object, error: BaseException) -> StarsBenchError:
     )
 
 
+def not_written(out: Path, error: BaseException) -> StarsBenchError:
+    """Return the error to raise where making a file or folder failed, which may be for a file that was read for it.
+
+    Args:
+        out: What was to be written.
+        error: What making it raised.
+    """
+    place = getattr(error, "filename", None)
+    read = Path(place) if isinstance(place, str) else None
+    if read is not None and read.is_file() and not read.absolute().is_relative_to(out.absolute().parent):
+        return not_read(read, error)
+    return StarsBenchError(f"{out}: cannot be written ({cause(error)})")
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Name the file where the disk fails while the block reads it, which the system's own error does not.

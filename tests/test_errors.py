@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from stars_bench import errors
 from stars_bench.errors import (
     StarsBenchError,
     UsageError,
@@ -19,6 +22,7 @@ from stars_bench.errors import (
     printable,
     python_terms,
 )
+from stars_bench.io.disk import full_is_told
 
 
 @pytest.mark.parametrize(
@@ -149,3 +153,21 @@ def test_text_of_a_file_is_shown_without_control_characters() -> None:
     assert printable("a\nb\x07") == r"a\nb\x07"
     assert printable("x" * 300) == "x" * 200
     assert printable("x" * 300, 10) == "x" * 10
+
+
+def test_a_file_that_could_not_be_read_is_not_said_to_be_unwritable(tmp_path: Path) -> None:
+    out, shard = tmp_path / "out" / "clips.npz", tmp_path / "data" / "shard-00000.h5"
+    shard.parent.mkdir()
+    shard.touch()
+    read = errors.not_written(out, OSError(errno.EIO, "Input/output error", str(shard)))
+    assert str(read).startswith(f"{shard}: cannot be read now (Input/output error)")
+    for written in (OSError(errno.EROFS, "Read-only", str(out)), OSError(errno.EACCES, "Refused", str(tmp_path))):
+        assert str(errors.not_written(out, written)) == f"{out}: cannot be written ({written.strerror})"
+
+
+def test_a_disk_that_fails_while_torch_writes_is_not_said_to_be_full(tmp_path: Path) -> None:
+    for number, told in ((errno.EIO, "could not be written (Input/output error)"), (errno.ENOSPC, "the disk is full")):
+        wrapped = RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0")
+        wrapped.__context__ = OSError(number, os.strerror(number))
+        with pytest.raises(StarsBenchError, match=re.escape(told)), full_is_told(tmp_path / "x.pt"):
+            raise wrapped

@@ -64,7 +64,9 @@ def rescore(
             saved.write_confusion(one, confusion, overwrite=force)
     console.print(table)
     if wrong:
-        raise StarsBenchError(f"{wrong} metrics are not what the records say (red): the records were changed by hand")
+        raise StarsBenchError(
+            f"{wrong} metrics are not what the records say (red): they were changed, or another version wrote them"
+        )
 
 
 def verify_run(run: Path, data_dir: Path, again: bool, scratch: Path | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stars_bench import registry
-from stars_bench.errors import StarsBenchError, UsageError, cause
+from stars_bench.errors import StarsBenchError, UsageError, not_written
 from stars_bench.formats.base import PARTS, Format, Parts
 from stars_bench.formats.catalog import format_of
 from stars_bench.formats.clip_order import parts_of, two_part_protocols
@@ -89,7 +89,7 @@ def export(
     try:
         notes = chosen.write(out, dataset, splits, tick)
     except OSError as error:
-        raise StarsBenchError(f"{out}: cannot be written ({cause(error)})") from error
+        raise not_written(out, error) from error
     return ExportReport(
         out=named,
         format=chosen.name,

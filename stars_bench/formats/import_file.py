@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile, ProtocolSpec
-from stars_bench.errors import StarsBenchError, UsageError, cause
+from stars_bench.errors import UsageError, not_written
 from stars_bench.formats.base import Format, Incoming
 from stars_bench.formats.catalog import format_of, recognise
 from stars_bench.formats.clip_order import has_two_parts
@@ -91,7 +91,7 @@ def import_file(
             try:
                 intake = _convert(spec, path, profile, folder, plan, incoming, progress)
             except OSError as error:
-                raise StarsBenchError(f"{folder}: cannot be written ({cause(error)})") from error
+                raise not_written(folder, error) from error
             notes, warnings = (*notes, *intake.notes), tuple(intake.warnings)
         written = shards.read_index(folder)
         shards.keep_description(spec, folder)

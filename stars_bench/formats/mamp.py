@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import AbsentBody, DatasetSpec, ProtocolSpec, SetAside
-from stars_bench.errors import StarsBenchError, UsageError, one_line
+from stars_bench.errors import StarsBenchError, UsageError, disk_failed, not_read, one_line
 from stars_bench.formats import padding
 from stars_bench.formats.base import PARTS, Incoming, NamedClip, Parts, Tick
 from stars_bench.formats.clip_order import published_names, two_part_protocols
@@ -137,6 +137,8 @@ def _told_names(path: Path, labels: Labels) -> tuple[str, Names] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if disk_failed(error):
+            raise not_read(names_file(path), error) from error
         raise StarsBenchError(f"{names_file(path)}: cannot be read ({one_line(error)}); remove it") from error
     counts = all(len(names[part]) == len(labels[part]) for part in PARTS)
     return (protocol, names) if counts and told.get("npz") == files.digest_file(path) else None

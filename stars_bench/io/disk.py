@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stars_bench.errors import StarsBenchError, is_disk_full
+from stars_bench.errors import StarsBenchError, cause, disk_failed, is_disk_full
 
 
 class NoRoom(StarsBenchError):
@@ -29,8 +29,12 @@ def full_is_told(out: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         # torch's writer wraps what the stream below it has raised.
-        if is_disk_full(error) or "inline_container" in str(error):
-            raise NoRoom(f"{out}: could not be written, the disk is full; what was there before is kept") from error
+        below = error.__cause__ or error.__context__ or error
+        kept = "what was there before is kept"
+        if is_disk_full(error) or is_disk_full(below) or ("inline_container" in str(error) and not disk_failed(below)):
+            raise NoRoom(f"{out}: could not be written, the disk is full; {kept}") from error
+        if below is not error and disk_failed(below):
+            raise StarsBenchError(f"{out}: could not be written ({cause(below)}); {kept}") from error
         raise
 
 
