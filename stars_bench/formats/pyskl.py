@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside
 from stars_bench.errors import StarsBenchError, printable
+from stars_bench.formats import keypoint_files
 from stars_bench.formats.base import Incoming, NamedClip, Parts, Tick
 from stars_bench.io import files
 from stars_bench.io.untrusted import pickle_stream, unpickle
@@ -205,6 +206,10 @@ def _stated(path: Path, split: Mapping[Any, Any], protocol: ProtocolSpec | None)
 
 
 def _clips(path: Path, annotations: list[Any], spec: DatasetSpec) -> Iterator[NamedClip | SetAside]:
+    if keypoint_files.is_apart(annotations):
+        for number, one in enumerate(keypoint_files.with_poses(path, annotations)):
+            yield from _clips(Path(f"{path}, clip {number} of its files of poses"), [one], spec)
+        return
     for number in range(len(annotations)):
         annotation, annotations[number] = annotations[number], None  # gives its memory back as it goes
         where = f"{path}, annotations[{number}]"

@@ -153,3 +153,28 @@ WRONG = {
 def test_a_wrong_pickle_is_told_in_one_line(content: Any, dataset: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(StarsBenchError, match=told):
         imported(content, dataset, tmp_path)
+
+
+def test_the_poses_of_kinetics_lie_in_files_of_their_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    contents, files = [], {"a.pkl": {}, "b.pkl": {}}
+    for number in range(4):
+        frame_inds, box_score = np.array([0, 0, 0, 2, 3, 3]), np.array([0.6, 0.9, 0.7, 0.8, 0.4, 0.5], np.float32)
+        poses = rng.uniform(1, 300, (6, 17, 3)).astype(np.float16)
+        file = ("a.pkl", "b.pkl")[number % 2]
+        files[file][f"clip{number}"] = {"keypoint": poses}
+        one = {"frame_dir": f"clip{number}", "label": number % 2, "img_shape": (256, 340), "total_frames": 5}
+        contents.append(one | {"raw_file": f"data/k400/{file}", "frame_inds": frame_inds, "box_score": box_score})
+    (tmp_path / "kpfiles").mkdir()
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(files["a.pkl"]))
+    content = {"split": {"train": ["clip0", "clip1"], "val": ["clip2", "clip3"]}, "annotations": contents}
+    with pytest.raises(StarsBenchError, match=r"names b\.pkl, which is neither beside it nor in kpfiles/"):
+        imported(content, "gym99", tmp_path)
+    (tmp_path / "kpfiles" / "b.pkl").write_bytes(pickle.dumps(files["b.pkl"]))
+    prepared = imported(content, "gym99", tmp_path)
+    for number, one in enumerate(contents):
+        clip, poses = prepared.clip(f"clip{number}"), files[Path(one["raw_file"]).name][f"clip{number}"]["keypoint"]
+        assert clip.shape == (2, 3, 17, 3)  # frames 1 and 4 hold nobody
+        np.testing.assert_array_equal(clip[0], poses[[1, 3, 5]])
+        np.testing.assert_array_equal(clip[1, 0], poses[2])
+        assert not clip[1, 1:].any()
