@@ -1,6 +1,6 @@
 """The poses of pyskl's k400_hrnet.pkl, which lie in files of their own: a pickle of contents, and many of poses.
 
-An annotation has "raw_file" (the file of its poses) for "keypoint", "frame_inds" (N,), the frame of each of its N poses,
+An annotation has "raw_file" (the file of its poses) for "keypoint", "frame_inds" (N,), the frames of its N poses,
 and "box_score" (N,). A file of poses is {frame_dir: {"keypoint": (N, 17, 3)}}: x, y, score. As in pyskl
 (github kennymckormick/pyskl, `DecompressPose`): poses of boxes below 0.5 are left out, and frames without a pose are
 squeezed out. Of each frame the poses with the highest box scores come first, so that a body may jump between people.
