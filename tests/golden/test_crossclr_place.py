@@ -44,6 +44,9 @@ def test_a_gap_takes_as_many_frames_off_the_end(arrays: Arrays) -> None:
     seen = np.abs(clip[:, :, 0, 0]).sum(0) != 0
     assert 0 < (~seen).sum() < len(seen)
     assert part(clip, clip_input="crossclr")._store.valid.tolist() == [seen.sum()]
+    without = clip.copy()
+    without[:, int(seen.argmax()), 0, 0] = 0  # the other joints and the other body are there
+    assert part(without, clip_input="crossclr")._store.valid.tolist() == [seen.sum() - 1]
     assert part(clip)._store.valid.tolist() == [(clip.sum((0, 2, 3)) != 0).sum()]
 
 
