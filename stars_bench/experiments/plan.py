@@ -26,6 +26,7 @@ from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.source.closure import source_closure
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.splits import BEST_ON_TEST, LAST, selection_part, split_of
+from stars_bench.storage.quality import doubtful
 from stars_bench.storage.shards import PreparedDataset, left_out, open_dataset, prepared_datasets
 from stars_bench.training import tensorboard as board
 from stars_bench.training.parallel import distributed
@@ -106,8 +107,9 @@ class Plan:
 
     @property
     def notices(self) -> list[str]:
-        """What the user must know before anything is trained: of the encoders to start from, and of the method."""
-        notices = [f"{start.path}: {note}" for start in self.starts.values() for note in start.notes]
+        """What the user must know before anything is trained: of the encoders to start from, the method, the data."""
+        notices = [doubt] if (doubt := doubtful(self.dataset.quality)) else []
+        notices += [f"{start.path}: {note}" for start in self.starts.values() for note in start.notes]
         if not self.is_trained and not hasattr(self.method, "build"):
             notices.append(
                 f"{self.method.name}: has no build(config, num_joints), so its encoder is tried only after training, "

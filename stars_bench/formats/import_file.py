@@ -16,6 +16,7 @@ from stars_bench.formats.clip_order import has_two_parts
 from stars_bench.formats.match_clips import Intake, Progress
 from stars_bench.io import files
 from stars_bench.io.partial import remove_abandoned
+from stars_bench.preparation import plausibility
 from stars_bench.storage import shards
 from stars_bench.storage.quality import QualityReport
 from stars_bench.storage.shards import ShardFacts
@@ -139,11 +140,15 @@ def _convert(
     unfinished.mkdir()
     try:
         facts: list[ShardFacts] = []
+        measures = []
         for content in intake.contents(progress):
+            names, clips = [clip.name for _, clip in content.clips], [clip.bodies for _, clip in content.clips]
+            measures.append(plausibility.measure(spec.skeleton, names, clips))
             shard = unfinished / f"shard-{len(facts):05}.h5"
             facts.append(shards.write_shard(shard, spec, profile, plan, content))
         official = intake.splits()
-        shards.write_index(unfinished, spec, profile, plan, facts, intake.quality(profile.name), official)
+        quality = plausibility.write(unfinished, spec.skeleton, measures, intake.quality(profile.name))
+        shards.write_index(unfinished, spec, profile, plan, facts, quality, official)
         files.replace_folder(unfinished, folder, shards.OWN)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -31,10 +31,14 @@ from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full
 from stars_bench.io import allowance, process_pool
 from stars_bench.io import files as provenance
 from stars_bench.io.partial import remove_abandoned
+from stars_bench.preparation import plausibility
+from stars_bench.preparation.plausibility import Measures
 from stars_bench.preparation.shard_plan import Conversion, ShardPlan, make_plans
 from stars_bench.storage import compression as packing
 from stars_bench.storage import shards
+from stars_bench.storage.one_shard import open_shard
 from stars_bench.storage.quality import QualityReport, assess
+from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import ShardContent, ShardFacts
 
 Progress = Callable[[int, int, int], None]
@@ -160,11 +164,11 @@ def prepare(
             facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
             reused = len(facts)
             jobs = jobs or allowance.cpus()
+            measures: dict[str, Measures] = {}
             run = partial(_run, jobs=jobs, backend=backend, scheduler=scheduler, warm_up_progress=find_progress)
-            _convert_all(conversion, plans, facts, run, progress, _faults(found.set_aside))
-            quality = _finish(
-                conversion, found, sum(plan.count for plan in plans), whole, [facts[plan.file] for plan in plans]
-            )
+            _convert_all(conversion, plans, facts, measures, run, progress, _faults(found.set_aside))
+            files = sum(plan.count for plan in plans)
+            quality = _finish(conversion, found, files, whole, [facts[plan.file] for plan in plans], measures)
             sources.remove_unpacked(folder / UNPACKED)
             if conversion.folder != folder:
                 provenance.replace_folder(conversion.folder, folder, shards.OWN)
@@ -195,8 +199,8 @@ def _to_be_filled(folder: Path, overwrite: bool) -> Path:
 
 def convert_shard(
     conversion: Conversion, plan: ShardPlan, tick: Callable[[int, int], None] | None = None
-) -> tuple[ShardFacts, int]:
-    """Read, convert and write one shard; return its facts, and how many items it had."""
+) -> tuple[ShardFacts, int, Measures]:
+    """Read, convert and write one shard; return its facts, how many items it had, and measures of its clips."""
     _warm_up(conversion)
     content = ShardContent()
     with undisturbed():
@@ -209,7 +213,8 @@ def convert_shard(
                 content.add(item.name, result)
     path = conversion.folder / plan.file
     facts = shards.write_shard(path, conversion.spec, conversion.profile, plan.digest, content, conversion.compression)
-    return facts, plan.count
+    names, clips = [clip.name for _, clip in content.clips], [clip.bodies for _, clip in content.clips]
+    return facts, plan.count, plausibility.measure(conversion.spec.skeleton, names, clips)
 
 
 def _warm_up(conversion: Conversion, progress: sources.Progress | None = None) -> None:
@@ -267,11 +272,12 @@ def _convert_all(
     conversion: Conversion,
     plans: Sequence[ShardPlan],
     facts: dict[str, ShardFacts],
-    run: Callable[..., Generator[tuple[ShardFacts, int]]],
+    measures: dict[str, Measures],
+    run: Callable[..., Generator[tuple[ShardFacts, int, Measures]]],
     progress: Progress | None,
     faults: int,
 ) -> None:
-    """Convert the shards that `facts` lacks, and add their facts."""
+    """Convert the shards that `facts` lacks, and add their facts and measures."""
     todo = [plan for plan in plans if plan.file not in facts]
     total = sum(plan.count for plan in plans)
     done = total - sum(plan.count for plan in todo)
@@ -284,8 +290,8 @@ def _convert_all(
     tell(0, 0)
     conversion.folder.mkdir(parents=True, exist_ok=True)
     with closing(run(conversion, todo, tell)) as results:  # no worker is left when this ends, however it does
-        for shard, items in results:
-            facts[shard.file] = shard
+        for shard, items, measured in results:
+            facts[shard.file], measures[shard.file] = shard, measured
             done += items
             faults += _faults(shard.set_aside)
             tell(0, 0)
@@ -299,7 +305,7 @@ def _run(
     backend: str | None,
     scheduler: str | None,
     warm_up_progress: sources.Progress | None,
-) -> Generator[tuple[ShardFacts, int]]:
+) -> Generator[tuple[ShardFacts, int, Measures]]:
     """Run the tasks, in this process or in several; results as they come."""
     conversion = replace(conversion, num_bytes=sum(plan.num_bytes for plan in plans))
     _warm_up(conversion, warm_up_progress)  # once: forked workers inherit it, others load what it compiled
@@ -310,7 +316,14 @@ def _run(
     yield from process_pool.run(partial(convert_shard, conversion), plans, jobs, backend, scheduler)
 
 
-def _finish(conversion: Conversion, found: Found, files: int, plan: str, facts: Sequence[ShardFacts]) -> QualityReport:
+def _finish(
+    conversion: Conversion,
+    found: Found,
+    files: int,
+    plan: str,
+    facts: Sequence[ShardFacts],
+    measures: Mapping[str, Measures],
+) -> QualityReport:
     """Check the whole, write the index, and remove shards that do not belong to it.
 
     Raises:
@@ -333,8 +346,17 @@ def _finish(conversion: Conversion, found: Found, files: int, plan: str, facts: 
     quality = assess(spec, conversion.profile.name, found, files, list(names), aside, cleaning)
     for path in set(folder.glob("shard-*.h5")) - {folder / shard.file for shard in facts}:
         path.unlink()
+    of_shards = [measures.get(shard.file) or _measured(spec, folder / shard.file) for shard in facts if shard.contents]
+    quality = plausibility.write(folder, spec.skeleton, of_shards, quality)
     shards.write_index(folder, spec, conversion.profile, plan, facts, quality, found.official_splits)
     return quality
+
+
+def _measured(spec: DatasetSpec, path: Path) -> Measures:
+    """Measure the clips of a shard that was there already."""
+    shard = open_shard(path)
+    clips = list(bodies_of(shard, np.arange(shard.num_clips)))
+    return plausibility.measure(spec.skeleton, shard.table["name"].tolist(), clips)
 
 
 def _refuse_others(

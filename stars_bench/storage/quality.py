@@ -18,6 +18,9 @@ from stars_bench.display.blocks_terminal import blocks_to_rich
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+DOUBTS = "implausible.csv"
+"""Beside the shards: every clip that looks wrong, and why."""
+DOUBTFUL = 0.01  # of the clips: a dataset of which so many look wrong is itself in doubt
 SHOWN = 12  # set-aside clips listed in the terminal; the index has them all
 KINDS = {
     "fault": "faults",
@@ -25,6 +28,25 @@ KINDS = {
     "empty": "without a visible actor",
     "errata": "known errors of the published files",
 }
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What looks wrong in clips that were converted.
+
+    Args:
+        what: What looks wrong.
+        clips: Number of clips.
+        worst: Names of the worst of them, the worst first.
+        value: What was measured of the worst one.
+        remedy: What to do.
+    """
+
+    what: str
+    clips: int
+    worst: tuple[str, ...]
+    value: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +66,8 @@ class QualityReport:
         missing: {setup: {camera: (missing, of)}}. Default: none.
         unlisted: Number of clips that a complete dataset does not have. Default: 0.
         first_unlisted: Name of the first of them. Default: empty.
+        implausible: Number of clips that look wrong. Default: 0.
+        doubts: What looks wrong, one kind each. Default: none.
     """
 
     dataset: str
@@ -60,6 +84,8 @@ class QualityReport:
     unlisted: int = 0
     """Clips whose names have the right form, but are none of the complete dataset's; `first_unlisted` is one."""
     first_unlisted: str = ""
+    implausible: int = 0
+    doubts: tuple[Doubt, ...] = ()
 
     def count(self, kind: str) -> int:
         """Return how many were set aside as "fault", "missing-list", "empty" or "errata"."""
@@ -82,7 +108,8 @@ class QualityReport:
             part: {key: (here, expected) for key, (here, expected) in groups.items()}
             for part, groups in value["missing"].items()
         }
-        return cls(**{**value, "set_aside": set_aside, "missing": missing})
+        doubts = tuple(Doubt(**{**doubt, "worst": tuple(doubt["worst"])}) for doubt in value.get("doubts", ()))
+        return cls(**{**value, "set_aside": set_aside, "missing": missing, "doubts": doubts})
 
 
 def assess(
@@ -149,7 +176,30 @@ def blocks(report: QualityReport, shown: int = SHOWN) -> list[Block]:
         found.append(Table("Set aside", ("clip", "where", "why"), rows, ("clip", "where", "why")))
     if len(listed) > shown:
         found.append(Notes((f"... and {len(listed) - shown:,} more; index.json lists them all",)))
-    return [*found, Notes((verdict(report),))]
+    return [*found, *_doubts(report), Notes((verdict(report),))]
+
+
+def _doubts(report: QualityReport) -> Iterable[Block]:
+    if not report.doubts:
+        return
+    clips = "1 clip looks" if report.implausible == 1 else f"{report.implausible:,} of {report.clips:,} clips look"
+    header = ("what", "clips", "worst", "what to do")
+    rows = tuple(
+        (doubt.what, f"{doubt.clips:,}", f"{doubt.worst[0]}: {doubt.value}", doubt.remedy) for doubt in report.doubts
+    )
+    yield Table(f"{clips} wrong ({DOUBTS} lists all)", header, rows, ("what", "worst", "what to do"))
+
+
+def doubtful(report: QualityReport) -> str:
+    """Say in one line that a dataset looks wrong; empty where less than `DOUBTFUL` of its clips do."""
+    if not report.implausible or report.implausible < DOUBTFUL * report.clips:
+        return ""
+    most = max(report.doubts, key=lambda doubt: doubt.clips)
+    command = f"stars-bench inspect {report.dataset} --profile {report.profile}"
+    return (
+        f"{report.dataset}: {report.implausible:,} of {report.clips:,} clips look wrong, most of all: {most.what} "
+        f"({most.worst[0]}: {most.value}); `{command}` says more"
+    )
 
 
 def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:

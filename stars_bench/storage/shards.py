@@ -28,7 +28,7 @@ from stars_bench.io import files
 from stars_bench.io.sealed import Damaged, refuse_odd
 from stars_bench.storage import compression as packing
 from stars_bench.storage import shard_file
-from stars_bench.storage.quality import QualityReport
+from stars_bench.storage.quality import DOUBTS, QualityReport
 from stars_bench.storage.shard_file import PICTURE, TEXTS, Columns, as_texts, columns_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ INDEX = "index.json"
 LARGEST_INDEX = 1 << 30
 OF_CLIP = ("label", "subject", "camera", "setup", "replication")
 NAME = re.compile(r"shard-\d+\.h5")
-OWN = re.compile(rf"index\.json|({NAME.pattern})(\.damaged)?")
+OWN = re.compile(rf"index\.json|{re.escape(DOUBTS)}|({NAME.pattern})(\.damaged)?")
 """Names of the files of a prepared dataset."""
 FOLDERS = "[!.]*"
 """Of datasets and profiles; hidden ones are not whole, or were replaced."""
