@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ SAME_PLACE = (
     1e-6  # metres between a joint and the middle of the body, where all joints are at one place: nobody is seen
 )
 NEAR_RANGE, NEAR_END = 1e-4, 1e-6  # how near to 1 or 2 the range of a scaled axis is, and to 1 the farthest point
-PROBED = 16  # of so many clips one is asked whether coordinates were scaled
+PROBED = 64  # of so many clips one is asked whether coordinates were scaled
 MANY = 20  # clips of which half say that something is wrong with the dataset
 
 
@@ -101,7 +101,7 @@ RULES = (
         "bones change their length",
         "{:.2f} of its length",
         0,
-        1.0,
+        1.2,
         "look at the clip (view): are axes, joints and frames in order?",
         typical=0.6,
     ),
@@ -137,6 +137,8 @@ RULES = (
 )
 """The bounds: well beyond what recordings of NTU RGB+D and PKU-MMD reach (docs/data.md)."""
 COLUMNS = tuple(rule.name for rule in RULES)
+SCALED, LENGTH = COLUMNS.index("scaled"), COLUMNS.index("length")
+USUAL = np.array([rule.usual for rule in RULES])
 
 
 @dataclass(frozen=True)
@@ -198,24 +200,29 @@ def measure(skeleton: Skeleton, names: Sequence[str], clips: Sequence[NDArray[np
         names: Names of the clips.
         clips: Bodies (M, F, V, 3) float32 of each: metres; or, in a picture, x, y and score.
     """
-    shape = (len(clips), len(RULES))
-    measures = Measures(tuple(names), np.full(shape, np.nan), np.full(shape, -1))
-    if not clips:
-        return measures
-    measures.values[:, COLUMNS.index("length")] = [clip.shape[1] for clip in clips]
-    with np.errstate(all="ignore"):
-        bodies = _Bodies(skeleton, clips)
-        found = _of_samples(skeleton, bodies) if len(bodies.clip) else {}
-        if found and not skeleton.planar:
-            found["jump"] = bodies.step / found["size"][0], -1
-    for name, (values, joints) in found.items():
-        column = COLUMNS.index(name)
-        order = np.lexsort((-np.abs(values - RULES[column].usual), bodies.clip))  # of two, the more ordinary is last
-        measures.values[bodies.clip[order], column] = values[order]
-        measures.joints[bodies.clip[order], column] = np.broadcast_to(joints, values.shape)[order]
-    if not skeleton.planar:
-        measures.values[:, COLUMNS.index("scaled")] = _scaled(clips)
-    return measures
+    values, joints = np.full((len(RULES), len(clips)), np.nan), np.full((len(RULES), len(clips)), -1)
+    if clips:
+        with np.errstate(all="ignore"):
+            bodies = _Bodies(skeleton, clips)
+            if len(bodies.clip):
+                of_bodies = _of_bodies(skeleton, bodies)
+                clip, better = _more_ordinary(bodies.clip, of_bodies.values)
+                columns = np.arange(len(RULES))[:, None]
+                values[:, clip], joints[:, clip] = of_bodies.values[columns, better], of_bodies.joints[columns, better]
+        values[LENGTH] = [clip.shape[1] for clip in clips]
+        if not skeleton.planar:
+            values[SCALED] = _scaled(clips)
+    return Measures(tuple(names), values.T, joints.T)
+
+
+def _more_ordinary(
+    clip_of: NDArray[np.int64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the clips (N,) of the bodies, and for each rule (rules, N) that body of a clip which is more ordinary."""
+    first = np.flatnonzero(np.diff(clip_of, prepend=-1))
+    last = np.append(first[1:], len(clip_of)) - 1
+    away = np.abs(values - USUAL[:, None])
+    return clip_of[first], np.where(away[:, last] < away[:, first], last, first)
 
 
 class _Bodies:
@@ -234,14 +241,18 @@ class _Bodies:
 
     def __init__(self, skeleton: Skeleton, clips: Sequence[NDArray[np.float32]]) -> None:
         joints = len(skeleton.joints)
-        rows = np.concatenate([clip.reshape(-1, 3 * joints) for clip in clips])
+        rows = [clip.reshape(-1, 3 * joints) for clip in clips]
         number = np.array([len(clip) for clip in clips])
         frames = np.repeat([clip.shape[1] for clip in clips], number)
-        first = np.cumsum(frames) - frames
-        centre = rows[:, 3 * skeleton.centre :][:, :3]
-        absent = _at_one_place(rows, (skeleton.centre, 0, joints // 2, joints - 1))
-        step = np.diff(centre, axis=0, append=0)
-        step = np.einsum("rc,rc->r", step, step)
+        clip_of, first = np.repeat(np.arange(len(clips)), number), np.cumsum(frames) - frames
+        other = _another(skeleton, rows[0][0])
+        centre = [_column(rows, 3 * skeleton.centre + axis) for axis in range(3)]
+        absent = np.equal(centre[0], _column(rows, 3 * other))  # all joints are at one place where nobody is seen
+        for axis in (1, 2) if absent.any() else ():
+            absent &= centre[axis] == _column(rows, 3 * other + axis)
+        step = np.zeros(len(absent), np.float32)
+        for places in centre:
+            step[:-1] += np.square(np.diff(places))
         step[first + frames - 1] = 0
         if absent.any():
             step[absent] = 0
@@ -249,71 +260,81 @@ class _Bodies:
             seen = np.add.reduceat(~absent, first, dtype=np.int64)
             here = np.flatnonzero(~absent)
         else:
-            seen, here = frames, np.arange(len(rows))
+            seen, here = frames, np.arange(len(step))
         kept = seen > 0
-        self.clip = np.repeat(np.arange(len(clips)), number)[kept]
-        self.seen = seen[kept]
+        self.clip, self.seen = clip_of[kept], seen[kept]
         self.step = np.sqrt(np.maximum.reduceat(step, first)[kept])
         picked = (self.seen[:, None] - 1) * np.arange(SAMPLES) // (SAMPLES - 1)
-        points = rows[here[(np.cumsum(self.seen) - self.seen)[:, None] + picked]]
+        frame = here[(np.cumsum(self.seen) - self.seen)[:, None] + picked]
+        frame -= np.append(0, np.cumsum(frames))[np.cumsum(number) - number][self.clip][:, None]  # in its own clip
+        points = np.concatenate(
+            [rows[clip].take(of_body, 0) for clip, of_body in zip(self.clip.tolist(), frame, strict=True)]
+        )
         self.points = np.ascontiguousarray(points.reshape(-1, SAMPLES, joints, 3).transpose(1, 2, 3, 0))
 
 
-def _at_one_place(rows: NDArray[np.float32], joints: Sequence[int]) -> NDArray[np.bool_]:
-    """Return (R,) in which of the rows these joints are at one place, as all joints are where nobody is seen."""
-    first, *others = joints
-    same = np.ones(len(rows), bool)
-    for axis in range(3):
-        for other in others:
-            same &= rows[:, 3 * first + axis] == rows[:, 3 * other + axis]
-        if not same.any():
-            break
-    return same
+def _column(rows: Sequence[NDArray[np.float32]], number: int) -> NDArray[np.float32]:
+    """Return (R,) one of the coordinates, in all rows of all clips."""
+    return np.concatenate([of_clip[:, number] for of_clip in rows])
 
 
-Found = dict[str, tuple[NDArray[np.float64], NDArray[np.int64] | int]]
-"""Values (B,) of rules, and the joints that they are of."""
+def _another(skeleton: Skeleton, row: NDArray[np.float32]) -> int:
+    """Return a joint that is not where the centre is: a layout may have joints that stand at another's place."""
+    joints = row.reshape(-1, 3)
+    differ = np.flatnonzero((joints != joints[skeleton.centre]).any(1))
+    return int(differ[0]) if len(differ) else len(joints) - 1
 
 
-def _of_samples(skeleton: Skeleton, bodies: _Bodies) -> Found:
-    """Return what a few frames of each body show; joints that never move have no bones."""
+def _of_bodies(skeleton: Skeleton, bodies: _Bodies) -> Measures:
+    """Measure each body: (rules, B) values, and joints; joints that never move have no bones."""
+    shape = (len(RULES), len(bodies.clip))
+    measured = Measures((), np.full(shape, np.nan), np.full(shape, -1))
+
+    def enter(rule: str, values: NDArray[Any], joints: NDArray[np.int64] | None = None) -> None:
+        measured.values[COLUMNS.index(rule)] = values
+        if joints is not None:
+            measured.joints[COLUMNS.index(rule)] = joints
+
     points, parents = bodies.points, np.array(skeleton.parents)
     still = _still(skeleton, points) & (bodies.seen > 1)
     number = still.sum(0)
-    found: Found = {"still": (number.astype(float), np.where(number > 0, still.argmax(0), -1))}
+    enter("still", number, np.where(number > 0, still.argmax(0), -1))
     if skeleton.planar:
-        return found
+        return measured
     if number.any():
         moving = np.where(still & (number < len(still)), still.argmin(0), np.arange(len(still))[:, None])
         points = np.take_along_axis(points, moving[None, :, None], 1)  # a moving joint in the place of those
     box = points.max(1) - points.min(1)
-    size = np.sort(np.einsum("scb,scb->sb", box, box), axis=0)[SAMPLES // 2]
-    size = np.maximum(np.sqrt(size), np.finfo(np.float32).tiny).astype(float)
+    size = np.sqrt(np.sort(np.einsum("scb,scb->sb", box, box), axis=0)[SAMPLES // 2])
+    enter("size", size)
+    size = np.maximum(size, np.finfo(np.float32).tiny)
+    enter("jump", bodies.step / size)
     vectors = bodies.points - bodies.points[:, parents]
-    bones = np.sqrt(np.sort(np.einsum("svcb,svcb->svb", vectors, vectors), axis=0))
-    low, median, high = bones[1], bones[SAMPLES // 2], bones[-2]
-    median = np.where(still | still[parents], 0, median)
+    bones = np.sort(np.einsum("svcb,svcb->svb", vectors, vectors), axis=0)
+    low, median, high = np.sqrt(bones[[1, SAMPLES // 2, -2]])
+    if number.any():
+        median[still | still[parents]] = 0
+    enter("bone", median.max(0) / size, median.argmax(0))
     varying = np.where(median > LONG * size, (high - low) / median, 0)
-    found["size"] = size, -1
-    found["bone"] = median.max(0) / size, median.argmax(0)
-    found["variation"] = varying.max(0).astype(float), varying.argmax(0)
+    enter("variation", varying.max(0), varying.argmax(0))
     left, right = pairs(skeleton)
     if left:
         one, other = median[left], median[right]
-        both = (one + other > 2 * LONG * size) & (np.minimum(one, other) > 0)
-        ratio = np.where(both, np.maximum(one, other) / np.minimum(one, other), 1)
-        found["sides"] = ratio.max(0).astype(float), np.array(left)[ratio.argmax(0)]
-    return found
+        shorter = np.minimum(one, other)
+        ratio = np.where((one + other > 2 * LONG * size) & (shorter > 0), np.maximum(one, other) / shorter, 1)
+        enter("sides", ratio.max(0), np.array(left)[ratio.argmax(0)])
+    return measured
 
 
 def _still(skeleton: Skeleton, points: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return (V, B) which joints never move; one joint may be the origin that all others are relative to."""
-    place = points[:, :, : 2 if skeleton.planar else 3]
-    still = np.asarray((place == place[0]).all((0, 2)))
+    axes = 2 if skeleton.planar else 3
+    low, high = points.min(0)[:, :axes], points.max(0)[:, :axes]
+    still = np.asarray((low == high).all(1))
     if still.any():
         if skeleton.planar:
             still &= points[:, :, 2].max(0) > 0  # one that is not seen is at no place
-        origin = still & (place[0] == 0).all(1) & (place.min((0, 1)) < 0).all(0) & (place.max((0, 1)) > 0).all(0)
+        origin = still & ~low.any(1) & (low.min(0) < 0).all(0) & (high.max(0) > 0).all(0)
         still &= ~(origin & (still.sum(0) == 1))
     return still
 
@@ -323,14 +344,15 @@ def _scaled(clips: Sequence[NDArray[np.float32]]) -> list[float]:
 
     Who scales coordinates scales all: of a shard some clips are looked at, and the others only if it is one of these.
     """
-    values = [_round(clip) if number % PROBED == 0 else np.nan for number, clip in enumerate(clips)]
-    if np.nanmax(values) > RULES[COLUMNS.index("scaled")].highest:
+    probed = [_round(clip) for clip in clips[::PROBED]]
+    if max(probed) > RULES[SCALED].highest:
         return [_round(clip) for clip in clips]
-    return values
+    return [np.nan if number % PROBED else probed[number // PROBED] for number in range(len(clips))]
 
 
 def _round(clip: NDArray[np.float32]) -> float:
-    low, high = (of(of(clip.reshape(-1, *clip.shape[2:]), axis=0), axis=0) for of in (np.min, np.max))
+    rows = clip.reshape(len(clip) * clip.shape[1], -1)
+    low, high = rows.min(0).reshape(-1, 3).min(0), rows.max(0).reshape(-1, 3).max(0)
     axes = (np.abs(high - low - 1) < NEAR_RANGE) | (np.abs(high - low - 2) < NEAR_RANGE)
     return float(axes.sum() + 2 * (abs(max(high.max(), -low.min()) - 1) < NEAR_END))
 
@@ -350,8 +372,7 @@ def pairs(skeleton: Skeleton) -> tuple[list[int], list[int]]:
 def judge(skeleton: Skeleton, measures: Measures) -> list[Finding]:
     """Return what is out of bounds, by rule, the worst first."""
     values = measures.values.copy()
-    length = COLUMNS.index("length")
-    values[:, length] /= np.median(values[:, length])
+    values[:, LENGTH] /= np.median(values[:, LENGTH])
     findings = []
     for column, rule in enumerate(RULES):
         if skeleton.planar and not rule.plane:

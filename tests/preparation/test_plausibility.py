@@ -24,6 +24,7 @@ from tests.paths import ROOT
 
 REAL = Path(os.environ.get("STARS_BENCH_REAL", "no such folder"))
 FRAMES = 30
+GROWTH = (1 + 0.9 * np.sin(np.linspace(0, 12, FRAMES))).astype(np.float32)
 PLACES = {
     "spine base": (0, -0.1),
     "spine mid": (0, 0.2),
@@ -113,9 +114,9 @@ WRONG: dict[str, tuple[Callable[[np.ndarray], np.ndarray], set[str]]] = {
         {"still", "bone"},
     ),
     "a longer arm": (lambda clip: with_longer(clip, "left elbow", 2.2), {"sides"}),
-    "an arm that grows": (lambda clip: with_longer(clip, "left elbow", np.linspace(0.1, 2.0, FRAMES)), {"variation"}),
+    "an arm that grows": (lambda clip: with_longer(clip, "left elbow", GROWTH), {"variation"}),
     "a person that grows": (
-        lambda clip: clip * np.linspace(0.1, 1.9, FRAMES, dtype="f4")[:, None, None],
+        lambda clip: clip * GROWTH[:, None, None],
         {"variation"},
     ),
     "a jump": (lambda clip: clip + np.float32(1.0) * (np.arange(FRAMES) > 12)[:, None, None], {"jump"}),
