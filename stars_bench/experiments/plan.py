@@ -108,7 +108,7 @@ class Plan:
     @property
     def notices(self) -> list[str]:
         """What the user must know before anything is trained: of the encoders to start from, the method, the data."""
-        notices = [doubt] if (doubt := doubtful(self.dataset.quality)) else []
+        notices = doubtful(self.dataset.quality)
         notices += [f"{start.path}: {note}" for start in self.starts.values() for note in start.notes]
         if not self.is_trained and not hasattr(self.method, "build"):
             notices.append(

@@ -267,9 +267,8 @@ class _Bodies:
         picked = (self.seen[:, None] - 1) * np.arange(SAMPLES) // (SAMPLES - 1)
         frame = here[(np.cumsum(self.seen) - self.seen)[:, None] + picked]
         frame -= np.append(0, np.cumsum(frames))[np.cumsum(number) - number][self.clip][:, None]  # in its own clip
-        points = np.concatenate(
-            [rows[clip].take(of_body, 0) for clip, of_body in zip(self.clip.tolist(), frame, strict=True)]
-        )
+        found = [rows[clip].take(of_body, 0) for clip, of_body in zip(self.clip.tolist(), frame, strict=True)]
+        points = np.concatenate(found) if found else rows[0][:0]
         self.points = np.ascontiguousarray(points.reshape(-1, SAMPLES, joints, 3).transpose(1, 2, 3, 0))
 
 

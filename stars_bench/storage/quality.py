@@ -18,6 +18,13 @@ from stars_bench.display.blocks_terminal import blocks_to_rich
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+TAKEN = "Protocols take such clips too: without their files, numbers stand beside published ones (docs/data.md)."
+NOT_IN_RANGE = " is not in "
+"""In the reason of a clip that is set aside for a number that its dataset does not have, whatever the dataset."""
+OUT_OF_RANGE = (
+    "A number that {} does not have is given to no other class, person or camera: correct the name or the label, or "
+    "describe recordings of your own in a TOML file (docs/data.md)"
+)
 DOUBTS = "implausible.csv"
 """Beside the shards: every clip that looks wrong, and why."""
 DOUBTFUL = 0.01  # of the clips: a dataset of which so many look wrong is itself in doubt
@@ -176,6 +183,8 @@ def blocks(report: QualityReport, shown: int = SHOWN) -> list[Block]:
         found.append(Table("Set aside", ("clip", "where", "why"), rows, ("clip", "where", "why")))
     if len(listed) > shown:
         found.append(Notes((f"... and {len(listed) - shown:,} more; index.json lists them all",)))
+    if any(NOT_IN_RANGE in item.reason for item in listed):
+        found.append(Notes((OUT_OF_RANGE.format(report.dataset),)))
     return [*found, *_doubts(report), Notes((verdict(report),))]
 
 
@@ -190,16 +199,18 @@ def _doubts(report: QualityReport) -> Iterable[Block]:
     yield Table(f"{clips} wrong ({DOUBTS} lists all)", header, rows, ("what", "worst", "what to do"))
 
 
-def doubtful(report: QualityReport) -> str:
-    """Say in one line that a dataset looks wrong; empty where less than `DOUBTFUL` of its clips do."""
-    if not report.implausible or report.implausible < DOUBTFUL * report.clips:
-        return ""
-    most = max(report.doubts, key=lambda doubt: doubt.clips)
-    command = f"stars-bench inspect {report.dataset} --profile {report.profile}"
-    return (
-        f"{report.dataset}: {report.implausible:,} of {report.clips:,} clips look wrong, most of all: {most.what} "
-        f"({most.worst[0]}: {most.value}); `{command}` says more"
-    )
+def doubtful(report: QualityReport) -> list[str]:
+    """Say in a line each that `DOUBTFUL` of a dataset's clips or more look wrong, and that it has clips of others."""
+    lines = []
+    if report.implausible and report.implausible >= DOUBTFUL * report.clips:
+        most = max(report.doubts, key=lambda doubt: doubt.clips)
+        command = f"stars-bench inspect {report.dataset} --profile {report.profile}"
+        lines.append(
+            f"{report.dataset}: {report.implausible:,} of {report.clips:,} clips look wrong, most of all: {most.what} "
+            f"({most.worst[0]}: {most.value}); `{command}` says more"
+        )
+    strange = unlisted_sentence(report.dataset, report.unlisted, report.first_unlisted).strip()
+    return [*lines, f"{report.dataset}: {strange}"] if strange else lines
 
 
 def _totals(report: QualityReport) -> Iterable[tuple[str, int]]:
@@ -240,4 +251,5 @@ def unlisted_sentence(dataset: str, count: int, first: str) -> str:
     if not count:
         return ""
     what = "1 clip has a name" if count == 1 else f"{count:,} clips have names"
-    return f" {what} that {dataset} does not have ({'' if count == 1 else 'the first: '}{first}), kept all the same."
+    named = first if count == 1 else f"the first: {first}"
+    return f" {what} that {dataset} does not have ({named}), kept all the same. {TAKEN}"

@@ -29,7 +29,7 @@ from stars_bench.protocols.splits import make_split
 from stars_bench.protocols.standard import XSUB
 from stars_bench.storage import shards
 from stars_bench.storage.compression import COMPRESSIONS
-from stars_bench.storage.quality import QualityReport, render, verdict
+from stars_bench.storage.quality import TAKEN, QualityReport, render, verdict
 from stars_bench.storage.shards import open_dataset, prepared_datasets
 from tests.datasets.raw_writers import one_person, write_ntu, write_pku
 from tests.killed import left_by_a_killed_process
@@ -415,7 +415,9 @@ def test_names_that_the_dataset_does_not_have_are_kept_counted_apart_and_told(tm
     quality = prepare(NTU60, [tmp_path / "raw"], tmp_path / "data", jobs=1).quality
     assert (quality.clips, quality.unlisted) == (3, 2)
     assert verdict(quality).startswith("Partial: 1 of 56,578 clips (0.0 %).")
-    strange = "2 clips have names that ntu60 does not have (the first: S001C001P030R001A001), kept all the same."
+    strange = (
+        f"2 clips have names that ntu60 does not have (the first: S001C001P030R001A001), kept all the same. {TAKEN}"
+    )
     assert verdict(quality).endswith(strange)
     report = verify(open_dataset(tmp_path / "data", "ntu60"))
     assert (report.ok, len(report.missing), report.unlisted.strip()) == (True, 56_577, strange)
