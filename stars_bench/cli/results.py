@@ -165,7 +165,7 @@ def _differences(one: Compared) -> Iterator[str]:
         return
     ours, theirs = one.accuracies
     yield (
-        f"{ours:.1f} / {theirs:.1f} %, difference {found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}] points "
+        f"{ours:.1f} / {theirs:.1f} %, difference {found.value:+z.1f} [{found.low:+z.1f}, {found.high:+z.1f}] points "
         f"(95 %, {found.clusters:,} {PLURALS[found.unit]}; {one.seeds[0]} / {one.seeds[1]} results over seeds)"
     )
     flips = "all sign flips" if found.exact else "sign flips"
@@ -199,12 +199,13 @@ def fuse(
     `stars-bench fuse runs/ntu60/xsub/stars/JOINT_KEY runs/ntu60/xsub/stars/BONE_KEY runs/ntu60/xsub/stars/MOTION_KEY`
     """
     from stars_bench.experiments.finished import rescore as saved
+    from stars_bench.records.store import located
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
 
     command = shlex.join(["stars-bench", *sys.argv[1:]])
     records = saved.fuse(runs, saved.parse_weights(weights, runs), runs_dir, command)
-    console.print(terminal.render(Leaderboard.of(records).tables, console.width))
+    console.print(terminal.render(Leaderboard.of(located(records, runs_dir)).tables, console.width))
     console.print(f"{len(records)} record{'s' * (len(records) != 1)} under {runs_dir}")
 
 

@@ -266,6 +266,7 @@ def export_checkpoint(
 
 def _run(*requests: Request, line_seconds: float) -> None:
     from stars_bench.experiments import run_many, runner
+    from stars_bench.records.store import located
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
     from stars_bench.training import memory
@@ -295,7 +296,8 @@ def _run(*requests: Request, line_seconds: float) -> None:
         lost = {failure.request for failure in failures}
         records += run_many.fuse_streams([one for one in requests if one not in lost], tell)
     if records:
-        console.print(terminal.render(Leaderboard.of(records).tables, console.width))
+        stored = located(records, requests[0].runs_dir)
+        console.print(terminal.render(Leaderboard.of(stored).tables, console.width))
     written = f"{len(records)} record{'s' * (len(records) != 1)} under {requests[0].runs_dir}"
     console.print(f"{written}  ({time.monotonic() - started:.1f} s)")
     if failures:

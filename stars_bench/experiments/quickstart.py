@@ -16,6 +16,7 @@ from stars_bench.experiments import runner
 from stars_bench.experiments.request import Request
 from stars_bench.preparation.prepare import prepare
 from stars_bench.records.record import Record
+from stars_bench.records.store import located
 from stars_bench.report import terminal
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.training import memory
@@ -62,7 +63,7 @@ def quickstart(folder: Path, console: Console, jobs: int | None = None, seed: in
         with RunPanel(console, f"{method} · {SYNTHETIC.name} {PROTOCOL}", memory.peak) as panel:
             records += runner.run(request, panel)
     console.print()
-    console.print(terminal.render(Leaderboard.of(records).tables, console.width))
+    console.print(terminal.render(Leaderboard.of(located(records, folder / "runs")).tables, console.width))
     console.print(f"\n{time.monotonic() - started:.0f} s in all. Records and features: {folder / 'runs'}\n")
     console.print(NEXT_STEPS)
     return records

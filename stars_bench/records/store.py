@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from stars_bench.errors import StarsBenchError, reading
-from stars_bench.io.files import write_json
+from stars_bench.io.files import path_part, write_json
 from stars_bench.io.run_folder import RunFolder, run_folders
 from stars_bench.io.sealed import refuse_odd
 from stars_bench.records.record import SEALED_SINCE, Metric, Record, VariantOrder, content_digest, parse
@@ -68,6 +69,32 @@ class StoredRecords(NamedTuple):
 def with_path(records: Iterable[Record | StoredRecord]) -> list[StoredRecord]:
     """Return every record the same form; those without a file get the path None."""
     return [one if isinstance(one, StoredRecord) else StoredRecord(one) for one in records]
+
+
+def located(records: Iterable[Record], runs_dir: Path) -> list[StoredRecord]:
+    """Find the file of every record.
+
+    Args:
+        records: Records that were just written below the folder.
+        runs_dir: The folder of runs.
+
+    Returns:
+        The records in their order; without a path where none of the files is the record.
+    """
+    found = []
+    for record in records:
+        place = (path_part(record.dataset.name), path_part(record.protocol.name), "*", "*", f"seed{record.seed}")
+        pattern = "/".join(part if part == "*" else glob.escape(part) for part in (*place, "records", record.file_name))
+        same = (path for path in sorted(runs_dir.glob(pattern)) if _is_in(path, record))
+        found.append(StoredRecord(record, next(same, None)))
+    return found
+
+
+def _is_in(path: Path, record: Record) -> bool:
+    try:
+        return read_record(path) == record
+    except StarsBenchError:
+        return False
 
 
 def write_record(folder: RunFolder, record: Record) -> Path:

@@ -303,7 +303,7 @@ def _differences(measured: _Lines[Result], with_intervals: bool) -> dict[tuple[s
 
 def _difference(found: Difference, decimals: int, with_interval: bool, claimed: bool) -> str:
     half = f" ±{(found.high - found.low) / 2:.{decimals}f}" if with_interval else ""
-    return f"{found.value:+.{decimals}f}{half}{'; p < .05' if claimed else ''}"
+    return f"{found.value:+z.{decimals}f}{half}{'; p < .05' if claimed else ''}"
 
 
 def _published_row(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.record import Record
-from stars_bench.records.store import read_record, read_records, to_frame, write_record
+from stars_bench.records.store import StoredRecord, located, read_record, read_records, to_frame, write_record
 
 MakeRecord = Callable[..., Record]
 
@@ -119,3 +119,14 @@ def test_what_fits_no_type_is_text(make_record: MakeRecord) -> None:
     assert frame["method.a"].tolist() == ["1", "x"]
     assert frame["method.b"].tolist() == [str(2**80), "0.5"]
     assert frame["method.c"].isna().all()
+
+
+def test_records_are_found_again_among_runs_with_other_settings(tmp_path: Path, make_record: MakeRecord) -> None:
+    records = [make_record(value, seed=seed) for value, seed in ((1.0, 0), (2.0, 0), (1.0, 1))]
+    folders = [
+        RunFolder.of(tmp_path, "ntu60", "xsub", "stars", key, seed) for key, seed in (("a", 0), ("b", 0), ("a", 1))
+    ]
+    paths = [write_record(folder, record) for folder, record in zip(folders, records, strict=True)]
+    found = located(map(read_record, paths), tmp_path)
+    assert [one.path for one in found] == paths
+    assert located([make_record(3.0)], tmp_path) == [StoredRecord(make_record(3.0))]

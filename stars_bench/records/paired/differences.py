@@ -84,7 +84,7 @@ def difference(first: Hits, second: Hits, unit: str | None = None) -> Difference
     """
     if not same_clips(first, second):
         raise StarsBenchError("the two were measured on other test clips: no paired difference")
-    unit, clusters = first.clusters(unit)
+    unit, clusters = max(first, second, key=lambda hits: len(hits.clips.numbers)).clusters(unit)
     apart = first.mean - second.mean
     se = intervals.sample_se(apart, unit, clusters, first.classes)
     total = formulas.total_se(formulas.total_se(se, first.seed_means), second.seed_means)

@@ -88,7 +88,7 @@ def _row(benchmark: Benchmark, columns: Sequence[Measure], entry: Entry, label: 
                 measure,
                 first.method.name,
                 label,
-                first.method.preset,
+                seeds[0].record.method.preset,
                 {name: estimate(same, _sample_se(hits, name, len(seeds))) for name, same in by_name.items()},
                 tuple(dict.fromkeys([*shared, *(mark for one in seeds for mark in one.record.marks), *_mixed(seeds)])),
                 tuple(seeds),

@@ -17,6 +17,8 @@ from stars_bench.records.record import Record
 from stars_bench.records.store import StoredRecord, flat
 from stars_bench.report.results.result import group_by, shown_metrics
 
+CHANGED = "changed "
+"""In front of the name of a preset whose settings were changed."""
 NO_PRESET = "default"
 """The preset of a record whose method and evaluation have none, such as k-NN of `raw`."""
 
@@ -70,10 +72,13 @@ def entries(stored: Sequence[StoredRecord]) -> list[Entry]:
 
 
 def _by_training(stored: Sequence[StoredRecord]) -> list[list[StoredRecord]]:
-    """Group records by what was trained; those without presets join the only others that were trained alike."""
+    """Group records by what was trained; those without presets join the only others that were trained alike.
+
+    A preset whose evaluation alone was changed has trained the same: its numbers stand in the preset's row.
+    """
     found = []
     for alike in group_by(stored, lambda one: digest_json(_trained(one.record, named=False))).values():
-        presets = group_by(alike, lambda one: one.record.method.preset)
+        presets = group_by(alike, lambda one: one.record.method.preset.removeprefix(CHANGED))
         plain = presets.pop(NO_PRESET) if NO_PRESET in presets and len(presets) == 2 else []
         found += [[*named, *plain] for named in presets.values()]
     return found

@@ -6,11 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from stars_bench.report.results.entries import Entry
+from stars_bench.report.results.entries import CHANGED, Entry
 from stars_bench.report.results.result import group_by
 
-CHANGED = "changed "
-"""In front of the name of a preset whose settings were changed."""
 NAMED_OTHERWISE = (
     "recipe",
     "method.preset",

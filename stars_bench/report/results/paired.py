@@ -107,7 +107,7 @@ def notes_of_tests(tied: bool, tested: Sequence[Difference], baseline: Sequence[
         lines.append(f"Bold, too: numbers that cannot be told from the best of their column ({how}).")
     if baseline:
         lines.append(f"In brackets: difference to the baseline in points; p < .05: {how} over {len(baseline)} tests.")
-    able = [one for one in every if one.least_p < LEVEL]
+    able = [one for one in every if one.least_p < LEVEL and one.smallest]  # where no cluster differs, nothing is known
     if able:
         lines.append(f"Smallest difference that the test part can show (80 % power, one test): {_range(able)} points.")
     for unit, clusters in sorted({(one.unit, one.clusters) for one in every if one.least_p >= LEVEL}):

@@ -127,6 +127,15 @@ def test_a_row_is_called_by_its_own_settings(make_record: MakeRecord) -> None:
     assert notes(results) == []
 
 
+def test_an_evaluation_with_changed_settings_stands_in_the_row_of_its_encoder(make_record: MakeRecord) -> None:
+    probe = {"evaluation__name": "linear", "evaluation__settings": {}, "evaluation__config": {"epochs": 5}}
+    results = collected(
+        [make_record(method__preset="quick"), make_record(method__preset="changed quick", **probe)]
+    ).measured
+    assert [(one.label, one.preset) for one in results] == [("stars", "quick"), ("stars", "changed quick")]
+    assert [("changed quick preset" in one.marks) for one in results] == [False, True]
+
+
 def test_what_goes_without_saying_is_the_unchanged_presets(make_record: MakeRecord) -> None:
     quick, changed = {"method__preset": "quick"}, {"method__preset": "changed quick"}
     records = [

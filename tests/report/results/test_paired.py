@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ from stars_bench.io.run_folder import RunFolder
 from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.metrics import measure
 from stars_bench.records.outcome import Outcome
-from stars_bench.records.paired.differences import difference
+from stars_bench.records.paired.differences import Difference, difference
 from stars_bench.records.predictions import save_predictions
 from stars_bench.records.record import BEST_ON_TEST, Record
 from stars_bench.records.store import StoredRecord, write_record
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.report.results.paired import significant
-from stars_bench.report.table import BEST, SECOND, TIED, Cell
+from stars_bench.report.table import BEST, SECOND, TIED, Cell, Column, make_table
 
 MakeRecord = Callable[..., Record]
 Stored = Callable[..., StoredRecord]
@@ -200,3 +201,26 @@ def test_seeds_are_averaged_before_clips_are_compared(stored: Stored) -> None:
     assert result.difference.p_methods is not None
     total = (result.hits.sample_se() ** 2 + np.var(100 * result.hits.seed_means, ddof=1) / 3) ** 0.5
     assert result.main.high - result.value == pytest.approx(2.200985 * total, rel=1e-6)
+
+
+def test_rows_that_agree_everywhere_say_nothing_of_the_power(stored: Stored) -> None:
+    good, every, same = stored("good", 0.7), stored("all", 1.5), stored("same", 1.5)
+    assert "one test): 0.0" not in notes(Leaderboard.of([good, every, same], published="none"))
+    alone = Leaderboard.of([every, same], published="none", baseline="all")
+    assert cells(alone)["same"].difference == "+0.0"
+    assert "Smallest difference" not in notes(alone)
+
+
+def test_a_difference_that_rounds_to_zero_has_no_minus(stored: Stored) -> None:
+    found = Difference(-0.04, 1.0, 1.0, "person", 12, 0.9, None, exact=True)
+    result = replace(Leaderboard.of([stored("good", 0.7)]).results.measured[0], difference=found)
+    (row,) = make_table("t", "method", [Column("k", "k")], {"good": {"k": result}}, {}, []).measured
+    assert row.cells[1].difference == "+0.0"
+
+
+def test_numbers_of_an_older_record_take_persons_from_the_newer_one(stored: Stored) -> None:
+    unnamed = MeasuredClips(CLIPS.names, CLIPS.labels, {})
+    old, new = stored("old", 0.6, clips=unnamed), stored("new", 0.7)
+    for baseline in ("old", "new"):
+        results = Leaderboard.of([old, new], published="none", baseline=baseline).results.measured
+        assert [one.difference.unit for one in results if one.difference] == ["person"]
