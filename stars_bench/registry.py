@@ -119,6 +119,10 @@ class Registry:
         """
         self._modules[name] = _imported(name, f"--import {name}", here=True)
 
+    def imported(self) -> tuple[str, ...]:
+        """Return the modules that `import_module` has imported, as another process must import them."""
+        return tuple(self._modules)
+
     def add_data_dir(self, data_dir: Path) -> None:
         """Register the described datasets that are prepared in a folder.
 
@@ -295,3 +299,4 @@ default = Registry()
 """What the commands and the functions below ask; a test makes a registry of its own."""
 names, load, summary, fact = default.names, default.load, default.summary, default.fact
 import_module, add_data_dir, check_from_file = default.import_module, default.add_data_dir, default.check_from_file
+imported = default.imported

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from stars_bench import registry
 from stars_bench._version import __version__
-from stars_bench.cli import doctor, formats, inspect, new, prepare, report, results, run, view
+from stars_bench.cli import doctor, formats, inspect, new, prepare, report, results, run, sweep, view
 from stars_bench.cli.options import console, errors
 from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full, one_line
 from stars_bench.io.allowance import limit_of
@@ -38,6 +38,7 @@ app.command(rich_help_panel=DATA)(prepare.prepare)
 app.command(rich_help_panel=DATA)(formats.export)
 app.command("import", rich_help_panel=DATA)(formats.import_file)
 app.command(rich_help_panel=RUNS)(run.run)
+app.command(rich_help_panel=RUNS)(sweep.sweep)
 app.command(rich_help_panel=RUNS)(run.evaluate)
 app.command("export-checkpoint", rich_help_panel=RUNS)(run.export_checkpoint)
 app.command(rich_help_panel=RUNS)(report.report)
@@ -117,7 +118,7 @@ def main() -> None:
         _end(f"[bold red]error:[/] {escape(line)}", 1, line)
 
 
-GOING_ON = frozenset({"prepare", "quickstart", "run", "evaluate", "verify"})
+GOING_ON = frozenset({"prepare", "quickstart", "run", "sweep", "evaluate", "verify"})
 """Commands that go on from where they were stopped (verify: with --rerun --scratch)."""
 
 SEVERAL = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
+from pydantic import BaseModel
 from torch import nn
 
 from stars_bench.errors import StarsBenchError
@@ -19,6 +20,7 @@ from stars_bench.io.source.closure import is_typed, source_closure
 from stars_bench.protocols.splits import LAST
 from stars_bench.training.module_state import digest_module, kinds
 from stars_bench.training.parallel import distributed
+from stars_bench.training.stages import StageRun
 
 
 def source_of(plan: Plan) -> EncoderSource:
@@ -60,14 +62,8 @@ def trained(run: SeedRun) -> TrainedEncoder:
     Raises:
         StarsBenchError: `fit` returns something else than an encoder of finite features, or training fails.
     """
-    plan, start = run.plan, run.start
-    loaded = None if start is None else pretrained.rebuild(start, run.store.num_joints).to(plan.device)
-    context = {} if start is None else {"started_from": start.key}
-    typed = [plan.method] if is_typed(plan.method.__module__) else []
-    fit = run.stage_run(plan.config, run.learnt, typed, start=loaded, selects=plan.selects_encoder, **context)
-    method = plan.method()
-    clips = run.part(run.learnt, labelled=getattr(method, "needs_labels", False))
-    encoder = pretrained.checked(method.fit(clips, fit), plan.method.name, "fit")
+    plan, start, method = run.plan, run.start, run.plan.method()
+    fit, encoder = fitted(run)
     if plan.selects_encoder and all(stage.epoch is None for stage in fit.stages):
         raise StarsBenchError(
             f"--select {plan.request.select}: no stage of {plan.method.name} has a module with classify(x) and frames, "
@@ -107,6 +103,24 @@ def trained(run: SeedRun) -> TrainedEncoder:
     if distributed.is_first():
         pretrained.save(run.folder.encoder, encoder, facts)
     return TrainedEncoder(encoder, key, fit.stages)
+
+
+def fitted(run: SeedRun) -> tuple[StageRun[BaseModel], nn.Module]:
+    """Let the plan's method train its encoder; nothing of it is kept here.
+
+    Returns:
+        What trained its stages, and the encoder.
+
+    Raises:
+        StarsBenchError: `fit` returns something else than an encoder, or training fails.
+    """
+    plan, start, method = run.plan, run.start, run.plan.method()
+    loaded = None if start is None else pretrained.rebuild(start, run.store.num_joints).to(plan.device)
+    context = {} if start is None else {"started_from": start.key}
+    typed = [plan.method] if is_typed(plan.method.__module__) else []
+    fit = run.stage_run(plan.config, run.learnt, typed, start=loaded, selects=plan.selects_encoder, **context)
+    clips = run.part(run.learnt, labelled=getattr(method, "needs_labels", False))
+    return fit, pretrained.checked(method.fit(clips, fit), plan.method.name, "fit")
 
 
 def _together(own: Set[str], before: Set[str] | None) -> Set[str] | None:

@@ -7,6 +7,7 @@ so the same call again resumes where the last one stopped.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import torch
 
@@ -25,7 +26,9 @@ from stars_bench.training.numerics.deterministic import deterministic
 from stars_bench.training.parallel import distributed
 
 
-def run(request: Request, progress: Progress | None = None, tell: Tell | None = None) -> list[Record]:
+def run(
+    request: Request, progress: Progress | None = None, tell: Tell | None = None, wait: bool = True
+) -> list[Record]:
     """Train and evaluate a method under every seed.
 
     Several processes (torchrun) train as one; all return the records, the first alone writes and calls back.
@@ -34,6 +37,7 @@ def run(request: Request, progress: Progress | None = None, tell: Tell | None = 
         request: What to run.
         progress: Called while something is computed.
         tell: Called with a line for each thing that the user must know before it starts.
+        wait: Whether a stage that another run trains at the moment is waited for; else `Busy` is raised. Default: True.
 
     Returns:
         The records, new or already there.
@@ -44,10 +48,12 @@ def run(request: Request, progress: Progress | None = None, tell: Tell | None = 
     """
     distributed.start()
     plan = resolve(request)
-    return run_plan(plan, source_of(plan), progress, tell)
+    return run_plan(plan, source_of(plan), progress, tell, wait)
 
 
-def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell: Tell | None) -> list[Record]:
+def run_plan(
+    plan: Plan, source: EncoderSource, progress: Progress | None, tell: Tell | None, wait: bool = True
+) -> list[Record]:
     """Evaluate the encoder that a source gives for every seed of a plan; the arguments are those of `run`."""
     if not distributed.is_first():
         progress = tell = None
@@ -64,10 +70,10 @@ def run_plan(plan: Plan, source: EncoderSource, progress: Progress | None, tell:
             memory.keep_freed()
         if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > allowance.cpus():
             torch.set_num_threads(allowance.cpus())  # torch counts the machine's, not those of a container
-        for seed in request.seeds:
-            _seed_run(plan, seed, clips, source, progress, tell).check()
-        runs = (_seed_run(plan, seed, clips, source, progress, tell) for seed in request.seeds)
-        return [record for run in runs for record in run.records()]
+        runs = [seed_run(plan, seed, clips, source, progress, tell, wait) for seed in request.seeds]
+        for one in runs:
+            one.check()
+        return [record for one in runs for record in replace(one, started=utc_now()).records()]
 
 
 def _begins(plan: Plan) -> str:
@@ -80,9 +86,16 @@ def _begins(plan: Plan) -> str:
     )
 
 
-def _seed_run(
-    plan: Plan, seed: int, clips: ClipStore, source: EncoderSource, progress: Progress | None, tell: Tell | None
+def seed_run(
+    plan: Plan,
+    seed: int,
+    clips: ClipStore,
+    source: EncoderSource,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+    wait: bool = True,
 ) -> SeedRun:
+    """Return one seed of a plan, whose lines and progress name method, protocol and seed."""
     name = f"{plan.method.name} {plan.protocol.name} seed {seed}"
     return SeedRun(
         plan=plan,
@@ -94,4 +107,5 @@ def _seed_run(
         progress=progress and (lambda task, *done: progress(f"{name}: {task}", *done)),
         tell=tell and (lambda line: tell(f"{name}: {line}")),
         started=utc_now(),
+        wait=wait,
     )

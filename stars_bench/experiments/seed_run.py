@@ -131,6 +131,8 @@ class SeedRun:
         progress: Called while something is computed.
         tell: Called with a line for each thing that the user must know.
         started: When the seed was started (UTC, ISO 8601).
+        wait: Whether a stage that another run trains at the moment is waited for. Default: True.
+        stages: What trains the stages. Default: `StageRun`.
     """
 
     plan: Plan
@@ -142,6 +144,8 @@ class SeedRun:
     progress: Progress | None
     tell: Tell | None
     started: str
+    wait: bool = True
+    stages: Callable[..., StageRun[BaseModel]] = StageRun
 
     def check(self) -> None:
         """Try the encoder on two training clips, as far as it can be had without training; nothing is written.
@@ -287,7 +291,7 @@ class SeedRun:
         """
         options = self.plan.request.training
         data = dict(self.data) | {"train": digest_lines(self.names(train))}
-        return StageRun(
+        return self.stages(
             config=config,
             seed=self.seed,
             device=self.plan.device,
@@ -304,6 +308,7 @@ class SeedRun:
             tensorboard=options.tensorboard,
             code=code,
             selection=self._selection() if selects else None,
+            wait=self.wait,
         )
 
     def _selection(self) -> Selection | None:

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tomllib
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -143,6 +143,22 @@ def flush_to_disk(stream: IO[bytes]) -> None:
             raise
 
 
+class Busy(UsageError):
+    """Another process is doing this.
+
+    Args:
+        message: The line for the user.
+        lock: The file that it holds until it has ended.
+    """
+
+    def __init__(self, message: str, lock: Path) -> None:
+        super().__init__(message)
+        self.lock = lock
+
+    def __reduce__(self) -> tuple[type[Busy], tuple[str, Path]]:
+        return Busy, (str(self), self.lock)
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold a folder for this process, which is about to write there, until the block ends or the process is killed.
@@ -153,7 +169,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     Where the file system has no locks, nothing is held, and a warning says so.
 
     Raises:
-        UsageError: Another process holds it; says which.
+        Busy: Another process holds it; says which.
     """
     from filelock import FileLock, Timeout
 
@@ -166,7 +182,7 @@ def alone_in(folder: Path) -> Iterator[None]:
             _acquire(lock, folder.parent)
         except Timeout as error:
             who = _read_holder(holder) or "another process"
-            raise UsageError(f"{folder}: {who} is writing there; run the same again when it has ended") from error
+            raise Busy(f"{folder}: {who} is writing there; run the same again when it has ended", file) from error
         except (NotImplementedError, OSError) as error:  # both are filelock's for a file system that has no locks
             if not isinstance(error, OSError) or error.errno in NOT_OFFERED:
                 line = "%s: this file system has no locks (%s): do not let two commands write there at once"
@@ -184,6 +200,51 @@ def alone_in(folder: Path) -> Iterator[None]:
         shutil.rmtree(_replaced(folder), ignore_errors=True)
         at_the_end.callback(remove_abandoned, folder, deep=True)
         yield
+
+
+@contextmanager
+def locked(file: Path, wait: Callable[[], None] | None) -> Iterator[None]:
+    """Hold a lock file, which is removed at the end, until the block ends or the process is killed.
+
+    Where the file system has no locks, nothing is held.
+
+    Args:
+        file: The lock file; its folder is there.
+        wait: Called once where another process holds it and this one waits. None: not to wait.
+
+    Raises:
+        Busy: Another process holds it, and this one is not to wait.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file, timeout=0)
+    with ExitStack() as at_the_end:
+        try:
+            try:
+                _acquire(lock, file.parent)
+            except Timeout as error:
+                if wait is None:
+                    raise Busy(f"{file}: another process holds it", file) from error
+                wait()
+                lock.acquire(timeout=-1, poll_interval=0.5)
+        except (NotImplementedError, OSError) as error:
+            if not isinstance(error, OSError) or error.errno in NOT_OFFERED:
+                _unlinked(file)
+        else:
+            at_the_end.callback(lock.release)
+            at_the_end.callback(_unlinked, file)
+        yield
+
+
+def is_locked(file: Path) -> bool:
+    """Return whether another process holds a lock file now."""
+    if not file.exists():
+        return False
+    try:
+        with locked(file, None):
+            return False
+    except Busy:
+        return True
 
 
 def _acquire(lock: BaseFileLock, parent: Path) -> None:

@@ -128,6 +128,13 @@ class RunFolder:
         """Return the file that a stage's checkpoint has in this folder."""
         return self.stages / f"{name}-{key[:DIGITS_OF_KEY]}.pt"
 
+    def stage_lock(self, name: str, key: str) -> Path | None:
+        """Return the file that a process holds while it trains a stage; None for a folder among no runs."""
+        above = self.path.resolve().parents
+        if self.seed is None or len(above) <= LEVELS:
+            return None
+        return above[LEVELS - 1] / f".{name}-{key[:DIGITS_OF_KEY]}.lock"
+
     def stage_files(self, name: str, key: str) -> list[Path]:
         """Return all checkpoints of a stage: this run's own first, then those of other runs of the dataset, by path."""
         own = self.stage_file(name, key)

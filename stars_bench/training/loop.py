@@ -173,12 +173,8 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
     before, loss_sum = at.seconds, torch.tensor(at.loss_sum, dtype=torch.float64, device=how.device)
     for epoch, index, rows in _batches(stage, how.seed, at.step, how.device):
         _set_rates(stage, base_rates, epoch + index / stage.steps_per_epoch)
-        division = Division(
-            partial(seed_step, how.seed, stage.name, at.step),
-            partial(autocast, how.device, how.precision),
-            at.micro_batches,
-        )
-        loss = _one_step(stage, rows, division)
+        division = step_division(stage, how.seed, how.device, how.precision, at.step, at.micro_batches)
+        loss = one_step(stage, rows, division)
         loss_sum += loss
         at.step += 1
         if stage.after_step:
@@ -242,7 +238,15 @@ def _where(stage: Stage, at: Position) -> str:
     )
 
 
-def _one_step(stage: Stage, rows: Tensor, how: Division) -> Tensor:
+def step_division(
+    stage: Stage, seed: int, device: torch.device, precision: str, step: int, micro_batches: int
+) -> Division:
+    """Return how a step of a stage is seeded, rounded and divided."""
+    return Division(partial(seed_step, seed, stage.name, step), partial(autocast, device, precision), micro_batches)
+
+
+def one_step(stage: Stage, rows: Tensor, how: Division) -> Tensor:
+    """Compute one step on row numbers (B,), update the parameters, and return the loss."""
     stage.optimizer.zero_grad(set_to_none=True)
     loss = back_propagate(stage.step, stage.module, rows, stage.gradient_scale, how)
     if stage.clip_each is not None:

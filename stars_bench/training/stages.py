@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic
@@ -14,7 +14,7 @@ from torch import nn
 
 from stars_bench.api import ConfigT_co
 from stars_bench.data.clip_store import ClipPart
-from stars_bench.io.files import digest_file, digest_json, write_text
+from stars_bench.io.files import digest_file, digest_json, locked, write_text
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.io.sealed import Damaged, json_lines, keep_away, read_json_lines
 from stars_bench.io.source.closure import source_closure
@@ -52,6 +52,7 @@ class StageRun(Generic[ConfigT_co]):
         code: Classes and functions that every stage depends on, such as the evaluation; default none. Beside these it
             depends on its step, its module and the code that calls `train`, so that methods can share a stage.
         selection: The clips by which the epoch of a stage that learns classes is chosen; default None, the last epoch.
+        wait: Whether a stage that another run trains at the moment is waited for; else it is an error. Default yes.
     """
 
     def __init__(
@@ -72,12 +73,13 @@ class StageRun(Generic[ConfigT_co]):
         tensorboard: bool = False,
         code: Sequence[object] = (),
         selection: Selection | None = None,
+        wait: bool = True,
     ) -> None:
         self.config, self.seed, self.device, self.precision = config, seed, device, precision
         self.start, self.micro_batches, self.fit_batch, self.tell = start, micro_batches, fit_batch, tell
         self.folder, self.reuse = RunFolder(folder), reuse
         self.checkpoint_seconds, self.progress, self.code = checkpoint_seconds, progress, code
-        self.selection = selection
+        self.selection, self.wait = selection, wait
         self.tensorboard = tensorboard and distributed.is_first()
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
         self.stages: list[StageResult] = []
@@ -94,12 +96,13 @@ class StageRun(Generic[ConfigT_co]):
     def _run(self, stage: Stage, caller: str, board: Board | None) -> None:
         self.key, depends_on = distributed.from_first(lambda: self._stage_key(stage, caller))
         file = self.folder.stage_file(stage.name, self.key)
-        found, state = distributed.from_first(lambda: self._finished(stage, file)) or (None, None)
-        if state is None:
-            at = self._train(stage, file, board)
-            peak_bytes = distributed.largest(at.peak_bytes) or None
-            state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes, depends_on))
-        elif self.tell:
+        with self._alone_with(stage):
+            found, state = distributed.from_first(lambda: self._finished(stage, file)) or (None, None)
+            if state is None:
+                at = self._train(stage, file, board)
+                peak_bytes = distributed.largest(at.peak_bytes) or None
+                state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes, depends_on))
+        if found and self.tell:
             others = _other_versions(state.get("packages") or {}, depends_on["packages"])
             self.tell(f"{stage.name}: was finished before, {found}{others}")
         stage.module.load_state_dict(state["module"])
@@ -140,6 +143,16 @@ class StageRun(Generic[ConfigT_co]):
             chosen = source_closure(selection.code).digest
             depends_on["selection"] = [selection.rule, selection.clips, chosen]
         return digest_json(depends_on), depends_on | {"packages": code.distributions}
+
+    def _alone_with(self, stage: Stage) -> AbstractContextManager[None]:
+        """Hold a stage for this process while it is trained: another run that needs it waits, and takes it over."""
+        lock = self.folder.stage_lock(stage.name, self.key) if self.reuse else None
+        if lock is None or distributed.world_size() > 1 or self.folder.find_stage(stage.name, self.key):
+            return nullcontext()
+        if not self.wait:
+            return locked(lock, None)
+        tell = self.tell or (lambda _: None)
+        return locked(lock, lambda: tell(f"{stage.name}: another run trains it; waits for it, to take it over"))
 
     def _selection_of(self, stage: Stage) -> Selection | None:
         """Return the clips that choose the stage's epoch; None where it does not classify, or the last one is asked."""

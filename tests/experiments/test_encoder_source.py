@@ -86,7 +86,7 @@ def request_for(small_data: Path, tmp_path: Path) -> Callable[..., Request]:
 def seed_run(request: Request) -> SeedRun:
     plan = resolve(request)
     clips = ClipStore.of(plan.dataset, plan.device)
-    return runner._seed_run(plan, 0, clips, source_of(plan), None, None)
+    return runner.seed_run(plan, 0, clips, source_of(plan))
 
 
 ENCODER = {"dim": 1200, "frames": 8}

@@ -1,0 +1,127 @@
+"""The command of many runs: sweep."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stars_bench.cli.options import DataDir, RunsDir, console, errors
+from stars_bench.errors import StarsBenchError
+
+if TYPE_CHECKING:
+    from stars_bench.display.sweep_panel import SweepPanel
+    from stars_bench.experiments.sweeps.members import Member
+    from stars_bench.experiments.sweeps.schedule import State
+
+
+class ChooseBy(StrEnum):
+    """What settings may be chosen by: never by a test part."""
+
+    validation = "validation"
+
+
+class Executor(StrEnum):
+    """Where runs are computed."""
+
+    processes = "processes"
+    slurm = "slurm"
+    local = "local"
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What is run: see docs/sweeps.md.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run nothing: say what would be run, what is there, and what it costs.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Runs at once on each device. Default: 1; SLURM: all.")
+    ] = None,
+    devices: Annotated[
+        str | None, typer.Option(metavar="LIST", help="As cuda:0,cuda:1: runs on all of them at once.")
+    ] = None,
+    executor: Annotated[
+        Executor,
+        typer.Option(help="processes of this machine, SLURM jobs (the extra `slurm`), or submitit on this machine."),
+    ] = Executor.processes,
+    choose_by: Annotated[
+        ChooseBy | None,
+        typer.Option(help="Choose each method's settings on training subjects held out; test the chosen ones alone."),
+    ] = None,
+    data_dir: DataDir = Path("data"),
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Run every combination of methods, data, settings and seeds that a file names, several at once.
+
+    What is there is taken, so the same command goes on after a kill. A stage that several runs share is trained once.
+    What fails does not stop the others; it is listed at the end, and the exit code is 1.
+
+    **What will it cost?** `stars-bench sweep FILE.toml --dry-run`
+
+    **Two GPUs:** `stars-bench sweep FILE.toml --devices cuda:0,cuda:1`
+
+    **Settings without the test part:** `stars-bench sweep FILE.toml --choose-by validation`
+    """
+    from stars_bench.display.sweep_panel import SweepPanel
+    from stars_bench.experiments.sweeps import sweep_file
+    from stars_bench.experiments.sweeps.sweep import Sweep, run_sweep
+    from stars_bench.report import terminal
+    from stars_bench.report.leaderboard import Leaderboard
+
+    asked = Sweep(
+        file=sweep_file.read(file),
+        name=file.stem,
+        data_dir=data_dir,
+        runs_dir=runs_dir,
+        executor=executor.value,
+        devices=tuple(filter(None, (devices or "").split(","))),
+        jobs=jobs,
+        choose_by=choose_by and choose_by.value,
+        command=shlex.join(["stars-bench", *sys.argv[1:]]),
+    )
+    if dry_run:
+        from stars_bench.experiments.sweeps.cost import estimate
+
+        for line in estimate(asked).lines():
+            console.print(line, markup=False, soft_wrap=True)
+        return
+    with SweepPanel(console, file.stem) as panel:
+        found = run_sweep(
+            asked,
+            lambda state: _show(state, panel, file.stem),
+            lambda line: panel.console.print(line, markup=False, soft_wrap=True),
+        )
+    if found.records:
+        console.print(terminal.render(Leaderboard.of([one.record for one in found.records]).tables, console.width))
+    console.print(f"{len(found.records)} record{'s' * (len(found.records) != 1)} under {runs_dir}")
+    for run, reason in found.failures:
+        errors.print(f"{run} failed: {reason}", markup=False, soft_wrap=True)
+    if found.failures:
+        count = len(found.failures)
+        raise StarsBenchError(
+            f"{count} run{'s' * (count > 1)} failed (listed above); the same command tries again; what each run said "
+            f"lies in {runs_dir / 'sweeps' / file.stem}"
+        )
+
+
+def _show(state: State, panel: SweepPanel, name: str) -> None:
+    from stars_bench.display.sweep_panel import Row
+
+    rows = [Row(one.label, "running", _note(one, name)) for one in state.running]
+    rows += [Row(one.label, "failed", reason) for one, reason in state.failed.items()]
+    total = len(state.waiting) + len(state.running) + len(state.done) + len(state.failed)
+    panel(len(state.done), total, state.taken, len(state.failed), rows)
+
+
+def _note(member: Member, sweep: str) -> str:
+    from stars_bench.experiments.sweeps.worker import status
+
+    found = status(member.files(sweep))
+    if not found:
+        return ""
+    task = str(found["task"]).rpartition(": ")[2]
+    return f"{task} {100 * found['done'] // max(found['total'], 1)} %  {found['note']}".rstrip()
