@@ -12,6 +12,7 @@ The command line is `stars-bench` (see `stars-bench --help`). From Python:
     stars_bench.load("ntu60", "xsub")     # .train and .test: PyTorch Datasets of clips (C, T, V, M)
     runs = stars_bench.run("stars", dataset="ntu60", protocol="xsub")  # train and evaluate
     stars_bench.evaluate(my_encoder, dataset="ntu60", protocol="xsub", name="mine", frames=64)
+    stars_bench.sweep("sweep.toml", jobs=4)  # many runs, several at once
     stars_bench.load_encoder("runs/ntu60/xsub/stars/KEY")  # an nn.Module for your own work
     stars_bench.leaderboard("runs")       # a table; .to_latex(), .to_html(), .to_markdown(), .to_frame()
     stars_bench.results("runs")           # pandas: one row a measured number
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from stars_bench.experiments.public.load_encoder import load_encoder
     from stars_bench.experiments.public.results import RunResults
     from stars_bench.experiments.public.run import evaluate, run
+    from stars_bench.experiments.public.sweep import SweepResults, sweep
     from stars_bench.preparation.prepare import PrepareReport
     from stars_bench.preparation.verify import VerifyReport
     from stars_bench.report.leaderboard import Leaderboard, leaderboard
@@ -58,6 +60,7 @@ __all__ = [
     "PreparedDataset",
     "RunResults",
     "StarsBenchError",
+    "SweepResults",
     "UsageError",
     "VerifyReport",
     "__version__",
@@ -69,6 +72,7 @@ __all__ = [
     "prepare",
     "results",
     "run",
+    "sweep",
     "transforms",
     "verify",
 ]
@@ -82,12 +86,14 @@ _LAZY = {
     "PreparedDataset": "stars_bench.storage.shards",
     "RunResults": "stars_bench.experiments.public.results",
     "StarsBenchError": "stars_bench.api",
+    "SweepResults": "stars_bench.experiments.public.sweep",
     "UsageError": "stars_bench.api",
     "VerifyReport": "stars_bench.preparation.verify",
     "evaluate": "stars_bench.experiments.public.run",
     "leaderboard": "stars_bench.report.leaderboard",
     "load_encoder": "stars_bench.experiments.public.load_encoder",
     "run": "stars_bench.experiments.public.run",
+    "sweep": "stars_bench.experiments.public.sweep",
 }
 
 

@@ -46,6 +46,7 @@ def test_the_public_names_are_these() -> None:
         "PreparedDataset",
         "RunResults",
         "StarsBenchError",
+        "SweepResults",
         "UsageError",
         "VerifyReport",
         "__version__",
@@ -57,6 +58,7 @@ def test_the_public_names_are_these() -> None:
         "prepare",
         "results",
         "run",
+        "sweep",
         "transforms",
         "verify",
     ]

@@ -6,17 +6,12 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stars_bench.cli.options import DataDir, RunsDir, console, errors
 from stars_bench.errors import StarsBenchError
-
-if TYPE_CHECKING:
-    from stars_bench.display.sweep_panel import SweepPanel
-    from stars_bench.experiments.sweeps.members import Member
-    from stars_bench.experiments.sweeps.schedule import State
 
 
 class ChooseBy(StrEnum):
@@ -66,8 +61,8 @@ def sweep(
 
     **Settings without the test part:** `stars-bench sweep FILE.toml --choose-by validation`
     """
-    from stars_bench.display.sweep_panel import SweepPanel
     from stars_bench.experiments.sweeps import sweep_file
+    from stars_bench.experiments.sweeps.progress import shown
     from stars_bench.experiments.sweeps.sweep import Sweep, run_sweep
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
@@ -89,12 +84,8 @@ def sweep(
         for line in estimate(asked).lines():
             console.print(line, markup=False, soft_wrap=True)
         return
-    with SweepPanel(console, file.stem) as panel:
-        found = run_sweep(
-            asked,
-            lambda state: _show(state, panel, file.stem),
-            lambda line: panel.console.print(line, markup=False, soft_wrap=True),
-        )
+    with shown(console, file.stem) as (show, tell):
+        found = run_sweep(asked, show, tell)
     if found.records:
         console.print(terminal.render(Leaderboard.of([one.record for one in found.records]).tables, console.width))
     console.print(f"{len(found.records)} record{'s' * (len(found.records) != 1)} under {runs_dir}")
@@ -106,22 +97,3 @@ def sweep(
             f"{count} run{'s' * (count > 1)} failed (listed above); the same command tries again; what each run said "
             f"lies in {runs_dir / 'sweeps' / file.stem}"
         )
-
-
-def _show(state: State, panel: SweepPanel, name: str) -> None:
-    from stars_bench.display.sweep_panel import Row
-
-    rows = [Row(one.label, "running", _note(one, name)) for one in state.running]
-    rows += [Row(one.label, "failed", reason) for one, reason in state.failed.items()]
-    total = len(state.waiting) + len(state.running) + len(state.done) + len(state.failed)
-    panel(len(state.done), total, state.taken, len(state.failed), rows)
-
-
-def _note(member: Member, sweep: str) -> str:
-    from stars_bench.experiments.sweeps.worker import status
-
-    found = status(member.files(sweep))
-    if not found:
-        return ""
-    task = str(found["task"]).rpartition(": ")[2]
-    return f"{task} {100 * found['done'] // max(found['total'], 1)} %  {found['note']}".rstrip()

@@ -84,3 +84,11 @@ class Bars:
         if done >= total or now - self.printed.setdefault(task, now) > PLAIN_SECONDS:
             self.printed[task] = now
             self.console.print(f"{task}: {done:,} of {total:,}  {note}".rstrip(), highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: seconds, minutes, hours or days."""
+    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit or (unit != 86400 and seconds >= unit):
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} s"

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from stars_bench.data import placement
+from stars_bench.display.progress import duration
 from stars_bench.errors import UsageError
 from stars_bench.io.disk import NoRoom
 from stars_bench.io.sealed import Damaged, set_aside
@@ -35,6 +36,11 @@ Progress = Callable[[str, int, int, str], None]
 Tell = Callable[[str], None]
 """Called with a line that the user must know."""
 
+MEASURED = 3
+"""Steps, after the first, by which the time of a stage is estimated."""
+LONG = 600.0
+"""Seconds from which on a stage says what it will cost."""
+A_DAY = 86400.0
 SHOW_SECONDS = 0.5
 """Time between two calls of the progress callback; each reads the loss from the device."""
 
@@ -170,6 +176,7 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
     stage.module.train()
     watch = Watch(stage, how.device, how.precision, how.resume_file)
     started = saved = shown = time.monotonic()
+    first, warm = at.step, started
     before, loss_sum = at.seconds, torch.tensor(at.loss_sum, dtype=torch.float64, device=how.device)
     for epoch, index, rows in _batches(stage, how.seed, at.step, how.device):
         _set_rates(stage, base_rates, epoch + index / stage.steps_per_epoch)
@@ -180,6 +187,12 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
         if stage.after_step:
             stage.after_step(at.step)
         watch.note(loss, at.step)
+        if how.tell and at.step - first in (1, 1 + MEASURED):
+            float(loss)  # waits for the device
+            if at.step - first == 1:
+                warm = time.monotonic()
+            else:
+                _tell_cost(stage, (time.monotonic() - warm) / MEASURED, total - at.step, how.device, how.tell)
         now = time.monotonic()
         at.seconds = before + now - started
         if at.step % stage.steps_per_epoch == 0:
@@ -207,6 +220,28 @@ def _train(stage: Stage, at: Position, base_rates: list[float], how: _How) -> Po
     if at.best is not None:
         stage.module.load_state_dict(at.best["module"])
     return at
+
+
+def _tell_cost(stage: Stage, seconds: float, steps: int, device: torch.device, tell: Tell) -> None:
+    """Say what is left of a long stage.
+
+    Args:
+        stage: The stage.
+        seconds: Time of a step, in seconds.
+        steps: Number of steps that are left.
+        device: Where it is trained.
+        tell: Takes the line.
+    """
+    left = seconds * steps
+    if left < LONG:
+        return
+    peak = memory.peak()
+    used = "" if peak is None else f", {peak[0]} {peak[1] / 1e9:.1f} GB so far"
+    days = "; `--preset quick` is for a CPU, `stars-bench list presets` says what presets cost"
+    tell(
+        f"{stage.name}: about {duration(left)} on {device}: {steps:,} steps of {seconds:.2f} s, measured by "
+        f"{MEASURED}{used}{days if device.type == 'cpu' and left >= A_DAY else ''}"
+    )
 
 
 def _batches(stage: Stage, seed: int, done: int, device: torch.device) -> Iterator[tuple[int, int, Tensor]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from importlib import import_module
 from itertools import pairwise
@@ -15,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.io import files
+from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.source import closure
-from stars_bench.training import checkpoint
+from stars_bench.training import checkpoint, loop
 from stars_bench.training.loop import Stage, set_precision, train
 from stars_bench.training.optim import clip_each, warmup_cosine
 from stars_bench.training.stages import StageRun
@@ -429,3 +433,60 @@ def test_tf32_is_allowed_where_it_is_asked_for_in_products_and_convolutions_alik
     torch.set_float32_matmul_precision(before[0])
     torch.backends.cudnn.allow_tf32 = before[1]
     assert found == (("high", True) if precision == "tf32" else ("highest", False))
+
+
+# ------------------------------------------------------------- what a stage costs, and who trains it
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steps", "said"),
+    [
+        (1.0, 599, None),
+        (1.0, 7200, "s: about 2.0 h on cpu: 7,200 steps of 1.00 s, measured by 3"),
+        (30.0, 125_200, "s: about 43.5 days on cpu: 125,200 steps of 30.00 s"),
+    ],
+)
+def test_a_long_stage_says_what_it_costs(seconds: float, steps: int, said: str | None) -> None:
+    lines: list[str] = []
+    loop._tell_cost(small_stage(), seconds, steps, CPU, lines.append)
+    assert len(lines) == (said is not None)
+    assert all(line.startswith(said or "") for line in lines)
+    assert all(("--preset quick" in line) == ("days" in line) for line in lines)
+
+
+def test_the_cost_is_measured_by_the_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, int]] = []
+    monkeypatch.setattr(loop, "_tell_cost", lambda _, seconds, steps, *__: told.append((seconds, steps)))
+    train(small_stage(), seed=7, device=CPU, tell=lambda _: None)
+    ((seconds, steps),) = told
+    assert steps == 15 - 4
+    assert 0 < seconds < 1
+
+
+def shared_run(folder: Path, **options: Any) -> StageRun:
+    return StageRun({}, 0, CPU, folder, {}, reuse=True, **options)
+
+
+def test_a_stage_that_another_run_trains_is_waited_for_and_taken_over(tmp_path: Path) -> None:
+    first, second = (tmp_path / "d" / "p" / "m" / key / "seed0" for key in "ab")
+    key, _ = shared_run(first)._stage_key(small_stage(), __name__)
+    lock = RunFolder(first).stage_lock("s", key)
+    lock.parent.mkdir(parents=True)
+    with files.locked(lock, None), pytest.raises(files.Busy, match="another process holds it") as busy:
+        shared_run(second, wait=False).train(small_stage())
+    assert busy.value.lock == lock
+    assert not files.is_locked(lock)
+    told: list[str] = []
+    with files.locked(lock, None):
+        waits = threading.Thread(target=lambda: shared_run(second, tell=told.append).train(small_stage()))
+        waits.start()
+        while not told:
+            time.sleep(0.01)
+        assert files.is_locked(lock)
+        # What the process that holds the lock does: its training is not hindered by its own lock.
+        holder = StageRun({}, 0, CPU, first, {})
+        holder.train(small_stage())
+    waits.join()
+    assert told[0] == "s: another run trains it; waits for it, to take it over"
+    assert told[1].startswith(f"s: was finished before, {first}")
+    assert not list((tmp_path / "d").glob(".*.lock"))

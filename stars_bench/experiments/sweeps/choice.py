@@ -43,11 +43,16 @@ class Choice:
         where = " ".join(filter(None, (self.method, *self.place)))
         count = f"{len(self.scores)} settings" if len(self.scores) > 1 else "the only setting"
         failed = f" ({self.left_out} left out: a run failed)" if self.left_out else ""
-        each = "; ".join(f"{_named(one)} {score:.2f}" for one, score in self.scores.items())
+        each = "; ".join(f"{self._named(one)} {score:.2f}" for one, score in self.scores.items())
         return (
-            f"{where}: {_named(self.chosen)} chosen of {count}{failed} by {self.measure} on the validation part "
+            f"{where}: {self._named(self.chosen)} chosen of {count}{failed} by {self.measure} on the validation part "
             f"(training subjects held out), never by the test part: {each}"
         )
+
+    def _named(self, settings: Sequence[str]) -> str:
+        """Name settings by what is not the same in all that were compared."""
+        others = [one for one in self.scores if one != settings]
+        return " ".join(item for item in settings if not others or any(item not in one for one in others)) or "preset"
 
 
 def for_choice(requests: Sequence[Request]) -> list[Request]:
@@ -100,7 +105,3 @@ def _number(files: Sequence[str], evaluation: str | None) -> tuple[str, float]:
         raise StarsBenchError(f"choose_on = {evaluation}: was not evaluated ({names} were)")
     metric = wanted[0].metrics[0]
     return f"{wanted[0].evaluation.title} {metric.name}", metric.value
-
-
-def _named(settings: Sequence[str]) -> str:
-    return " ".join(settings) or "the preset"

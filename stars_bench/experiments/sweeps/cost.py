@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel
 
 from stars_bench.data.clip_store import ClipStore
+from stars_bench.display.progress import duration
 from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.experiments import encoder_source, runner
 from stars_bench.experiments.plan import device_name, resolve
@@ -146,8 +147,8 @@ class Estimate:
         shared = f", {_counted(len(self.costs.there), 'finished stage')} taken over" if self.costs.there else ""
         at_once = f"; with {self.places} at once at best {duration(total / self.places)}" if self.places > 1 else ""
         yield (
-            f"{_counted(len(self.costs.trained), 'training')} in all{shared}: about {duration(total)} on {self.device}, "
-            f"measured by {STEPS} steps each{at_once}"
+            f"{_counted(len(self.costs.trained), 'training')} in all{shared}: about {duration(total)} "
+            f"on {self.device}, measured by {STEPS} steps each{at_once}"
         )
         if self.costs.peak_bytes:
             yield f"GPU memory: {self.costs.peak_bytes / 1e9:.1f} GB at most"
@@ -190,11 +191,3 @@ def estimate(sweep: Sweep, tell: Callable[[str], None] | None = None) -> Estimat
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people: seconds, minutes, hours or days."""
-    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * unit or (unit != 86400 and seconds >= unit):
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.0f} s"
