@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from stars_bench.errors import UsageError, one_line
 from stars_bench.experiments.sweeps.worker import Result, Task, start_worker, work
-from stars_bench.io.process_pool import cores
+from stars_bench.io import allowance
 
 EXECUTORS = ("processes", "slurm", "local")
 
@@ -126,7 +126,7 @@ def slots(
     places = [device for _ in range(at_once) for device in devices or (None,)][: max(runs, 1)]
     if executor == "processes":
         own = "OMP_NUM_THREADS" in os.environ or len(places) == 1
-        threads = None if own else max(1, cores() // len(places))
+        threads = None if own else max(1, allowance.cpus() // len(places))
         return [ProcessSlot(device, threads) for device in places]
     made = _submitit(executor, folder, slurm)
     return [JobSlot(made, device) for device in places]

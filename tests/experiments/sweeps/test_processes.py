@@ -139,7 +139,7 @@ def test_a_process_that_is_killed_fails_its_run_and_no_other(monkeypatch: pytest
 
 def test_places_are_devices_times_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr(slots, "cores", lambda: 8)
+    monkeypatch.setattr(slots.allowance, "cpus", lambda: 8)
 
     def made(devices: tuple[str, ...], jobs: int | None, runs: int = 9) -> list[tuple[str | None, int | None]]:
         return [(one.device, one.threads) for one in slots.slots("processes", devices, jobs, runs, tmp_path, {})]
