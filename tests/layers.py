@@ -67,6 +67,7 @@ UNREADABLE = {
     ("api.py", "import_module(module)"),
     ("cli/__init__.py", "registry.import_module(module)"),
     ("datasets/synthetic/__init__.py", "import_module(module)"),
+    ("experiments/sweeps/worker.py", "registry.import_module(module)"),
     ("io/moved_modules.py", "importlib.import_module(current(name))"),
     ("registry.py", "importlib.import_module(module_name)"),
     ("registry.py", "default.import_module"),
