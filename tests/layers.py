@@ -53,6 +53,7 @@ UPWARD: dict[str, set[str]] = {
         "experiments/public/load_encoder.py",
         "experiments/public/results.py",
         "experiments/public/run.py",
+        "experiments/public/sweep.py",
         "preparation/prepare.py",
         "preparation/verify.py",
         "records/store.py",
