@@ -8,6 +8,7 @@ you ask for it.
 from __future__ import annotations
 
 import inspect
+import json
 import shutil
 import time
 from collections import Counter
@@ -158,7 +159,9 @@ def prepare(
                 folder, quality, index["digest"], len(plans), len(plans), quality.faults, seconds, unchanged=True
             )
         there = {} if overwrite else {path.name: shards.read_facts(path) for path in folder.glob("shard-*.h5")}
-        _refuse_others(folder, index is not None and index["plan"] != whole, plans, there)
+        if index is not None and index["plan"] != whole:
+            raise UsageError(f"{folder} was prepared {_difference(index, chosen, found)}; --force replaces it")
+        _refuse_unfinished(folder, plans, there)
         try:
             conversion = replace(conversion, folder=_to_be_filled(folder, overwrite))
             facts = {plan.file: old for plan in plans if (old := there.get(plan.file)) and old.plan == plan.digest}
@@ -359,15 +362,23 @@ def _measured(spec: DatasetSpec, path: Path) -> Measures:
     return plausibility.measure(spec.skeleton, shard.table["name"].tolist(), clips)
 
 
-def _refuse_others(
-    folder: Path, other_index: bool, plans: Sequence[ShardPlan], there: Mapping[str, ShardFacts | None]
-) -> None:
-    """Raise UsageError when a folder holds what other files or settings made, finished or not."""
-    if other_index:
-        raise UsageError(
-            f"{folder} was prepared with other settings (limit, compression, a parameter of the profile) or from "
-            "other raw files (names, sizes or times differ); --force replaces it"
-        )
+def _difference(index: Mapping[str, Any], chosen: Profile, found: Found) -> str:
+    """Return in what a prepared dataset differs from what was asked for: the first cause that explains it."""
+    there, wanted = index["profile"]["parameters"], json.loads(json.dumps(chosen.parameters, default=str))
+    changed = sorted(name for name in there.keys() | wanted.keys() if there.get(name) != wanted.get(name))
+    if "description" in changed:
+        return "from another description of this name (classes, coordinates, skeleton or numbers differ)"
+    if changed:
+        return f"with {changed[0]} = {there.get(changed[0])}, not {wanted.get(changed[0])}"
+    splits = index["official_splits"], found.official_splits
+    old, new = ({name: set().union(*parts.values()) for name, parts in one.items()} for one in splits)
+    if old == new and len({provenance.digest_json(one) for one in splits}) == 2:
+        return "with other train/test splits of the same clips"
+    return "with another limit or compression, or from other raw files (names, facts in them, sizes or times differ)"
+
+
+def _refuse_unfinished(folder: Path, plans: Sequence[ShardPlan], there: Mapping[str, ShardFacts | None]) -> None:
+    """Raise UsageError when a folder holds unfinished shards of other files or settings."""
     own = {plan.digest for plan in plans}
     if any(facts is not None and facts.plan not in own for facts in there.values()):
         raise UsageError(f"{folder} holds an unfinished run with other files or settings; --force replaces it")

@@ -85,7 +85,7 @@ def test_a_finished_dataset_is_not_converted_again(raw: Path, tmp_path: Path) ->
 
 def test_other_files_or_settings_replace_nothing_unless_asked(raw: Path, tmp_path: Path) -> None:
     before = run(raw, tmp_path)
-    with pytest.raises(UsageError, match="--force"):
+    with pytest.raises(UsageError, match=r"another limit or compression, or from other raw files .*; --force"):
         run(raw, tmp_path, limit=4)
     assert open_dataset(tmp_path, "ntu60").digest == before.digest
     after = run(raw, tmp_path, limit=4, overwrite=True)
@@ -190,7 +190,7 @@ def test_a_parameter_of_the_profile_can_be_changed_and_is_kept(tmp_path: Path) -
         return prepare(PKU1, [tmp_path / "raw"], tmp_path, jobs=1, **options)
 
     usual = pku()
-    with pytest.raises(UsageError, match="--force"):
+    with pytest.raises(UsageError, match="was prepared with max_frames = 300, not 20; --force replaces it"):
         pku(parameters={"max_frames": 20})
     assert pku(parameters={"max_frames": 20}, overwrite=True).digest != usual.digest
     prepared = open_dataset(tmp_path, "pku1")

@@ -89,9 +89,20 @@ def test_a_changed_description_is_not_mixed_with_what_is_there(tmp_path: Path) -
     where = (describe(path), [tmp_path / "raw"], tmp_path / "data")
     assert not prepare(*where, jobs=1).unchanged
     assert prepare(*where, jobs=1).unchanged
-    path.write_text(path.read_text().replace('["wave", "sit down"]', '["sit down", "wave"]'))
+    text = path.read_text()
+    path.write_text(text.replace("[1, 2, 3]", "[1]"))
+    with pytest.raises(
+        UsageError, match="prepared with other train/test splits of the same clips; --force replaces it"
+    ):
+        prepare(describe(path), *where[1:], jobs=1)
+    path.write_text(text)
+    gone = (tmp_path / "raw" / "A01P01C1.npz").rename(tmp_path / "gone.npz")
+    with pytest.raises(UsageError, match=r"prepared with another limit .* or from other raw files"):
+        prepare(describe(path), *where[1:], jobs=1)
+    gone.rename(tmp_path / "raw" / "A01P01C1.npz")
+    path.write_text(text.replace('["wave", "sit down"]', '["sit down", "wave"]'))
     spec = describe(path)
-    with pytest.raises(UsageError, match="prepared with other settings"):
+    with pytest.raises(UsageError, match="prepared from another description of this name"):
         prepare(spec, *where[1:], jobs=1)
     with pytest.raises(UsageError, match="another description of the name gym"):
         prepare(spec, *where[1:], profile="centered", jobs=1)
@@ -278,6 +289,26 @@ def test_a_csv_row_that_is_cut_or_too_long_is_told_with_its_line(text: str, line
     assert readers.read(b"a/x,a/y\n1,\n\n3,4\n", how, ["a"]).tolist()[0][1] == [[3, 4]]  # an empty cell is no fault
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("60\n1,2,3\n", 2, "3 cells; the first row has 1: skip_lines passes over lines before the numbers"),
+        ("x,y,z\n1,2,3\n", 1, "'x' is not a number: skip_lines passes over lines before the numbers"),
+        ("1,2,3\n1,2,3\n1,2\n", 3, "2 cells; the first row has 3"),
+        (
+            "1\r\n1\r\n72057 0 1 1 1 1 0 0.02 0.05 2\r\n1\r\n1 2 3 4 5 6 7 8 9 0 0 2\r\n",
+            3,
+            '10 cells; the first row has 1: this looks like the text form of NTU RGB+D, format = "ntu"',
+        ),
+    ],
+)
+def test_a_text_that_begins_otherwise_is_told_with_the_remedy(text: str, line: int, told: str) -> None:
+    how = Coordinates(format="csv", delimiter=" " if "0.02" in text else ",")
+    with pytest.raises(ParseError) as caught:
+        readers.read(text.encode(), how, ["a"])
+    assert (caught.value.line, caught.value.reason) == (line, told)
+
+
 def test_braces_in_a_column_are_braces() -> None:
     how = Coordinates(format="csv", axes=("x", "y"), columns="{joint}_{axis}_{other}")
     assert readers.read(b"a_x_{other},a_y_{other}\n1,2\n", how, ["a"]).tolist() == [[[[1, 2]]]]
@@ -322,8 +353,12 @@ def test_json_keys_joints_and_bodies() -> None:
         readers.read(b"{", how, joints)
     with pytest.raises(ValueError, match="'c' is not among the joints"):
         readers.read(b'{"frames": [{"at": {"c": [1, 2, 3]}}]}', how, joints)
-    with pytest.raises(ValueError, match="holds no array of numbers"):
+    with pytest.raises(ValueError, match="the file holds no array of numbers"):
         readers.read(b'[["p"]]', Coordinates(format="json"), joints)
+    with pytest.raises(ValueError, match=r"f\[\]\.\[\] holds 9 numbers, not 2 joints times 3 axes"):
+        readers.read(json.dumps({"f": [[list(range(9))]]}).encode(), people, joints)
+    with pytest.raises(ValueError, match=r"f\[\]\.\[\] holds no array of numbers"):
+        readers.read(json.dumps({"f": [[["p"]]]}).encode(), people, joints)
 
 
 def test_npz_arrays(tmp_path: Path) -> None:

@@ -60,13 +60,9 @@ def value(data: bytes, how: Coordinates, key: str) -> Any:
 
 def _at(content: Any, key: str | None, order: str, axes: Sequence[str], joints: Sequence[str]) -> Stored:
     found = _followed(content, key.split(".") if key else [], key, axes, joints)
-    try:
-        if "[]" not in (key or ""):
-            stored = np.asarray(found, np.float64)
-        else:
-            stored = _stacked(found, order, (len(joints), len(axes)))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{key or 'the file'} holds no array of numbers ({error})") from error
+    where = key or "the file"
+    nested = "[]" in (key or "")
+    stored = _stacked(found, order, (len(joints), len(axes)), where) if nested else _array(found, where)
     return arranged(stored, order, len(joints), len(axes))
 
 
@@ -95,13 +91,23 @@ def _by_joint(node: dict[str, Any], axes: Sequence[str], joints: Sequence[str]) 
     return [[None] * len(axes) if row is None else row for row in rows]
 
 
-def _stacked(found: list[Any], order: str, shape: tuple[int, int]) -> Stored:
+def _array(found: Any, where: str) -> Stored:
+    try:
+        return np.asarray(found, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} holds no array of numbers ({error})") from error
+
+
+def _stacked(found: list[Any], order: str, shape: tuple[int, int], where: str) -> Stored:
     """Stack nested lists whose leaves are (V, C), flat or not; NaN fills the ends of shorter lists."""
 
     def leaf(values: Any) -> Stored:
-        if values is None or len(values) == 0:
+        if values is None or values == []:
             return np.full(shape, np.nan)
-        return np.asarray(values, np.float64).reshape(shape)
+        numbers = _array(values, where)
+        if numbers.size != shape[0] * shape[1]:
+            raise ValueError(f"{where} holds {numbers.size:,} numbers, not {shape[0]} joints times {shape[1]} axes")
+        return numbers.reshape(shape)
 
     if len(order) == len("TVC"):
         return np.stack([leaf(values) for values in found]) if found else np.empty((0, *shape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.errors import one_line
 
 BLANK = " "
+NTU_TEXT = rb"\s*\d+\s+\d+\s*\n\s*\d+([ \t]+\S+){5,}\s*\n\s*\d+\s*\n"
+"""How NTU RGB+D's text form begins: the number of frames, that of bodies, a body's line, its number of joints."""
 
 
 def read(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
@@ -42,9 +45,18 @@ def read(data: bytes, how: Coordinates, joints: Sequence[str]) -> Stored:
             raise ValueError(f"{len(lines)} lines, {len(table)} rows")
         return _in_order(table, how, joints, lines) if how.columns is None else _by_name(table, how, joints, lines)
     except ParseError as error:
-        raise ParseError(error.line + how.skip_lines, error.reason) from None
+        raise ParseError(error.line + how.skip_lines, error.reason + _remedy(data, how, error.line)) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot be read as CSV ({one_line(error)})") from error
+
+
+def _remedy(data: bytes, how: Coordinates, line: int) -> str:
+    """Return what to describe otherwise where the fault lies in the first lines of a text; else nothing."""
+    if re.match(NTU_TEXT, data[:1000]):
+        return ': this looks like the text form of NTU RGB+D, format = "ntu"'
+    if how.columns is None and line <= 2:
+        return ": skip_lines passes over lines before the numbers"
+    return ""
 
 
 def _without_first(data: bytes, lines: int) -> bytes:
