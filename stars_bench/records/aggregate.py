@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stars_bench.records.record import Metric
+from stars_bench.records.record import Metric, Scalar
 from stars_bench.records.statistics.formulas import total_se
 from stars_bench.records.statistics.intervals import around
 
@@ -21,8 +21,8 @@ class Estimate:
 
     Attributes:
         mean: mean over seeds.
-        std: sample standard deviation over seeds; None of one seed.
-        n: number of seeds.
+        std: sample standard deviation over them; None of one.
+        n: number of results: of seeds, times lists of labelled clips.
         low: lower end of the 95 % interval; None where there is none.
         high: its upper end.
         clips: the smallest number of clips that a seed was measured on; validation parts differ in size.
@@ -53,13 +53,16 @@ class Estimate:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
-def estimate(metrics: Sequence[Metric], sample_se: float | None = None) -> Estimate:
+def estimate(
+    metrics: Sequence[Metric], sample_se: float | None = None, factors: Sequence[Sequence[Scalar]] = ()
+) -> Estimate:
     """Average one metric over the seeds that measured it.
 
     Args:
         metrics: the metric, as each seed measured it.
         sample_se: clustered standard error of the seed-mean hits, in the metric's unit. None: the mean of the seeds'
             own, which is no smaller.
+        factors: the seed of each, and its list of labelled clips. Default: each is of a seed of its own.
     """
     values, clips = [metric.value for metric in metrics], [metric.n for metric in metrics]
     mean = statistics.fmean(values)
@@ -74,7 +77,7 @@ def estimate(metrics: Sequence[Metric], sample_se: float | None = None) -> Estim
     interval = found[0].interval
     if len(values) > 1:
         se = statistics.fmean(one.interval.se for one in found) if sample_se is None else sample_se
-        interval = around(mean, total_se(se, values), clusters, scale=100.0 if unit == "%" else 1.0)
+        interval = around(mean, total_se(se, values, *factors), clusters, scale=100.0 if unit == "%" else 1.0)
     return Estimate(
         mean,
         std,

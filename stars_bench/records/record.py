@@ -8,7 +8,7 @@ tests/historic holds a file of every version.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -556,6 +556,15 @@ class Record(_Part):
             (protocol.bank_clips, protocol.expected_bank),
         )
         return all(expected in (None, clips) for clips, expected in counts)
+
+
+def factors(records: Sequence[Record]) -> tuple[tuple[Scalar, ...], ...]:
+    """Return what varies between results of one number: the seed of each, and then its list of labelled clips, if any.
+
+    Args:
+        records: One a seed (and list).
+    """
+    return tuple(zip(*((one.seed, *one.evaluation.replicate) for one in records), strict=False))
 
 
 def content_digest(content: Mapping[str, Any]) -> str:

@@ -63,7 +63,7 @@ def _measured(result: Result, metric: str) -> dict[str, object]:
         "metric": metric,
         "value": round(number.mean, 4),
         "std": None if number.std is None else round(number.std, 4),
-        "seeds": number.n,
+        "seeds": result.seeds,
         "low": None if number.low is None else round(number.low, 4),
         "high": None if number.high is None else round(number.high, 4),
         "sampled": number.sampled,

@@ -234,7 +234,7 @@ def _measured_row(
     first, *others = line.values()
     shared = [mark for mark in first.marks if all(mark in other.marks for other in others)]
     signs = footnotes.mark(shared)
-    counts = sorted({result.main.n for result in line.values()})
+    counts = sorted({result.seeds for result in line.values()})
     cells = [Cell(str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}")]
     for column in columns:
         result = line.get(column.key)

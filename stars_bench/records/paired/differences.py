@@ -87,10 +87,12 @@ def difference(first: Hits, second: Hits, unit: str | None = None) -> Difference
     unit, clusters = max(first, second, key=lambda hits: len(hits.clips.numbers)).clusters(unit)
     apart = first.mean - second.mean
     se = intervals.sample_se(apart, unit, clusters, first.classes)
-    total = formulas.total_se(formulas.total_se(se, first.seed_means), second.seed_means)
+    total = se
+    for hits in (first, second):
+        total = formulas.total_se(total, hits.seed_means, *hits.factors)
     flipped = formulas.sign_flip(formulas.cluster_sums(apart, clusters))
     value, count = float(apart.mean()), int(clusters.max()) + 1
-    several = min(len(first.seeds), len(second.seeds)) > 1
+    several = first.has_several_seeds and second.has_several_seeds
     return Difference(
         value=100 * value,
         se=100 * se,

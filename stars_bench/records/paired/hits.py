@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from stars_bench.io.files import digest_file
 from stars_bench.records import metrics
 from stars_bench.records.measured_clips import MeasuredClips
 from stars_bench.records.predictions import load_predictions
+from stars_bench.records.record import Scalar, factors
 from stars_bench.records.statistics import formulas, intervals
 from stars_bench.records.store import StoredRecord
 
@@ -22,14 +23,16 @@ class Hits:
     """Hits of one method in one measure.
 
     Args:
-        seeds: (S, Q) bool, whether each seed recognised each query.
+        seeds: (S, Q) bool, whether each seed (on each list of labelled clips) recognised each query.
         rows: (Q,) which test clip each query is.
         clips: the test part.
+        factors: (S,) each: the seed of each row of hits, and its list; empty: every row is of a seed of its own.
     """
 
     seeds: np.ndarray
     rows: np.ndarray
     clips: MeasuredClips
+    factors: tuple[Sequence[Scalar], ...] = ()
 
     @cached_property
     def mean(self) -> np.ndarray:
@@ -40,6 +43,11 @@ class Hits:
     def seed_means(self) -> np.ndarray:
         """(S,) accuracy of each seed."""
         return np.asarray(self.seeds.mean(1))
+
+    @property
+    def has_several_seeds(self) -> bool:
+        """Whether the noise of training is known."""
+        return len(set(self.factors[0]) if self.factors else self.seeds) > 1
 
     @property
     def classes(self) -> np.ndarray:
@@ -80,6 +88,7 @@ def read_hits(stored: Iterable[StoredRecord]) -> Hits | None:
     Returns:
         None where predictions are gone or changed, are no classes, or are of other clips than the first seed's.
     """
+    stored = list(stored)
     found: list[np.ndarray] = []
     first: tuple[np.ndarray, MeasuredClips] | None = None
     for one in stored:
@@ -100,4 +109,4 @@ def read_hits(stored: Iterable[StoredRecord]) -> Hits | None:
         elif not (np.array_equal(rows, first[0]) and np.array_equal(clips.names, first[1].names)):
             return None
         found.append(metrics.hits(outcome, clips.labels).reshape(-1))
-    return None if first is None else Hits(np.array(found), *first)
+    return None if first is None else Hits(np.array(found), *first, factors([one.record for one in stored]))

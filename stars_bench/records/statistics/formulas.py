@@ -120,16 +120,23 @@ def lonely_classes(clusters: NDArray[np.int64], classes: NDArray[np.int64]) -> l
     return [int(label) for label in labels[np.bincount(pairs[0]) == 1]]
 
 
-def total_se(sample_se: float, seed_means: ArrayLike) -> float:
+def total_se(sample_se: float, means: ArrayLike, *factors: ArrayLike) -> float:
     """Add the noise of training to that of the test part: sqrt(SE^2 + sd^2 / S).
 
+    Several results of one seed are no further seeds: where lists of labelled clips vary, too, seeds and lists each add
+    sd^2 / S of their own means, which counts what is left over twice and so is no smaller than the truth.
+
     Args:
-        sample_se: The clustered standard error of the seed-mean hits.
-        seed_means: (S,) the mean of each seed; one seed has no known noise of training.
+        sample_se: The clustered standard error of the mean hits.
+        means: (S,) the mean of each result; one seed has no known noise of training.
+        factors: (S,) each: the seed of each result, and its list. Default: each result is of a seed of its own.
     """
-    means = np.asarray(seed_means, np.float64)
-    of_seeds = means.var(ddof=1) / len(means) if len(means) > 1 else 0.0
-    return float(np.sqrt(sample_se**2 + of_seeds))
+    values = np.asarray(means, np.float64)
+    noise = 0.0
+    for groups in map(numbered, factors or [np.arange(len(values))]):
+        of_groups = np.bincount(groups, values) / np.bincount(groups)
+        noise += of_groups.var(ddof=1) / len(of_groups) if len(of_groups) > 1 else 0.0
+    return float(np.sqrt(sample_se**2 + noise))
 
 
 def quantile(clusters: int) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from stars_bench.records.aggregate import estimate
+from stars_bench.records.aggregate import Estimate, estimate
 from stars_bench.records.comparability import mixtures
 from stars_bench.records.paired.hits import Hits, read_hits
 from stars_bench.records.published.numbers import matching
+from stars_bench.records.record import Metric, Record, factors
 from stars_bench.records.store import StoredRecord
 from stars_bench.report.results.entries import Entry, entries, newest
 from stars_bench.report.results.labels import labels
@@ -81,7 +82,7 @@ def _row(benchmark: Benchmark, columns: Sequence[Measure], entry: Entry, label: 
         if not seeds or measure.metric not in shown_metrics(seeds[0].record):
             continue
         hits = read_hits(seeds) if measure.metric == MAIN_METRIC else None
-        by_name = group_by((metric for one in seeds for metric in one.record.metrics), lambda metric: metric.name)
+        by_name = group_by(((metric, one.record) for one in seeds for metric in one.metrics), lambda pair: pair[0].name)
         found.append(
             Result(
                 benchmark,
@@ -89,13 +90,18 @@ def _row(benchmark: Benchmark, columns: Sequence[Measure], entry: Entry, label: 
                 first.method.name,
                 label,
                 seeds[0].record.method.preset,
-                {name: estimate(same, _sample_se(hits, name, len(seeds))) for name, same in by_name.items()},
+                {name: _estimate(same, _sample_se(hits, name, len(seeds))) for name, same in by_name.items()},
                 tuple(dict.fromkeys([*shared, *(mark for one in seeds for mark in one.record.marks), *_mixed(seeds)])),
                 tuple(seeds),
                 hits,
             )
         )
     return found
+
+
+def _estimate(measured: Sequence[tuple[Metric, Record]], sample_se: float | None) -> Estimate:
+    metrics, records = zip(*measured, strict=True)
+    return estimate(metrics, sample_se, factors(records))
 
 
 def _mixed(seeds: Sequence[StoredRecord]) -> list[str]:

@@ -28,12 +28,14 @@ def interval_notes(results: Sequence[Result]) -> list[str]:
         f"{_quantile(clusters or 0)}{adds_nothing(alone)}{reason}."
         for (sampled, clusters, alone, reason), same in groups.items()
     ]
-    seeds = {result.main.n > 1 for result in known}
+    seeds = {result.seeds > 1 for result in known}
     if seeds == {True}:
         lines.append("The intervals include the noise of training (standard error over seeds).")
     else:
         which = "With one seed" if seeds == {False} else "Of rows with one seed"
-        lines.append(f"{which}: training noise unknown; the intervals are those of the test part alone.")
+        lists = any(result.main.n > result.seeds for result in known)
+        rest = "and the lists of labelled clips" if lists else "alone"
+        lines.append(f"{which}: training noise unknown; the intervals are those of the test part {rest}.")
     return lines
 
 

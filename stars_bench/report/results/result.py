@@ -130,6 +130,11 @@ class Result:
         return self.metrics[self.measure.metric]
 
     @property
+    def seeds(self) -> int:
+        """How many seeds were averaged, lists of labelled clips apart."""
+        return len({record.seed for record in self.records})
+
+    @property
     def value(self) -> float:
         """The mean over seeds."""
         return self.main.mean

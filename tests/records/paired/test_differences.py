@@ -64,6 +64,14 @@ def test_of_a_method_with_one_seed_the_noise_of_training_is_unknown(methods: str
     assert difference(second, first, "person").p_methods is None
 
 
+def test_lists_of_one_seed_say_nothing_of_the_noise_of_training() -> None:
+    lists = (0, 0, 0), (0, 1, 2)
+    one, other = (Hits(HITS[method].seeds, HITS[method].rows, CLIPS, lists) for method in "AB")
+    assert difference(one, other, "person").p_methods is None
+    assert difference(one, other, "person").total_se == difference(HITS["A"], HITS["B"], "person").total_se
+    assert difference(HITS["A"], HITS["B"], "person").p_methods is not None
+
+
 def test_the_headline_is_by_person_and_turns_its_sign_with_the_methods() -> None:
     found = difference(HITS["B"], HITS["A"])
     assert (found.unit, found.clusters) == ("person", 4)

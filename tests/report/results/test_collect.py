@@ -283,6 +283,35 @@ def test_clusters_have_a_column_a_metric(make_record: MakeRecord) -> None:
     assert table.subtitle == "agreement of clusters with classes"
 
 
+def test_lists_of_one_seed_are_no_seeds(make_record: MakeRecord) -> None:
+    """Two-way: seeds and lists each add sd^2 / S of their own means."""
+    values = {(0, 0): 50.0, (0, 1): 54.0, (1, 0): 58.0, (1, 1): 66.0}
+
+    def results(seeds: int) -> Result:
+        records = [
+            make_record(
+                metrics=[by_person(value).model_dump()],
+                seed=seed,
+                evaluation__name="semi",
+                evaluation__settings={"percent": 1, "list": number},
+            )
+            for (seed, number), value in values.items()
+            if seed < seeds
+        ]
+        (result,) = collected(records).measured
+        (table,) = arranged(records)
+        assert table.measured[0].cells[0].text == str(seeds)
+        known = "The intervals include the noise of training" in "".join(table.notes)
+        alone = "those of the test part and the lists of labelled clips" in "".join(table.notes)
+        assert (known, alone) == (seeds == 2, seeds == 1)
+        return result
+
+    one, two = results(1), results(2)
+    t = 2.093024  # 20 persons
+    assert one.main.high == pytest.approx(52 + t * (1.5**2 + 8 / 2) ** 0.5)  # lists 50, 54
+    assert two.main.high == pytest.approx(57 + t * (1.5**2 + 50 / 2 + 18 / 2) ** 0.5)  # seeds 52, 62; lists 54, 60
+
+
 def test_lists_of_training_clips_are_averaged_like_seeds(make_record: MakeRecord) -> None:
     records = [
         make_record(
