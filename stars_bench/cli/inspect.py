@@ -11,7 +11,7 @@ from rich.table import Table
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile
-from stars_bench.cli.options import DataDir, console
+from stars_bench.cli.options import DataDir, RunsDir, console
 from stars_bench.cli.results import verify_run
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError, UsageError
@@ -20,32 +20,47 @@ if TYPE_CHECKING:
     from stars_bench.display.blocks import Inspection
     from stars_bench.storage.shards import PreparedDataset
 
-PROFILES, PRESETS = "profiles", "presets"
+PROFILES, PRESETS, RUNS = "profiles", "presets", "runs"
 
 
 def list_names(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="KIND", help="datasets, profiles, protocols, methods, evaluations or presets."),
+        typer.Argument(metavar="KIND", help="datasets, profiles, protocols, methods, evaluations, presets or runs."),
     ] = None,
     method: Annotated[
         str | None, typer.Argument(metavar="METHOD", help="methods: all facts of this one; presets: of this one alone.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
+    of_method: Annotated[str | None, typer.Option("--method", metavar="NAME", help="runs: of this method.")] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="runs: on this dataset.")] = None,
+    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="runs: under this protocol.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="runs: finished on this day or later (2026-11-29).")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(metavar="WORD", help="runs: with this tag (`run --tag`, `note`).")] = None,
     data_dir: DataDir = Path("data"),
+    runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """List datasets (and which are prepared), protocols, methods and evaluations, plug-ins included.
+    """List datasets (and which are prepared), protocols, methods, evaluations, plug-ins included; and runs.
 
     `list profiles -v` shows how each profile of each dataset cleans, with every parameter; `list methods NAME` the
-    papers, presets and official checkpoints of a method; `list presets` what the presets of each method cost.
+    papers, presets and official checkpoints of a method; `list presets` what the presets of each method cost;
+    `list runs --since 2026-11-22` the runs that were finished since that day, the newest first.
     """
     from stars_bench.storage.shards import prepared_datasets
 
     kinds = list(registry.BUILT_IN)
-    if kind not in (None, PROFILES, PRESETS, *kinds):
-        raise UsageError(f"there is no list of {kind!r}: {', '.join([*kinds, PROFILES, PRESETS])}")
+    if kind not in (None, PROFILES, PRESETS, RUNS, *kinds):
+        raise UsageError(f"there is no list of {kind!r}: {', '.join([*kinds, PROFILES, PRESETS, RUNS])}")
     if method is not None and kind not in ("methods", PRESETS):
         raise UsageError(f"list {kind} {method}: a METHOD is for list methods and list presets")
+    filters = {"method": of_method, "dataset": dataset, "protocol": protocol, "since": since, "tag": tag}
+    if kind == RUNS:
+        _list_runs(runs_dir, filters)
+        return
+    if given := [f"--{name}" for name, value in filters.items() if value is not None]:
+        raise UsageError(f"{', '.join(given)}: for list runs")
     prepared = {(found.name, found.profile.name) for found in prepared_datasets(data_dir)}
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "name", "what it is"):
@@ -79,6 +94,27 @@ def list_names(
     for name in ([method] if method else registry.names("methods")) if kind == PRESETS else ():
         table.add_row("preset", *_presets(name))
     console.print(table)
+
+
+def _list_runs(runs_dir: Path, filters: dict[str, str | None]) -> None:
+    from stars_bench.inspection.runs import listed
+
+    found = listed(runs_dir, **filters)
+    table = Table(box=None, pad_edge=False)
+    for column in ("finished", "method", "data", "seeds", "first numbers", "tags", "run"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        record = one.record
+        where = " ".join(filter(None, (record.dataset.name, record.protocol.name, record.protocol.validation)))
+        stream = "" if record.dataset.stream == "joint" else f" {record.dataset.stream}"
+        numbers = "; ".join(f"{title} {value:.1f}" for title, value in one.numbers.items())
+        remarks = ", ".join(one.notes.tags) + "".join(f"\n{note.text}" for note in one.notes.notes)
+        texts = (record.finished[:16], record.method.name + stream, where, ", ".join(map(str, one.seeds)), numbers)
+        table.add_row(*map(escape, (*texts, remarks, str(one.folder))))
+    if found:
+        console.print(table)
+    runs = f"{len(found)} run{'s' * (len(found) != 1)}"
+    console.print(f"{runs} under {runs_dir}: `stars-bench show RUN` has settings, numbers and command", markup=False)
 
 
 def _presets(method: str) -> tuple[str, str]:
@@ -145,6 +181,39 @@ def inspect(
         return
     write_outputs({html: inspection.to_html(found)}, "inspect", overwrite=force)
     console.print(f"written: {html}", soft_wrap=True)
+
+
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, its seedN folder, or its method's.")],
+) -> None:
+    """Show a run: its settings, the command, its numbers, tags and notes."""
+    from stars_bench.display import blocks_terminal
+    from stars_bench.inspection.run import inspect_run
+
+    console.print(blocks_terminal.to_rich(inspect_run(run), False))
+
+
+def note(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, its seedN folder, or its method's.")],
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What is to be remembered.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="WORD", help="May be repeated; `list runs --tag`.")] = None,
+) -> None:
+    """Add a note or tags to a run; they stand beside it and change no result.
+
+    `stars-bench note runs/ntu60/xsub/stars/KEY "the one for the paper" --tag camera-ready`
+    """
+    from stars_bench.io.run_folder import seeds_of
+    from stars_bench.records import notes
+
+    folders = seeds_of(run)
+    if not folders:
+        raise UsageError(f"{run}: is no run: give runs/DATASET/PROTOCOL/METHOD/KEY (`stars-bench list runs`)")
+    if text is None and not tag:
+        raise UsageError('say a note, as "lr too high", or --tag WORD')
+    found = notes.add(folders[0], tag or (), text)
+    tags = f"tags: {', '.join(found.tags)}; " if found.tags else ""
+    said = f"{folders[0].run}: {tags}{len(found.notes)} note{'s' * (len(found.notes) != 1)}"
+    console.print(said, markup=False, soft_wrap=True)
 
 
 def _inspected(what: str, data_dir: Path, profile: str | None) -> Inspection:

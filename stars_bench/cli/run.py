@@ -126,6 +126,12 @@ class RunOptions:
     line_seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Time between two lines where the output is no terminal.")
     ] = LINE_SECONDS
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD", help="A word to find the run by (`list runs --tag`); changes no result. Repeatable."
+        ),
+    ] = None
     data_dir: DataDir = Path("data")
     runs_dir: RunsDir = Path("runs")
 
@@ -216,7 +222,7 @@ def run(
         for request in options.requests(method)
         for one in dict.fromkeys(stream or ("joint",))
     ]
-    _run(*requests, line_seconds=options.line_seconds)
+    _run(*requests, options=options)
 
 
 @with_options(RunOptions)
@@ -243,7 +249,7 @@ def evaluate(
     start = pretrained.find(checkpoint, seeds[0])
     given = {"seeds": seeds, "init": checkpoint, "stream": start.stream or "joint", "recipe": start.recipe}
     requests = [replace(request, **given) for request in options.requests(start.target)]  # type: ignore[arg-type]
-    _run(*requests, line_seconds=options.line_seconds)
+    _run(*requests, options=options)
 
 
 def export_checkpoint(
@@ -264,8 +270,10 @@ def export_checkpoint(
     console.print(f"{out}: {tensors} tensors", soft_wrap=True)
 
 
-def _run(*requests: Request, line_seconds: float) -> None:
+def _run(*requests: Request, options: RunOptions) -> None:
     from stars_bench.experiments import run_many, runner
+    from stars_bench.experiments.plan import resolve
+    from stars_bench.records import notes
     from stars_bench.records.store import located
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
@@ -277,14 +285,18 @@ def _run(*requests: Request, line_seconds: float) -> None:
 
     def run_one(request: Request) -> list[Record]:
         title = " ".join(filter(None, (request.method, "·", request.dataset, request.protocol)))
-        with RunPanel(console, title, memory.peak, line_seconds) as panel:
-            return runner.run(request, panel, tell)
+        with RunPanel(console, title, memory.peak, options.line_seconds) as panel:
+            found = runner.run(request, panel, tell)
+        if options.tag and distributed.is_first():
+            notes.add(resolve(request).folder(request.seeds[0]), options.tag)
+        return found
 
     def failed(failure: run_many.Failure) -> None:
         errors.print(f"{failure.run} failed: {failure.reason}", markup=False, soft_wrap=True)
         if "--debug" in sys.argv:
             errors.print_exception()
 
+    notes.check_tags(options.tag or ())
     started = time.monotonic()
     failures: list[run_many.Failure] = []
     if len(requests) == 1 or distributed.launched():

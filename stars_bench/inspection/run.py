@@ -14,7 +14,7 @@ from stars_bench.display.blocks import Block, Curve, Curves, Facts, Inspection, 
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.io.files import read_toml
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder, seeds_of
-from stars_bench.records import learning_curves, store
+from stars_bench.records import learning_curves, notes, store
 from stars_bench.records.record import Metric, Record
 from stars_bench.records.record_facts import interval, provenance, sampled
 
@@ -41,7 +41,11 @@ def inspect_run(path: Path) -> Inspection:
         )
     records, warnings = _records(folders)
     made = next((_made(folder.config) for folder in folders if folder.config.exists()), {})
-    blocks: list[Block] = [Facts(_facts(records, made, folders))]
+    said = notes.read(folders[0])
+    facts = _facts(records, made, folders) | ({"tags": ", ".join(said.tags)} if said.tags else {})
+    blocks: list[Block] = [Facts(facts)]
+    if said.notes:
+        blocks.append(Notes(tuple(f"{one.written[:10]}: {one.text}" for one in said.notes)))
     if not records:
         warnings.append("no record: the run has not finished, or nothing was evaluated")
     if warnings:
