@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stars_bench.api import Clip
 from stars_bench.evaluation import subject as subject_module
 from stars_bench.evaluation.feature_cache import FeatureFiles
 from stars_bench.evaluation.subject import Subject
+from stars_bench.experiments.plan import run_key
 from stars_bench.io.source import closure
 from stars_bench.models.raw import Coordinates
 from stars_bench.storage.shards import content_digest
@@ -101,6 +103,35 @@ def test_the_key_of_features_has_all_that_they_depend_on(
         monkeypatch.setattr(subject.run, "device", torch.device("cuda"))
         monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_, **__: tensor)
     assert key_of(replace(subject, cache={}), monkeypatch, keep) != before
+
+
+OF_A_RUN: Mapping[str, Any] = {
+    "method": "mine:Mine",
+    "config": {"lr": 1},
+    "data": "b",
+    "profile": "raw",
+    "protocol": "xview",
+    "validation": "subjects",
+    "precision": "bf16",
+    "stream": "bone",
+    "deterministic": True,
+    "compiled": True,
+    "select": "validation",
+    "protocol_config": {"shots": 1},
+    "init": "b",
+    "recipe": "own",
+    "clip_input": "crossclr",
+}
+
+
+def test_every_argument_of_a_runs_key_counts() -> None:
+    parameters = signature(run_key).parameters
+    assert set(OF_A_RUN) == set(parameters)
+    usual = {"method": "m", "data": "a", "profile": "mamp", "protocol": "xsub", "precision": "float32"}
+    usual |= {"config": {}, "stream": "joint", "select": "last", "deterministic": False, "compiled": False}
+    usual |= {"validation": None, "protocol_config": None, "init": None, "recipe": None, "clip_input": "resized"}
+    keys = [run_key(**usual), *(run_key(**usual | {name: value}) for name, value in OF_A_RUN.items())]
+    assert len(set(keys)) == len(keys)
 
 
 @pytest.mark.parametrize(
