@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from stars_bench.preparation import plausibility
-from stars_bench.preparation.plausibility import RULES
+from stars_bench.preparation.plausibility import LENGTH, RULES
 from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import open_dataset
 
@@ -26,7 +26,7 @@ def table(folder: Path) -> str:
     measures = plausibility.measure(dataset.spec.skeleton, dataset.table["name"].tolist(), clips)
     findings = plausibility.judge(dataset.spec.skeleton, measures)
     values = measures.values.copy()
-    values[:, -1] /= np.median(values[:, -1])
+    values[:, LENGTH] /= np.median(values[:, LENGTH])
     lines = [
         f"{dataset.name}, profile {dataset.profile.name}: {len(clips):,} clips\n",
         "| measure | least | 1 % | half | 99 % | largest | out of bounds |",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -134,10 +135,20 @@ RULES = (
         usual=1,
         plane=True,
     ),
+    Rule(
+        "frames",
+        "a single frame is no movement",
+        "{:.0f} frame",
+        2,
+        math.inf,
+        "where each file is a frame, say so: (?P<frame>...) in files.pattern of a TOML file",
+        usual=2,
+        plane=True,
+    ),
 )
 """The bounds: well beyond what recordings of NTU RGB+D and PKU-MMD reach (docs/data.md)."""
 COLUMNS = tuple(rule.name for rule in RULES)
-SCALED, LENGTH = COLUMNS.index("scaled"), COLUMNS.index("length")
+SCALED, LENGTH, NUMBER = (COLUMNS.index(name) for name in ("scaled", "length", "frames"))
 USUAL = np.array([rule.usual for rule in RULES])
 
 
@@ -209,7 +220,7 @@ def measure(skeleton: Skeleton, names: Sequence[str], clips: Sequence[NDArray[np
                 clip, better = _more_ordinary(bodies.clip, of_bodies.values)
                 columns = np.arange(len(RULES))[:, None]
                 values[:, clip], joints[:, clip] = of_bodies.values[columns, better], of_bodies.joints[columns, better]
-        values[LENGTH] = [clip.shape[1] for clip in clips]
+        values[LENGTH] = values[NUMBER] = [clip.shape[1] for clip in clips]
         if not skeleton.planar:
             values[SCALED] = _scaled(clips)
     return Measures(tuple(names), values.T, joints.T)

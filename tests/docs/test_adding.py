@@ -54,6 +54,7 @@ def test_a_folder_is_described_without_python(follow, tmp_path: Path) -> None:
     *before, run = DESCRIBED.splitlines()
     told = [follow(line, tmp_path, STARS_BENCH_DATA=str(tmp_path / "data")) for line in before]
     assert "Complete: 48 clips" in told[1]
+    assert "look wrong" not in told[1]
     assert "xview" in told[3]
     table = follow(run, tmp_path, STARS_BENCH_DATA=str(tmp_path / "data"))
     assert all(method in table for method in ("untrained", "mamp", "stgcn"))

@@ -117,6 +117,7 @@ WRONG: dict[str, tuple[Callable[[np.ndarray], np.ndarray], set[str]]] = {
     "a longer arm": (lambda clip: with_longer(clip, "left elbow", 2.2), {"sides"}),
     "an arm that grows": (lambda clip: with_longer(clip, "left elbow", GROWTH), {"variation"}),
     "a person that grows": (lambda clip: (m := clip[:, :, 1:2]) + (clip - m) * GROWTH[:, None, None], {"variation"}),
+    "a frame of its own": (lambda clip: clip[:, :1], {"frames"}),
     "a jump": (lambda clip: clip + np.float32(1.0) * (np.arange(FRAMES) > 12)[:, None, None], {"jump"}),
 }
 
