@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, RawItem
@@ -101,7 +102,7 @@ def _prepared(dataset: PreparedDataset, row: int) -> Scene:
         f"{column} {facts[column]}" for column in ("subject", "camera", "setup", "replication") if facts[column]
     )
     told = (f"{label + 1} {dataset.spec.classes[label]}", f"{where}; {parts}")
-    take = Take(f"profile {dataset.profile.name}", seen(dataset.clip(row)))
+    take = Take(f"profile {dataset.profile.name}", seen(_upright(dataset, row)))
     return Scene(
         str(facts["name"]), told, dataset.spec.skeleton, (take,), licence_of(dataset.spec), dataset.spec.frame_rate
     )
@@ -160,3 +161,11 @@ def class_of(spec: DatasetSpec, text: str) -> int:
         return found[0]
     told = ", ".join(f"{label + 1} {spec.classes[label]}" for label in found[:4]) or "none"
     raise UsageError(f"--class {text}: a number of 1..{len(spec.classes)} or a part of one name; so called are: {told}")
+
+
+def _upright(dataset: PreparedDataset, row: int) -> NDArray[np.float32]:
+    """Return a clip to be drawn: in a picture, pixels grow downwards, and a score is no depth."""
+    bodies = dataset.clip(row)
+    if dataset.spec.skeleton.planar:
+        bodies = bodies * np.array([1, -1 if "height" in dataset.table else 1, 0], np.float32)
+    return bodies

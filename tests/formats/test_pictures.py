@@ -17,6 +17,7 @@ from stars_bench.formats import export, import_file
 from stars_bench.preparation.verify import verify
 from stars_bench.protocols.splits import split_of
 from stars_bench.storage.shards import PreparedDataset, open_dataset
+from stars_bench.viewer.clips import _prepared
 
 HEIGHT, WIDTH = 1080, 1920
 NAMES = [f"S001C00{c}P00{p}R001A00{a}" for c in (1, 2) for p in (1, 3) for a in (1, 2)]
@@ -178,3 +179,10 @@ def test_the_poses_of_kinetics_lie_in_files_of_their_own(tmp_path: Path) -> None
         np.testing.assert_array_equal(clip[0], poses[[1, 3, 5]])
         np.testing.assert_array_equal(clip[1, 0], poses[2])
         assert not clip[1, 1:].any()
+
+
+def test_poses_are_drawn_upright_and_flat(tmp_path: Path) -> None:
+    prepared = imported(ntu(), "ntu60-2d", tmp_path)
+    scene = _prepared(prepared, 0)
+    drawn, stored = scene.takes[0].bodies, prepared.clip(0)
+    np.testing.assert_array_equal(drawn, stored * [1, -1, 0])
