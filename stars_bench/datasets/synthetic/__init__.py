@@ -22,7 +22,7 @@ CITATION = Citation("stars-bench", "stars-bench: synthetic skeleton clips", kind
 MOVED = {"clip_names": "stage", "make_clip": "camera", "to_text": "writer", "write_raw": "writer"}
 """Functions that were found here before 0.1.0, and their modules."""
 LICENCE = "Apache-2.0"
-WHERE = "Write synthetic raw files with `stars-bench quickstart`, or give --raw PATH to some that you have"
+WHERE = "Add --clips 240 to generate clips, or give --raw PATH to raw files that you have"
 
 
 def generate(clips: int | None = None) -> Found:

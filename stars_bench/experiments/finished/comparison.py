@@ -99,7 +99,8 @@ def _compared(
     tested = {(record.dataset.digest, record.protocol.test_digest) for pair in own for record in pair}
     hits = [read_hits(stored) for stored in both] if len(tested) == 1 else []
     if not hits:
-        why_none = "the two were measured on other test clips"
+        same = len({test for _, test in tested}) == 1
+        why_none = f"the two were measured on {'other prepared data' if same else 'other test clips'}"
     elif hits[0] is None or hits[1] is None:
         why_none = "predictions are gone or changed, or nothing is classified"
     else:

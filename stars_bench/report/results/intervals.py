@@ -28,6 +28,8 @@ def interval_notes(results: Sequence[Result]) -> list[str]:
         f"{_quantile(clusters or 0)}{adds_nothing(alone)}{reason}."
         for (sampled, clusters, alone, reason), same in groups.items()
     ]
+    if any(result.main.half == 0 for result in known):
+        lines.append("An interval without width says nothing: what was sampled does not differ there.")
     seeds = {result.seeds > 1 for result in known}
     if seeds == {True}:
         lines.append("The intervals include the noise of training (standard error over seeds).")

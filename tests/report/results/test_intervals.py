@@ -70,3 +70,12 @@ def test_every_output_has_the_line_and_the_lines_of_csv_have_the_numbers(make_re
     assert (row["sampled"], row["clusters"], row["design_effect"]) == ("person", 20, 2.0)
     assert row["high"] - row["value"] == pytest.approx(2.093 * 0.8, abs=1e-3)
     assert "95 % 78.3 to 81.7 by 20 persons" in board.to_html()
+
+
+def test_an_interval_without_width_is_not_taken_for_certainty(make_record: MakeRecord) -> None:
+    says = "An interval without width says nothing"
+    for se in (0.0, 0.8):
+        found = notes(make_record(**measured("person", se=se), protocol__test_persons=20))
+        assert [note for note in found if says in note] == (
+            [] if se else [f"{says}: what was sampled does not differ there."]
+        )
