@@ -233,7 +233,8 @@ class Registry:
                     return value
         close = get_close_matches(name, self.names(kind), n=1)
         hint = f"did you mean {close[0]!r}? There" if close else "there"
-        raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint} are {', '.join(self.names(kind))}")
+        own = "; one of your own is known where its data lie (--data-dir)" if kind == "datasets" else ""
+        raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint} are {', '.join(self.names(kind))}{own}")
 
 
 def installed(kind: str) -> dict[str, str]:

@@ -55,7 +55,9 @@ def find(
         parts[part.name] = part
         named.append((part.name, source))
     if not named:
-        wanted.check_capitals(source for _, source in sources.walk(paths, scratch=scratch))
+        wanted.check_names([source for _, source in sources.walk(paths, scratch=scratch)])
+    elif without := wanted.without_file(parts.values()):
+        ignored["rows of the table without a file"] += without
     found = sources.unique(named, on_duplicate, ignored, progress)
     clips: dict[str, list[_Part]] = {}
     for name in found:
@@ -195,6 +197,7 @@ class _Wanted:
         self.pattern = None if files.pattern is None else re.compile(files.pattern)
         self.table = labels.read([folder / name for name in files.table], files.columns) if files.table else None
         self.tables, self.frames = " and ".join(files.table), description.frame_files
+        self.suffix = f".{description.coordinates.format}"
         self.otherwise = f"files that {'the pattern does not match' if self.pattern else 'the table does not name'}"
 
     def part(self, source: Source) -> _Part | None:
@@ -222,9 +225,19 @@ class _Wanted:
             )
         return _Part(name, clip, natural(frame or name), texts)
 
-    def check_capitals(self, found: Iterable[Source]) -> None:
-        """Raise UsageError where the pattern would match files if capitals did not count."""
+    def without_file(self, found: Iterable[_Part]) -> int:
+        """Return how many files a table names, in place of a pattern, that are not there."""
+        return 0 if self.table is None or self.pattern is not None else len(self.table.keys() - {p.name for p in found})
+
+    def check_names(self, found: Sequence[Source]) -> None:
+        """Raise UsageError where names are the fault: those of a table, or the pattern's capitals."""
         if self.pattern is None:
+            near = [source for source in found if str(source).endswith(self.suffix)]
+            if self.table and near:
+                raise UsageError(
+                    f"{self.tables} names files such as {next(iter(self.table))!r}, and none of them is "
+                    f"there, but {near[0]}: a name is the end of a path, such as {str(near[0]).rpartition('/')[2]}"
+                )
             return
         anyhow = re.compile(self.pattern.pattern, self.pattern.flags | re.IGNORECASE)
         near = [source for source in found if anyhow.search(str(source))]

@@ -34,7 +34,10 @@ def read(paths: Sequence[Path], columns: Mapping[Any, str]) -> Rows:
             names = {column: columns.get(column, column) for column in get_args(Column)}
             told = {column: row[name] for column, name in names.items() if row.get(name, "") != ""}
             if needs := [names[name] for name in ("file", *columns) if names[name] not in row]:
-                raise UsageError(f"{path}: needs a column {needs[0]!r}; it has {', '.join(list(row)[:12])}")
+                raise UsageError(
+                    f"{path}: needs a column {needs[0]!r}; it has {', '.join(list(row)[:12])}; say which "
+                    'it is with columns = {file = "..."} under [files]'
+                )
             if "file" not in told:
                 raise UsageError(f"{path}: a row names no file")
             rows.setdefault(stem(told.pop("file").replace("\\", "/")), []).append(told)
@@ -63,8 +66,11 @@ def _of_csv(path: Path) -> list[dict[str, str]]:
     import pandas as pd
 
     try:
-        csv_lines(path.read_bytes())
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, skipinitialspace=True)
+        data = path.read_bytes()
+        header = data.partition(b"\n")[0]
+        mark = next((mark for mark in (",", ";", "\t") if mark.encode() in header), ",")
+        csv_lines(data, mark)
+        table = pd.read_csv(path, sep=mark, dtype=str, keep_default_na=False, index_col=False, skipinitialspace=True)
     except ParseError as error:
         raise UsageError(f"{path}:{error.line}: {error.reason}") from error
     except (OSError, ValueError) as error:

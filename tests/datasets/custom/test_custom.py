@@ -119,6 +119,27 @@ def test_names_that_differ_from_the_pattern_in_capitals_alone_are_told(tmp_path:
         prepare(describe(path), [tmp_path / "raw"], tmp_path / "data", jobs=1)
 
 
+def test_a_table_in_place_of_a_pattern_may_be_anyones(tmp_path: Path) -> None:
+    path = files.write(tmp_path, "npz", COCO_17.joints, subjects=2, cameras=1)
+    text = path.read_text()
+    path.write_text(text.replace(text[text.index("pattern") : text.index("[coordinates]")], "table = 'clips.csv'\n"))
+    table = tmp_path / "clips.csv"
+    rows = ["file,action,subject", "raw\\A01P01C1.npz,wave,1", "A02P02C1.npz,wave,2", "A09P01C1.npz,wave,3"]
+    for mark in ",;\t":  # as spreadsheets of other countries write it
+        table.write_text("\r\n".join(rows).replace(",", mark))
+        found = describe(path).find([tmp_path])
+        assert [item.name for item in found.items] == ["A02P02C1", "raw_A01P01C1"]
+        assert found.ignored["rows of the table without a file"] == 1
+    table.write_text("file,action,subject\nC:\\data\\A01P01C1.npz,wave,1\n")
+    with pytest.raises(
+        UsageError, match=r"names files such as 'C:_data_A01P01C1', and none of them is there, but .*npz"
+    ):
+        describe(path).find([tmp_path])
+    table.write_text("name,action,subject\nA01P01C1.npz,wave,1\n")
+    with pytest.raises(UsageError, match=r"'file'; it has name, action, subject; say which it is with columns = "):
+        describe(path).find([tmp_path])
+
+
 def test_a_table_says_what_names_do_not(tmp_path: Path) -> None:
     path = files.write(tmp_path, "npz", COCO_17.joints, subjects=2, cameras=1)
     text = path.read_text()
