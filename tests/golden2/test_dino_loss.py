@@ -54,3 +54,5 @@ def test_the_parts_of_the_loss(golden2, prefix: str, gpus: int) -> None:
     for name in ("cross_entropy", "kl", "entropy", "koleo", "total"):
         found = [one[name] for one in of_gpus]
         assert_allclose(found, numbers[f"{prefix}/{name}"].reshape(-1), **TOLERANCE, err_msg=name)
+        if gpus == 4:
+            assert_allclose(sum(found) / gpus, numbers[f"four_gpus_mean/{name}"], **TOLERANCE, err_msg=name)

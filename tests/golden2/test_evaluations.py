@@ -23,6 +23,8 @@ def test_knn_predicts_what_some_choice_among_equally_near_clips_gives(golden2) -
         certain = allowed.sum(1) == 1
         assert_array_equal(found[certain], numbers[f"predicted/{k}"][certain])
         assert_array_equal(found, numbers[f"earlier_first/{k}"])
+        with_its_choices = np.where(certain, found, numbers[f"predicted/{k}"])
+        assert (with_its_choices == numbers["test_labels"]).mean() == pytest.approx(float(numbers[f"accuracy/{k}"]))
 
 
 @pytest.mark.usefixtures("float64")

@@ -74,6 +74,8 @@ def test_stratified_by_class() -> None:
     assert found == pytest.approx(case["se_stratified_cluster_subject_within_class"], abs=EXACT)
     independent = formulas.stratified_se(case["hits"], np.arange(len(clusters)), classes)
     assert independent == pytest.approx(case["se_stratified_iid"], abs=EXACT)
+    across = formulas.clustered_se(case["hits"], clusters)
+    assert across == pytest.approx(case["se_cluster_subject_classes_together_cr1"], abs=EXACT)
     together = formulas.clustered_se(case["hits"], formulas.numbered(classes, clusters))
     assert together == pytest.approx(case["se_cluster_subject_x_class_not_stratified_cr1_TOO_LARGE"], abs=EXACT)
 
