@@ -238,7 +238,7 @@ def _same(record: Record) -> dict[str, Any]:
         "test clips": protocol.test_digest,
         "training clips": protocol.train_digest,
         "bank clips": protocol.bank_digest,
-        "settings of the evaluation": evaluation.settings,
+        "settings of the evaluation": [evaluation.settings, evaluation.config],
         "epoch that was chosen": evaluation.checkpoint_rule,
         "recipe": record.is_own_recipe,
         "prepared data": record.dataset.digest,

@@ -144,6 +144,26 @@ def test_weights_have_the_names_of_the_programs_that_sum_with_them(streams: list
         rescore.parse_weights("2s-agcn", streams)
 
 
+def test_only_results_with_equal_settings_are_summed(
+    streams: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = rescore.read
+
+    def longer(one: rescore.Saved) -> rescore.Saved:
+        evaluation = one.record.evaluation.model_copy(update={"config": {"epochs": 9}})
+        return replace(one, record=one.record.model_copy(update={"evaluation": evaluation}))
+
+    def linear(run: Path) -> list[rescore.Saved]:
+        return [one for one in read(run) if one.record.evaluation.name == "linear"]
+
+    monkeypatch.setattr(rescore, "read", lambda run: linear(run) + [*map(longer, linear(run))])
+    records = rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
+    assert sorted((one.seed, one.evaluation.config["epochs"]) for one in records) == [(0, 2), (0, 9), (1, 2), (1, 9)]
+    monkeypatch.setattr(rescore, "read", lambda run: [longer(one) if run == streams[0] else one for one in linear(run)])
+    with pytest.raises(UsageError, match="even their nearest results differ in settings of the evaluation$"):
+        rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
+
+
 def test_one_stream_is_not_summed_twice(streams: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="sums different streams; these are joint, joint"):
         rescore.fuse([streams[0], streams[0]], [1.0, 1.0], tmp_path)
