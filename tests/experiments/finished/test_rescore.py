@@ -156,11 +156,11 @@ def test_only_results_with_equal_settings_are_summed(
     def linear(run: Path) -> list[rescore.Saved]:
         return [one for one in read(run) if one.record.evaluation.name == "linear"]
 
-    monkeypatch.setattr(rescore, "read", lambda run: linear(run) + [*map(longer, linear(run))])
+    monkeypatch.setattr(rescore, "read", lambda run: [*linear(run), *map(longer, linear(run))])
     records = rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
     assert sorted((one.seed, one.evaluation.config["epochs"]) for one in records) == [(0, 2), (0, 9), (1, 2), (1, 9)]
     monkeypatch.setattr(rescore, "read", lambda run: [longer(one) if run == streams[0] else one for one in linear(run)])
-    with pytest.raises(UsageError, match="even their nearest results differ in settings of the evaluation$"):
+    with pytest.raises(UsageError, match=r"even their nearest results differ in settings of the evaluation$"):
         rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
 
 
