@@ -112,7 +112,7 @@ def test_the_last_part_of_a_split_zip_names_the_command_that_joins_them(tmp_path
     [
         (("inspect", "{}"), "neither a run .* nor a prepared dataset .*: it holds 1 RGB video"),
         (("view", "{}"), "is a folder; name one file: it holds 1 RGB video"),
-        (("import", "{}", "--dataset", "ntu60"), "is no npz, no .pkl and no folder .* It holds 1 RGB video"),
+        (("import", "{}", "--dataset", "ntu60"), "is no npz, .pkl, .mat and no folder .* It holds 1 RGB video"),
         (("inspect", "{}/x.skeleton.gz"), "only files and members of .zip archives are inspected: `gunzip -r"),
         (
             ("prepare", "ntu60", "--raw", "{}/x.skeleton.gz"),

@@ -24,7 +24,9 @@ from stars_bench.experiments import runner
 from stars_bench.experiments.finished.audit import audit
 from stars_bench.experiments.finished.reproduce import rerun
 from stars_bench.experiments.request import Request, TrainingOptions
+from stars_bench.io.files import digest_file
 from stars_bench.records import store
+from stars_bench.records.predictions import load_predictions, save_predictions
 from stars_bench.records.record import content_digest
 from stars_bench.training import checkpoint
 from stars_bench.training.numerics.deterministic import ATTENTION, SIZES, WORKSPACE, deterministic
@@ -188,6 +190,19 @@ def test_each_thing_that_does_not_match_is_one_line(runs: Path, small_data: Path
     assert len(result.faults) == (2 if what in ("clips", "data") else 1), said
     for line in told:
         assert all(part in said for part in line.split("{}")), said
+
+
+def test_labels_of_predictions_are_compared_with_the_data(runs: Path, small_data: Path) -> None:
+    folder = seed_folder(runs)
+    file = first(folder, "predictions/knn-k1-*.npz")
+    outcome, clips = load_predictions(file)
+    labels = clips.labels.copy()
+    labels[0] = (labels[0] + 1) % 3
+    save_predictions(file, outcome, replace(clips, labels=labels))
+    edit(first(folder, RECORD), lambda content: content["predictions"].update(digest=digest_file(file)))
+    told = [fault for fault in audit(runs, small_data).faults if "labels are not those of" in fault]
+    assert len(told) == 1
+    assert f": 1 of {len(labels)} labels are not those of" in told[0]
 
 
 def test_without_the_data_the_rest_is_looked_at(runs: Path, tmp_path: Path) -> None:
