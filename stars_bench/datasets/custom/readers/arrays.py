@@ -54,7 +54,7 @@ def _bodies(named: Mapping[str, Any], key: str | None, how: Coordinates, joints:
     found = sorted((int(match[1]), name) for name in named if (match := numbered.fullmatch(name)))
     if not found:
         raise ValueError(f"there is no array {key.replace('[]', '0')!r}: there are {_names(named)}")
-    bodies = [arranged(real(np.asarray(named[name])), how.order.replace("M", ""), joints, axes)[0] for _, name in found]
+    bodies = [arranged(real(np.asarray(_array(named, name))), how.order.replace("M", ""), joints, axes)[0] for _, name in found]
     frames = max(map(len, bodies))
     check_size(len(bodies), frames, joints * axes)
     stored = np.full((len(bodies), frames, joints, axes), np.nan)
@@ -69,7 +69,15 @@ def _one(named: Mapping[str, Any], key: str | None) -> Any:
     name = key if key is not None or len(named) != 1 else next(iter(named))
     if name is None or name not in named:
         raise ValueError(f"there is no array {name!r}: there are {_names(named)}; say key")
-    return named[name]
+    return _array(named, name)
+
+
+def _array(named: Mapping[str, Any], name: str) -> Any:
+    """Return one of the arrays; those of an npz are read only now."""
+    try:
+        return named[name]
+    except Exception as error:  # damaged archives and headers can fail in any way
+        raise ValueError(f"array {name!r} cannot be read ({one_line(error)})") from error
 
 
 def _names(named: Mapping[str, Any]) -> str:
