@@ -54,7 +54,10 @@ def _bodies(named: Mapping[str, Any], key: str | None, how: Coordinates, joints:
     found = sorted((int(match[1]), name) for name in named if (match := numbered.fullmatch(name)))
     if not found:
         raise ValueError(f"there is no array {key.replace('[]', '0')!r}: there are {_names(named)}")
-    bodies = [arranged(real(np.asarray(_array(named, name))), how.order.replace("M", ""), joints, axes)[0] for _, name in found]
+    bodies = [
+        arranged(real(np.asarray(_array(named, name))), how.order.replace("M", ""), joints, axes)[0]
+        for _, name in found
+    ]
     frames = max(map(len, bodies))
     check_size(len(bodies), frames, joints * axes)
     stored = np.full((len(bodies), frames, joints, axes), np.nan)
