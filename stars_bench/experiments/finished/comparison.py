@@ -65,7 +65,7 @@ def compare(first: Path, second: Path, by: str | None = None) -> Comparison:
         UsageError: a folder holds no records or several runs, the runs have no evaluation in common, or the data does
             not name what `by` asks for.
     """
-    ours, theirs = _records(first), _records(second)
+    ours, theirs = _of_one_setting(_records(first), _records(second))
     pairs = comparable.pairs([one.record for one in ours], [one.record for one in theirs])
     if not pairs:
         raise UsageError(f"{first} and {second} have no evaluation in common")
@@ -84,6 +84,25 @@ def _records(run: Path) -> list[StoredRecord]:
     if len(configs) > 1:
         raise UsageError(f"{run}: holds {len(configs)} runs with other settings; give the folder of one of them")
     return found
+
+
+def _of_one_setting(*runs: Sequence[StoredRecord]) -> list[list[StoredRecord]]:
+    """Keep, of each evaluation, the results of one setting: the newest that all runs have, else each one's newest."""
+    newest: dict[str, str] = {}
+    for one in sorted((one for stored in runs for one in stored), key=lambda one: one.record.finished):
+        newest[_setting(one)] = str(one.record.finished)
+    kept: list[list[StoredRecord]] = [[] for _ in runs]
+    for title in dict.fromkeys(_title(one) for stored in runs for one in stored):
+        found = [{_setting(one) for one in stored if _title(one) == title} for stored in runs]
+        for stored, own, settings in zip(runs, kept, found, strict=True):
+            chosen = max(sorted(set.intersection(*found) or settings), key=lambda one: newest[one], default="")
+            own += [one for one in stored if _setting(one) == chosen]
+    return kept
+
+
+def _setting(one: StoredRecord) -> str:
+    evaluation = one.record.evaluation
+    return digest_json([evaluation.title, evaluation.config, evaluation.checkpoint_rule])
 
 
 def _compared(
