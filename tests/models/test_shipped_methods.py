@@ -142,7 +142,7 @@ def test_on_a_gpu_it_mixes_no_devices_and_ends_with_the_same_weights(name: str, 
 def test_on_a_gpu_a_step_waits_at_most_for_which_bodies_are_distinct(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one_step, seen = loop._one_step, {}
+    one_step, seen = loop.one_step, {}
 
     def counted(stage: Stage, *args) -> torch.Tensor:
         waits.clear()
@@ -150,7 +150,7 @@ def test_on_a_gpu_a_step_waits_at_most_for_which_bodies_are_distinct(
         seen[stage.name] = dict(waits)  # of the last step: the first may fill in what is kept
         return loss
 
-    monkeypatch.setattr(loop, "_one_step", counted)
+    monkeypatch.setattr(loop, "one_step", counted)
     with stand_in_gpu():
         run = StageRun(config_of(name), 0, torch.device("cuda"), tmp_path, {})
         registry.load("methods", name)().fit(parts(48, 4, device="cuda")[0], run)
