@@ -135,7 +135,7 @@ def test_a_method_without_blocks_is_told_that_it_changes_nothing(small_data: Pat
         "raw", "xsub", small_data, tmp_path, evaluations=("knn",), training=TrainingOptions("cpu", compile=True)
     )
     runner.run(request, tell=told.append)
-    assert told[-1] == "--compile changes nothing: raw has no transformer blocks"
+    assert told[-1] == "raw xsub seed 0: --compile changes nothing: raw has no transformer blocks"
 
 
 def command(data: Path, runs: Path) -> list[str]:
