@@ -150,6 +150,8 @@ def of_validation(error: ValidationError, where: str) -> str:
         message = message.partition(", ")[2]  # without pydantic's "Value error, "
     elif fault["type"] in ABOUT_KEYS:
         message = ABOUT_KEYS[fault["type"]]
+    elif fault["type"] in ("list_type", "tuple_type"):
+        message = f"a list, not one value: [{printable(str(fault['input']), 100)}]"
     else:
         got = f" (got {fault['input']!r:.100})" if key else ""
         message = message[:1].lower() + message[1:] + got

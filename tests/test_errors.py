@@ -130,6 +130,7 @@ class Settings(BaseModel):
             "a.toml: heads.1.width: input should be greater than or equal to 1 (got 0)",
         ),
         ({"lr": "x"}, "a.toml: lr: input should be a valid number, unable to parse string as a number (got 'x')"),
+        ({"lr": 1, "heads": 3}, "a.toml: heads: a list, not one value: [3]"),
         ({"lr": 0}, "a.toml: lr: LR must be above 0, as in the paper"),
         ({}, "a.toml: lr: is missing"),
         ({"lr": 1, "width": 3}, "a.toml: width: there is no such key"),

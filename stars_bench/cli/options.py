@@ -13,7 +13,7 @@ import typer
 
 from stars_bench import registry
 from stars_bench.display.console import CarefulConsole
-from stars_bench.io.default_folders import default_folder
+from stars_bench.io.default_folders import as_folder, default_folder
 
 console = CarefulConsole(highlight=False, emoji=False)
 errors = CarefulConsole(stderr=True, highlight=False, emoji=False)
@@ -34,7 +34,7 @@ def _found(context: typer.Context, name: Literal["data", "runs"], folder: Path) 
     """The folder that an option names; without it the one here, or the nearest above, which a line then names."""
     source = context.get_parameter_source(f"{name}_dir")
     if context.resilient_parsing or source is None or source.name != "DEFAULT":
-        return folder
+        return as_folder(folder, f"--{name}-dir")
     found = default_folder(name)
     if found != folder:
         errors.print(f"{name}: {found} (from the folder above; --{name}-dir names another)", markup=False)

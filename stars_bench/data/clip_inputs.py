@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stars_bench.api import ClipInput, Skeleton
+from stars_bench.api import Skeleton
 from stars_bench.errors import UsageError
 
-INPUTS: tuple[ClipInput, ...] = ("resized", "zero-padded", "crossclr")
 SHOULDERS = ("left shoulder", "right shoulder")
 PLACED_AT = "spine shoulder"
 SHOULDER_FLOOR = 1e-4

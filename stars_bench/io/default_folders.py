@@ -32,12 +32,20 @@ def default_folder(name: Literal["data", "runs"]) -> Path:
 
 
 def data_folder(given: str | Path | None) -> Path:
-    """Choose the folder of prepared datasets: the one given, else $STARS_BENCH_DATA, else `default_folder`."""
+    """Choose the folder of prepared datasets: the one given, else $STARS_BENCH_DATA, else `default_folder`.
+
+    Raises:
+        UsageError: It is a file, or below one.
+    """
     return _chosen(given, "data")
 
 
 def runs_folder(given: str | Path | None) -> Path:
-    """Choose the folder of runs: the one given, else $STARS_BENCH_RUNS, else `default_folder`."""
+    """Choose the folder of runs: the one given, else $STARS_BENCH_RUNS, else `default_folder`.
+
+    Raises:
+        UsageError: It is a file, or below one.
+    """
     return _chosen(given, "runs")
 
 
@@ -47,10 +55,10 @@ def existing_runs(given: str | Path | None) -> Path:
     Raises:
         UsageError: It does not exist.
     """
-    folder = runs_folder(given)
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such folder of runs (stars-bench run stars --protocol xsub makes one)")
-    return folder
+    runs = runs_folder(given)
+    if not runs.is_dir():
+        raise UsageError(f"{runs}: there is no such folder of runs (stars-bench run stars --protocol xsub makes one)")
+    return runs
 
 
 def as_path(given: object, argument: str) -> Path:
@@ -64,7 +72,24 @@ def as_path(given: object, argument: str) -> Path:
     return Path(given)
 
 
+def as_folder(path: Path, option: str) -> Path:
+    """Return a path at which a folder is, or can be made.
+
+    Args:
+        path: The path.
+        option: What names it, such as "--runs-dir".
+
+    Raises:
+        UsageError: It is a file, or below one.
+    """
+    there = next((place for place in (path, *path.parents) if place.exists()), path)
+    if there.exists() and not there.is_dir():
+        raise UsageError(f"{option} {path}: {there} is no folder; name a folder")
+    return path
+
+
 def _chosen(given: str | Path | None, name: Literal["data", "runs"]) -> Path:
     if given is not None and given != "":
-        return as_path(given, f"{name}_dir")
-    return Path(os.environ.get(f"STARS_BENCH_{name.upper()}") or default_folder(name))
+        return as_folder(as_path(given, f"{name}_dir"), f"--{name}-dir")
+    variable = f"STARS_BENCH_{name.upper()}"
+    return as_folder(Path(os.environ[variable]), f"${variable}") if os.environ.get(variable) else default_folder(name)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stars_bench.io.default_folders import default_folder
+from stars_bench.errors import UsageError
+from stars_bench.io.default_folders import data_folder, default_folder, runs_folder
 
 
 @pytest.fixture
@@ -33,3 +34,14 @@ def test_the_folder_here_comes_first_even_if_it_is_empty(inside: Path) -> None:
 @pytest.mark.usefixtures("inside")
 def test_where_there_is_none_it_is_the_one_here() -> None:
     assert default_folder("runs") == Path("runs")
+
+
+def test_a_folder_may_be_made_and_no_file_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    assert runs_folder(tmp_path / "new" / "runs") == tmp_path / "new" / "runs"
+    for path in (tmp_path / "file", tmp_path / "file" / "runs"):
+        with pytest.raises(UsageError, match=f"^--runs-dir {path}: {tmp_path / 'file'} is no folder; name a folder$"):
+            runs_folder(path)
+    monkeypatch.setenv("STARS_BENCH_DATA", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match=r"^\$STARS_BENCH_DATA .*is no folder"):
+        data_folder(None)

@@ -273,5 +273,5 @@ def test_a_shard_may_lie_on_another_disk_and_is_compared_as_any_other(dataset: P
 def test_a_fifo_is_refused_at_once(dataset: PreparedDataset, name: str) -> None:
     (dataset.folder / name).unlink()
     os.mkfifo(dataset.folder / name)
-    with pytest.raises(StarsBenchError, match=f"{name}: passed over: no regular file"):
+    with pytest.raises(StarsBenchError, match=f"{name}: is no regular file; remove or rename it"):
         read_all(dataset)

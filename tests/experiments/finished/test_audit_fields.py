@@ -165,7 +165,7 @@ def test_a_fifo_in_place_of_the_settings_is_told_and_not_waited_for(
     (config,) = runs.glob("synthetic/xview/mamp/*/seed0/config.toml")
     config.unlink()
     os.mkfifo(config)
-    line = f"{config}: passed over: no regular file"
+    line = f"{config}: is no regular file; remove or rename it"
     assert [fault for fault in audit(config.parent, small_data).faults if line in fault]
     with pytest.raises(StarsBenchError, match=re.escape(line)):
         inspect_run(config.parent)
