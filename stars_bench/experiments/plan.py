@@ -450,7 +450,7 @@ def find_dataset(
         opened = partial(open_dataset, request.data_dir, profile=request.profile)
     if request.dataset is None:
         names = sorted({found.name for found in prepared_datasets(request.data_dir) if found.has_protocol(protocol)})
-        if not names and (reasons := left_out(request.data_dir)):
+        if not names and (reasons := [*left_out(request.data_dir).values()]):
             raise UsageError(f"--protocol {protocol.name}: none prepared has it; {reasons[0]}")
         if len(names) != 1:
             there = f"{', '.join(names)} have it: choose with --dataset" if names else "none prepared has it"

@@ -19,10 +19,10 @@ import psutil
 from packaging.requirements import Requirement
 
 from stars_bench.datasets.parsing import compiled_code
-from stars_bench.errors import StarsBenchError, UsageError, one_line
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.io import allowance, files
 from stars_bench.records import store
-from stars_bench.storage.shards import AGAIN, FOLDERS, INDEX, prepared_datasets, read_index
+from stars_bench.storage.shards import left_out, prepared_datasets
 
 NAME = "stars-bench"
 VARIABLES = ("STARS_BENCH_DATA", "STARS_BENCH_RUNS", "STARS_BENCH_RAW", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -174,21 +174,11 @@ def _data(folder: Path) -> Iterator[Finding]:
         if gone:
             text += f"; {gone[0]} is gone: stars-bench prepare {dataset.name} --profile {dataset.profile.name} --force"
         yield Finding(f"dataset {dataset.name}", "fault" if gone else "good", text)
-    known, unread = {dataset.folder for dataset in prepared}, 0
-    for index in sorted(folder.glob(f"{FOLDERS}/{FOLDERS}/{INDEX}")):
-        if index.parent not in known:
-            unread += 1
-            yield Finding(f"dataset {index.parent.parent.name}", "fault", _why_not_read(index.parent))
+    unread = left_out(folder)
+    for index, why in unread.items():
+        yield Finding(f"dataset {index.parent.parent.name}", "fault", why)
     if not prepared and not unread:
         yield Finding("datasets", "note", f"none prepared in {folder}: stars-bench prepare, or stars-bench quickstart")
-
-
-def _why_not_read(folder: Path) -> str:
-    try:
-        read_index(folder)
-    except UsageError as error:
-        return str(error)
-    return f"{folder / INDEX}: is not what an index should be; {AGAIN}"
 
 
 def _runs(folder: Path) -> Iterator[Finding]:

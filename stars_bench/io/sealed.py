@@ -164,7 +164,8 @@ def refuse_odd(path: Path, most: int | None = None) -> None:
     if not stat.S_ISREG(state.st_mode):
         raise StarsBenchError(f"{path}: is no regular file; remove or rename it")
     if most is not None and state.st_size > most:
-        raise StarsBenchError(f"{path}: has {state.st_size:,} bytes, more than any file of its kind; remove or rename it")
+        size = f"{state.st_size:,} bytes"
+        raise StarsBenchError(f"{path}: has {size}, more than any file of its kind; remove or rename it")
 
 
 # ------------------------------------------------------------------------------------------------ logs

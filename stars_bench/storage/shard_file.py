@@ -24,6 +24,7 @@ from stars_bench.errors import StarsBenchError
 from stars_bench.io.sealed import Damaged, is_io_error, refuse_odd
 from stars_bench.storage import compression
 
+NAME = re.compile(r"shard-\d+\.h5")
 NUMBERS = ("label", "subject", "camera", "setup", "replication", "num_frames", "num_bodies", "offset")
 PICTURE = ("height", "width")
 """Further columns of clips in pixels: the size of the picture."""

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from stars_bench import registry
 from stars_bench.api import AbsentBody, Clip, DatasetSpec, Profile, ProtocolSpec, SetAside
-from stars_bench.errors import StarsBenchError, UsageError, one_line, printable, reading
+from stars_bench.errors import StarsBenchError, UsageError, disk_failed, one_line, reading
 from stars_bench.io import files
 from stars_bench.io.sealed import Damaged, refuse_odd
 from stars_bench.storage import compression as packing
-from stars_bench.storage import shard_file
+from stars_bench.storage import index_shape, shard_file
 from stars_bench.storage.quality import DOUBTS, QualityReport
-from stars_bench.storage.shard_file import PICTURE, TEXTS, Columns, as_texts, columns_of
+from stars_bench.storage.shard_file import NAME, PICTURE, TEXTS, Columns, as_texts, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,6 @@ SCHEMA_VERSION = 3  # raise it whenever the same raw files give other shards
 INDEX = "index.json"
 LARGEST_INDEX = 1 << 30
 OF_CLIP = ("label", "subject", "camera", "setup", "replication")
-NAME = re.compile(r"shard-\d+\.h5")
 OWN = re.compile(rf"index\.json|{re.escape(DOUBTS)}|({NAME.pattern})(\.damaged)?")
 """Names of the files of a prepared dataset."""
 FOLDERS = "[!.]*"
@@ -283,7 +282,7 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     """Return the index of a prepared dataset; None where there is none.
 
     Raises:
-        UsageError: It is damaged, or of another schema version.
+        UsageError: It is damaged, of another schema version, or not what an index is.
         StarsBenchError: It is no regular file.
         OSError: The disk fails.
     """
@@ -297,7 +296,14 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{folder / INDEX}: cannot be read ({one_line(error)}); {AGAIN}") from error
     _check_schema(folder, index)
+    if fault := index_shape.fault_of(text, str(folder / INDEX)):
+        raise UsageError(f"{fault}; {_anew(folder)}")
     return index
+
+
+def _anew(folder: Path) -> str:
+    command = f"`stars-bench prepare {folder.parent.name} --profile {folder.name} --force`"
+    return f"{command} makes it anew (imported: `import` does)"
 
 
 def _check_schema(folder: Path, index: Any) -> None:
@@ -307,43 +313,20 @@ def _check_schema(folder: Path, index: Any) -> None:
     if version > SCHEMA_VERSION:
         raise UsageError(f"{folder}: shard schema {version} is newer than this stars-bench reads: update stars-bench")
     if version < SCHEMA_VERSION:
-        name, profile = folder.parent.name, folder.name
         raise UsageError(
-            f"{folder}: of shard schema {version}, this stars-bench reads {SCHEMA_VERSION}: "
-            f"`stars-bench prepare {name} --profile {profile} --force` makes it anew (imported: `import` does)"
+            f"{folder}: of shard schema {version}, this stars-bench reads {SCHEMA_VERSION}: {_anew(folder)}"
         )
 
 
 def _check_index(folder: Path, index: Mapping[str, Any]) -> None:
-    """Refuse an index that was changed after it was written, or that lists files which are no shards of its folder.
+    """Refuse an index that was changed after it was written.
 
     Raises:
-        UsageError: It is one of these.
+        UsageError: It was.
     """
     content = {key: value for key, value in index.items() if key != "checksum"}
     if index.get("checksum") != files.digest_json(content):
-        why = "was changed after it was written (its checksum differs)"
-    elif fault := fault_of_entries(index):
-        why = f"damaged ({fault})"
-    else:
-        return
-    raise UsageError(f"{folder / INDEX}: {why}; {AGAIN}")
-
-
-def fault_of_entries(index: Mapping[str, Any]) -> str:
-    """Say in one line what is wrong with the list of shards of an index; empty where nothing is."""
-    try:
-        names = [entry["file"] for entry in index["shards"]]
-        counts = [entry[count] for entry in index["shards"] for count in ("clips", "rows")]
-        len(index["joint_names"])
-    except (KeyError, TypeError) as error:
-        return one_line(error)
-    strange = [name for name in names if not (isinstance(name, str) and NAME.fullmatch(name))]
-    if strange:
-        return f"{printable(repr(strange[0]))} is no name of a shard"
-    if len(set(names)) < len(names):
-        return "it lists a shard twice"
-    return "" if all(type(count) is int and count >= 0 for count in counts) else "a number of clips or rows is none"
+        raise UsageError(f"{folder / INDEX}: was changed after it was written (its checksum differs); {AGAIN}")
 
 
 def _changed(names: Sequence[str]) -> str:
@@ -601,26 +584,23 @@ def prepared_datasets(data_dir: Path) -> list[PreparedDataset]:
     Folders that cannot be read are left out.
     """
     registry.add_data_dir(data_dir)
-    datasets = []
-    for path in sorted(data_dir.glob(f"{FOLDERS}/{FOLDERS}/{INDEX}")):
-        try:
-            index = read_index(path.parent)
-            if index is not None:
-                datasets.append(PreparedDataset(path.parent, index))
-        except (UsageError, KeyError, TypeError):
-            continue
-    return datasets
+    return [PreparedDataset(path.parent, index) for path, index in _indexes(data_dir) if isinstance(index, dict)]
 
 
-def left_out(data_dir: Path) -> list[str]:
-    """Return why folders below a data folder are not among `prepared_datasets`: one line each."""
-    lines = []
+def left_out(data_dir: Path) -> dict[Path, str]:
+    """Return why folders below a data folder are not among `prepared_datasets`: {index: one line}."""
+    return {path: why for path, why in _indexes(data_dir) if isinstance(why, str)}
+
+
+def _indexes(data_dir: Path) -> Iterator[tuple[Path, dict[str, Any] | str | None]]:
+    """Yield every index below a data folder, or why it is none; a disk that fails says nothing of it."""
     for path in sorted(data_dir.glob(f"{FOLDERS}/{FOLDERS}/{INDEX}")):
         try:
-            read_index(path.parent)
-        except UsageError as error:
-            lines.append(str(error))
-    return lines
+            yield path, read_index(path.parent)
+        except StarsBenchError as error:
+            if disk_failed(error.__cause__):
+                raise
+            yield path, str(error)
 
 
 def _load_spec(name: str) -> DatasetSpec:

@@ -206,7 +206,7 @@ def test_a_damaged_index_is_one_line_that_says_what_to_do(data: Path) -> None:
     index = json.loads(path.read_text())
     del index["shards"][0]["sha256"]
     path.write_text(json.dumps(index))
-    with pytest.raises(StarsBenchError, match=r"damaged .*sha256.*prepare ntu60 --profile mamp --force"):
+    with pytest.raises(StarsBenchError, match=r"shards.0.sha256: is missing; .*prepare ntu60 --profile mamp --force"):
         verify(dataset)
 
 

@@ -19,7 +19,7 @@ from stars_bench.io.files import digest_json
 from stars_bench.preparation.verify import verify
 from stars_bench.storage import shard_file
 from stars_bench.storage.read_clips import bodies_of
-from stars_bench.storage.shards import PreparedDataset, read_index
+from stars_bench.storage.shards import PreparedDataset, left_out, prepared_datasets, read_index
 from tests.formats.clips import ntu_clips, prepared
 
 NAMES = [f"S001C00{camera}P00{subject}R001A00{action}" for camera in (1, 2) for subject in (1, 2) for action in (1, 2)]
@@ -242,11 +242,51 @@ def test_offsets_and_lengths_that_lead_out_of_the_shard_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("where", "value", "line"),
+    [
+        (["profile"], None, "profile: input should be an object"),
+        (["profile", "parameters"], [], "profile.parameters: input should be an object"),
+        (["profile", "other"], 1, "profile.other: "),
+        (["official_splits"], {"xsub": 1}, "official_splits.xsub: input should be an object"),
+        (["num_clips"], "x", "num_clips: input should be a valid integer"),
+        (["quality", "missing"], {"setup": {"1": 3}}, "quality.missing.setup.1: a list, not one value"),
+        (["joint_names"], 3, "joint_names: a list, not one value"),
+        (["shards", 0, "rows"], -1, "shards.0.rows: input should be greater than or equal to 0"),
+    ],
+)
+def test_an_index_of_another_form_is_one_line_and_no_dataset(
+    dataset: PreparedDataset, where: list[Any], value: Any, line: str
+) -> None:
+    def change(index: Any) -> None:
+        for key in where[:-1]:
+            index = index[key]
+        index[where[-1]] = value
+
+    write_index(dataset, change)
+    path, data = dataset.folder / "index.json", dataset.folder.parents[1]
+    with pytest.raises(UsageError, match=f"^{path}: {line}.*; `stars-bench prepare ntu60 --profile mamp --force`"):
+        read_index(dataset.folder)
+    assert prepared_datasets(data) == []
+    assert list(left_out(data)) == [path]
+
+
+def test_an_index_that_is_no_file_leaves_the_other_datasets_as_they_are(dataset: PreparedDataset) -> None:
+    path = dataset.folder.parent / "raw" / "index.json"
+    path.parent.mkdir()
+    os.mkfifo(path)
+    data = dataset.folder.parents[1]
+    assert [found.folder for found in prepared_datasets(data)] == [dataset.folder]
+    assert left_out(data) == {path: f"{path}: is no regular file; remove or rename it"}
+
+
+@pytest.mark.parametrize(
     "name", ["../shard-00000.h5", "/etc/shard-00000.h5", "a/shard-00000.h5", "index.json", 3, None]
 )
 def test_an_index_names_only_shards_of_its_folder(dataset: PreparedDataset, name: Any) -> None:
     write_index(dataset, lambda index: index["shards"][0].update(file=name))
-    with pytest.raises(UsageError, match=r"index\.json: damaged \(.* is no name of a shard\)"):
+    with pytest.raises(
+        UsageError, match=r"index\.json: .*(is no name of a shard|file: input should be a valid string)"
+    ):
         read_all(dataset)
 
 
