@@ -13,7 +13,7 @@ from tests.reliability.command import OUTPUT
 
 TIMES = ("started", "finished", "seconds", "written")
 """Fields of records, indexes and checkpoints that say when and how long."""
-OF_TIMES = ("checkpoint_digest", "checksum", "reused")
+OF_TIMES = ("checkpoint_digest", "checksum", "reused", "self_digest")
 """Digests of what holds such fields, and whether a stage was there already."""
 
 
