@@ -458,8 +458,8 @@ class DatasetSpec:
             number). Default: None, the dataset has raw files.
         description: Text of the TOML file that describes the dataset; it is stored beside the prepared data. Default:
             None, the dataset is defined in Python.
-        protocols: Names of the protocols for which the dataset itself says who trains, beside those that name it.
-            Default: none.
+        protocols: Names of the protocols for which the dataset itself lists the training clips, beside those that name
+            it. Default: none.
         splits: From items with their facts to the train/test splits of these protocols, by item name. Default: None;
             imported files then say it.
         read_file: From the bytes of one raw file, of any name, and a profile to bodies (M, F, V, 3): `predict` reads

@@ -257,7 +257,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page: the recordings, with a timeline of windows.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing results.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Classify clips, or windows of long recordings: print the most likely actions by a finished run.

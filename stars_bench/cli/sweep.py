@@ -31,7 +31,8 @@ class Executor(StrEnum):
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What is run: see docs/sweeps.md.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Run nothing: say what would be run, what is there, and what it costs.")
+        bool,
+        typer.Option("--dry-run", help="Run nothing: say what would be run, what exists already, and what it costs."),
     ] = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Runs at once on each device. Default: 1; SLURM: all.")
@@ -52,8 +53,8 @@ def sweep(
 ) -> None:
     """Run every combination of methods, data, settings and seeds that a file names, several at once.
 
-    What is there is taken, so the same command goes on after a kill. A stage that several runs share is trained once.
-    What fails does not stop the others; it is listed at the end, and the exit code is 1.
+    Results that exist are taken, so the same command resumes after a kill. A stage that several runs share is
+    trained once. What fails does not stop the others; it is listed at the end, and the exit code is 1.
 
     **What will it cost?** `stars-bench sweep FILE.toml --dry-run`
 

@@ -26,7 +26,7 @@ WHERE = "Fetch {file} from https://download.openmmlab.com/mmaction/pyskl/data/{p
 
 
 def refuse(paths: Iterable[Path], *, command: str) -> Found:
-    """Refuse raw files, of which there are none.
+    """Refuse raw files: there are none.
 
     Raises:
         UsageError: Always; with the command that imports the pickle.

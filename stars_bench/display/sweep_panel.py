@@ -1,4 +1,4 @@
-"""A sweep as it goes on: counts, what runs, what failed; a table in a terminal, a line at every change elsewhere."""
+"""A running sweep: counts, what runs, what failed; a table in a terminal, a line at every change elsewhere."""
 
 from __future__ import annotations
 

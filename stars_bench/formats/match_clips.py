@@ -205,7 +205,7 @@ class Intake:
 
     def quality(self, profile: str) -> QualityReport:
         """Return the quality report of the import."""
-        # A dataset that brings its splits, and whose clips nobody counts, is whole if all of the file is.
+        # A dataset that brings its splits, and whose clips are not counted, is whole if all of the file is.
         items = [RawItem(facts.item, {}) for facts in self.kept.values()] if self.spec.protocols else ()
         found = Found(items, ignored=dict(self.ignored))
         report = assess(self.spec, profile, found, self.incoming.total, list(self.kept), self.set_aside, {})

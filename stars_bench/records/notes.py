@@ -56,7 +56,7 @@ def read(folder: RunFolder) -> Notes:
 
 
 def add(folder: RunFolder, tags: Iterable[str] = (), note: str | None = None) -> Notes:
-    """Add tags and a note to the run that a seed belongs to; what is there stays, and nothing is said twice.
+    """Add tags and a note to the run that a seed belongs to; existing ones stay, and nothing is said twice.
 
     Raises:
         UsageError: A tag is no single word.

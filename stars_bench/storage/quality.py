@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TAKEN = "Protocols take such clips too: without their files, numbers stand beside published ones (docs/data.md)."
 NOT_IN_RANGE = " is not in "
-"""In the reason of a clip that is set aside for a number that its dataset does not have, whatever the dataset."""
+"""In the reason of a clip that is set aside for a number that its dataset does not have, in any dataset."""
 OUT_OF_RANGE = (
     "A number that {} does not have is given to no other class, person or camera: correct the name or the label, or "
     "describe recordings of your own in a TOML file (docs/data.md)"

@@ -372,7 +372,7 @@ class PreparedDataset:
 
     @property
     def brings(self) -> tuple[str, ...]:
-        """Names of the protocols for which the dataset itself says who trains."""
+        """Names of the protocols for which the dataset itself lists the training clips."""
         return tuple(self._index["official_splits"])
 
     @property

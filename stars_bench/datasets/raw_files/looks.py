@@ -40,7 +40,7 @@ CONTENTS = {
         "web page{s} in place of a file (a login page?)", "sign in with a browser and download again"
     ),
 }
-"""Kinds by a pattern of the first bytes, whatever the name says."""
+"""Kinds by a pattern of the first bytes, regardless of the name."""
 NESTED = Kind("archive{s} inside of an archive", "unpack the outer one and give the folder")
 NAMES = {
     r".*\.(crdownload|part|partial|download|opdownload|aria2|filepart)": Kind(

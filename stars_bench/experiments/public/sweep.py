@@ -41,7 +41,7 @@ def sweep(
     runs_dir: str | Path | None = None,
     progress: bool = True,
 ) -> SweepResults:
-    """Run every combination of methods, data, settings and seeds, several at once; what is there is taken.
+    """Run every combination of methods, data, settings and seeds, several at once; results that exist are taken.
 
         stars_bench.sweep(
             {"methods": ["mamp", "stars"], "protocols": "xsub", "seeds": [0, 1], "grid": {"lr": [1e-3, 5e-4]}},

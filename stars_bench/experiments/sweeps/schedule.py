@@ -40,7 +40,7 @@ class State:
 
     @classmethod
     def of(cls, members: Sequence[Member]) -> State:
-        """Return the state before anything is run: what is there is done."""
+        """Return the state before anything is run: results that exist are done."""
         done = {one: one.records for one in members if one.records is not None}
         return cls([one for one in members if one not in done], done=done, taken=len(done))
 

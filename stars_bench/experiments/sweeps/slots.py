@@ -23,10 +23,10 @@ class Slot(Protocol):
         """Start a run; the one before has ended."""
 
     def result(self) -> Result | None:
-        """Return how the run ended; None while it goes on."""
+        """Return how the run ended; None while it runs."""
 
     def stop(self) -> None:
-        """End what goes on."""
+        """End what is running."""
 
 
 class ProcessSlot:
@@ -54,7 +54,7 @@ class ProcessSlot:
         self._future = self._pool.submit(work, replace(task, threads=self.threads))
 
     def result(self) -> Result | None:
-        """Return how the run ended; None while it goes on."""
+        """Return how the run ended; None while it runs."""
         if self._future is None or not self._future.done():
             return None
         error = self._future.exception()
@@ -88,7 +88,7 @@ class JobSlot:
         self._job = self.executor.submit(work, replace(task, request=replace(task.request, training=training)))
 
     def result(self) -> Result | None:
-        """Return how the job ended; None while it waits or goes on."""
+        """Return how the job ended; None while it waits or runs."""
         if self._job is None or not self._job.done():
             return None
         error = self._job.exception()

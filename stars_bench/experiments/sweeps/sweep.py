@@ -94,7 +94,7 @@ class Outcome:
 
 
 def run_sweep(sweep: Sweep, show: Show, tell: Tell) -> Outcome:
-    """Run a sweep; what is there is taken.
+    """Run a sweep; results that exist are taken.
 
     Args:
         sweep: The sweep.

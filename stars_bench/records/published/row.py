@@ -105,7 +105,7 @@ class PublishedRow(BaseModel):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What no two rows share: whose number of which measurement it is, and the number."""
+        """What no two rows share: who reports which measurement, and the number."""
         return (
             self.method, self.streams, self.eval, self.k_or_percent, self.pretrain_dataset,
             self.dataset, self.protocol, self.metric, self.value,

@@ -32,7 +32,7 @@ SAY_AFTER, SAY_AGAIN_AFTER, LOOK_UP_AFTER = 1.0, 30.0, 0.2
 """Seconds of waiting for the others before it is said (torchrun's processes come together: it is said when one lags),
 before it is said again, and between two moments in which signals are answered."""
 LAUNCHER = "TORCHELASTIC_RUN_ID"
-"""A variable of torchrun, which nobody sets by hand."""
+"""A variable of torchrun, which is not set by hand."""
 
 T = TypeVar("T")
 _store: Any = None
@@ -89,7 +89,7 @@ def _numbers() -> tuple[int, int]:
 
 
 def _why() -> str:
-    """Return what to do where nobody meant to start several processes."""
+    """Return what to do where several processes were not meant."""
     if LAUNCHER in os.environ:
         return ""
     return ", because RANK and WORLD_SIZE are set; unset them if you meant a single process"
