@@ -39,6 +39,16 @@ def hits(outcome: Outcome, labels: np.ndarray) -> NDArray[np.bool_]:
     return np.asarray(outcome.predictions == true_classes(outcome, labels))
 
 
+def harmonic_mean(seen: float, unseen: float) -> float:
+    """Return the harmonic mean of two accuracies, which is high only where both are; 0 where both are 0.
+
+    Args:
+        seen: Accuracy of the classes that training had, as a share or in %.
+        unseen: Accuracy of the others, in the same unit.
+    """
+    return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
+
+
 def _metric(name: str, value: float, n: int, found: Intervals | None = None, unit: str = "%") -> Metric:
     """Make a metric whose `interval` is its headline."""
     found = found or {}

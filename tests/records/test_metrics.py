@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from scipy.stats import norm, t
 from sklearn import metrics as theirs
 
 from stars_bench.errors import StarsBenchError
-from stars_bench.records.metrics import confusion_matrix, macro_f1, measure, per_class
+from stars_bench.records.metrics import confusion_matrix, harmonic_mean, macro_f1, measure, per_class
 from stars_bench.records.outcome import Outcome
 from stars_bench.records.statistics import formulas
+from tests.paths import STATISTICS
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.choice([0, 1, 2, 4, 7], 300, p=[0.5, 0.2, 0.15, 0.1, 0.05])
@@ -217,3 +220,10 @@ def test_no_silhouette_where_the_sample_has_one_class() -> None:
 def test_clusters_without_what_the_metrics_need_are_refused() -> None:
     with pytest.raises(StarsBenchError, match="lacks extra neighbours, sampled_features, sampled_rows"):
         measure(Outcome({}, GUESSES, kind="clusters"), LABELS)
+
+
+def test_the_harmonic_mean_is_that_of_the_reference() -> None:
+    reference = json.loads(STATISTICS.read_text(encoding="utf-8"))["harmonic_mean"]
+    assert harmonic_mean(reference["seen"], reference["unseen"]) == pytest.approx(reference["h"], abs=1e-12, rel=0)
+    assert harmonic_mean(0.0, 0.0) == reference["both_zero"]
+    assert harmonic_mean(0.5, 0.0) == 0.0
