@@ -20,7 +20,7 @@ from stars_bench.io.default_folders import as_path
 def load_encoder(
     run_or_checkpoint: str | Path,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     device: torch.device | str | None = "cpu",
     frames: int | None = None,
     heads: int | None = None,
@@ -38,7 +38,7 @@ def load_encoder(
 
     Args:
         run_or_checkpoint: A run's folder (METHOD, KEY or seedN), its encoder.pt, or a checkpoint of MAMP or STARS.
-        seed: Which of a run's seeds. Default: 0, or the only one there is.
+        seed: Which of a run's seeds. Default: None, the only one there is, or 0.
         device: Where the module lies: "cpu", "cuda", "cuda:1". None: a GPU if there is one. Default: "cpu".
         frames: T of the clips that it is to take, by interpolation of its temporal table. Default: as it was trained.
         heads: Attention heads of a checkpoint of MAMP or STARS, which does not say. Default: 8 for a width of 256.
@@ -54,7 +54,9 @@ def load_encoder(
     if not path.exists():
         raise UsageError(f"{path}: there is no such folder or file: give runs/DATASET/PROTOCOL/METHOD/KEY")
     place = choose_device(None if device is None else str(device))
-    start = pretrained.find(path, seed)
+    if seed is not None and path.is_dir() and seed not in (there := pretrained.seeds(path)):
+        raise UsageError(f"{path}: seed {seed} is not there ({', '.join(f'seed{one}' for one in there)})")
+    start = pretrained.find(path, seed or 0)
     settings = {name: value for name, value in (("frames", frames), ("heads", heads)) if value is not None}
     for name in settings.keys() - set(pretrained.open_settings(start)):
         raise UsageError(f"{start.path}: the {name} of a trained {start.method} cannot be changed: leave {name}= out")

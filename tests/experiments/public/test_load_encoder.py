@@ -86,7 +86,8 @@ def test_wrong_use_is_one_clear_line(run: Path, tmp_path: Path) -> None:
     for path, options, said in (
         (tmp_path / "nothing", {}, "there is no such folder"),
         (tmp_path, {}, "no run folder and no encoder.pt"),
-        (run, {"seed": 7}, "seed 7 is not there"),
+        (run, {"seed": 7}, "seed 7 is not there (seed0, seed3)"),
+        (run / "seed0", {"seed": 3}, "seed 3 is not there (seed0)"),
         (run, {"heads": 4}, "the heads of a trained untrained cannot be changed"),
         (run, {"device": "tpu"}, "not a device"),
     ):
