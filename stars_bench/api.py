@@ -384,14 +384,20 @@ class SetAside:
         name: Name of the clip.
         where: File, and line where there is one.
         reason: What is wrong, in one line.
-        kind: `fault`: the user's file is wrong. `missing-list`: the dataset's authors list it as missing. `empty`: it
-            holds no body. `errata`: it is a known error of the dataset. Default: `fault`.
+        kind: `fault`: the user's file is wrong. `unknown`: its name or label has a number that the dataset does not
+            have. `missing-list`: the dataset's authors list it as missing. `empty`: it holds no body. `errata`: it is a
+            known error of the dataset. Default: `fault`.
     """
 
     name: str
     where: str  # file, and line where there is one
     reason: str
-    kind: Literal["fault", "missing-list", "empty", "errata"] = "fault"  # only a fault is one of the user's files
+    kind: Literal["fault", "unknown", "missing-list", "empty", "errata"] = "fault"
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the user's file, its name or its label is wrong."""
+        return self.kind in ("fault", "unknown")
 
 
 @dataclass(frozen=True)

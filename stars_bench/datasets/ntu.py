@@ -35,7 +35,7 @@ from stars_bench.datasets.parsing import compiled_code
 from stars_bench.datasets.parsing.fingerprint import source_digest
 from stars_bench.datasets.parsing.ntu import parse, parse_name
 from stars_bench.datasets.parsing.ntu_frames import frames_of
-from stars_bench.datasets.parsing.numbers import ParseError
+from stars_bench.datasets.parsing.numbers import ParseError, UnknownNumber, check_range
 from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.sources import OnDuplicate, Progress
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
@@ -159,14 +159,15 @@ def _named(
         name = match["name"].upper()
         try:
             setup, *_, action = parse_name(name)
+            if setup > last_setup:
+                ignored[f"clips of setups above {last_setup}, which are not of this dataset"] += 1
+                continue
+            check_range("action", action, 1, classes)
+        except UnknownNumber as error:
+            set_aside.append(SetAside(name, str(source), str(error), "unknown"))
+            continue
         except ValueError as error:
             set_aside.append(SetAside(match["name"], str(source), str(error)))
-            continue
-        if setup > last_setup:
-            ignored[f"clips of setups above {last_setup}, which are not of this dataset"] += 1
-            continue
-        if action > classes:
-            set_aside.append(SetAside(name, str(source), f"action {action} is not in 1..{classes}"))
             continue
         yield name, source
 
@@ -176,6 +177,7 @@ def read_name(name: str) -> NameFacts:
 
     Raises:
         ValueError: No NTU name.
+        UnknownNumber: One with a number that NTU RGB+D 120 does not have.
     """
     setup, camera, performer, replication, action = parse_name(name)
     return NameFacts(name, performer, camera, setup, replication, action - 1)

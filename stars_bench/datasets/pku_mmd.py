@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +197,8 @@ def _clip(item: RawItem, row: LabelRow, frames: NDArray[np.float32], profile: Pr
     known = (item.name, row.action, row.start, row.end) in KNOWN_ERRATA
     row = _sliced(row, profile)
     if reason := fault_of(row, len(frames), len(CLASSES)):
-        return SetAside(name, where, reason, "errata" if known else "fault")
+        kind: Literal["unknown", "fault"] = "fault" if 1 <= row.action <= len(CLASSES) else "unknown"
+        return SetAside(name, where, reason, "errata" if known else kind)
     limit = profile.parameters["max_frames"]
     joints = frames[row.start : min(row.end, row.start + limit)]
     bad = np.flatnonzero(~np.isfinite(joints).all(axis=1))

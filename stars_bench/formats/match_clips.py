@@ -13,6 +13,7 @@ import numpy as np
 from stars_bench import registry
 from stars_bench.api import Clip, DatasetSpec, Found, NameFacts, ProtocolSpec, RawItem, SetAside
 from stars_bench.datasets.ntu import missing_names
+from stars_bench.datasets.parsing.numbers import UnknownNumber
 from stars_bench.errors import StarsBenchError
 from stars_bench.formats.base import PARTS, Incoming, NamedClip
 from stars_bench.formats.clip_order import GROUPED_BY, table_of, two_part_protocols
@@ -43,6 +44,7 @@ class Intake:
         self.spec, self.path, self.incoming = spec, path, incoming
         self.seen: set[str] = set()
         self.kept: dict[str, NameFacts] = {}
+        self.labels: set[int] = set()
         self.set_aside: list[SetAside] = []
         self.ignored: Counter[str] = Counter()
         self.first_ignored = ""
@@ -58,8 +60,7 @@ class Intake:
         """Yield the clips that are kept, in portions for a shard each.
 
         Raises:
-            StarsBenchError: No clip belongs to the dataset, two clips have one name, or a label is not one of the
-                dataset's.
+            StarsBenchError: No clip belongs to the dataset, two clips have one name, or a label is not the name's.
         """
         content, filled = ShardContent(), 0
         for done, found in enumerate(self.incoming.clips, start=1):
@@ -89,14 +90,15 @@ class Intake:
         if name in self.kept:
             raise StarsBenchError(f"{self.path}: {name} is there twice")
         if not 0 <= label < len(self.spec.classes):
-            raise StarsBenchError(
-                f"{self.path}: {name} has label {label}, {self.spec.name} has 0..{len(self.spec.classes) - 1}"
-            )
+            reason = f"label {label} is not in 0..{len(self.spec.classes) - 1}"
+            self.set_aside.append(SetAside(name, str(self.path), reason, "unknown"))
+            return None
         if numbers.label not in (None, label):
             raise StarsBenchError(
                 f"{self.path}: {name} has label {label}, its name says {numbers.label} (counted from 0)"
             )
         self.kept[name] = numbers
+        self.labels.add(label)
         of_name = (numbers.subject, numbers.camera, numbers.setup, numbers.replication)
         return Clip(name, label, *of_name, found.bodies, self.incoming.digest, picture=found.picture)
 
@@ -106,6 +108,9 @@ class Intake:
             return NameFacts(name)
         try:
             numbers = None if self.spec.read_name is None else self.spec.read_name(name)
+        except UnknownNumber as error:
+            self.set_aside.append(SetAside(name, str(self.path), str(error), "unknown"))
+            return None
         except ValueError:
             numbers = None
         if numbers is None or (self.setups and numbers.setup not in self.setups):
@@ -118,7 +123,8 @@ class Intake:
             return None
         classes = len(self.spec.classes)
         if numbers.label is not None and numbers.label >= classes:
-            self.set_aside.append(SetAside(name, str(self.path), f"action {numbers.label + 1} is not in 1..{classes}"))
+            reason = f"action {numbers.label + 1} is not in 1..{classes}"
+            self.set_aside.append(SetAside(name, str(self.path), reason, "unknown"))
             return None
         return numbers
 
@@ -208,7 +214,9 @@ class Intake:
         # A dataset that brings its splits, and whose clips are not counted, is whole if all of the file is.
         items = [RawItem(facts.item, {}) for facts in self.kept.values()] if self.spec.protocols else ()
         found = Found(items, ignored=dict(self.ignored))
-        report = assess(self.spec, profile, found, self.incoming.total, list(self.kept), self.set_aside, {})
+        report = assess(
+            self.spec, profile, found, self.incoming.total, list(self.kept), self.labels, self.set_aside, {}
+        )
         if not self.incoming.unnamed:
             return report
         # Placeholders cannot show what is missing, nor that nothing is, nor what does not belong there.

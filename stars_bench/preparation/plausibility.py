@@ -27,9 +27,9 @@ from stars_bench.storage.quality import DOUBTS, Doubt, QualityReport
 WORST = 3  # names of clips that a report keeps for each rule
 SAMPLES = 8  # frames of a body whose bones are measured
 LONG = 0.1  # of the body's size: shorter bones (hands, feet, eyes) are noise in real recordings
-SAME_PLACE = (
-    1e-6  # metres between a joint and the middle of the body, where all joints are at one place: nobody is seen
-)
+# Batcher's network: pairs that, in this order, sort eight values.
+NETWORK = [(0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (1, 2), (5, 6)]
+NETWORK += [(0, 4), (1, 5), (2, 6), (3, 7), (2, 4), (3, 5), (1, 2), (3, 4), (5, 6)]
 NEAR_RANGE, NEAR_END = 1e-4, 1e-6  # how near to 1 or 2 the range of a scaled axis is, and to 1 the farthest point
 PROBED = 64  # of so many clips one is asked whether coordinates were scaled
 MANY = 20  # clips of which half say that something is wrong with the dataset
@@ -256,14 +256,10 @@ class _Bodies:
         number = np.array([len(clip) for clip in clips])
         frames = np.repeat([clip.shape[1] for clip in clips], number)
         clip_of, first = np.repeat(np.arange(len(clips)), number), np.cumsum(frames) - frames
-        other = _another(skeleton, rows[0][0])
-        centre = [_column(rows, 3 * skeleton.centre + axis) for axis in range(3)]
-        absent = np.equal(centre[0], _column(rows, 3 * other))  # all joints are at one place where nobody is seen
-        for axis in (1, 2) if absent.any() else ():
-            absent &= centre[axis] == _column(rows, 3 * other + axis)
+        centre, other = _places(rows, skeleton.centre, _another(skeleton, rows[0][0]))
+        absent = np.logical_and.reduce(centre == other)  # all joints are at one place where nobody is seen
         step = np.zeros(len(absent), np.float32)
-        for places in centre:
-            step[:-1] += np.square(np.diff(places))
+        step[:-1] = np.square(centre[:, 1:] - centre[:, :-1]).sum(0)
         step[first + frames - 1] = 0
         if absent.any():
             step[absent] = 0
@@ -278,14 +274,17 @@ class _Bodies:
         picked = (self.seen[:, None] - 1) * np.arange(SAMPLES) // (SAMPLES - 1)
         frame = here[(np.cumsum(self.seen) - self.seen)[:, None] + picked]
         frame -= np.append(0, np.cumsum(frames))[np.cumsum(number) - number][self.clip][:, None]  # in its own clip
-        found = [rows[clip].take(of_body, 0) for clip, of_body in zip(self.clip.tolist(), frame, strict=True)]
-        points = np.concatenate(found) if found else rows[0][:0]
+        points = np.empty((len(frame), SAMPLES, 3 * joints), np.float32)
+        for clip, of_body, place in zip(self.clip.tolist(), frame, points, strict=True):
+            rows[clip].take(of_body, 0, place, "clip")  # "clip" writes to its place, without a copy
         self.points = np.ascontiguousarray(points.reshape(-1, SAMPLES, joints, 3).transpose(1, 2, 3, 0))
 
 
-def _column(rows: Sequence[NDArray[np.float32]], number: int) -> NDArray[np.float32]:
-    """Return (R,) one of the coordinates, in all rows of all clips."""
-    return np.concatenate([of_clip[:, number] for of_clip in rows])
+def _places(rows: Sequence[NDArray[np.float32]], *joints: int) -> list[NDArray[np.float32]]:
+    """Return (3, R) the places of each joint, in all rows of all clips: in one pass, as it waits for memory."""
+    first, last = min(joints), max(joints)
+    between = np.concatenate([of_clip[:, 3 * first : 3 * last + 3] for of_clip in rows]).T.copy()
+    return [between[3 * (joint - first) :][:3] for joint in joints]
 
 
 def _another(skeleton: Skeleton, row: NDArray[np.float32]) -> int:
@@ -320,7 +319,8 @@ def _of_bodies(skeleton: Skeleton, bodies: _Bodies) -> Measures:
     size = np.maximum(size, np.finfo(np.float32).tiny)
     enter("jump", bodies.step / size)
     vectors = bodies.points - bodies.points[:, parents]
-    bones = np.sort(np.einsum("svcb,svcb->svb", vectors, vectors), axis=0)
+    bones = np.einsum("svcb,svcb->svb", vectors, vectors)
+    _sort(bones)
     low, median, high = np.sqrt(bones[[1, SAMPLES // 2, -2]])
     if number.any():
         median[still | still[parents]] = 0
@@ -334,6 +334,14 @@ def _of_bodies(skeleton: Skeleton, bodies: _Bodies) -> Measures:
         ratio = np.where((one + other > 2 * LONG * size) & (shorter > 0), np.maximum(one, other) / shorter, 1)
         enter("sides", ratio.max(0), np.array(left)[ratio.argmax(0)])
     return measured
+
+
+def _sort(samples: NDArray[np.float32]) -> None:
+    """Sort the eight samples of (8, ...) in place: by whole arrays, some ten times as fast as `np.sort`."""
+    for one, other in NETWORK:
+        low = np.minimum(samples[one], samples[other])
+        np.maximum(samples[one], samples[other], out=samples[other])
+        samples[one] = low
 
 
 def _still(skeleton: Skeleton, points: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -38,7 +38,7 @@ from stars_bench.preparation.shard_plan import Conversion, ShardPlan, make_plans
 from stars_bench.storage import compression as packing
 from stars_bench.storage import shards
 from stars_bench.storage.one_shard import open_shard
-from stars_bench.storage.quality import QualityReport, assess
+from stars_bench.storage.quality import QualityReport, assess, in_no_part
 from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import ShardContent, ShardFacts
 
@@ -141,7 +141,7 @@ def prepare(
         conversion = Conversion(spec, chosen, folder, compression, generated=generate is not None)
         plans = make_plans(conversion, sorted(found.items, key=lambda item: item.name)[:limit], shard_bytes)
         if spec.expected_clips is not None:  # else the report asks for them
-            found = replace(found, items=())  # large, and inherited by every forked worker
+            found = replace(found, items=in_no_part(found))  # large, and inherited by every forked worker
         whole = provenance.digest_json(
             [
                 [plan.digest for plan in plans],
@@ -214,10 +214,11 @@ def convert_shard(
                 if not isinstance(result, SetAside):
                     shards.check_clip(conversion.spec, result)
                 content.add(item.name, result)
+    names, clips = [clip.name for _, clip in content.clips], [clip.bodies for _, clip in content.clips]
+    measures = plausibility.measure(conversion.spec.skeleton, names, clips)  # while the processor's cache has them
     path = conversion.folder / plan.file
     facts = shards.write_shard(path, conversion.spec, conversion.profile, plan.digest, content, conversion.compression)
-    names, clips = [clip.name for _, clip in content.clips], [clip.bodies for _, clip in content.clips]
-    return facts, plan.count, plausibility.measure(conversion.spec.skeleton, names, clips)
+    return facts, plan.count, measures
 
 
 def _warm_up(conversion: Conversion, progress: sources.Progress | None = None) -> None:
@@ -346,7 +347,8 @@ def _finish(
     cleaning: Counter[str] = Counter()
     for shard in facts:
         cleaning.update(shard.cleaning)
-    quality = assess(spec, conversion.profile.name, found, files, list(names), aside, cleaning)
+    labels = frozenset[int]().union(*(shard.labels for shard in facts))
+    quality = assess(spec, conversion.profile.name, found, files, list(names), labels, aside, cleaning)
     for path in set(folder.glob("shard-*.h5")) - {folder / shard.file for shard in facts}:
         path.unlink()
     of_shards = [measures.get(shard.file) or _measured(spec, folder / shard.file) for shard in facts if shard.contents]
@@ -446,4 +448,4 @@ def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, A
 
 
 def _faults(items: Iterable[SetAside]) -> int:
-    return sum(item.kind == "fault" for item in items)
+    return sum(item.is_fault for item in items)

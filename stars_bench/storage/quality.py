@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from stars_bench.api import DatasetSpec, Found, SetAside
+from stars_bench.api import DatasetSpec, Found, RawItem, SetAside
 from stars_bench.display.blocks import Block, Facts, Notes, Table
 from stars_bench.display.blocks_terminal import blocks_to_rich
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 TAKEN = "Protocols take such clips too: without their files, numbers stand beside published ones (docs/data.md)."
-NOT_IN_RANGE = " is not in "
-"""In the reason of a clip that is set aside for a number that its dataset does not have, in any dataset."""
-OUT_OF_RANGE = (
-    "A number that {} does not have is given to no other class, person or camera: correct the name or the label, or "
-    "describe recordings of your own in a TOML file (docs/data.md)"
+REMEDY = (
+    "Correct the name or the label, say in a TOML file what the number is, or give recordings of your own a TOML file "
+    "(docs/data.md)."
 )
+"""For clips of numbers that the dataset does not have."""
 DOUBTS = "implausible.csv"
 """Beside the shards: every clip that looks wrong, and why."""
 DOUBTFUL = 0.01  # of the clips: a dataset of which so many look wrong is itself in doubt
+CLASSES_SHOWN = 5  # without clips, by name
 SHOWN = 12  # set-aside clips listed in the terminal; the index has them all
 KINDS = {
     "fault": "faults",
+    "unknown": "of numbers that the dataset does not have",
     "missing-list": "on the published missing list",
     "empty": "without a visible actor",
     "errata": "known errors of the published files",
@@ -75,6 +76,9 @@ class QualityReport:
         first_unlisted: Name of the first of them. Default: empty.
         implausible: Number of clips that look wrong. Default: 0.
         doubts: What looks wrong, one kind each. Default: none.
+        in_no_part: Number of recordings that are in no part of the splits which the dataset brings. Default: 0.
+        first_in_no_part: Name of the first of them. Default: empty.
+        without_clips: The classes that have no clip, each with its number from 1. Default: none.
     """
 
     dataset: str
@@ -93,15 +97,18 @@ class QualityReport:
     first_unlisted: str = ""
     implausible: int = 0
     doubts: tuple[Doubt, ...] = ()
+    in_no_part: int = 0
+    first_in_no_part: str = ""
+    without_clips: tuple[str, ...] = ()
 
     def count(self, kind: str) -> int:
-        """Return how many were set aside as "fault", "missing-list", "empty" or "errata"."""
+        """Return how many were set aside as one of `KINDS`."""
         return sum(item.kind == kind for item in self.set_aside)
 
     @property
     def faults(self) -> int:
         """How many clips or files were set aside because something is wrong with them."""
-        return self.count("fault")
+        return sum(item.is_fault for item in self.set_aside)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary; `from_json` reads it back."""
@@ -116,7 +123,8 @@ class QualityReport:
             for part, groups in value["missing"].items()
         }
         doubts = tuple(Doubt(**{**doubt, "worst": tuple(doubt["worst"])}) for doubt in value.get("doubts", ()))
-        return cls(**{**value, "set_aside": set_aside, "missing": missing, "doubts": doubts})
+        parts = {"set_aside": set_aside, "missing": missing, "doubts": doubts}
+        return cls(**{**value, **parts, "without_clips": tuple(value.get("without_clips", ()))})
 
 
 def assess(
@@ -125,21 +133,33 @@ def assess(
     found: Found,
     files: int,
     names: Collection[str],
+    labels: Collection[int],
     set_aside: Iterable[SetAside],
     cleaning: Mapping[str, int],
 ) -> QualityReport:
-    """Put the report together. `names`: of all converted clips; `set_aside`: at the search and at the conversion."""
+    """Put the report together.
+
+    Args:
+        spec: The dataset.
+        profile: Name of the profile.
+        found: What the search found.
+        files: Number of raw files.
+        names: Names of all converted clips.
+        labels: Labels (from 0) that they have.
+        set_aside: What was set aside, at the search and at the conversion.
+        cleaning: What cleaning did, counted by rule.
+    """
     aside = tuple(set_aside)
     excused = sum(item.kind in ("empty", "errata") for item in aside)
     expected = spec.expected_names() if spec.expected_names is not None else []
     unlisted = sorted(set(names).difference(expected)) if expected else []
+    lists, outside = _lists(found), in_no_part(found)
     if spec.expected_clips is not None:
         complete = len(names) - len(unlisted) + excused == spec.expected_clips
     else:  # no count is published: whole when every file and every video of all split files was converted
-        lists = [set().union(*map(set, split.values())) for split in found.official_splits.values()]
         here = {item.name for item in found.items}
         everything = files == len(found.items) and all(videos and videos <= here for videos in lists)
-        complete = everything and not any(item.kind == "fault" for item in aside)
+        complete = everything and not any(item.is_fault for item in aside)
     return QualityReport(
         dataset=spec.name,
         profile=profile,
@@ -153,7 +173,21 @@ def assess(
         missing={} if complete else missing_groups(expected, frozenset(names)),
         unlisted=len(unlisted),
         first_unlisted=unlisted[0] if unlisted else "",
+        in_no_part=len(outside),
+        first_in_no_part=min((item.name for item in outside), default=""),
+        without_clips=tuple(f"{n} {name}" for n, name in enumerate(spec.classes, start=1) if n - 1 not in labels),
     )
+
+
+def in_no_part(found: Found) -> list[RawItem]:
+    """Return the items that are in no part of any split which the dataset brings; none where it brings no split."""
+    taken = set().union(*_lists(found))
+    return [item for item in found.items if item.name not in taken] if taken else []
+
+
+def _lists(found: Found) -> list[set[str]]:
+    """Return the items that each split names."""
+    return [set().union(*split.values()) for split in found.official_splits.values()]
 
 
 def missing_groups(expected: Iterable[str], here: Collection[str]) -> dict[str, dict[str, tuple[int, int]]]:
@@ -183,9 +217,23 @@ def blocks(report: QualityReport, shown: int = SHOWN) -> list[Block]:
         found.append(Table("Set aside", ("clip", "where", "why"), rows, ("clip", "where", "why")))
     if len(listed) > shown:
         found.append(Notes((f"... and {len(listed) - shown:,} more; index.json lists them all",)))
-    if any(NOT_IN_RANGE in item.reason for item in listed):
-        found.append(Notes((OUT_OF_RANGE.format(report.dataset),)))
-    return [*found, *_doubts(report), Notes((verdict(report),))]
+    return [*found, *_doubts(report), Notes((*_numbers(report), verdict(report)))]
+
+
+def _numbers(report: QualityReport) -> Iterable[str]:
+    """Say which clips have numbers that the dataset does not have, or none of its splits, and classes without clips."""
+    unknown = [item for item in report.set_aside if item.kind == "unknown"]
+    if unknown:
+        count = "1 clip was" if len(unknown) == 1 else f"{len(unknown):,} clips were"
+        first = f"the first: {unknown[0].name}: {unknown[0].reason}"
+        yield f"{count} set aside for numbers that {report.dataset} does not have ({first}). {REMEDY}"
+    if report.in_no_part:
+        count = "1 recording" if report.in_no_part == 1 else f"{report.in_no_part:,} recordings"
+        yield f"The splits of {report.dataset} leave out {count} (the first: {report.first_in_no_part})."
+    if empty := report.without_clips:
+        more = f" and {len(empty) - CLASSES_SHOWN:,} more" if len(empty) > CLASSES_SHOWN else ""
+        count = "1 class has" if len(empty) == 1 else f"{len(empty):,} classes have"
+        yield f"{count} no clip: {', '.join(empty[:CLASSES_SHOWN])}{more}."
 
 
 def _doubts(report: QualityReport) -> Iterable[Block]:
@@ -200,7 +248,10 @@ def _doubts(report: QualityReport) -> Iterable[Block]:
 
 
 def doubtful(report: QualityReport) -> list[str]:
-    """Say in a line each that `DOUBTFUL` of a dataset's clips or more look wrong, and that it has clips of others."""
+    """Say in a line each that many of a dataset's clips look wrong, and that it has, or had, clips of others.
+
+    Many are `DOUBTFUL` of them, or more.
+    """
     lines = []
     if report.implausible and report.implausible >= DOUBTFUL * report.clips:
         most = max(report.doubts, key=lambda doubt: doubt.clips)
@@ -209,6 +260,10 @@ def doubtful(report: QualityReport) -> list[str]:
             f"{report.dataset}: {report.implausible:,} of {report.clips:,} clips look wrong, most of all: {most.what} "
             f"({most.worst[0]}: {most.value}); `{command}` says more"
         )
+    unknown = [item for item in report.set_aside if item.kind == "unknown"]
+    if unknown:
+        first = f"{unknown[0].name}: {unknown[0].reason}"
+        lines.append(f"{report.dataset}: {len(unknown):,} clips had numbers that it does not have (the first: {first})")
     strange = unlisted_sentence(report.dataset, report.unlisted, report.first_unlisted).strip()
     return [*lines, f"{report.dataset}: {strange}"] if strange else lines
 

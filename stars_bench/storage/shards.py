@@ -54,19 +54,11 @@ class ShardFacts:
         plan: Digest of its plan.
         rows: Rows of its coordinates.
         sha256: SHA-256 of the file.
+        columns: Digest of everything in it but the coordinates.
         contents: Digests of its clips, by name.
         set_aside: Clips that were not converted.
         cleaning: What cleaning did, counted by rule.
-
-    Attributes:
-        file: Its name.
-        plan: Digest of what decides what is in it.
-        rows: Rows of its coordinates.
-        sha256: SHA-256 of its bytes.
-        columns: Digest of everything in it but the coordinates.
-        contents: Digests of its clips, by clip name.
-        set_aside: What could not be converted.
-        cleaning: How often each rule of the cleaning applied.
+        labels: Labels (from 0) that its clips have.
     """
 
     file: str
@@ -77,6 +69,7 @@ class ShardFacts:
     contents: Mapping[str, str]
     set_aside: tuple[SetAside, ...]
     cleaning: Mapping[str, int]
+    labels: frozenset[int]
 
 
 @dataclass
@@ -166,6 +159,7 @@ def write_shard(
         contents=dict(zip(as_texts(columns["name"]), as_texts(columns["content"]), strict=True)),
         set_aside=tuple(content.set_aside),
         cleaning=dict(content.cleaning),
+        labels=frozenset(columns["label"].tolist()),
     )
 
 
@@ -221,6 +215,7 @@ def read_facts(path: Path) -> ShardFacts | None:
                 contents=dict(zip(as_texts(columns["name"]), as_texts(columns["content"]), strict=True)),
                 set_aside=tuple(SetAside(**item) for item in log["set_aside"]),
                 cleaning=log["cleaning"],
+                labels=frozenset(columns["label"].tolist()),
             )
     except (StarsBenchError, FileNotFoundError):
         return None

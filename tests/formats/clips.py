@@ -38,7 +38,7 @@ def prepared(
             of_name = (found.label or 0, found.subject, found.camera, found.setup, found.replication)
             content.add(found.item, Clip(name, *of_name, clips[name], "digest"))
         facts.append(shards.write_shard(folder / f"shard-{first:05}.h5", spec, chosen, "plan", content))
-    quality = assess(spec, profile, Found(()), len(names), names, (), {})
+    quality = assess(spec, profile, Found(()), len(names), names, {0}, (), {})
     shards.write_index(folder, spec, chosen, "plan", facts, quality, official or {})
     return shards.open_dataset(data_dir, spec.name, profile)
 

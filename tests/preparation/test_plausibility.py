@@ -12,15 +12,14 @@ import pytest
 
 from stars_bench.api import PLANE, Skeleton
 from stars_bench.datasets.ntu import NTU60
-from stars_bench.datasets.pku_mmd import PKU1, PKU2
+from stars_bench.datasets.pku_mmd import PKU1
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.datasets.skeletons.layouts import COCO_17, KINECT_V1, MSR_ACTION3D
-from stars_bench.display.blocks import Notes
 from stars_bench.preparation.plausibility import COLUMNS, MANY, RULES, judge, measure
 from stars_bench.preparation.prepare import prepare
-from stars_bench.storage.quality import DOUBTFUL, DOUBTS, OUT_OF_RANGE, QualityReport, blocks, doubtful
+from stars_bench.storage.quality import DOUBTFUL, DOUBTS, QualityReport, doubtful
 from stars_bench.storage.shards import open_dataset
-from tests.datasets.raw_writers import BODY_ID, ntu_bytes, write_pku
+from tests.datasets.raw_writers import BODY_ID, ntu_bytes
 from tests.paths import ROOT
 
 REAL = Path(os.environ.get("STARS_BENCH_REAL", "no such folder"))
@@ -229,26 +228,6 @@ def test_prepare_lists_reports_and_keeps_what_looks_wrong(tmp_path: Path) -> Non
 def test_a_few_odd_clips_do_not_make_a_dataset_doubtful() -> None:
     report = QualityReport("ntu60", "mamp", 1000, 1000, None, True, implausible=int(1000 * DOUBTFUL) - 1)
     assert doubtful(report) == []
-
-
-def test_numbers_that_a_dataset_does_not_have_are_told_with_the_remedy(tmp_path: Path) -> None:
-    odd = ["S001C001P001R003A001", "S001C001P107R001A001", "S001C001P001R001A061", "S001C001P050R001A001"]
-    write(tmp_path / "ntu", {name: person(frames=12) for name in ["S001C001P001R001A001", *odd]})
-    quality = prepare(NTU60, [tmp_path / "ntu"], tmp_path / "data", jobs=1).quality
-    assert [item.name for item in quality.set_aside] == [odd[2], odd[0], odd[1]]
-    assert all(" is not in 1.." in item.reason for item in quality.set_aside)
-    assert OUT_OF_RANGE.format("ntu60") in printed(quality)
-    (line,) = doubtful(quality)  # a name like NTU's, of a person whom that setup does not have
-    assert "1 clip has a name that ntu60 does not have (S001C001P050R001A001), kept all the same." in line
-    write_pku(tmp_path / "pku", {"A01N01-L": "1,0,5,1\n52,0,5,1\n"})
-    quality = prepare(PKU2, [tmp_path / "pku"], tmp_path / "data", jobs=1).quality
-    assert [item.reason for item in quality.set_aside] == ["class 52 is not in 1..51"]
-    assert OUT_OF_RANGE.format("pku2") in printed(quality)
-
-
-def printed(quality: QualityReport) -> str:
-    """What `prepare` prints, as one line."""
-    return " ".join(line for block in blocks(quality) if isinstance(block, Notes) for line in block.lines)
 
 
 @pytest.mark.real

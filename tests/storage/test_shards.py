@@ -94,7 +94,7 @@ def make(tmp_path: Path) -> Make:
                 content.add(name, Clip(name, clip, 1, number + 1, 1, 1, bodies, ""))
             facts.append(write_shard(folder / f"shard-0000{number}.h5", NTU60, PROFILE, "", content, kind))
         names = [name for shard in facts for name in shard.contents]
-        quality = assess(NTU60, "mamp", Found([]), len(names), names, [], {})
+        quality = assess(NTU60, "mamp", Found([]), len(names), names, {0}, [], {})
         write_index(folder, NTU60, PROFILE, "", facts, quality, {})
         return tmp_path
 

@@ -22,7 +22,7 @@ from stars_bench.datasets.custom.labels import natural, stem
 from stars_bench.datasets.custom.model import CLIP, FRAME, NUMBERED, SPLIT_BY, Coordinates, Description, SplitRule
 from stars_bench.datasets.custom.readers.axes import Stored
 from stars_bench.datasets.parsing.fingerprint import source_digest
-from stars_bench.datasets.parsing.numbers import ParseError
+from stars_bench.datasets.parsing.numbers import ParseError, UnknownNumber, check_range
 from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.sources import OnDuplicate, Progress
 from stars_bench.errors import UsageError, printable
@@ -72,8 +72,10 @@ def find(
                 set_aside.append(SetAside(clip, str(of_clip["000000"]), row))
                 continue
             try:
-                facts = _facts(row, description, str(of_clip["000000"]))
+                facts = _facts(row, description)
                 items.append(RawItem(row.get(CLIP, clip), of_clip, tuple(facts.items())))
+            except UnknownNumber as error:
+                set_aside.append(SetAside(row.get(CLIP, clip), str(of_clip["000000"]), str(error), "unknown"))
             except ValueError as error:
                 set_aside.append(SetAside(clip, str(of_clip["000000"]), str(error)))
     return Found(items, set_aside, splits(items, description=description, folder=folder), dict(ignored))
@@ -110,6 +112,7 @@ def read_name(name: str, *, description: Description) -> NameFacts:
 
     Raises:
         ValueError: The name is no line of text.
+        UnknownNumber: It has a number that the dataset does not have.
     """
     if not name or not name.isprintable():
         raise ValueError(f"{name!r} is no name")
@@ -117,14 +120,21 @@ def read_name(name: str, *, description: Description) -> NameFacts:
     ending = suffix[0].replace("\\", "") if suffix else ""
     places = [None, *(place.start() for place in re.finditer("_", name))]
     paths = [name if place is None else f"{name[:place]}/{name[place + 1 :]}" for place in places]
+    unknown = None
     for path in paths if description.files.pattern else ():
         match = re.fullmatch(description.files.pattern or "", path + ending)
         texts = {} if match is None else {group: text for group, text in match.groupdict().items() if text}
         if "action" in texts:
-            with suppress(ValueError):  # a pattern may match names that it was not made for
-                return NameFacts(name, **_facts(texts, description, name))
+            try:
+                return NameFacts(name, **_facts(texts, description))
+            except UnknownNumber as error:
+                unknown = error
+            except ValueError:  # a pattern may match names that it was not made for
+                continue
     with suppress(ValueError):
         return ntu.read_name(name)
+    if unknown is not None:
+        raise unknown
     return NameFacts(name)
 
 
@@ -148,12 +158,14 @@ def convert(
             stored = stored[:, first - 1 : last]
         if description.files.action_key is not None and "label" not in facts:
             text = readers.read_action(data["000000"], how, description.files.action_key)
-            facts["label"] = _label(text, description, where)
+            facts["label"] = _label(text, description)
         joints, log = bodies.finished(stored, how, description.skeleton, centre)
     except ParseError as error:
         return [SetAside(item.name, f"{where}:{error.line}", printable(error.reason))]
     except NothingLeft as error:
         return [SetAside(item.name, where, str(error), "empty")]
+    except UnknownNumber as error:
+        return [SetAside(item.name, where, printable(str(error)), "unknown")]
     except ValueError as error:
         return [SetAside(item.name, where, printable(str(error)))]
     label, subject, camera, setup, replication = (facts[name] for name in ("label", *NUMBERED))
@@ -262,16 +274,16 @@ class _Wanted:
         return [texts | row for row in rows] if rows else [f"{self.tables} does not name this clip"]
 
 
-def _facts(texts: Mapping[str, str], description: Description, where: str) -> dict[str, int]:
+def _facts(texts: Mapping[str, str], description: Description) -> dict[str, int]:
     """Return the label (from 0), where it is known, and the numbers of a clip.
 
     Raises:
-        ValueError: A value is not a number and has none in [numbers].
-        UsageError: There is no such action.
+        UnknownNumber: The dataset has no such number.
+        ValueError: Nothing says the action, or half of a segment is missing.
     """
     facts = {}
     if "action" in texts:
-        facts["label"] = _label(texts["action"], description, where)
+        facts["label"] = _label(texts["action"], description)
     elif description.files.action_key is None:
         raise ValueError("nothing says its action")
     facts |= {fact: _number(fact, texts.get(fact, "0"), description) for fact in NUMBERED}
@@ -280,30 +292,32 @@ def _facts(texts: Mapping[str, str], description: Description, where: str) -> di
     return facts | {edge: _number(edge, texts[edge], description) for edge in ("start", "end") if edge in texts}
 
 
-def _label(action: str, description: Description, where: str) -> int:
+def _label(action: str, description: Description) -> int:
     """Return the label (from 0) of an action's name or number.
 
     Raises:
-        ValueError: It is no number, and has none in [numbers.action].
-        UsageError: There is no such class: the ids of the others are then in doubt, too.
+        UnknownNumber: There is no such class. Where ids have gaps, those of other clips mean other classes, too.
     """
     classes, first = description.classes, description.files.first_action
     if action in classes:
         return classes.index(action)
-    given = bool(description.numbers.get("action"))
-    label = _number("action", action, description, strict=given) - (1 if given else first)
-    if not 0 <= label < len(classes):
-        last = len(classes) if given else first + len(classes) - 1
-        remedy = (
-            "correct it there" if given else "if ids have gaps, give each its class, from 1, under [numbers.action]"
-        )
-        where = f"{where}: action {label + (1 if given else first)} is not in {1 if given else first}..{last}"
-        raise UsageError(f"{where}, the {len(classes)} classes of {description.name}: {remedy}")
-    return label
+    if description.numbers.get("action"):
+        return _number("action", action, description, strict=True) - 1
+    number = _number("action", action, description)
+    try:
+        check_range("action", number, first, first + len(classes) - 1)
+    except UnknownNumber as error:
+        remedy = "if ids have gaps, other clips have wrong classes, too: give each id its class under [numbers.action]"
+        raise UnknownNumber(f"{error}; {remedy}") from None
+    return number - first
 
 
 def _number(fact: Any, text: str, description: Description, *, strict: bool = False) -> int:
-    """Return the number of a text: what [numbers] gives it, or else its own; `strict`: no other than these."""
+    """Return the number of a text: what [numbers] gives it, or else its own; `strict`: no other than these.
+
+    Raises:
+        UnknownNumber: It has none, or one that is not in [ranges].
+    """
     given = description.numbers.get(fact, {})
     if text in given:
         return given[text]
@@ -313,7 +327,9 @@ def _number(fact: Any, text: str, description: Description, *, strict: bool = Fa
         return alike[0]
     if own is None or strict:
         kind = "is no number" if own is None else "has no number"
-        raise ValueError(f"{fact} {text!r} {kind}: give it one under [numbers.{fact}]")
+        raise UnknownNumber(f"{fact} {text!r} {kind}: give it one under [numbers.{fact}]")
+    if fact in description.ranges:
+        check_range(fact, own, *description.ranges[fact])
     return own
 
 
@@ -349,8 +365,10 @@ def _split(
 def _has_action(item: RawItem, protocol: str, rule: SplitRule, description: Description) -> bool:
     if not rule.actions:
         return True
-    where = f"{description.name}: splits.{protocol}: actions"
-    return dict(item.facts)["label"] in [_label(str(action), description, where) for action in rule.actions]
+    try:
+        return dict(item.facts)["label"] in [_label(str(action), description) for action in rule.actions]
+    except ValueError as error:
+        raise UsageError(f"{description.name}: splits.{protocol}: actions: {error}") from error
 
 
 def _numbers_of(values: Sequence[int | str], by: str, protocol: str, description: Description) -> list[str]:

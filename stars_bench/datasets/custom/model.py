@@ -345,6 +345,7 @@ class Description(Strict):
         coordinates: How coordinates are stored.
         skeleton: The joints.
         numbers: Numbers for texts, as in `[numbers.camera] left = 1`. Default: none.
+        ranges: First and last subject, camera, setup or replication that the dataset has. Default: any.
         splits: Train/test splits by protocol. Default: none.
     """
 
@@ -364,6 +365,9 @@ class Description(Strict):
     skeleton: JointLayout
     numbers: dict[Literal["action", "subject", "camera", "setup", "replication"], dict[str, Number]] = Field(
         default_factory=dict, description="numbers for texts, as [numbers.camera] left = 1"
+    )
+    ranges: dict[Literal["subject", "camera", "setup", "replication"], tuple[Number, Number]] = Field(
+        default_factory=dict, description="first and last number that the dataset has, as subject = [1, 10]"
     )
     splits: dict[ProtocolName, SplitRule] = Field(default_factory=dict)
 
@@ -405,6 +409,9 @@ class Description(Strict):
         joints = self.skeleton.own("").joints
         if self.coordinates.joints and (absent := [name for name in joints if name not in self.coordinates.joints]):
             raise ValueError(f"coordinates.joints: {absent[0]!r} of the layout is missing")
+        classes = len(self.classes)
+        if wrong := [key for key, number in self.numbers.get("action", {}).items() if not 1 <= number <= classes]:
+            raise ValueError(f"numbers.action: {wrong[0]} has none of the {classes} classes, which count from 1")
         if self.frame_files and self.files.pattern is None:
             raise ValueError("files: a clip of many files needs a pattern that says which")
         keyed = self.coordinates.format in ("json", "npz", "mat")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stars_bench.datasets.parsing import compiled_code, ntu_exact
 from stars_bench.datasets.parsing.ntu_exact import JOINTS as JOINTS
-from stars_bench.datasets.parsing.numbers import ParseError, check_text
+from stars_bench.datasets.parsing.numbers import ParseError, check_range, check_text
 from stars_bench.datasets.parsing.scan_types import NtuScan
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
@@ -61,7 +61,8 @@ def parse_name(name: str) -> tuple[int, int, int, int, int]:
     """Split S001C002P003R002A013 into (setup, camera, performer, replication, action), as printed (1-based).
 
     Raises:
-        ValueError: The name does not have NTU's form, or has a number that NTU RGB+D 120 does not have.
+        ValueError: The name does not have NTU's form.
+        UnknownNumber: It has a number that NTU RGB+D 120 does not have.
     """
     match = NAME.fullmatch(name)
     if match is None:
@@ -69,8 +70,7 @@ def parse_name(name: str) -> tuple[int, int, int, int, int]:
     setup, camera, performer, replication, action = map(int, match.groups())
     numbers = (setup, camera, performer, replication, action)
     for value, (part, largest) in zip(numbers, LARGEST, strict=True):
-        if not 1 <= value <= largest:
-            raise ValueError(f"{name!r} is no NTU name: {part} {value} is not in 1..{largest}")
+        check_range(part, value, 1, largest)
     return numbers
 
 

@@ -35,6 +35,20 @@ class ParseError(ValueError):
         self.reason = reason
 
 
+class UnknownNumber(ValueError):
+    """A number in a clip's name or label that its dataset does not have: no other may stand for it."""
+
+
+def check_range(what: str, number: int, first: int, last: int) -> None:
+    """Check that a dataset has a number.
+
+    Raises:
+        UnknownNumber: It is not in first..last.
+    """
+    if not first <= number <= last:
+        raise UnknownNumber(f"{what} {number} is not in {first}..{last}")
+
+
 def tokens_of(line: bytes) -> list[bytes]:
     """Split a line at its blanks."""
     return TOKEN.findall(line)

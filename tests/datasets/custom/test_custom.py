@@ -16,7 +16,7 @@ from stars_bench.datasets.custom import readers
 from stars_bench.datasets.custom.bodies import finished
 from stars_bench.datasets.custom.load import describe
 from stars_bench.datasets.custom.model import Coordinates, JointLayout
-from stars_bench.datasets.parsing.numbers import ParseError
+from stars_bench.datasets.parsing.numbers import ParseError, UnknownNumber
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.datasets.skeletons.layouts import COCO_17, KINECT_V1, LAYOUTS
 from stars_bench.errors import UsageError
@@ -475,17 +475,22 @@ def test_ids_with_gaps_are_told_at_the_first_wrong_name(tmp_path: Path) -> None:
     path = files.write(tmp_path, "npz", COCO_17.joints, subjects=1, cameras=1)
     (tmp_path / "raw" / "A02P01C1.npz").rename(tmp_path / "raw" / "A08P01C1.npz")
     text = path.read_text()
-    with pytest.raises(UsageError, match=r"A08P01C1\.npz: action 8 is not in 1\.\.2, .*under \[numbers\.action\]"):
-        describe(path).find([tmp_path / "raw"])
+    (aside,) = describe(path).find([tmp_path / "raw"]).set_aside
+    assert (aside.name, aside.kind) == ("A08P01C1", "unknown")
+    assert aside.where.endswith("A08P01C1.npz")
+    assert aside.reason.startswith("action 8 is not in 1..2; if ids have gaps, other clips have wrong classes, too:")
+    with pytest.raises(UnknownNumber, match="action 8 is not in 1"):
+        describe(path).read_name("A08P01C1")
     path.write_text(text + "[numbers.action]\n1 = 1\n08 = 2\n")
     found = describe(path).find([tmp_path / "raw"])
     assert [dict(item.facts)["label"] for item in found.items] == [0, 1]
     path.write_text(text + "[numbers.action]\n1 = 1\n")  # an id that the numbers leave out is nobody's class
     (aside,) = describe(path).find([tmp_path / "raw"]).set_aside
     assert aside.reason == "action '08' has no number: give it one under [numbers.action]"
+    assert aside.kind == "unknown"
     path.write_text(text + "[numbers.action]\n1 = 1\n8 = 3\n")
-    with pytest.raises(UsageError, match=r"action 3 is not in 1\.\.2, .*correct it there"):
-        describe(path).find([tmp_path / "raw"])
+    with pytest.raises(UsageError, match=r"numbers\.action: 8 has none of the 2 classes, which count from 1"):
+        describe(path)
 
 
 def test_classes_may_count_from_0(tmp_path: Path) -> None:
