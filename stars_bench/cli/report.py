@@ -51,6 +51,7 @@ class By(StrEnum):
     dataset = "dataset"
     evaluation = "evaluation"
     method = "method"
+    all = "all"
 
 
 def report(
@@ -63,10 +64,33 @@ def report(
         ),
     ] = None,
     by: Annotated[
-        By, typer.Option(help="One table for each dataset and protocol, each evaluation, or each method.")
+        By,
+        typer.Option(help="A table for each dataset and protocol, each evaluation or each method; all: one table."),
     ] = By.dataset,
     methods: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Only these measured methods: stars,'*clr'.")
+    ] = None,
+    evaluations: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Only these evaluations: knn,linear or 'k-NN k=1'.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Lay the tables out as this TOML file says: rows, names, groups, merged heads (docs/tables.md).",
+        ),
+    ] = None,
+    table_init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the layout of this report as such a file, to edit, and print nothing else."
+        ),
+    ] = None,
+    caption: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Caption of the only table, as plain text.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Label of the only table in LaTeX: tab:linear.")
     ] = None,
     published: Annotated[
         str,
@@ -113,7 +137,9 @@ def report(
 ) -> None:
     """Print measured results beside published ones: mean, deviation and number of seeds, with marks explained below.
 
-    `stars-bench report --format latex --by evaluation --out table.tex`
+    `stars-bench report --format latex --evaluations knn,linear --by all --caption "Linear and k-NN" --out table.tex`
+
+    `stars-bench report --table-init table.toml`, then `stars-bench report --table table.toml --out table.tex`
 
     `stars-bench report --format html --out page.html`
     """
@@ -140,13 +166,21 @@ def report(
         raise UsageError("--skeletons: only a page (--format html) has skeletons")
     leaderboard = Leaderboard.of(
         found.stored,
+        table=table,
         by=by.value,
         methods=methods,
+        evaluations=evaluations,
         published=published,
         sources=None if sources is None else sources.value,
         baseline=baseline,
         intervals=intervals.value,
+        caption=caption,
+        label=label,
     )
+    if table_init is not None:  # it has no mark: what is edited in it is never overwritten
+        write_outputs({table_init: leaderboard.to_toml()}, "", overwrite=force)
+        console.print(f"written: {table_init}; edit it, then stars-bench report --table {table_init}")
+        return
     if form is Format.table and out is None:
         console.print(terminal.render(leaderboard.tables, console.width))
         return

@@ -1,16 +1,21 @@
-"""Tables as tidy lines, a data frame or CSV: one line per number, measured and published, all metrics."""
+"""Tables as tidy lines, a data frame or CSV: one line per number, measured and published, all metrics.
+
+A table that a file lays out is written as it is laid out, for a spreadsheet.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from io import StringIO
 
 import pandas as pd
 
 from stars_bench.display.console import shown
 from stars_bench.report.results.published import OTHER_RECIPE
 from stars_bench.report.results.result import PUBLISHED_RECIPE, PublishedResult, Result, recipes_of
-from stars_bench.report.table import Table
+from stars_bench.report.table import Footnote, Table
 
 COLUMNS = (
     "kind", "dataset", "profile", "protocol", "validation", "method", "label", "recipe", "preset", "evaluation",
@@ -49,6 +54,39 @@ def render(tables: Sequence[Table]) -> str:
     """
     frame = to_frame(tables).map(lambda value: harmless(value) if isinstance(value, str) else value)
     return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def render_layout(tables: Sequence[Table]) -> str:
+    """Write rows and columns as they are laid out, one table below the other, each with its title and its notes.
+
+    Args:
+        tables: The tables.
+    """
+    with StringIO() as text:
+        writer = csv.writer(text, lineterminator="\n")
+        for place, table in enumerate(tables):
+            apart: list[list[str]] = [[]] if place else []
+            notes = [_note(one) for one in table.footnotes]
+            lines = [*apart, [table.title], *_heads(table), *_rows(table), *notes]
+            writer.writerows([*map(harmless, line)] for line in lines)
+        return text.getvalue()
+
+
+def _heads(table: Table) -> list[list[str]]:
+    """Return a line for each level of the head; a head is repeated over all its columns."""
+    return [[head.text for head in heads for _ in range(head.width)] for heads in table.heads]
+
+
+def _rows(table: Table) -> Iterator[list[str]]:
+    for group in table.groups:
+        if heading := table.heading_line(group):
+            yield [heading]
+        for row in group.rows:
+            yield [*table.before(group, row), *row.texts]
+
+
+def _note(note: Footnote) -> list[str]:
+    return [f"{note.sign} {note.text}".strip()]
 
 
 def _measured(result: Result, metric: str) -> dict[str, object]:

@@ -6,18 +6,15 @@ is cited is in a .bib file of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from stars_bench.errors import UsageError
-from stars_bench.records.published.numbers import Published
-from stars_bench.records.record import Record
 from stars_bench.report.bibliography import Bibliography
+from stars_bench.report.latex_cites import Cites, of_results
 from stars_bench.report.latex_escape import escape
-from stars_bench.report.results.published import stated
-from stars_bench.report.results.result import PublishedResult, Result
-from stars_bench.report.table import BEST, NOTHING, SECOND, TIED, Cell, Row, Table
+from stars_bench.report.table import BEST, NOTHING, SECOND, TIED, Cell, Group, Row, Table
 
 ROWS_PER_PAGE = 36
 """A float cannot break over pages: longer tables go on in a second one."""
@@ -27,6 +24,10 @@ CHARACTERS_PER_TEXT_COLUMN, BETWEEN = 56, 2
 """Tables of more characters a line, with as many between two cells, span both columns of a two-column paper."""
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """What is in it is shrunk where it is wider than the text, and left alone elsewhere."""
+
+RANKS = {BEST: r"\textbf", TIED: r"\textbf", SECOND: r"\underline"}
+COLOURS = {BEST: "red", TIED: "red", SECOND: "blue"}
+SHADE = r"\rowcolor[gray]{0.92} "
 
 
 class Latex(NamedTuple):
@@ -41,13 +42,6 @@ class Latex(NamedTuple):
     bibliography: str
 
 
-class _Part(NamedTuple):
-    """Rows of a table that fit one page."""
-
-    measured: list[Row]
-    published: list[Row]
-
-
 def render(tables: Sequence[Table], bibliography: str | None = None) -> Latex:
     r"""Write one table environment per table (and page).
 
@@ -56,8 +50,8 @@ def render(tables: Sequence[Table], bibliography: str | None = None) -> Latex:
         bibliography: The name that \bibliography takes, for the comment at the top; None: nothing is cited.
     """
     cited = Bibliography()
-    bodies = [body for table in tables for body in _table(table, _Cites(cited, bibliography is not None))]
-    head = [r"% Needs \usepackage{booktabs,graphicx}; \input this file."]
+    bodies = [body for table in tables for body in _table(table, Cites(cited, bibliography is not None))]
+    head = [rf"% Needs \usepackage{{{','.join(_packages(tables))}}}; \input this file."]
     if bibliography is not None:
         head.append(rf"% Citations: \bibliography{{{bibliography}}}")
     for place in range(FLOATS_HELD, len(bodies), FLOATS_HELD):
@@ -81,110 +75,189 @@ def files(tables: Sequence[Table], path: Path) -> dict[Path, str]:
     return {path: text} | ({path.with_suffix(".bib"): bibliography} if bibliography else {})
 
 
-class _Cites:
-    r"""Citations and the footnotes of published rows: \cite for sources, numbered remarks for what contradicts them."""
-
-    def __init__(self, bibliography: Bibliography, cites: bool) -> None:
-        self.bibliography, self.cites = bibliography, cites
-        self.remarks: dict[str, str] = {}
-
-    def methods(self, records: Iterable[Record]) -> str:
-        """Return the papers of what was measured."""
-        return self._cite([key for record in records for key in self.bibliography.cite_method(record)])
-
-    def datasets(self, records: Iterable[Record]) -> str:
-        """Return the papers of what it was measured on."""
-        return self._cite([key for record in records for key in self.bibliography.cite_dataset(record)])
-
-    def published(self, row: Row) -> str:
-        """Return what follows the label of a published row."""
-        results = [cell.value for cell in row.cells if isinstance(cell.value, PublishedResult)]
-        sources = dict.fromkeys(source for result in results for source in _cited(result.number))
-        if not self.cites:
-            return "".join(self._remark(f"Read in {escape(source, breakable=True)}.") for source in sources)
-        papers = self.bibliography.cite_published(row.method)
-        keys = [*papers, *map(self.bibliography.cite_source, sources)]
-        signs = (
-            "" if papers else self._remark("No entry for its paper, which could not be checked: the source is cited.")
-        )
-        for result in results:
-            if result.number.conflicts:
-                others = "; ".join(self._other(other, result.number) for other in result.number.conflicts)
-                signs += self._remark(f"{escape(result.measure.title)}: other sources say {others}.")
-        return self._cite(keys) + signs
-
-    def _other(self, number: Published, printed: Published) -> str:
-        cited = self._cite([self.bibliography.cite_source(number.sources[0])])
-        return f"{number.value:g} as {escape(stated(number, printed))}{cited}"
-
-    def _remark(self, text: str) -> str:
-        return f"$^{{{self.remarks.setdefault(text, str(len(self.remarks) + 1))}}}$"
-
-    def _cite(self, keys: Sequence[str]) -> str:
-        return f"~\\cite{{{','.join(dict.fromkeys(keys))}}}" if keys and self.cites else ""
+def _packages(tables: Sequence[Table]) -> list[str]:
+    """Name the packages that tables need."""
+    extra = {
+        "siunitx": any(table.style.siunitx for table in tables),
+        "colortbl": any(row.is_shaded for table in tables for row in table.rows),
+        "xcolor": any(table.style.colours for table in tables),
+    }
+    return ["booktabs", "graphicx", *(name for name, is_needed in extra.items() if is_needed)]
 
 
-def _cited(number: Published) -> tuple[str, ...]:
-    """Return the places to cite: the authors' own alone, where it is theirs."""
-    return number.sources[:1] if number.is_first_hand else number.sources
-
-
-def _table(table: Table, cites: _Cites) -> list[str]:
-    parts = list(_pages(table))
+def _table(table: Table, cites: Cites) -> list[str]:
+    parts = list(_pages(table.groups))
     return [_float(table, part, cites, place == 0, place == len(parts) - 1) for place, part in enumerate(parts)]
 
 
-def _pages(table: Table) -> Iterator[_Part]:
-    rows = [(row, True) for row in table.measured] + [(row, False) for row in table.published]
-    for start in range(0, len(rows), ROWS_PER_PAGE):
-        page = rows[start : start + ROWS_PER_PAGE]
-        yield _Part([row for row, ours in page if ours], [row for row, ours in page if not ours])
+def _pages(groups: Sequence[Group]) -> Iterator[list[Group]]:
+    """Yield the groups of each page; only one that no page holds whole is cut."""
+    page: list[Group] = []
+    room = ROWS_PER_PAGE
+    for group in groups:
+        rows = group.rows
+        if page and room < len(rows) <= ROWS_PER_PAGE:
+            yield page
+            page, room = [], ROWS_PER_PAGE
+        while len(rows) > room:
+            yield [*page, Group(group.heading, rows[:room])]
+            page, rows, room = [], rows[room:], ROWS_PER_PAGE
+        if rows:
+            page.append(Group(group.heading, rows))
+            room -= len(rows)
+    if page:
+        yield page
 
 
-def _float(table: Table, part: _Part, cites: _Cites, first: bool, last: bool) -> str:
-    count = len(table.header)
-    measured = [_line([_label(row, cites), *map(_cell, row.cells)]) for row in part.measured]
-    published = [_published(row, cites) for row in part.published]
-    if published:
-        published.insert(0, _line([rf"\multicolumn{{{count}}}{{l}}{{\emph{{published}}}}"]))
-    both = [*measured, *([r"\midrule"] if measured and published else []), *published]
-    kind = "table*" if _characters(table) > CHARACTERS_PER_TEXT_COLUMN else "table"
-    title = escape(f"{table.title}: {table.subtitle}")
-    data = cites.datasets(record for row in table.measured for record in _records(row))
-    caption = f"{title}{data}." if first else f"{escape(table.title)} (continued)."
-    if first and any(cell.rank for row in table.measured for cell in row.cells):
-        caption += r" Best measured number in bold, second underlined."
+def _float(table: Table, part: Sequence[Group], cites: Cites, first: bool, last: bool) -> str:
+    is_wide = _characters(table) > CHARACTERS_PER_TEXT_COLUMN if table.style.wide is None else table.style.wide
+    kind = "table*" if is_wide else "table"
+    body: list[str] = []
+    for group in part:
+        body += [r"\midrule"] if body else []
+        if heading := table.heading_line(group):
+            body.append(_line([rf"\multicolumn{{{len(table.header)}}}{{l}}{{\emph{{{escape(heading)}}}}}"]))
+        body += [_row(table, group, row, cites) for row in group.rows]
+    caption, described = _caption(table, cites, first)
     return "\n".join(
         [
             rf"\begin{{{kind}}}[tbp]",
             r"\centering\small",
             r"\setlength{\tabcolsep}{4pt}",
             rf"\caption{{{caption}}}",
+            *([rf"\label{{{table.style.label}}}"] if first and table.style.label else []),
             FIT,
-            rf"\begin{{tabular}}{{l{'r' * (count - 1)}}}",
+            rf"\begin{{tabular}}{{{''.join(_columns(table))}}}",
             r"\toprule",
-            _line([escape(title) for title in table.header]),
+            *_head(table),
             r"\midrule",
-            *both,
+            *body,
             r"\bottomrule",
             r"\end{tabular}}",
-            *(_notes(table, cites) if last else []),
+            *(_notes(table, cites, described) if last else []),
             rf"\end{{{kind}}}",
             "",
         ]
     )
 
 
+def _caption(table: Table, cites: Cites, first: bool) -> tuple[str, list[str]]:
+    """Return the caption, and what a caption of the user's own leaves for the notes."""
+    data = cites.datasets(of_results(table.results))
+    ranking = [escape(table.ranking)] if table.ranking else []
+    described = [f"{escape(_sentence(table))}{data}.", *ranking] if table.captioned else []
+    if not first:
+        return f"{escape(table.title)} (continued).", described
+    if table.captioned:
+        return escape(table.title), described
+    return " ".join([f"{escape(f'{table.title}: {table.subtitle}')}{data}.", *ranking]), []
+
+
+def _sentence(table: Table) -> str:
+    return f"{table.subtitle[0].upper()}{table.subtitle[1:]}"
+
+
+def _head(table: Table) -> list[str]:
+    r"""Return the rows of the head; upper heads are centred over their columns, with a rule under each."""
+    lines = []
+    *upper, lowest = table.heads
+    for heads in upper:
+        texts = [rf"\multicolumn{{{one.width}}}{{c}}{{{escape(one.text)}}}" if one.text else "" for one in heads]
+        rules = [rf"\cmidrule(lr){{{one.first + 1}-{one.first + one.width}}}" for one in heads if one.text]
+        lines += [_line(texts), "".join(rules)]
+    aligned = _aligned(table)
+    return [*lines, _line([f"{{{escape(one.text)}}}" if aligned[one.first] else escape(one.text) for one in lowest])]
+
+
+def _columns(table: Table) -> list[str]:
+    """Return how each column is set."""
+    found = []
+    for place, (is_text, is_aligned) in enumerate(zip(table.is_text, _aligned(table), strict=True)):
+        found.append(_decimal(table, place) if is_aligned else "l" if is_text else "r")
+    return found
+
+
+def _aligned(table: Table) -> list[bool]:
+    """Say of each column whether siunitx sets it: those that hold results."""
+    lead = len(table.lead)
+    columns = ([row.cells[place] for row in table.rows] for place in range(len(table.columns)))
+    holds = [table.style.siunitx and any(cell.value is not None for cell in cells) for cells in columns]
+    return [*[False] * lead, *holds]
+
+
+def _decimal(table: Table, place: int) -> str:
+    """Return a column of siunitx with room for its longest number and for the longest of what follows a number."""
+    cells = [row.cells[place - len(table.lead)] for row in table.rows]
+    after = max((_after(cell) for cell in cells), key=len)
+    space = rf",table-space-text-post={{{after}}}" if after else ""
+    return rf"S[detect-weight,mode=text,table-format={_format(cells)}{space}]"
+
+
+def _format(cells: Sequence[Cell]) -> str:
+    parts = [cell.number.partition(".") for cell in cells if cell.value is not None]
+    return ".".join(str(max(len(part[side]) for part in parts)) for side in (0, 2))
+
+
+def _row(table: Table, group: Group, row: Row, cites: Cites) -> str:
+    name = escape(row.label)
+    for command, is_so in ((r"\textbf", row.in_bold), (r"\textit", row.in_italics)):
+        name = rf"{command}{{{name}}}" if is_so else name
+    before = [escape(text) for text in table.before(group, row)]
+    aligned = _aligned(table)[len(table.lead) :]
+    cells = [
+        _aligned_cell(place, row, table) if is_aligned else _cell(row.cells[place], row, table)
+        for place, is_aligned in enumerate(aligned)
+    ]
+    shade = SHADE if row.is_shaded else ""
+    return shade + _line([*before, f"{name}{escape(row.signs)}{cites.label(row)}", *cells])
+
+
+def _cell(cell: Cell, row: Row, table: Table) -> str:
+    number = escape(cell.number)
+    if cell.value is None or cell.number in ("", NOTHING):
+        return number
+    number = rf"\textit{{{number}}}" if row.in_italics else number
+    if command := RANKS.get(cell.rank):
+        number = rf"{command}{{{number}}}"
+    if cell.rank and table.style.colours:
+        number = rf"\textcolor{{{COLOURS[cell.rank]}}}{{{number}}}"
+    return number + _after(cell)
+
+
+def _aligned_cell(place: int, row: Row, table: Table) -> str:
+    """Return a cell of a column of siunitx; what it cannot parse stands in braces."""
+    cell = row.cells[place]
+    if cell.value is None:
+        return f"{{{escape(cell.number)}}}" if cell.number else ""
+    colour = rf"\color{{{COLOURS[cell.rank]}}}" if cell.rank and table.style.colours else ""
+    italics = r"\itshape" if row.in_italics else ""
+    after = f"{{{_after(cell)}}}" if _after(cell) else ""
+    if cell.rank == SECOND:  # an underlined number is no number to siunitx
+        form = _format([one.cells[place] for one in table.rows])
+        number = rf"\underline{{\tablenum[table-format={form}]{{{cell.number}}}}}"
+        return f"{{{colour}{italics}{number}{after}}}"
+    bold = r"\bfseries" if cell.rank else ""
+    return f"{f'{colour}{italics}{bold} '.lstrip()}{cell.number}{after}"
+
+
+def _after(cell: Cell) -> str:
+    """Return what follows a number: deviation, difference, signs."""
+    deviation = rf"{{\scriptsize~$\pm$~{cell.deviation}}}" if cell.deviation else ""
+    difference = rf"{{\scriptsize~({escape(cell.difference)})}}" if cell.difference else ""
+    return deviation + difference + escape(cell.signs)
+
+
 def _characters(table: Table) -> int:
     """Return the width of the widest line, if every column were as wide as its widest cell."""
-    rows = [table.header, *(row.texts for row in table.rows)]
-    return sum(max(map(len, column)) + BETWEEN for column in zip(*rows, strict=True)) - BETWEEN
+    rows = [[*table.before(group, row), *row.texts] for group in table.groups for row in group.rows]
+    heads = [head.text for head in table.heads[-1]]
+    return sum(max(map(len, column)) + BETWEEN for column in zip(heads, *rows, strict=True)) - BETWEEN
 
 
-def _notes(table: Table, cites: _Cites) -> list[str]:
-    lines = [f"{escape(sign)}~{escape(text)}." for sign, text in table.marks]
+def _notes(table: Table, cites: Cites, described: Sequence[str]) -> list[str]:
+    lines = [*described, *(f"{escape(sign)}~{escape(text)}." for sign, text in table.marks)]
     lines += [f"$^{{{sign}}}$~{text}" for text, sign in cites.remarks.items()]
-    lines += [escape(note) for note in table.notes]
+    lines += [escape(note) for note in table.notes if note != table.ranking]
     if not lines:
         return []
     return [
@@ -197,31 +270,3 @@ def _notes(table: Table, cites: _Cites) -> list[str]:
 
 def _line(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
-
-
-def _label(row: Row, cites: _Cites) -> str:
-    return f"{escape(row.label)}{escape(row.signs)}{cites.methods(_records(row))}"
-
-
-def _records(row: Row) -> Iterator[Record]:
-    """Yield what the measured numbers of a row are from."""
-    results = [cell.value for cell in row.cells if isinstance(cell.value, Result)]
-    return (record for result in results for record in result.records)
-
-
-def _published(row: Row, cites: _Cites) -> str:
-    texts = [
-        escape(cell.text) if cell.text in ("", NOTHING) else rf"\textit{{{cell.text}}}{escape(cell.signs)}"
-        for cell in row.cells
-    ]
-    return _line([rf"\textit{{{escape(row.label)}}}{cites.published(row)}", *texts])
-
-
-def _cell(cell: Cell) -> str:
-    command = {BEST: r"\textbf", TIED: r"\textbf", SECOND: r"\underline"}.get(cell.rank)
-    text = rf"{command}{{{escape(cell.number)}}}" if command else escape(cell.number)
-    if cell.deviation:
-        text += rf"{{\scriptsize~$\pm$~{cell.deviation}}}"
-    if cell.difference:
-        text += rf"{{\scriptsize~({escape(cell.difference)})}}"
-    return text + escape(cell.signs)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from stars_bench.display.console import shown
-from stars_bench.report.table import BEST, NOTHING, TIED, Cell, Table
+from stars_bench.report.table import BEST, NOTHING, TIED, Cell, Group, Row, Table
 
 
 def render(tables: Sequence[Table]) -> str:
@@ -22,14 +22,13 @@ def _table(table: Table) -> str:
     def line(cells: Iterable[str]) -> str:
         return f"| {' | '.join(cells)} |"
 
-    rows = [line([_plain(row.label) + _plain(row.signs), *map(_cell, row.cells)]) for row in table.measured]
-    if table.published:
-        rows.append(line(["*published*", *[""] * (len(table.header) - 1)]))
-        rows += [
-            line(f"*{_plain(cell)}*" if cell not in ("", NOTHING) else cell for cell in row)
-            for row in (published.texts for published in table.published)
-        ]
-    rule = line([":---", *["---:"] * (len(table.header) - 1)])
+    width = len(table.header)
+    rows = []
+    for group in table.groups:
+        if heading := table.heading_line(group):
+            rows.append(line([f"*{_plain(heading)}*", *[""] * (width - 1)]))
+        rows += [line(_texts(table, group, row)) for row in group.rows]
+    rule = line([":---" if is_text else "---:" for is_text in table.is_text])
     notes = [f"- {_plain(f'{sign} {text}'.strip())}" for sign, text in table.footnotes]
     parts = [
         f"### {_plain(table.title)}",
@@ -44,6 +43,16 @@ def _table(table: Table) -> str:
         "",
     ]
     return "\n".join(parts)
+
+
+def _texts(table: Table, group: Group, row: Row) -> list[str]:
+    """Return the cells of a row."""
+    name = f"**{_plain(row.label)}**" if row.in_bold else _plain(row.label)
+    source = f" {_plain(row.source)}" if row.source else ""
+    texts = [name + _plain(row.signs) + source, *map(_cell, row.cells)]
+    if row.in_italics:
+        texts = [text if text in ("", NOTHING) else f"*{text}*" for text in texts]
+    return [*map(_plain, table.before(group, row)), *texts]
 
 
 def _cell(cell: Cell) -> str:

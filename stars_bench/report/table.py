@@ -1,43 +1,51 @@
-"""The one table between results and every output: columns, rows, cells with their values, footnotes.
+"""The one table between results and every output: heads, groups of rows, cells with their values, footnotes.
 
-Marks, footnotes, best and second best are decided here, once for all outputs.
+`layouts.fill` makes it and decides marks, footnotes, best and second best, once for all outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
-from stars_bench.records.paired.differences import Difference
-from stars_bench.report.results.intervals import interval_notes
-from stars_bench.report.results.paired import notes_of_tests, ranked, significant, ties
-from stars_bench.report.results.published import OTHER_RECIPE, SECOND_HAND, sources
 from stars_bench.report.results.result import PUBLISHED_RECIPE, PublishedResult, Result, recipes_of
-from stars_bench.report.results.summary import best_on_test, summary
 
-SIGNS = "*†‡§¶‖"
-SECOND_HAND_SIGN = "°"
-Stub = Literal["method", "data"]
-Intervals = Literal["notes", "cells", "none"]
-"""Where the 95 % intervals stand: their meaning and width under the table, also in its cells, or nowhere."""
 NOTHING = "–"
 BEST, SECOND, TIED = 1, 2, 3
 """TIED: cannot be told from the best."""
-
-_Value = TypeVar("_Value", Result, PublishedResult)
 
 
 class Column(NamedTuple):
     """A column.
 
     Args:
-        key: What its numbers have in common.
-        title: Its head.
+        heads: Its head, from the uppermost level down to its own.
+        is_text: Whether it holds words, and not numbers. Default: False.
     """
 
-    key: Hashable
-    title: str
+    heads: tuple[str, ...]
+    is_text: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its head in one line."""
+        return " ".join(filter(None, self.heads))
+
+
+class Head(NamedTuple):
+    """One head.
+
+    Args:
+        text: Its text; empty above a column with fewer levels.
+        first: The first column that it stands over.
+        width: How many columns it stands over.
+    """
+
+    text: str
+    first: int
+    width: int
 
 
 class Footnote(NamedTuple):
@@ -91,17 +99,27 @@ class Row:
         signs: The footnotes that all its cells share.
         method: Whose numbers these are.
         cells: One a column.
+        source: The number of the footnote that says where published numbers were read; empty for measured ones.
+        is_published: Whether its numbers are published ones. Default: False.
+        in_italics: Whether it is set in italics. Default: False.
+        in_bold: Whether its head is set in bold. Default: False.
+        is_shaded: Whether it is shaded. Default: False.
     """
 
     label: str
     signs: str
     method: str
     cells: tuple[Cell, ...]
+    source: str = ""
+    is_published: bool = False
+    in_italics: bool = False
+    in_bold: bool = False
+    is_shaded: bool = False
 
     @property
     def texts(self) -> list[str]:
         """The head and all cells with their signs."""
-        return [self.label + self.signs, *map(str, self.cells)]
+        return [f"{self.label}{self.signs} {self.source}".rstrip(), *map(str, self.cells)]
 
     @property
     def recipe(self) -> str:
@@ -116,40 +134,118 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Rows that stand together.
+
+    Attributes:
+        heading: What stands above, or before, them; empty for nothing.
+        rows: The rows.
+    """
+
+    heading: str
+    rows: tuple[Row, ...]
+
+    @property
+    def kind(self) -> str:
+        """`measured`, `published`, or `mixed`."""
+        kinds = {row.is_published for row in self.rows}
+        return "mixed" if len(kinds) > 1 else "published" if kinds == {True} else "measured"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How an output sets a table.
+
+    Attributes:
+        label: What LaTeX refers to it by. Default: none.
+        siunitx: Whether LaTeX aligns numbers with siunitx. Default: False.
+        colours: Whether the best is red and the second blue, too. Default: False.
+        wide: Whether it spans both columns of a paper. Default: None, as its width needs it.
+    """
+
+    label: str | None = None
+    siunitx: bool = False
+    colours: bool = False
+    wide: bool | None = None
+
+
+@dataclass(frozen=True)
 class Table:
     """One table.
 
     Attributes:
-        title: What all its numbers share.
+        title: What all its numbers share, or the user's caption.
         subtitle: What the numbers are and over how many clips.
-        stub: What its rows are, "method" or "data": the head of the labels.
-        columns: The seeds first, then one a measure or benchmark.
-        measured: Rows of measured numbers.
-        published: Rows of published numbers, which stand apart.
+        stub: What its rows are: the head of the labels.
+        columns: Facts of rows, such as the number of seeds, and measures or benchmarks.
+        groups: The rows.
+        ranking: What bold and underlined numbers are; empty where nothing is ranked.
         marks: Footnotes of measured numbers, and of second-hand ones.
         sources: Footnotes of published ones.
         notes: Sentences about the whole table.
+        group_head: The head of a first column that holds the headings of groups; None: headings stand in lines.
+        captioned: Whether the title is the user's caption, which stands alone above the table. Default: False.
+        style: How an output sets it. Default: plain.
     """
 
     title: str
     subtitle: str
-    stub: Stub
+    stub: str
     columns: tuple[Column, ...]
-    measured: tuple[Row, ...]
-    published: tuple[Row, ...]
+    groups: tuple[Group, ...]
+    ranking: str
     marks: tuple[Footnote, ...]
     sources: tuple[Footnote, ...]
     notes: tuple[str, ...]
+    group_head: str | None = None
+    captioned: bool = False
+    style: Style = Style()
+
+    @property
+    def lead(self) -> list[str]:
+        """The heads before the columns: of the groups where they have a column, and of the labels."""
+        return [*([] if self.group_head is None else [self.group_head]), self.stub]
 
     @property
     def header(self) -> list[str]:
-        """The head of the labels and of every column."""
-        return [self.stub, *(column.title for column in self.columns)]
+        """The heads before the columns and that of every column, each in one line."""
+        return [*self.lead, *(column.title for column in self.columns)]
+
+    @property
+    def is_text(self) -> list[bool]:
+        """Whether each column holds words, the ones before the columns included."""
+        return [*(True for _ in self.lead), *(column.is_text for column in self.columns)]
+
+    @property
+    def heads(self) -> list[list[Head]]:
+        """The rows of the head, the uppermost first: each head once, over all columns that it stands over."""
+        columns = [*((one,) for one in self.lead), *(column.heads for column in self.columns)]
+        depth = max(map(len, columns))
+        padded = [("",) * (depth - len(heads)) + heads for heads in columns]
+        return [list(_merged(padded, level, level == depth - 1)) for level in range(depth)]
+
+    def heading_line(self, group: Group) -> str:
+        """Return what stands in a line above a group; empty where nothing does."""
+        return group.heading if self.group_head is None else ""
+
+    def before(self, group: Group, row: Row) -> list[str]:
+        """Return the texts before the label of a group's row: the heading, in the first row, where it has a column."""
+        return [] if self.group_head is None else [group.heading if row is group.rows[0] else ""]
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Measured and published rows."""
-        return *self.measured, *self.published
+        """All rows."""
+        return tuple(row for group in self.groups for row in group.rows)
+
+    @property
+    def measured(self) -> tuple[Row, ...]:
+        """Rows of measured numbers."""
+        return tuple(row for row in self.rows if not row.is_published)
+
+    @property
+    def published(self) -> tuple[Row, ...]:
+        """Rows of published numbers."""
+        return tuple(row for row in self.rows if row.is_published)
 
     @property
     def footnotes(self) -> list[Footnote]:
@@ -159,189 +255,21 @@ class Table:
     @property
     def results(self) -> list[Result]:
         """All measured numbers, row by row."""
-        return [cell.value for row in self.measured for cell in row.cells if isinstance(cell.value, Result)]
+        return [cell.value for row in self.rows for cell in row.cells if isinstance(cell.value, Result)]
 
     @property
     def published_results(self) -> list[PublishedResult]:
         """All published numbers, row by row."""
-        return [cell.value for row in self.published for cell in row.cells if isinstance(cell.value, PublishedResult)]
+        return [cell.value for row in self.rows for cell in row.cells if isinstance(cell.value, PublishedResult)]
 
 
-_Ranks = dict[tuple[Hashable, str], int]
-"""Ranks by key of a column and label of a row."""
-_Lines = Mapping[str, Mapping[Hashable, _Value]]
-"""Results by label of their row and key of their column."""
+def _merged(padded: list[tuple[str, ...]], level: int, is_lowest: bool) -> Iterable[Head]:
+    """Yield the heads of one level: neighbours that share it, and all above it, stand under one."""
 
+    def under(place: int) -> object:
+        heads = padded[place]
+        return (place,) if is_lowest or not heads[level] else heads[: level + 1]
 
-def make_table(
-    title: str,
-    stub: Stub,
-    columns: Sequence[Column],
-    measured: _Lines[Result],
-    published: _Lines[PublishedResult],
-    notes: Iterable[str],
-    intervals: Intervals = "notes",
-) -> Table:
-    """Make a table of results: cells, ranks and footnotes.
-
-    Args:
-        title: What all its numbers share.
-        stub: What its rows are; only methods are ranked.
-        columns: One a measure or benchmark.
-        measured: By label of their row and key of their column.
-        published: Likewise.
-        notes: Sentences about the whole table.
-        intervals: Where the 95 % intervals stand. In cells they take the place of the deviation over seeds.
-    """
-    footnotes = _Footnotes()
-    ranks, tested = _ranks(columns, measured) if stub == "method" else ({}, [])
-    with_intervals = intervals == "cells"
-    differences = _differences(measured, with_intervals)
-    measured_rows = tuple(
-        _measured_row(label, line, columns, footnotes, ranks, differences, with_intervals)
-        for label, line in measured.items()
-    )
-    published_rows = tuple(_published_row(label, line, columns, footnotes) for label, line in published.items())
-    results = [result for line in measured.values() for result in line.values()]
-    beside = [result for line in published.values() for result in line.values()]
-    return Table(
-        title=title,
-        subtitle=summary(results, with_intervals),
-        stub=stub,
-        columns=(Column("seeds", "seeds"), *columns),
-        measured=measured_rows,
-        published=published_rows,
-        marks=tuple(Footnote(sign, text) for text, sign in footnotes.marks.items()),
-        sources=tuple(Footnote(sign, text) for text, sign in footnotes.sources.items()),
-        notes=(
-            *notes,
-            *(interval_notes(results) if intervals != "none" else []),
-            *notes_of_tests(_has_ties(ranks), tested, [one.difference for one in results if one.difference]),
-            *best_on_test(results, beside),
-        ),
-    )
-
-
-def _measured_row(
-    label: str,
-    line: Mapping[Hashable, Result],
-    columns: Sequence[Column],
-    footnotes: _Footnotes,
-    ranks: _Ranks,
-    differences: Mapping[tuple[str, Hashable], str],
-    with_intervals: bool,
-) -> Row:
-    first, *others = line.values()
-    shared = [mark for mark in first.marks if all(mark in other.marks for other in others)]
-    signs = footnotes.mark(shared)
-    counts = sorted({result.seeds for result in line.values()})
-    cells = [Cell(str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}")]
-    for column in columns:
-        result = line.get(column.key)
-        if result is None:
-            cells.append(Cell())
-            continue
-        rank = ranks.get((column.key, label), 0)
-        own = footnotes.mark(mark for mark in result.marks if mark not in shared)
-        difference = differences.get((label, column.key), "")
-        spread = _half(result) if with_intervals else _deviation(result)
-        cells.append(Cell(_number(result), spread, difference, own, rank, result))
-    return Row(label, signs, first.method, tuple(cells))
-
-
-def _number(result: Result) -> str:
-    return f"{result.value:.{result.decimals}f}"
-
-
-def _deviation(result: Result) -> str:
-    return "" if result.main.std is None else f"{result.main.std:.{result.decimals}f}"
-
-
-def _half(result: Result) -> str:
-    """Half the 95 % interval; where it is cut at 0 or 100 %, the side that is not."""
-    main = result.main
-    if main.low is None or main.high is None:
-        return ""
-    return f"{max(main.high - main.mean, main.mean - main.low):.{result.decimals}f}"
-
-
-def _ranks(columns: Iterable[Column], measured: _Lines[Result]) -> tuple[_Ranks, list[Difference]]:
-    """By key of a column and label: BEST or SECOND of the column; and the differences to the best that were tested.
-
-    Numbers that print alike share a rank, and what cannot be told from the best is ranked with it. Results that have
-    seen what they were tested on are not ranked.
-    """
-    ranks: _Ranks = {}
-    fair = ranked(measured)
-    tied, tested = ties(fair)
-    for column in columns:
-        results = fair.get(column.key, [])
-        best = sorted({float(_number(result)) for result in results}, reverse=True)[:SECOND]
-        if len(best) == SECOND:  # of one number, or of numbers that are all alike, none is best
-            places = {value: place for place, value in enumerate(best, BEST)}
-            for result in results:
-                place = places.get(float(_number(result)), 0)
-                key = column.key, result.label
-                ranks[key] = TIED if place != BEST and key in tied else place
-    return ranks, tested
-
-
-def _has_ties(ranks: _Ranks) -> bool:
-    return TIED in ranks.values()
-
-
-def _differences(measured: _Lines[Result], with_intervals: bool) -> dict[tuple[str, Hashable], str]:
-    """By label of a row and key of a column: the difference to the baseline, as it is printed."""
-    cells = [(label, key, result) for label, line in measured.items() for key, result in line.items()]
-    claimed = significant([result for *_, result in cells])
-    return {
-        (label, key): _difference(result.difference, result.decimals, with_intervals, claimed[place])
-        for place, (label, key, result) in enumerate(cells)
-        if result.difference is not None
-    }
-
-
-def _difference(found: Difference, decimals: int, with_interval: bool, claimed: bool) -> str:
-    half = f" ±{(found.high - found.low) / 2:.{decimals}f}" if with_interval else ""
-    return f"{found.value:+z.{decimals}f}{half}{'; p < .05' if claimed else ''}"
-
-
-def _published_row(
-    label: str, line: Mapping[Hashable, PublishedResult], columns: Sequence[Column], footnotes: _Footnotes
-) -> Row:
-    by_title = {column.title: line[column.key] for column in columns if column.key in line}
-    sign = footnotes.source(sources({title: result.number for title, result in by_title.items()}))
-    cells = []
-    for column in columns:
-        result = line.get(column.key)
-        if result is None:
-            cells.append(Cell())
-            continue
-        signs = "" if result.number.is_first_hand else footnotes.second_hand()
-        signs += footnotes.mark([OTHER_RECIPE] if result.other_recipe else [])
-        cells.append(Cell(f"{result.value:.1f}", signs=signs, value=result))
-    return Row(label, f" {sign}", next(iter(line.values())).method, (Cell(""), *cells))
-
-
-@dataclass
-class _Footnotes:
-    """Footnotes in the order in which they are first needed, by text."""
-
-    marks: dict[str, str] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
-
-    def mark(self, reasons: Iterable[str]) -> str:
-        """Return the signs of these reasons."""
-        signs = ""
-        for reason in reasons:
-            place = len(self.marks) - (SECOND_HAND in self.marks)
-            signs += self.marks.setdefault(reason, SIGNS[place % len(SIGNS)] * (1 + place // len(SIGNS)))
-        return signs
-
-    def second_hand(self) -> str:
-        """Return the sign of numbers that others quote."""
-        return self.marks.setdefault(SECOND_HAND, SECOND_HAND_SIGN)
-
-    def source(self, text: str) -> str:
-        """Return the number of this source."""
-        return self.sources.setdefault(text, f"[{len(self.sources) + 1}]")
+    for _, places in groupby(range(len(padded)), key=under):
+        first, *others = places
+        yield Head(padded[first][level], first, 1 + len(others))

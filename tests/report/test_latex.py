@@ -14,9 +14,9 @@ from stars_bench.records.record import Record
 from stars_bench.report import latex
 from stars_bench.report.latex import ROWS_PER_PAGE, Latex
 from stars_bench.report.latex_escape import escape
-from stars_bench.report.layouts import By
+from stars_bench.report.layouts.standard import By
+from stars_bench.report.layouts.table_file import Sources
 from stars_bench.report.leaderboard import Leaderboard
-from stars_bench.report.results.published import Sources
 
 MakeRecord = Callable[..., Record]
 HOSTILE = r"my_method & <b> 100% #1 ^~\{}$`-- ±é中"

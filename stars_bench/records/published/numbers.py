@@ -142,8 +142,11 @@ def published_for(
     evaluation: str,
     settings: Mapping[str, Scalar],
     methods: Collection[str] | None = None,
+    *,
+    streams: str | None = JOINTS,
+    metric: str = "top1",
 ) -> list[Published]:
-    """Return the joint-stream numbers for one measurement, one per method, oldest first.
+    """Return the numbers for one measurement, one per method (and streams), oldest first.
 
     Args:
         dataset: Name of the dataset.
@@ -152,14 +155,16 @@ def published_for(
         settings: Its variant, such as {"k": 1}.
         methods: Only these, in any spelling ("mamp" finds MAMP and its released checkpoints, "stgcn" ST-GCN). Default:
             None, all.
+        streams: Only of these streams; None: of any. Default: of joints alone.
+        metric: Name of the metric. Default: top1.
     """
     wanted = None if methods is None else {spelled(method) for method in methods}
-    by_method: dict[str, list[Published]] = {}
+    by_method: dict[tuple[str, str], list[Published]] = {}
     for row in published_numbers():
-        measured = row.dataset, row.protocol, row.evaluation, row.settings, row.streams
-        same = row.metric == "top1" and measured == (dataset, protocol, evaluation, dict(settings), JOINTS)
+        measured = row.dataset, row.protocol, row.evaluation, row.settings, row.metric
+        same = measured == (dataset, protocol, evaluation, dict(settings), metric) and streams in (None, row.streams)
         if same and (wanted is None or spelled(row.method) in wanted):
-            by_method.setdefault(row.method, []).append(row)
+            by_method.setdefault((row.method, row.streams), []).append(row)
     best = [_best(rows) for rows in by_method.values()]
     return sorted(best, key=lambda row: (row.year or 9999, row.method.casefold()))
 

@@ -1,8 +1,10 @@
 // ---------------------------------------------------------------------------------------------------- tables
 
+const heads = (table) => [...table.tHead.rows].at(-1).cells;
+
 function sortBy(table, column, heading) {
   const descending = heading.getAttribute("aria-sort") !== "descending";
-  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+  for (const other of heads(table)) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
   const sign = descending ? -1 : 1;
   const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
@@ -22,18 +24,18 @@ function filter(board) {
   const wanted = board.querySelector("input[type=search]").value.trim().toLowerCase();
   const hidden = new Set([...board.querySelectorAll("[data-hides]:checked")].map((box) => box.dataset.hides));
   for (const body of board.querySelectorAll("tbody")) {
-    body.hidden = hidden.has("published") && body.className === "published";
-    for (const row of body.rows) {
-      if (row.classList.contains("apart")) continue;
-      const fits = row.cells[0].textContent.toLowerCase().includes(wanted);
-      row.hidden = !fits || (hidden.has("marked") && "marked" in row.dataset);
+    const rows = [...body.rows].filter((row) => !row.classList.contains("apart"));
+    for (const row of rows) {
+      const fits = row.querySelector("th").textContent.toLowerCase().includes(wanted);
+      row.hidden = !fits || [...hidden].some((kind) => kind in row.dataset);
     }
+    body.hidden = rows.every((row) => row.hidden);
   }
 }
 
 for (const board of document.querySelectorAll(".board")) {
   const table = board.querySelector("table");
-  [...table.tHead.rows[0].cells].forEach((heading, column) =>
+  [...heads(table)].forEach((heading, column) =>
     heading.querySelector("button").addEventListener("click", () => sortBy(table, column, heading)));
   for (const input of board.querySelectorAll("input")) input.addEventListener("input", () => filter(board));
 }

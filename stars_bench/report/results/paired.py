@@ -6,7 +6,7 @@ predictions cannot be read, or are of other clips, are left out.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from stars_bench.errors import UsageError
@@ -14,7 +14,7 @@ from stars_bench.records.paired.differences import Difference, difference, same_
 from stars_bench.records.record_facts import PLURALS
 from stars_bench.records.statistics import formulas
 from stars_bench.records.statistics.formulas import holm
-from stars_bench.report.results.result import Result, group_by
+from stars_bench.report.results.result import Result
 
 LEVEL = 0.05
 
@@ -66,27 +66,20 @@ def significant(results: Iterable[Result]) -> dict[int, bool]:
     return dict(zip(found, (holm(list(found.values())) < LEVEL).tolist(), strict=True))
 
 
-def ties(columns: Mapping[Hashable, Sequence[Result]]) -> tuple[set[tuple[Hashable, str]], list[Difference]]:
-    """Find the rows that cannot be told from the best of their column (Holm over the other rows).
+def ties(results: Sequence[Result]) -> tuple[list[bool], list[Difference]]:
+    """Find the results of a column that cannot be told from the best (Holm over the others).
 
     Args:
-        columns: by key, the results of a column that are ranked.
+        results: Those that are ranked.
 
     Returns:
-        Key and label of these rows, and all differences that were tested.
+        Whether each is tied with the best, and all differences that were tested.
     """
-    tied: set[tuple[Hashable, str]] = set()
-    tested: list[Difference] = []
-    for key, results in columns.items():
-        if len(results) < 2:
-            continue
-        best = max(results, key=lambda result: result.value)
-        found = {result.label: _difference(best, result) for result in results if result is not best}
-        known = {label: one for label, one in found.items() if one is not None}
-        adjusted = holm([one.p for one in known.values()])
-        tied |= {(key, label) for label, p in zip(known, adjusted, strict=True) if p >= LEVEL}
-        tested += known.values()
-    return tied, tested
+    best = max(results, key=lambda result: result.value)
+    found = [None if result is best else _difference(best, result) for result in results]
+    tested = [one for one in found if one is not None]
+    adjusted = iter(holm([one.p for one in tested]).tolist() if tested else [])
+    return [one is not None and next(adjusted) >= LEVEL for one in found], tested
 
 
 def notes_of_tests(tied: bool, tested: Sequence[Difference], baseline: Sequence[Difference]) -> list[str]:
@@ -119,9 +112,3 @@ def notes_of_tests(tied: bool, tested: Sequence[Difference], baseline: Sequence[
 def _range(differences: Sequence[Difference]) -> str:
     first, *others = dict.fromkeys(f"{one:.1f}" for one in sorted(one.smallest for one in differences))
     return f"{first} to {others[-1]}" if others else first
-
-
-def ranked(lines: Mapping[str, Mapping[Hashable, Result]]) -> dict[Hashable, list[Result]]:
-    """Collect the results of each column that may be ranked: those that have not seen what they were tested on."""
-    cells = [(key, result) for line in lines.values() for key, result in line.items() if result.is_fair]
-    return {key: [result for _, result in own] for key, own in group_by(cells, lambda cell: cell[0]).items()}

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from functools import cache
-from typing import Literal
 
 from stars_bench import registry
-from stars_bench.records.published.numbers import Published, matching, published_for, published_numbers, spelled
-from stars_bench.records.record import Scalar
+from stars_bench.records.published.numbers import (
+    JOINTS,
+    Published,
+    matching,
+    published_for,
+    published_numbers,
+    spelled,
+)
+from stars_bench.records.record import EvaluationPart, Scalar
 from stars_bench.report.results.result import (
-    MAIN_METRIC,
     PUBLISHED_PROFILES,
     Benchmark,
     Measure,
     PublishedResult,
-    Results,
+    by_registry,
     group_by,
 )
 
@@ -25,11 +29,11 @@ PUBLISHED_AS = {"classifier": "supervised"}
 TRANSFER_AS = {"finetune": "transfer", "linear": "transfer-linear"}
 """What published tables call an evaluation of an encoder that was trained on another dataset."""
 
+MEASURED_AS = {theirs: ours for ours, theirs in (*PUBLISHED_AS.items(), *TRANSFER_AS.items())}
+"""The other way round."""
+
 OWN, ALL, NONE = "own", "all", "none"
 """Choices of published rows that are no patterns of names."""
-
-Sources = Literal["first-hand", "all"]
-"""Whose word counts: the authors' alone, or a second-hand one too where the authors' is not known."""
 SECOND_HAND = "second-hand: another publication quotes it"
 OTHER_RECIPE = (
     "published under the recipe of its own paper, which is not, or not known to be, that of the measured rows"
@@ -37,25 +41,41 @@ OTHER_RECIPE = (
 KIND_WORDS = {"paper": "paper", "authors": "authors' repository", "third-party": "second-hand"}
 
 
+def wanted_methods(choice: str, measured: Collection[str], named: Collection[str] = ()) -> set[str] | None:
+    """Return the names of the published methods that a choice means; None: all.
+
+    Args:
+        choice: "own", "all", "none", or patterns of names.
+        measured: Names of the measured methods, which "own" means.
+        named: Methods that are wanted whatever the choice. Default: none.
+
+    Raises:
+        UsageError: A pattern that no published method has.
+    """
+    if choice == ALL:
+        return None
+    chosen = measured if choice == OWN else () if choice == NONE else matching(choice)
+    return {*chosen, *named}
+
+
 def published_beside(
     benchmark: Benchmark,
     measures: Iterable[Measure],
-    choice: str,
-    methods: Collection[str],
+    wanted: Collection[str] | None,
     own: Collection[str] = (),
+    streams: str | None = JOINTS,
 ) -> list[PublishedResult]:
     """Find the published numbers of the same dataset, protocol, evaluation and settings, row by row, oldest first.
 
     Args:
         benchmark: What was measured.
         measures: The columns.
-        choice: "own", "all", "none", or patterns of names.
-        methods: Names of the measured methods, which "own" means.
+        wanted: Names of methods; None: all.
         own: Those that were measured under the recipe of their own paper. Default: none.
+        streams: Those of these streams; None: of any. Default: of joints alone.
     """
-    if choice == NONE or benchmark.validation is not None:
+    if (wanted is not None and not wanted) or benchmark.validation is not None:
         return []
-    wanted = methods if choice == OWN else None if choice == ALL else matching(choice)
     by_own_recipe = {spelled(method) for method in own}
     has_common = benchmark.profile in PUBLISHED_PROFILES
 
@@ -67,8 +87,14 @@ def published_beside(
     found = [
         result
         for measure in measures
-        if measure.metric == MAIN_METRIC
-        for number in published_for(benchmark.dataset, benchmark.protocol, *_as_published(benchmark, measure), wanted)
+        for number in published_for(
+            benchmark.dataset,
+            benchmark.protocol,
+            *_as_published(benchmark, measure),
+            wanted,
+            streams=streams,
+            metric=measure.metric,
+        )
         if (result := beside(measure, number)) is not None
     ]
     rows = group_by(found, lambda result: result.method)
@@ -79,6 +105,24 @@ def published_beside(
     return [result for method in sorted(rows, key=order) for result in rows[method]]
 
 
+def published_measures(dataset: str, protocol: str) -> list[Measure]:
+    """List what published numbers of a dataset and protocol measure, in the words of this package.
+
+    Args:
+        dataset: Name of the dataset.
+        protocol: Name of the protocol.
+    """
+    order = by_registry("evaluations")
+    found: dict[str, Measure] = {}
+    for number in published_numbers():
+        if (number.dataset, number.protocol) == (dataset, protocol):
+            name, settings = _as_measured(number)
+            part = EvaluationPart(name=name, config={}, settings=settings)
+            measure = Measure(name, part.title, settings, number.metric, (order(name), part.order, 0))
+            found.setdefault(measure.title, measure)
+    return list(found.values())
+
+
 @cache
 def _is_common(method: str) -> bool:
     """Return whether the recipe of a published method's own paper is the common one, as its class here says."""
@@ -86,22 +130,8 @@ def _is_common(method: str) -> bool:
     return any((recipe := registry.fact("methods", name, "recipe")) is not None and recipe.is_common for name in named)
 
 
-def from_sources(results: Results, sources: Sources) -> Results:
-    """Keep the published numbers of these sources.
-
-    Args:
-        results: Measured and published numbers.
-        sources: "first-hand" drops what others quote; "all" drops nothing.
-    """
-    if sources == "all":
-        return results
-    kept = [one for one in results.published if one.number.is_first_hand]
-    return replace(results, published=kept, left_out=[one for one in results.published if one not in kept])
-
-
-def left_out_note(results: Results) -> list[str]:
+def left_out_note(count: int) -> list[str]:
     """Say how many second-hand numbers a table leaves out; nothing where there are none."""
-    count = len(results.left_out)
     numbers = "number" if count == 1 else "numbers"
     return [f"Left out: {count} second-hand published {numbers} (--sources all prints them)."] if count else []
 
@@ -154,3 +184,11 @@ def _as_published(benchmark: Benchmark, measure: Measure) -> tuple[str, Mapping[
         name = TRANSFER_AS.get(name, name)
     one_shot = benchmark.protocol == "oneshot" and name == "exemplar"
     return name, {"auxiliary_classes": 100} if one_shot else measure.settings
+
+
+def _as_measured(number: Published) -> tuple[str, dict[str, Scalar]]:
+    """Return the evaluation of a published number, and its settings, in the words of this package."""
+    settings = dict(number.settings)
+    if number.protocol == "oneshot" and settings.get("auxiliary_classes") == 100:
+        del settings["auxiliary_classes"]
+    return MEASURED_AS.get(number.evaluation, number.evaluation), settings

@@ -124,6 +124,20 @@ class Result:
         """The records without their files."""
         return tuple(one.record for one in self.stored)
 
+    def label_without(self, *, streams: bool, start: bool) -> str:
+        """Return the label without what a column or group says already.
+
+        Args:
+            streams: Leave out the streams: `stars (bone, quick)` is `stars (quick)`.
+            start: Leave out what the encoder started from: `stars (from ntu60 xsub)` is `stars`.
+        """
+        label = self.label
+        for word in filter(None, self.records[0].origin.split(", ")):
+            if start if word.startswith("from ") else streams:
+                places = ((f"({word}, ", "("), (f" ({word})", ""), (f", {word}", ""))
+                label = next((label.replace(old, new, 1) for old, new in places if old in label), label)
+        return label
+
     @property
     def main(self) -> Estimate:
         """The number that tables show: the last epoch's top-1 accuracy, where the evaluation classifies."""
@@ -187,13 +201,11 @@ class Results:
         measured: Benchmark by benchmark, row by row.
         published: Those that stand beside them, likewise.
         notes: By benchmark, in order, sentences that belong under its numbers.
-        left_out: Published numbers that a choice of sources leaves out. Default: none.
     """
 
     measured: Sequence[Result]
     published: Sequence[PublishedResult]
     notes: Mapping[Benchmark, Sequence[str]]
-    left_out: Sequence[PublishedResult] = ()
 
     def where(self, benchmark: Benchmark | None = None, measure: str | None = None) -> Results:
         """Keep the numbers of one benchmark, or of the measures of one title."""
@@ -201,9 +213,7 @@ class Results:
         def fits(result: Result | PublishedResult) -> bool:
             return benchmark in (None, result.benchmark) and measure in (None, result.measure.title)
 
-        parts = ([*filter(fits, part)] for part in (self.measured, self.published, self.left_out))
-        measured, published, left_out = parts
-        return Results(measured, published, self.notes, left_out)
+        return Results([*filter(fits, self.measured)], [*filter(fits, self.published)], self.notes)
 
 
 RECIPES = {"common": "common", "own": "own", "both": "common, own", None: "common"}

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from stars_bench.records.published.numbers import spelled
-from stars_bench.report.results.result import BEST_ON_TEST, PublishedResult, Result
+from stars_bench.report.results.result import BEST_ON_TEST, MAIN_METRIC, PublishedResult, Result
+
+Spread = Literal["deviation", "interval", "none"]
+"""What stands behind a mean: the deviation over seeds, half the 95 % interval, or nothing."""
 
 
-def summary(results: Sequence[Result], with_intervals: bool = False) -> str:
+def summary(results: Sequence[Result], published: Sequence[PublishedResult] = (), spread: Spread = "deviation") -> str:
     """Say what the numbers are and over how many clips.
 
     Args:
-        results: The numbers.
-        with_intervals: Whether half the 95 % interval stands beside each, and not the deviation over seeds.
+        results: The measured numbers.
+        published: Published ones, which are described where nothing is measured. Default: none.
+        spread: What stands behind a number. Default: the deviation over seeds.
     """
     accuracies = [result for result in results if result.main.unit == "%"]
     if not results:
-        return "published top-1 accuracy in %"
+        return f"published {_metrics(published)} in %"
     if not accuracies:
         return "agreement of clusters with classes"
     several = any(result.main.n > 1 for result in results)
@@ -25,14 +30,22 @@ def summary(results: Sequence[Result], with_intervals: bool = False) -> str:
     parts = " and ".join("validation" if validation else "test" for validation in sorted(validated))
     lists = any("percent" in result.measure.settings for result in results)
     seeds = "seeds and lists" if lists else "seeds"
-    spread = f", mean ± standard deviation over {seeds}" if several else ""
-    if with_intervals:
-        spread = f", {f'mean over {seeds} ' if several else ''}± half the 95 % interval"
+    said = {
+        "deviation": f", mean ± standard deviation over {seeds}" if several else "",
+        "interval": f", {f'mean over {seeds} ' if several else ''}± half the 95 % interval",
+        "none": f", mean over {seeds}" if several else "",
+    }
     episodes = [result for result in accuracies if "ways" in result.measure.settings]
     clips = [result for result in accuracies if "ways" not in result.measure.settings]
     groups = ((clips, f"{parts} clips"), (episodes, "episodes"))
     counts = [f"{_counts(group)} {name}" for group, name in groups if group]
-    return f"top-1 accuracy in %{spread}; {', '.join(counts)}"
+    return f"{_metrics(accuracies)} in %{said[spread]}; {', '.join(counts)}"
+
+
+def _metrics(results: Sequence[Result] | Sequence[PublishedResult]) -> str:
+    """Name the metrics of numbers; top-1 accuracy where there are none."""
+    metrics = dict.fromkeys(result.measure.metric for result in results) or {MAIN_METRIC: None}
+    return ", ".join("top-1 accuracy" if one == MAIN_METRIC else one.replace("_", " ") for one in metrics)
 
 
 def best_on_test(results: Sequence[Result], published: Sequence[PublishedResult]) -> list[str]:

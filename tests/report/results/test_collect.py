@@ -10,7 +10,8 @@ from stars_bench.records.aggregate import estimate
 from stars_bench.records.record import Metric, Record
 from stars_bench.records.statistics.intervals import around
 from stars_bench.records.store import with_path
-from stars_bench.report.layouts import By, tables
+from stars_bench.report.layouts.fill import fill
+from stars_bench.report.layouts.standard import By, layouts
 from stars_bench.report.results.collect import collect
 from stars_bench.report.results.result import Benchmark, Result, Results
 from stars_bench.report.table import Table
@@ -39,7 +40,8 @@ def notes(results: Results) -> list[str]:
 
 def arranged(records: Iterable[Record], published: str = "own", by: By = "dataset") -> list[Table]:
     """The tables of records."""
-    return tables(collected(records, published), by)
+    results = collected(records, published)
+    return [fill(layout, results) for layout in layouts(results, by)]
 
 
 def by_person(value: float, se: float = 1.5, persons: int = 20) -> Metric:
@@ -206,7 +208,7 @@ def test_datasets_methods_and_columns_stand_in_the_registrys_order(make_record: 
     assert [benchmark.dataset for benchmark in results.notes] == ["ntu60", "pku1"]
     first, *_ = results.notes
     assert list(rows(results, first)) == ["untrained", "mamp", "stars", "ape", "zoo"]
-    table, *_ = tables(results)
+    table, *_ = arranged(records)
     assert table.header[2:] == ["k-NN k=2", "k-NN k=10", "linear"]
 
 

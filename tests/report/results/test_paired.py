@@ -19,9 +19,10 @@ from stars_bench.records.paired.differences import Difference, difference
 from stars_bench.records.predictions import save_predictions
 from stars_bench.records.record import BEST_ON_TEST, Record
 from stars_bench.records.store import StoredRecord, write_record
+from stars_bench.report.layouts.fill import fill
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.report.results.paired import significant
-from stars_bench.report.table import BEST, SECOND, TIED, Cell, Column, make_table
+from stars_bench.report.table import BEST, SECOND, TIED, Cell
 
 MakeRecord = Callable[..., Record]
 Stored = Callable[..., StoredRecord]
@@ -213,8 +214,10 @@ def test_rows_that_agree_everywhere_say_nothing_of_the_power(stored: Stored) -> 
 
 def test_a_difference_that_rounds_to_zero_has_no_minus(stored: Stored) -> None:
     found = Difference(-0.04, 1.0, 1.0, "person", 12, 0.9, None, exact=True)
-    result = replace(Leaderboard.of([stored("good", 0.7)]).results.measured[0], difference=found)
-    (row,) = make_table("t", "method", [Column("k", "k")], {"good": {"k": result}}, {}, []).measured
+    board = Leaderboard.of([stored("good", 0.7)])
+    (result,) = board.results.measured
+    results = replace(board.results, measured=[replace(result, difference=found)])
+    (row,) = fill(board.layout.table[0], results).measured
     assert row.cells[1].difference == "+0.0"
 
 

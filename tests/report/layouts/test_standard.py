@@ -10,7 +10,7 @@ import pytest
 
 from stars_bench.errors import UsageError
 from stars_bench.records.record import Record
-from stars_bench.report.layouts import By
+from stars_bench.report.layouts.standard import By
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.report.table import BEST, Table
 
