@@ -8,27 +8,33 @@ encoded once count once.
 from __future__ import annotations
 
 import gc
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.autograd.profiler_util import EventList
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.flops import Network
 from benchmarks.train_bench import Bench
-from benchmarks.train_data import TWO_BODIES, made_up
+from benchmarks.train_data import CLASSES, TWO_BODIES, made_up
 from benchmarks.train_pairs import Timed, lacks_memory
 from stars_bench.data.clip_store import ClipPart
 from stars_bench.errors import StarsBenchError
-from stars_bench.evaluation.subject import BATCH, extract
+from stars_bench.evaluation.linear import Linear, LinearConfig
+from stars_bench.evaluation.subject import BATCH, PartName, Subject, extract
 from stars_bench.models.layers.frozen_features import FrozenHalf
 from stars_bench.models.layers.nnclr import tune
 from stars_bench.models.mamp import pretrain
 from stars_bench.models.supervised import Supervised, SupervisedConfig
 from stars_bench.training.loop import Stage, train
 from stars_bench.training.numerics.compile import compiled
+from stars_bench.training.stages import StageRun
 
 WARM_UP = 3
 """Steps before the clock starts, at least: memory is taken, kernels are chosen or compiled."""
@@ -106,6 +112,30 @@ def features(bench: Bench) -> Work:
     return Work("features (linear: forward)", batch, shapes.features(bodies), run, whole)
 
 
+def linear(bench: Bench) -> Work:
+    """Steps of the linear probe: random crops through the frozen encoder, then the head."""
+    c, config = bench.config, LinearConfig()
+    batch = config.batch_size
+    shapes = Network(c.frames, 25, c.dim, c.depth, c.decoder_depth, c.mlp_ratio, c.mask_ratio)
+    part = made_up(max(bench.clips, batch * WARM_UP), device=bench.device)[0]
+    test = part.subset(np.arange(2))
+    stages: list[Stage] = []
+    names: dict[PartName, np.ndarray] = {"train": part.ids.cpu().numpy().astype(str), "test": np.array(["0", "1"])}
+    with tempfile.TemporaryDirectory() as folder:
+        run = StageRun(config, 0, bench.device, Path(folder), {})
+        run.train = stages.append  # type: ignore[method-assign]
+        Linear().run(Subject(bench.encoder(), part, test, CLASSES, run, names, "benchmark"))
+
+    def cropped(steps: int) -> None:
+        for rows in _batches(part, batch, steps):
+            part.cropped(rows, c.frames)
+
+    def probed(steps: int, precision: str) -> None:
+        _steps(stages[0], replace(bench, batch=batch), precision, steps)
+
+    return Work("linear probe", batch, shapes.features(1 + TWO_BODIES + 1 / batch), probed, cropped)
+
+
 def _stage2(
     bench: Bench, part: ClipPart, keep: Callable[[Stage], None], found: dict[str, Callable[[int, str], None]],
     name: str, flops: float, kept: bool, data: Callable[[int], None],
@@ -145,6 +175,25 @@ def _extract(encoder: torch.nn.Module, part: ClipPart, clips: int, precision: st
     extract(encoder, part.subset(rows), 0.95, precision)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of some work. `peak_gb`: of tensors on a GPU, in 10^9 bytes; None on a CPU."""
+
+    clips_per_second: float
+    step_ms: float
+    clip_gflop: float
+    tflops: float
+    peak_percent: float
+    data_percent: float
+    peak_gb: float | None
+
+    def row(self) -> list[str]:
+        """The cells of the table of `utilisation`."""
+        return [f"{self.clips_per_second:,.3g}", f"{self.clip_gflop:.1f}", f"{self.tflops:.3g}",
+                f"{self.peak_percent:.1f}", f"{self.data_percent:.1f}",
+                "" if self.peak_gb is None else f"{self.peak_gb:.1f}"]  # fmt: skip
+
+
 def utilisation(bench: Bench, batches: list[int], mode: str | None, console: Console) -> Table:
     """Prints one row for each work, precision and batch, and what the profiler saw of the last batch size."""
     peaks = {precision: peak(bench, precision) for precision in bench.precisions}
@@ -154,34 +203,36 @@ def utilisation(bench: Bench, batches: list[int], mode: str | None, console: Con
     header = ("", "precision", "batch", "clips/s", "GFLOP a clip", "TFLOP/s", "% of peak", "data %", "peak GB")
     table = Table(*header, title=title)
 
-    def measure(work: Work, precision: str, profiled: bool) -> None:
-        row = (work.name, precision, f"{work.batch}", *_measured_or_not(work, bench, precision, peaks))
+    def add(work: Work, precision: str, with_profile: bool) -> None:
+        found = _measured_or_not(work, bench, precision, peaks[precision])
+        row = (work.name, precision, f"{work.batch}", *(found.row() if found else ["out of memory"]))
         console.print("; ".join(row), soft_wrap=True)  # what is measured stays, whatever comes later
         table.add_row(*row)
-        if profiled and len(row) == len(header):
-            console.print(_profile(work, bench, precision), soft_wrap=True)
+        if with_profile and found:
+            console.print(_longest(work, bench, precision), soft_wrap=True)
 
     with compiled(mode):
         for precision in bench.precisions:
-            measure(features(bench), precision, profiled=True)
+            add(features(bench), precision, with_profile=True)
             for batch in batches:
                 for work in works(replace(bench, batch=batch)):
-                    measure(work, precision, profiled=batch == batches[-1])
+                    add(work, precision, with_profile=batch == batches[-1])
     console.print(table)
     return table
 
 
-def _measured_or_not(work: Work, bench: Bench, precision: str, peaks: dict[str, float]) -> list[str]:
-    """The numbers of a row, or that memory does not suffice; nothing of it stays in memory."""
+def _measured_or_not(work: Work, bench: Bench, precision: str, best: float) -> Measured | None:
+    """What `measure` gives, or None where memory does not suffice; nothing of it stays in memory."""
     try:
-        return _measured(work, bench, precision, peaks)
+        return measure(work, bench, precision, best)
     except (StarsBenchError, RuntimeError) as error:
         if not lacks_memory(error):
             raise
-        return ["out of memory"]
+        return None
 
 
-def _measured(work: Work, bench: Bench, precision: str, peaks: dict[str, float]) -> list[str]:
+def measure(work: Work, bench: Bench, precision: str, best: float) -> Measured:
+    """Time some work over the steps of `bench`, after a warm-up. `best`: FLOP/s that `peak` found."""
     on_gpu = bench.device.type == "cuda"
     gc.collect()
     if on_gpu:
@@ -193,18 +244,28 @@ def _measured(work: Work, bench: Bench, precision: str, peaks: dict[str, float])
     seconds = bench.seconds(lambda: work.run(bench.steps, precision), precision)
     data = bench.seconds(lambda: work.data(bench.steps), precision)
     rate = work.batch * bench.steps / seconds
-    memory = f"{torch.cuda.max_memory_allocated() / 1e9:.1f}" if on_gpu else ""
-    share = 100 * rate * work.flops / peaks[precision]
-    return [f"{rate:,.3g}", f"{work.flops / 1e9:.1f}", f"{rate * work.flops / 1e12:.3g}", f"{share:.1f}",
-            f"{100 * data / seconds:.1f}", memory]  # fmt: skip
+    return Measured(
+        clips_per_second=rate,
+        step_ms=1e3 * seconds / bench.steps,
+        clip_gflop=work.flops / 1e9,
+        tflops=rate * work.flops / 1e12,
+        peak_percent=100 * rate * work.flops / best,
+        data_percent=100 * data / seconds,
+        peak_gb=torch.cuda.max_memory_allocated() / 1e9 if on_gpu else None,
+    )
 
 
-def _profile(work: Work, bench: Bench, precision: str) -> str:
-    """The ten operations that take longest, of two steps."""
+def profiled(work: Work, bench: Bench, precision: str, steps: int) -> EventList:
+    """What torch's profiler sees of some steps."""
     on_gpu = bench.device.type == "cuda"
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
     with profile(activities=activities) as seen:
-        bench.seconds(lambda: work.run(2, precision), precision)
-    by = "self_cuda_time_total" if on_gpu else "self_cpu_time_total"
-    table = seen.key_averages().table(sort_by=by, row_limit=10, max_name_column_width=50)
+        bench.seconds(lambda: work.run(steps, precision), precision)
+    return seen.key_averages()
+
+
+def _longest(work: Work, bench: Bench, precision: str) -> str:
+    """The ten operations that take longest, of two steps."""
+    by = "self_cuda_time_total" if bench.device.type == "cuda" else "self_cpu_time_total"
+    table = profiled(work, bench, precision, 2).table(sort_by=by, row_limit=10, max_name_column_width=50)
     return f"{work.name}, {precision}\n{table}"

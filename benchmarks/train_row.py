@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -32,15 +32,21 @@ NTU60 = 40_091, 16_487
 GOAL_MINUTES = 60
 
 
-def whole_row(
-    bench: Bench, console: Console, sizes: tuple[int, int] = NTU60, mode: str | None = None
-) -> dict[str, float]:
-    """Prints seconds measured and seconds of the full row; returns the latter by part. `mode`: of torch.compile."""
+@dataclass(frozen=True)
+class Row:
+    """Seconds by part: of the shortened row, `measured`, and of the `full` one, extrapolated."""
+
+    measured: dict[str, float]
+    full: dict[str, float]
+
+
+def whole_row(bench: Bench, console: Console, sizes: tuple[int, int] = NTU60, mode: str | None = None) -> Row:
+    """Prints and returns seconds of the shortened row and of the full one. `mode`: of torch.compile."""
     with compiled(mode):
         return _whole_row(bench, console, sizes)
 
 
-def _whole_row(bench: Bench, console: Console, sizes: tuple[int, int]) -> dict[str, float]:
+def _whole_row(bench: Bench, console: Console, sizes: tuple[int, int]) -> Row:
     c, precision = bench.config, bench.precisions[-1]
     set_precision(precision)
     started = time.perf_counter()
@@ -83,7 +89,7 @@ def _whole_row(bench: Bench, console: Console, sizes: tuple[int, int]) -> dict[s
     minutes = sum(full.values()) / 60
     console.print(table)
     console.print(f"full row, extrapolated: {minutes:,.1f} minutes (goal on one H100: {GOAL_MINUTES})")
-    return full
+    return Row(measured, full)
 
 
 def run_steps(bench: Bench, stage: Stage, steps: int, precision: str) -> float:

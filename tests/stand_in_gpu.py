@@ -220,6 +220,7 @@ def stand_in_gpu(memory: int = 32 << 30) -> Iterator[None]:
         "_lazy_init": None,
         "manual_seed_all": None,
         "empty_cache": None,
+        "synchronize": None,
         "reset_peak_memory_stats": None,
         "max_memory_allocated": 1,
         "mem_get_info": (memory, memory),

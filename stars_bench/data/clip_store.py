@@ -19,6 +19,7 @@ from stars_bench.data import placement, random
 from stars_bench.data.channels import in_picture, in_plane, scored
 from stars_bench.data.clip_inputs import frames_of_first_body, joints_of_crossclr, padded, placed_as_crossclr, rows_of
 from stars_bench.errors import StarsBenchError
+from stars_bench.storage.clip_facts import FACTS, FIRST_BODY, SECOND, VALID
 
 if TYPE_CHECKING:
     from stars_bench.storage.shards import PreparedDataset
@@ -30,6 +31,10 @@ MIN_CROP = 64
 
 MOST_FRAMES = 10_000
 """Most frames that clips may be resized to: a batch of 256 then takes 1.5 GB, and recorded clips have some hundreds."""
+
+
+LENGTHS: dict[ClipInput, str] = {"resized": VALID, "crossclr": FIRST_BODY}
+"""The column of the table that has the `lengths` of clips, where they must be counted."""
 
 
 class ClipStore:
@@ -45,6 +50,9 @@ class ClipStore:
             bone-motion (the motion of bones). Default: joint.
         skeleton: The joint layout, which bones need, and methods that work on the skeleton's graph. Default: None.
         clip_input: How a clip becomes the frames that an encoder takes. Default: resized.
+        valid: (N,) int64 frames that crops are cut from. Default: None, counted (`lengths`).
+        second: (N,) int64 what each second body is, as `storage.clip_facts` has it. Default: None, another than the
+            first where there is one.
     """
 
     def __init__(
@@ -58,6 +66,8 @@ class ClipStore:
         stream: str = "joint",
         skeleton: Skeleton | None = None,
         clip_input: ClipInput = "resized",
+        valid: np.ndarray | None = None,
+        second: np.ndarray | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.stream, self.skeleton, self.clip_input = stream, skeleton, clip_input
@@ -67,11 +77,10 @@ class ClipStore:
         rows = np.asarray(frames, dtype=np.int64) * np.asarray(bodies, dtype=np.int64)
         self.num_joints = int(joints.shape[1])
         self.coordinates = placement.place(joints, offset, rows, self.device)
-        self.valid = torch.from_numpy(lengths(joints, offset, frames, bodies, clip_input)).to(self.device)
-        self.frames, self.bodies = (
-            torch.from_numpy(np.array(column, dtype=np.int64)).to(self.device)  # a copy: pandas' columns are read-only
-            for column in (frames, bodies)
-        )
+        if valid is None:
+            valid = lengths(joints, offset, frames, bodies, clip_input)
+        self.valid, self.frames, self.bodies = (_numbers(one, self.device) for one in (valid, frames, bodies))
+        self.second = _numbers(np.asarray(bodies) - 1 if second is None else second, torch.device("cpu"))
         self.absent: AbsentBody = absent
 
     @classmethod
@@ -81,6 +90,7 @@ class ClipStore:
         device: torch.device | str = "cpu",
         stream: str = "joint",
         clip_input: ClipInput = "resized",
+        joints: np.ndarray | None = None,
     ) -> ClipStore:
         """Load a prepared dataset.
 
@@ -89,16 +99,20 @@ class ClipStore:
             device: Where its coordinates go. Default: cpu.
             stream: Joint, bone, motion or bone-motion. Default: joint.
             clip_input: How a clip becomes the frames that an encoder takes. Default: resized.
+            joints: What `coordinates_of` gives for the dataset. Default: None, it is read.
 
         Returns:
             The store.
         """
         table = dataset.table
         offset, frames, bodies = (table[name].to_numpy() for name in ("offset", "num_frames", "num_bodies"))
-        skeleton, joints = dataset.spec.skeleton, dataset.load()
-        if "height" in table:
-            joints = in_picture(joints, table)
-        return cls(joints, offset, frames, bodies, dataset.absent_body, device, stream, skeleton, clip_input)
+        joints = coordinates_of(dataset) if joints is None else joints
+        # In pictures it is after normalisation that sums cancel or do not.
+        known = {} if "height" in table else {name: table[name].to_numpy() for name in FACTS if name in table}
+        return cls(
+            joints, offset, frames, bodies, dataset.absent_body, device, stream, dataset.spec.skeleton, clip_input,
+            known.get(LENGTHS.get(clip_input, "")), known.get(SECOND),
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -115,6 +129,7 @@ class ClipStore:
         part, chosen = copy(self), _numbers(ids, self.device)
         part.coordinates = self.coordinates.subset(chosen)
         part.valid, part.frames, part.bodies = (column[chosen] for column in (self.valid, self.frames, self.bodies))
+        part.second = self.second[_numbers(ids, self.second.device)]
         return part
 
     def resized(self, ids: Tensor, start: Tensor, length: Tensor, frames: int, stream: str | None = None) -> Tensor:
@@ -254,6 +269,17 @@ def as_stream(bodies: Tensor, stream: str, parents: Tensor, planar: bool = False
     if stream.endswith("motion"):
         out = torch.cat([out[:, :, 1:] - out[:, :, :-1], torch.zeros_like(out[:, :, :1])], dim=2)
     return scored(out, bodies, -1, planar)
+
+
+def coordinates_of(dataset: PreparedDataset, into: np.ndarray | None = None) -> np.ndarray:
+    """Return the coordinates of all clips (rows, V, 3) float32 as batches need them; those in pixels are normalised.
+
+    Args:
+        dataset: The prepared dataset.
+        into: (rows, V, 3) float32, the array to fill. Default: None, a new one.
+    """
+    joints = dataset.load(into)
+    return in_picture(joints, dataset.table) if "height" in dataset.table else joints
 
 
 def lengths(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 
 import torch
 
-from stars_bench.data.clip_store import ClipStore
+from stars_bench.data.clip_store import ClipStore, coordinates_of
 from stars_bench.experiments.encoder_source import source_of
 from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.request import Request
@@ -24,6 +25,7 @@ from stars_bench.training.loop import Progress, Tell, set_precision
 from stars_bench.training.numerics.compile import compiled
 from stars_bench.training.numerics.deterministic import deterministic
 from stars_bench.training.parallel import distributed
+from stars_bench.training.parallel.shared_memory import filled_once
 
 
 def run(
@@ -65,7 +67,8 @@ def run_plan(
             for notice in (_begins(plan), *plan.notices):
                 tell(notice)
         set_precision(plan.precision)
-        clips = ClipStore.of(plan.dataset, plan.device, request.stream, plan.clip_input)
+        joints = filled_once(plan.dataset.shape, partial(coordinates_of, plan.dataset))
+        clips = ClipStore.of(plan.dataset, plan.device, request.stream, plan.clip_input, joints)
         if plan.device.type == "cpu":
             memory.keep_freed()
         if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > allowance.cpus():

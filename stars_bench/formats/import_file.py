@@ -80,7 +80,7 @@ def import_file(
         raise UsageError(f"{path}: there is no such file or folder")
     incoming = chosen.read(path, spec, _protocol(protocol, spec))
     profile = _profile(chosen, incoming)
-    plan = files.digest_json([spec.name, profile.name, incoming.digest, protocol, shards.SCHEMA_VERSION])
+    plan = files.digest_json([spec.name, profile.name, incoming.digest, protocol, shards.CLIPS_VERSION])
     folder = data_dir / spec.name / profile.name
     warnings: tuple[str, ...] = ()
     notes = tuple(incoming.notes)

@@ -16,7 +16,7 @@ from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.sources import Place, UnreadableSource
 from stars_bench.io import files
 from stars_bench.storage import compression as packing
-from stars_bench.storage.shards import SCHEMA_VERSION
+from stars_bench.storage.shards import CLIPS_VERSION
 
 SHARDS = 64  # that many or more, so that progress moves and workers end together ...
 SMALLEST_SHARD, LARGEST_SHARD = 8 << 20, 256 << 20  # ... of raw bytes within these bounds (memory follows them)
@@ -82,7 +82,7 @@ def make_plans(conversion: Conversion, items: Sequence[RawItem], shard_bytes: in
     sizes = [sum(place.size for place in mine) if mine else GENERATED_BYTES for mine in places]
     target = shard_bytes or min(max(sum(sizes) // SHARDS, SMALLEST_SHARD), LARGEST_SHARD)
     spec, profile = conversion.spec, asdict(conversion.profile)
-    settings = files.digest_json([spec.name, profile, SCHEMA_VERSION, spec.skeleton.joints, conversion.compression])
+    settings = files.digest_json([spec.name, profile, CLIPS_VERSION, spec.skeleton.joints, conversion.compression])
     plans: list[ShardPlan] = []
     for first, behind in _groups(sizes, target):
         mine = list(zip(items[first:behind], places[first:behind], strict=True))

@@ -18,6 +18,7 @@ from stars_bench.io import files
 from stars_bench.io.sealed import refuse_odd
 from stars_bench.storage import compression as packing
 from stars_bench.storage import shard_file, shards
+from stars_bench.storage.clip_facts import FACTS, facts_of
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -131,6 +132,8 @@ def _clips(columns: Columns, joints: NDArray[np.float32]) -> Iterator[Clip]:
         at = dict(zip(of_clip, values, strict=True))
         picture = at.pop("height", 0), at.pop("width", 0)
         offset, frames, bodies = at.pop("offset"), at.pop("num_frames"), at.pop("num_bodies")
+        for fact in FACTS:
+            at.pop(fact, None)
         own = joints[offset : offset + frames * bodies].reshape(bodies, frames, *joints.shape[1:])
         yield Clip(name=name, bodies=own, source_digest="", picture=picture if any(picture) else None, **at)
 
@@ -140,6 +143,12 @@ def _faults_of_clips(columns: Columns, joints: NDArray[np.float32], contents: Ma
     changed = [name for (name, digest), old in zip(contents.items(), stored, strict=True) if digest != old]
     if changed:
         yield f"{_some(changed)}: coordinates or metadata have changed (content digest differs)"
+    if FACTS[0] in columns:
+        true = facts_of(clip.bodies for clip in _clips(columns, joints))
+        wrong = np.logical_or.reduce([true[fact] != columns[fact] for fact in FACTS])
+        if wrong.any():
+            names = [name for name, is_wrong in zip(contents, wrong, strict=True) if is_wrong]
+            yield f"{_some(names)}: {', '.join(FACTS)} are not what the coordinates give"
     finite = np.isfinite(joints).all(axis=(1, 2))
     if not finite.all():
         ends = np.cumsum(columns["num_bodies"] * columns["num_frames"])

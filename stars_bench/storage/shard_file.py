@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from stars_bench.errors import StarsBenchError
 from stars_bench.io.sealed import Damaged, is_io_error, refuse_odd
 from stars_bench.storage import compression
+from stars_bench.storage.clip_facts import DISTINCT, EMPTY, FACTS, FIRST_BODY, SECOND, VALID
 
 NAME = re.compile(r"shard-\d+\.h5")
 NUMBERS = ("label", "subject", "camera", "setup", "replication", "num_frames", "num_bodies", "offset")
@@ -88,7 +89,7 @@ def _check(file: h5py.File, name: str) -> None:
     packed = name == COORDINATES and filters == [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
     if (filters or made.get_layout() == h5py.h5d.CHUNKED) and not packed:
         raise ValueError(f"refused: {name} is packed by filters {filters}, as no shard is")
-    known = {COORDINATES: kind == "<f4"} | dict.fromkeys((*NUMBERS, *PICTURE), kind == "<i8")
+    known = {COORDINATES: kind == "<f4"} | dict.fromkeys((*NUMBERS, *FACTS, *PICTURE), kind == "<i8")
     if not known.get(name, kind.kind == "S") or found.rank != (3 if name == COORDINATES else 1):
         raise ValueError(f"refused: {name} is an array of {kind} in {found.rank} dimensions")
     if name in TEXTS and kind.itemsize > LONGEST_TEXT:
@@ -107,7 +108,8 @@ def read_columns(file: h5py.File) -> Columns:
 
 def columns_of(found: h5py.File | Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the columns of a shard, by the file or by its columns."""
-    return (*NUMBERS, *(PICTURE if any(name in found for name in PICTURE) else ()), *TEXTS)
+    some = [names for names in (FACTS, PICTURE) if any(name in found for name in names)]
+    return (*NUMBERS, *(name for names in some for name in names), *TEXTS)
 
 
 def digest_of_columns(columns: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> str:
@@ -155,6 +157,15 @@ def faults_of_columns(
     counts = bodies * frames
     if not np.array_equal(columns["offset"], np.cumsum([0, *counts])[:-1]) or counts.sum() != rows:
         yield "the offsets do not follow from the numbers of frames and bodies"
+    if clips and VALID in columns and not _are_facts(columns):
+        yield f"{VALID}, {FIRST_BODY} or {SECOND} say what cannot be of clips of so many frames and bodies"
+
+
+def _are_facts(columns: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether numbers of frames are within the clips, and there is a second body where it is said to be something."""
+    frames, second = columns["num_frames"], columns[SECOND]
+    counts = all(((columns[name] >= 1) & (columns[name] <= frames)).all() for name in (VALID, FIRST_BODY))
+    return bool(counts and (((second >= DISTINCT) & (second <= EMPTY)) == (columns["num_bodies"] == 2)).all())
 
 
 def as_texts(values: NDArray[Any]) -> list[str]:

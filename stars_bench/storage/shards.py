@@ -26,15 +26,17 @@ from stars_bench.api import AbsentBody, Clip, DatasetSpec, Profile, ProtocolSpec
 from stars_bench.errors import StarsBenchError, UsageError, disk_failed, one_line, reading
 from stars_bench.io import files
 from stars_bench.io.sealed import Damaged, refuse_odd
+from stars_bench.storage import clip_facts, index_shape, shard_file
 from stars_bench.storage import compression as packing
-from stars_bench.storage import index_shape, shard_file
 from stars_bench.storage.quality import DOUBTS, QualityReport
 from stars_bench.storage.shard_file import NAME, PICTURE, TEXTS, Columns, as_texts, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 3  # raise it whenever the same raw files give other shards
+SCHEMA_VERSION, OLDEST = 4, 3
+"""Of what is written; the oldest that is read. Schema 4 has the columns of `clip_facts`, which 3 has not."""
+CLIPS_VERSION = 3  # raise it whenever the same raw files give other clips
 INDEX = "index.json"
 LARGEST_INDEX = 1 << 30
 OF_CLIP = ("label", "subject", "camera", "setup", "replication")
@@ -172,15 +174,19 @@ def _columns(clips: Sequence[tuple[str, Clip]]) -> dict[str, NDArray[Any]]:
     if any(clip.picture for _, clip in clips):
         sizes = [clip.picture or (0, 0) for _, clip in clips]
         numbers |= dict(zip(PICTURE, np.array(sizes, "<i8").T, strict=True))
-    return numbers | {
-        "num_frames": np.array([clip.bodies.shape[1] for _, clip in clips], "<i8"),
-        "num_bodies": np.array([clip.bodies.shape[0] for _, clip in clips], "<i8"),
-        "offset": np.cumsum([0, *counts], dtype="<i8")[: len(clips)],
-        "name": _as_bytes([clip.name for _, clip in clips]),
-        "item": _as_bytes([item for item, _ in clips]),
-        "digest": _as_bytes([clip.source_digest for _, clip in clips]),
-        "content": _as_bytes([content_digest(clip) for _, clip in clips]),
-    }
+    return (
+        numbers
+        | clip_facts.facts_of(clip.bodies for _, clip in clips)
+        | {
+            "num_frames": np.array([clip.bodies.shape[1] for _, clip in clips], "<i8"),
+            "num_bodies": np.array([clip.bodies.shape[0] for _, clip in clips], "<i8"),
+            "offset": np.cumsum([0, *counts], dtype="<i8")[: len(clips)],
+            "name": _as_bytes([clip.name for _, clip in clips]),
+            "item": _as_bytes([item for item, _ in clips]),
+            "digest": _as_bytes([clip.source_digest for _, clip in clips]),
+            "content": _as_bytes([content_digest(clip) for _, clip in clips]),
+        }
+    )
 
 
 def _attributes(spec: DatasetSpec, profile: Profile, plan: str) -> dict[str, Any]:
@@ -197,7 +203,7 @@ def _attributes(spec: DatasetSpec, profile: Profile, plan: str) -> dict[str, Any
 
 
 def read_facts(path: Path) -> ShardFacts | None:
-    """Return what a shard holds, or None when it cannot be read as one (cut off, or something else).
+    """Return what a shard of today's schema holds, or None for any other file (cut off, or something else).
 
     Raises:
         OSError: The disk fails.
@@ -205,6 +211,8 @@ def read_facts(path: Path) -> ShardFacts | None:
     try:
         with shard_file.opened(path) as file:
             columns, attributes = shard_file.read_columns(file), dict(file.attrs)
+            if attributes["schema_version"] != SCHEMA_VERSION:
+                return None
             log = json.loads(as_texts(file["log"][()])[0])
             return ShardFacts(
                 file=path.name,
@@ -307,10 +315,9 @@ def _check_schema(folder: Path, index: Any) -> None:
         raise UsageError(f"{folder / INDEX}: not an index of stars-bench; {AGAIN}")
     if version > SCHEMA_VERSION:
         raise UsageError(f"{folder}: shard schema {version} is newer than this stars-bench reads: update stars-bench")
-    if version < SCHEMA_VERSION:
-        raise UsageError(
-            f"{folder}: of shard schema {version}, this stars-bench reads {SCHEMA_VERSION}: {_anew(folder)}"
-        )
+    if version < OLDEST:
+        known = f"{OLDEST} and {SCHEMA_VERSION}"
+        raise UsageError(f"{folder}: of shard schema {version}, this stars-bench reads {known}: {_anew(folder)}")
 
 
 def _check_index(folder: Path, index: Mapping[str, Any]) -> None:
@@ -385,7 +392,8 @@ class PreparedDataset:
         """One row a clip, by name; the row number is the clip's number.
 
         Columns: name, label (0-based), subject, camera, setup, replication, num_frames, num_bodies, offset (its first
-        row in `load`), height and width (of the picture, of clips in pixels), item (raw file or video), digest (of the
+        row in `load`), valid_frames, first_body_frames and second_body (see `clip_facts`; data of shard schema 3 has
+        none of these), height and width (of the picture, of clips in pixels), item (raw file or video), digest (of the
         raw file), content (digest of the clip), and official_PROTOCOL ("train", "test" or "") where the dataset has
         official split files.
 
@@ -408,15 +416,22 @@ class PreparedDataset:
             table[f"official_{protocol}"] = [part_of.get(item, "") for item in table["item"]]
         return table
 
-    def load(self) -> NDArray[np.float32]:
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of `load`: (rows, V, 3)."""
+        return sum(shard["rows"] for shard in self._index["shards"]), len(self._index["joint_names"]), 3
+
+    def load(self, into: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return the coordinates of all clips: (rows, V, 3) float32, metres, read straight into one array.
+
+        Args:
+            into: (rows, V, 3) float32, the array to fill. Default: None, a new one.
 
         Raises:
             UsageError: The index or a shard is missing, damaged, or not as it was prepared.
         """
         all_columns, shards = self._columns, self._index["shards"]
-        rows = sum(shard["rows"] for shard in shards)
-        joints = np.empty((rows, len(self._index["joint_names"]), 3), np.float32)
+        joints = np.empty(self.shape, np.float32) if into is None else into
         first_row = 0
         for shard, columns in zip(shards, all_columns, strict=True):
             own = joints[first_row : first_row + shard["rows"]]

@@ -172,7 +172,7 @@ def test_what_the_next_gpu_runs_runs_on_a_cpu(capsys: pytest.CaptureFixture[str]
     bench = small_bench(steps=2, precisions=("float32", "bf16"))
     table = utilisation(bench, [4], None, console)
     assert table.row_count == 10  # features and four works, in two precisions
-    full = whole_row(bench, console, (260, 12))
+    full = whole_row(bench, console, (260, 12)).full
     assert set(full) == {"clips on the device", "stage1", "stage2", "kNN", "linear"}
     assert full["stage1"] > 50 * full["clips on the device"]
     printed = capsys.readouterr().out

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from stars_bench.data.clip_store import ClipStore
 from stars_bench.datasets.synthetic import SYNTHETIC
 from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.errors import StarsBenchError, UsageError
@@ -20,6 +21,7 @@ from stars_bench.preparation.verify import verify
 from stars_bench.records.metrics import measure
 from stars_bench.records.predictions import SCHEMA_VERSION, load_predictions
 from stars_bench.storage import shards
+from stars_bench.storage.clip_facts import ABSENT, FACTS
 from stars_bench.training import checkpoint
 from tests.paths import HISTORIC
 
@@ -40,14 +42,27 @@ def test_every_schema_of_shards_has_its_files() -> None:
         assert f"shards-v{index['schema_version']}" == name
 
 
-def test_shards_of_this_schema_are_read(tmp_path: Path) -> None:
-    dataset = shards.open_dataset(placed(shards.SCHEMA_VERSION, tmp_path), "synthetic")
+@pytest.mark.parametrize("version", range(shards.OLDEST, shards.SCHEMA_VERSION + 1))
+def test_shards_of_schemas_that_say_enough_are_read(version: int, tmp_path: Path) -> None:
+    dataset = shards.open_dataset(placed(version, tmp_path), "synthetic")
     assert dataset.table["name"].tolist() == CLIPS
-    assert dataset.load().shape == (98, 25, 3)
+    assert dataset.load().shape == dataset.shape == (98, 25, 3)
     assert verify(dataset).faults == ()
+    store = ClipStore.of(dataset)
+    assert store.valid.tolist() == [63, 35]
+    assert store.second.tolist() == [ABSENT, ABSENT]
+    assert (FACTS[0] in dataset.table) == (version > 3)
 
 
-@pytest.mark.parametrize("version", range(1, shards.SCHEMA_VERSION))
+def test_data_of_schema_3_is_done_for_prepare_and_made_anew_when_forced(tmp_path: Path) -> None:
+    data = placed(3, tmp_path)
+    write_raw(tmp_path / "raw", CLIPS)
+    digest = shards.open_dataset(data, "synthetic").digest
+    assert prepare(SYNTHETIC, [tmp_path / "raw"], data, jobs=1, overwrite=True).digest == digest
+    assert FACTS[0] in shards.open_dataset(data, "synthetic").table
+
+
+@pytest.mark.parametrize("version", range(1, shards.OLDEST))
 def test_shards_of_former_schemas_say_how_to_make_them_anew(version: int, tmp_path: Path) -> None:
     data = placed(version, tmp_path)
     told = rf"of shard schema {version}, .* `stars-bench prepare synthetic --profile mamp --force` makes it anew"

@@ -166,6 +166,11 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0")) if launched() else 0
 
 
+def processes_here() -> int:
+    """Return how many of the processes run on this machine; 1 where a launcher does not say."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size() > 1 and "LOCAL_RANK" in os.environ else 1
+
+
 def divide(count: int, parts: int, number: int) -> tuple[int, int]:
     """Return the first and the number of the things that part `number` gets of `count`.
 
@@ -260,6 +265,20 @@ def from_first(make: Callable[[], T]) -> T:
     if box[1] is not None:
         raise box[1]
     return cast(T, box[0])
+
+
+def of_first_here(value: T) -> T:
+    """Return the value of the first process of this machine."""
+    values: list[T | None] = [None] * world_size()
+    with _lost_is_an_error():
+        dist.all_gather_object(values, value)
+    return cast(T, values[rank() - local_rank()])
+
+
+def wait_for_all() -> None:
+    """Wait until every process has come here."""
+    with _lost_is_an_error():
+        dist.barrier()
 
 
 def take_weights_of_first(module: nn.Module) -> None:
