@@ -18,7 +18,7 @@ from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside
 from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.formats.base import PARTS, Incoming, NamedClip, Parts, Tick
 from stars_bench.formats.clip_order import two_part_protocols
-from stars_bench.io import files
+from stars_bench.io import allowance, files
 from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import PreparedDataset
 
@@ -94,6 +94,8 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
             rows = {part: content.get(f"{_variable(known)}_{part}") for part in PARTS}
             if all(one is not None for one in rows.values()):
                 stated[known] = {part: [names[int(row) - 1] for row in rows[part].ravel()] for part in PARTS}
+    except MemoryError as error:
+        raise allowance.too_little_memory(path, error) from error
     except Exception as error:  # a damaged file can fail in any way
         raise StarsBenchError(f"{path}: cannot be read as a MATLAB file of clips ({one_line(error)})") from error
     return Incoming(

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from stars_bench.errors import StarsBenchError
+
 ROOT = Path("/")
 UNLIMITED = 1 << 60
 """Bytes from which on a limit is none: version 1 has a large number where there is no limit."""
@@ -119,7 +121,17 @@ def limit_of(error: BaseException) -> str:
 
             count = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             return f"; this process may open {count:,} files (ulimit -n {count}): raise that"
-    said = any(text in str(error) for text in ("can't allocate memory", "Unable to allocate", "failed to map segment"))
-    if (isinstance(error, MemoryError) or number == errno.ENOMEM or said) and (allowed := memory()) is not None:
+    if memory_is_refused(error) and (allowed := memory()) is not None:
         return f"; this process may use {allowed.bytes / (1 << 30):.1f} GiB ({allowed.limit})"
     return ""
+
+
+def memory_is_refused(error: BaseException) -> bool:
+    """Return whether an error says that this process gets no more memory."""
+    said = any(text in str(error) for text in ("can't allocate memory", "Unable to allocate", "failed to map segment"))
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM or said
+
+
+def too_little_memory(what: object, error: BaseException) -> StarsBenchError:
+    """Return the error to raise where `memory_is_refused` for reading a file, which says nothing about its content."""
+    return StarsBenchError(f"{what}: too little memory to read it{limit_of(error)}; the file itself may be whole")

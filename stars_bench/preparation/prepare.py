@@ -433,7 +433,7 @@ def find_items(spec: DatasetSpec, paths: Sequence[Path], options: Mapping[str, A
     """
     find: Callable[..., Found] = spec.find
     known = inspect.signature(find).parameters
-    if options["on_duplicate"] != "refuse" and "on_duplicate" not in known:
+    if options.get("on_duplicate", "refuse") != "refuse" and "on_duplicate" not in known:
         raise UsageError(f"{spec.name} has no --on-duplicate: its files are found by a plug-in that does not know it")
     found = find(paths, **{name: value for name, value in options.items() if name in known})
     if found.items:

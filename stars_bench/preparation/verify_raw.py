@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stars_bench.api import Found, SetAside
 from stars_bench.datasets.raw_files import sources
 from stars_bench.datasets.raw_files.sources import UnreadableSource
-from stars_bench.preparation.prepare import UNPACKED
+from stars_bench.preparation.prepare import UNPACKED, find_items
 from stars_bench.storage import shards
 from stars_bench.storage.shards import PreparedDataset
 
@@ -23,8 +22,10 @@ def compare_raw(dataset: PreparedDataset, raw: Sequence[Path], progress: Progres
     """Convert the raw files again: a fault for each kind of clip that differs, is new, or is not there.
 
     Raises:
-        StarsBenchError: The raw files cannot be searched.
+        UsageError: There is no such folder or archive.
+        StarsBenchError: The raw files cannot be searched, or none of the dataset is there.
     """
+    raw = sources.raw_folders(raw, dataset.folder, dataset.name, dataset.spec.where)
     scratch = dataset.folder / UNPACKED
     try:
         yield from _compared(dataset, _found(dataset, raw, scratch, progress), raw, progress)
@@ -33,10 +34,8 @@ def compare_raw(dataset: PreparedDataset, raw: Sequence[Path], progress: Progres
 
 
 def _found(dataset: PreparedDataset, raw: Sequence[Path], scratch: Path, progress: Progress) -> Found:
-    find: Callable[..., Found] = dataset.spec.find
     options = {"scratch": scratch, "progress": lambda task, done, total: progress(task, done, total, "")}
-    known = inspect.signature(find).parameters  # a plug-in's may not unpack anything
-    return find(raw, **{name: value for name, value in options.items() if name in known})
+    return find_items(dataset.spec, raw, options)
 
 
 def _compared(dataset: PreparedDataset, found: Found, raw: Sequence[Path], progress: Progress) -> Iterator[str]:

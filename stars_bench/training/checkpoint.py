@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 
 from stars_bench.errors import StarsBenchError, disk_failed, one_line
-from stars_bench.io import sealed
+from stars_bench.io import allowance, sealed
 from stars_bench.io.disk import check_room, full_is_told
 from stars_bench.io.files import atomic_path, flush_to_disk
 from stars_bench.io.sealed import Damaged, is_io_error
@@ -48,7 +48,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 
     Raises:
         Damaged: The file's digest differs, or it is no checkpoint, or holds code.
-        StarsBenchError: It is of another schema.
+        StarsBenchError: It is of another schema, or there is too little memory for it.
         OSError: The file cannot be read, which says nothing about what is in it.
     """
     try:
@@ -56,6 +56,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     except Exception as error:  # a damaged file can fail in any way
         if is_io_error(error) or isinstance(error, Damaged) or disk_failed(error.__cause__):
             raise
+        if allowance.memory_is_refused(error):  # what promises more than it holds was refused before
+            raise allowance.too_little_memory(path, error) from error
         raise Damaged(f"{path}: cannot be read as a checkpoint ({one_line(error)}); delete it and run again") from error
     version = state.get("schema_version") if isinstance(state, dict) else None
     if type(version) is int and version > SCHEMA_VERSION:

@@ -22,6 +22,7 @@ from stars_bench.datasets.raw_files import sources
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.formats.catalog import FORMATS
 from stars_bench.inspection import raw_file
+from stars_bench.preparation.prepare import find_items
 from stars_bench.storage.one_shard import open_shard
 from stars_bench.storage.shards import PreparedDataset, open_dataset
 from stars_bench.viewer import exported
@@ -88,7 +89,8 @@ def _of_dataset(dataset: PreparedDataset, wanted: Wanted) -> list[Scene]:
     rows = _chosen(table["name"].tolist(), table["label"].tolist(), dataset.spec, str(dataset.folder), wanted)
     if not wanted.raw:
         return [_prepared(dataset, row) for row in rows]
-    found = {item.name: item for item in dataset.spec.find(list(wanted.raw)).items}
+    raw = sources.raw_folders(wanted.raw, dataset.folder, dataset.name, dataset.spec.where)
+    found = {item.name: item for item in find_items(dataset.spec, raw, {}).items}
     return [
         _beside(_prepared(dataset, row), dataset, found.get(str(table["item"].iat[row])), wanted.raw) for row in rows
     ]

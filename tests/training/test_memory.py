@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from stars_bench.training import memory
+from stars_bench.errors import StarsBenchError
+from stars_bench.io.sealed import Damaged
+from stars_bench.training import checkpoint, memory
 
 PROGRAM = """
 import resource, sys
@@ -46,3 +49,17 @@ def test_what_a_step_frees_is_kept_for_the_next() -> None:
 def test_what_the_user_says_of_the_heap_counts(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "glibc.malloc.trim_threshold=131072" if variable == "GLIBC_TUNABLES" else "131072")
     assert not memory.keep_freed()
+
+
+def test_a_checkpoint_for_which_there_is_no_memory_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path / "stage.pt", {"module": {}})
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("torch.load", refuse)
+    with pytest.raises(StarsBenchError, match=r"stage\.pt: too little memory to read it") as told:
+        checkpoint.load(tmp_path / "stage.pt")
+    assert not isinstance(told.value, Damaged)

@@ -47,11 +47,12 @@ NAMES = {
         "unfinished download{s}", "wait for its end, or download again"
     ),
     r".*\.7z\.\d{3}": Kind("part{s} of a split archive", "`7z x {path}` joins and unpacks them, from the first part"),
-    r".*\.(zip|tar|tgz|gz)\.(\d{3}|part\w*|[a-z]{2})": Kind(
+    r".*\.(zip|tar|tgz|gz)\.(\d{3}|part\w*|(?!gz|xz)[a-z]{2})": Kind(
         "part{s} of a split archive", "`cat {stem}.* > {stem}` joins them"
     ),
     r".*\.z\d\d": Kind("part{s} of a split zip archive", "`zip -s 0 {stem}.zip --out whole.zip` joins them"),
     r".*\.rar": Kind("RAR archive{s}", "`unrar x {path}` unpacks them; give the folder"),
+    r".*\.(zip|7z|tar|tar\.(gz|bz2|xz)|tgz|tbz2|txz)": Kind("archive{s} with no file of such a name"),
     r".*\.gz": Kind("file{s} packed one by one (.gz)", "`gunzip -r {folder}` unpacks them"),
     r".*\.bz2": Kind("file{s} packed one by one (.bz2)", "`bunzip2 {folder}/*.bz2` unpacks them"),
     r".*\.xz": Kind("file{s} packed one by one (.xz)", "`unxz {folder}/*.xz` unpacks them"),
@@ -75,7 +76,6 @@ NAMES = {
     r"(m?depth.*|.*_depth.*)\.(png|bin|tiff?)": Kind("depth map{s}", NO_SKELETONS),
     r".*\.(png|jpe?g|bmp|tiff?)": Kind("picture{s}", NO_SKELETONS),
     r".*\.(npy|npz|pkl|pickle)": Kind("array{s} or pickle{s}", "`stars-bench import` takes those of other programs"),
-    r".*\.(zip|7z|tar|tar\.\w+|tgz|tbz2|txz)": Kind("archive{s} with no file of such a name"),
 }
 """Kinds by a pattern of the file's name, in any case."""
 

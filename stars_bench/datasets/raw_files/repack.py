@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,6 +84,18 @@ def repacked(
     return path
 
 
+def member_names(archive: Path, most: int) -> list[str]:
+    """Return the names of an archive's files, the first `most` of a tar, which is read from its start.
+
+    Raises:
+        StarsBenchError: It cannot be read as what its suffix says.
+    """
+    if archive.name.lower().endswith(".7z"):
+        return list(_sizes_in_7z(archive, re.compile(".*", re.DOTALL)))
+    with _tar(archive) as (_, _, members):
+        return [one.name for one in islice(members, most) if one.isreg() and not is_hidden(one.name)]
+
+
 def _identity(archive: Path, wanted: re.Pattern[str]) -> str:
     state = archive.stat()
     what = (LAYOUT, os.fsencode(archive.resolve()), state.st_size, state.st_mtime_ns, wanted.pattern, wanted.flags)
@@ -139,22 +152,36 @@ def _from_tar(
     archive: Path, wanted: re.Pattern[str], add: Callable[[str, bytes], None], progress: Progress | None
 ) -> None:
     total = archive.stat().st_size
+    with _tar(archive) as (raw, stream, members):
+        for member in members:
+            _tell(progress, archive, raw.tell(), total)
+            # isreg: links and devices are no content
+            if not member.isreg() or is_hidden(member.name) or not wanted.fullmatch(base_name(member.name)):
+                continue
+            _check_size(archive, member.name, member.size)
+            if (content := members.extractfile(member)) is not None:
+                add(member.name, content.read())
+        _check_end(raw, stream)
+    _tell(progress, archive, total, total)
+
+
+@contextmanager
+def _tar(archive: Path) -> Iterator[tuple[BinaryIO, BinaryIO, tarfile.TarFile]]:
+    """Open an archive: its file, the stream of its content, and its members.
+
+    Raises:
+        StarsBenchError: It is damaged.
+    """
     unpack = OPENERS.get(archive.suffix.lower(), _as_it_is)
     try:
-        with archive.open("rb") as raw, unpack(raw) as stream:
-            with tarfile.open(fileobj=stream, mode="r|") as members:
-                for member in members:
-                    _tell(progress, archive, raw.tell(), total)
-                    # isreg: links and devices are no content
-                    if not member.isreg() or is_hidden(member.name) or not wanted.fullmatch(base_name(member.name)):
-                        continue
-                    _check_size(archive, member.name, member.size)
-                    if (content := members.extractfile(member)) is not None:
-                        add(member.name, content.read())
-            _check_end(raw, stream)
+        with (
+            archive.open("rb") as raw,
+            unpack(raw) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as members,
+        ):
+            yield raw, stream, members
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise StarsBenchError(f"{archive}: cannot be read as a tar archive ({error}); fetch it again") from error
-    _tell(progress, archive, total, total)
 
 
 @contextmanager

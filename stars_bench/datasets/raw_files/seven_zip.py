@@ -15,6 +15,7 @@ from py7zr.exceptions import CrcError
 
 from stars_bench.datasets.raw_files.zip import base_name, is_hidden
 from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.io import allowance
 
 ENCRYPTED = "{}: is encrypted; unpack it and give the folder"
 
@@ -96,6 +97,8 @@ def _opened(archive: Path) -> Iterator[SevenZipFile]:
         raise StarsBenchError(ENCRYPTED.format(archive)) from error
     except (StarsBenchError, OSError):
         raise
+    except MemoryError as error:
+        raise allowance.too_little_memory(archive, error) from error
     except Exception as error:  # damage shows itself in py7zr in many ways
         reason = one_line(error)
         if isinstance(error, CrcError):

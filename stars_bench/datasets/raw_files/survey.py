@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from stars_bench.api import Source
-from stars_bench.datasets.raw_files import looks, sources
+from stars_bench.datasets.raw_files import looks, repack, sources
 from stars_bench.datasets.raw_files.looks import Kind
 from stars_bench.datasets.raw_files.zip import base_name
 from stars_bench.errors import StarsBenchError, printable
 
 HEADS = 1_000
-"""Files whose first bytes are looked at; what the others are, their names say."""
+"""Files whose first bytes are looked at, and members of a tar that are; what the others are, their names say."""
 KINDS = 4
 """Kinds that are told."""
 
@@ -27,7 +28,8 @@ def what_lies_there(paths: Sequence[Path]) -> str:
     counts: Counter[Kind] = Counter()
     first: dict[Kind, Source] = {}
     for number, (name, source) in enumerate(_files(paths)):
-        kind = _kind(name, source, number < HEADS)
+        in_place = not source.path.name.lower().endswith(repack.SUFFIXES)
+        kind = _kind(name, source, number < HEADS and in_place)
         counts[kind] += 1
         first.setdefault(kind, source)
     if not counts:
@@ -39,15 +41,15 @@ def what_lies_there(paths: Sequence[Path]) -> str:
 
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Source]]:
-    """Yield files and members of zip archives, with their names; what cannot be opened comes out as it is."""
+    """Yield files and members of archives, with their names; what cannot be opened comes out as it is."""
     for name, text in sources.files_below(paths):
         path = Path(text)
-        members = {}
-        if name.lower().endswith(".zip"):
-            try:
+        members: Iterable[str] = ()
+        with suppress(StarsBenchError, OSError):
+            if name.lower().endswith(".zip"):
                 members = sources.zip_members(path)
-            except StarsBenchError:
-                members = {}
+            elif name.lower().endswith(repack.SUFFIXES):
+                members = repack.member_names(path, HEADS)
         for member in members:
             yield base_name(member), Source(path, member)
         if not members:

@@ -68,7 +68,7 @@ def compare(first: Path, second: Path, by: str | None = None) -> Comparison:
     ours, theirs = _of_one_setting(_records(first), _records(second))
     pairs = comparable.pairs([one.record for one in ours], [one.record for one in theirs])
     if not pairs:
-        raise UsageError(f"{first} and {second} have no evaluation in common")
+        raise UsageError(f"nothing to compare: {_what_each_has((first, second), (ours, theirs))}")
     pairs = sorted(pairs, key=lambda pair: pair[0].evaluation.order)
     titles = dict.fromkeys(one.evaluation.title for one, _ in pairs)
     return Comparison(
@@ -76,6 +76,16 @@ def compare(first: Path, second: Path, by: str | None = None) -> Comparison:
         tuple(dict.fromkeys(line for pair in pairs for line in comparable.settings(*pair))),
         tuple(dict.fromkeys(line for pair in pairs for line in comparable.to_know(*pair))),
     )
+
+
+def _what_each_has(runs: Sequence[Path], found: Sequence[Sequence[StoredRecord]]) -> str:
+    """Say which evaluations two runs have, none of them both, and how one gets those of the other."""
+    titles = [dict.fromkeys(map(_title, sorted(own, key=lambda one: one.record.evaluation.order))) for own in found]
+    lists = [f"{run} has {', '.join(own) or 'no result'}" for run, own in zip(runs, titles, strict=True)]
+    names = [{one.record.evaluation.name for one in own} for own in found]
+    same = sorted(names[0] & names[1])
+    how = f"the settings of {same[0]}, with --set {same[0]}.NAME=VALUE" if same else "an --eval of the other"
+    return f"{', '.join(lists)}; give one of them once more with {how}"
 
 
 def _records(run: Path) -> list[StoredRecord]:

@@ -24,6 +24,7 @@ from torch import Tensor
 from stars_bench.errors import StarsBenchError, of_validation, one_line, printable
 from stars_bench.evaluation.linear import LinearHead
 from stars_bench.experiments.official.facts import OfficialFacts, facts_of, says_its_program
+from stars_bench.io import allowance
 from stars_bench.io.files import atomic_path
 from stars_bench.io.sealed import is_io_error
 from stars_bench.io.untrusted import torch_files
@@ -163,6 +164,8 @@ def load(path: Path) -> Mapping[str, Any]:
     except Exception as error:  # a damaged file can fail in any way
         if is_io_error(error) or isinstance(error, StarsBenchError):
             raise
+        if allowance.memory_is_refused(error):
+            raise allowance.too_little_memory(path, error) from error
         raise StarsBenchError(f"{path}: cannot be read as a checkpoint ({one_line(error)})") from error
     if not isinstance(content, Mapping):
         raise StarsBenchError(f"{path}: holds no checkpoint but a {type(content).__name__}")

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from stars_bench.io import allowance
 from stars_bench.io.sealed import Damaged, check, is_io_error, refuse_odd
 
 LARGEST_NPZ = 64 << 30
@@ -103,7 +104,7 @@ def opened_npz(file: Path, sealed: bool = False) -> Iterator[Mapping[str, NDArra
 
     Raises:
         Damaged: Its digest differs, it is no such file, or it unpacks to more than any such file.
-        StarsBenchError: It is no regular file, or larger than any of ours.
+        StarsBenchError: It is no regular file, or larger than any of ours, or there is too little memory for it.
         KeyError: An array that was asked for is not there.
         OSError: It cannot be read.
     """
@@ -113,11 +114,26 @@ def opened_npz(file: Path, sealed: bool = False) -> Iterator[Mapping[str, NDArra
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             _refuse_bomb(stored.zip, file.stat().st_size)
-            yield stored
+            try:
+                yield stored
+            except MemoryError as error:
+                if _promises_more(stored.zip):
+                    raise
+                raise allowance.too_little_memory(file, error) from error
     except (OSError, ValueError, EOFError, AttributeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         if is_io_error(error):
             raise
         raise Damaged(f"{file}: damaged ({error})") from error
+
+
+def _promises_more(archive: zipfile.ZipFile) -> bool:
+    """Return whether the header of an array promises more bytes than its member has."""
+    for member in archive.infolist():
+        with archive.open(member) as stream:
+            shape, _, dtype = _header(stream)
+        if math.prod(shape) * dtype.itemsize > member.file_size:
+            return True
+    return False
 
 
 def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:

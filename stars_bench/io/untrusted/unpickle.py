@@ -21,6 +21,7 @@ from typing import Any, NoReturn, SupportsIndex
 import numpy as np
 
 from stars_bench.errors import StarsBenchError, one_line, printable
+from stars_bench.io import allowance
 from stars_bench.io.untrusted.pickle_scan import Refused, scan
 
 PLAIN_DTYPE = re.compile(r"[<>|=]?([?biufcSU])(\d{0,4})")
@@ -41,6 +42,8 @@ def load(path: Path) -> Any:
             return _Reader(file, _Budget(BYTES_PER_BYTE * size)).load()
     except Refused as error:
         raise StarsBenchError(f"{path}: refused, nothing was run: {printable(str(error))}") from None
+    except MemoryError as error:
+        raise allowance.too_little_memory(path, error) from error
     except Exception as error:  # a damaged pickle can fail in any way
         raise StarsBenchError(f"{path}: cannot be read as a pickle ({one_line(error)})") from error
 

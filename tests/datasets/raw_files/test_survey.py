@@ -15,6 +15,7 @@ from stars_bench.datasets.pku_mmd import PKU2
 from stars_bench.datasets.raw_files.survey import what_lies_there
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.preparation.prepare import prepare
+from tests.datasets.archive_writers import write_7z, write_tar
 from tests.datasets.raw_writers import write_ntu, write_pku
 
 NAME = "S001C001P001R001A001"
@@ -128,3 +129,32 @@ def test_every_command_that_looks_for_files_says_so(command: tuple[str, ...], to
     assert isinstance(done.exception, UsageError)
     with pytest.raises(UsageError, match=told):
         raise done.exception
+
+
+@pytest.mark.parametrize("name", ["videos.tar", "videos.tar.gz", "videos.tgz", "videos.7z"])
+def test_what_lies_in_an_archive_that_is_read_from_its_start_is_told(name: str, tmp_path: Path) -> None:
+    content = {f"rgb/{number}_rgb.avi": b"RIFF" for number in range(3)} | {"notes.docx": b"x"}
+    if name.endswith(".7z"):
+        write_7z(tmp_path / name, content)
+    else:
+        write_tar(tmp_path / name, content, "" if name.endswith(".tar") else "gz")
+    told = f"it holds 3 RGB videos ({tmp_path / name}:rgb/0_rgb.avi, ...): skeletons are a download of their own; 1"
+    assert what_lies_there([tmp_path]).startswith(told)
+    with pytest.raises(StarsBenchError, match=r"no raw files of ntu60 in .*: it holds 3 RGB videos"):
+        prepare(NTU60, [tmp_path / name], tmp_path / "data", jobs=1)
+    (tmp_path / name).write_bytes(b"no archive")
+    assert "1 archive with no file of such a name" in what_lies_there([tmp_path / name])
+
+
+def test_verify_and_view_say_what_lies_in_the_folder_of_raw_files(tmp_path: Path) -> None:
+    write_ntu(tmp_path / "raw", [NAME])
+    prepare(NTU60, [tmp_path / "raw"], tmp_path / "data", jobs=1)
+    (tmp_path / "wrong").mkdir()
+    (tmp_path / "wrong" / f"{NAME}_rgb.avi").touch()
+    data, out = ["--data-dir", str(tmp_path / "data")], ["--out", str(tmp_path / "clip.html")]
+    for command in (["verify", "ntu60", *data], ["view", "ntu60", NAME, *data, *out]):
+        found = CliRunner().invoke(app, [*command, "--raw", str(tmp_path / "wrong")])
+        assert str(found.exception).startswith(f"no raw files of ntu60 in {tmp_path / 'wrong'}: it holds 1 RGB video")
+        found = CliRunner().invoke(app, [*command, "--raw", str(tmp_path / "gone")])
+        assert str(found.exception) == f"--raw {tmp_path / 'gone'}: there is no such folder or archive"
+        assert CliRunner().invoke(app, [*command, "--raw", str(tmp_path / "raw")]).exit_code == 0

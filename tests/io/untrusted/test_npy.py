@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stars_bench.errors import StarsBenchError
+from stars_bench.io.sealed import Damaged
 from stars_bench.io.untrusted import npy
 
 
@@ -58,3 +62,27 @@ def test_a_cut_off_array_is_noticed() -> None:
     stream = io.BytesIO(saved(np.zeros((100, 10))).getvalue()[:-8])
     with pytest.raises(ValueError, match="cut off: 100 rows"):
         list(npy.Rows(stream).blocks(30))
+
+
+def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "whole.npz", features=np.zeros((3, 4)))
+    header = io.BytesIO()
+    npy.write(header, "<f4", (1 << 40, 1 << 20), [])
+    with zipfile.ZipFile(tmp_path / "promises.npz", "w") as archive:
+        archive.writestr("features.npy", header.getvalue())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 4.00 TiB for an array")
+
+    monkeypatch.setattr(np.lib.format, "read_array", refuse)
+    monkeypatch.setattr("numpy.lib._npyio_impl.format.read_array", refuse)
+    with (
+        pytest.raises(
+            StarsBenchError, match=r"whole\.npz: too little memory to read it.*; the file itself may"
+        ) as told,
+        npy.opened_npz(tmp_path / "whole.npz") as stored,
+    ):
+        stored["features"]
+    assert not isinstance(told.value, Damaged)
+    with pytest.raises(Damaged, match=r"promises\.npz: damaged"), npy.opened_npz(tmp_path / "promises.npz") as stored:
+        stored["features"]
