@@ -41,6 +41,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "unseen": "stars_bench.protocols.novel:UNSEEN",
         "oneshot": "stars_bench.protocols.novel:ONESHOT",
         "fewshot": "stars_bench.protocols.novel:FEWSHOT",
+        "zeroshot": "stars_bench.protocols.novel:ZEROSHOT",
+        "xsub-limited": "stars_bench.protocols.limited:LIMITED",
         "official": "stars_bench.protocols.official:OFFICIAL",
         "xsub-v1": "stars_bench.protocols.official:XSUB_V1",
         "xsub-v2": "stars_bench.protocols.official:XSUB_V2",
@@ -78,11 +80,50 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "classifier": "stars_bench.evaluation.classifier:Classifier",
         "fewshot": "stars_bench.evaluation.few_shot:FewShot",
         "exemplar": "stars_bench.evaluation.few_shot:Exemplar",
+        "zeroshot": "stars_bench.evaluation.zero_shot:ZeroShot",
         "clusters": "stars_bench.evaluation.clusters:Clusters",
     },
 }
 
 
+CLASS_SPLITS = (
+    "oneshot-pku2",
+    "oneshot-validation",
+    "fewshot-dastm",
+    "fewshot-dastm-kinetics",
+    "zeroshot-55-5",
+    "zeroshot-48-12",
+    "zeroshot-40-20",
+    "zeroshot-30-30",
+    "zeroshot-110-10",
+    "zeroshot-96-24",
+    "zeroshot-80-40",
+    "zeroshot-60-60",
+    "zeroshot-46-5",
+    "zeroshot-39-12",
+    "zeroshot-smie-1",
+    "zeroshot-smie-2",
+    "zeroshot-smie-3",
+    "zeroshot-smie-4",
+    "zeroshot-smie-5",
+    "zeroshot-smie-6",
+    "zeroshot-smie-7",
+    "zeroshot-smie-8",
+    "zeroshot-smie-9",
+    "zeroshot-star-3",
+    "zeroshot-14-13",
+    "zeroshot-18-9",
+    "zeroshot-22-5",
+    "zeroshot-280-120",
+    "zeroshot-300-100",
+    "zeroshot-320-80",
+    "zeroshot-360-40",
+    "zeroshot-5-5",
+    "zeroshot-8-2",
+)
+"""Published class splits: protocols/lists/NAME.toml."""
+SPLITS_OF_LISTS = "stars_bench.protocols.class_splits"
+BUILT_IN["protocols"] |= {name: f"{SPLITS_OF_LISTS}:{name}" for name in CLASS_SPLITS}
 DESCRIBED = ("nwucla", "uav-human", "utd-mhad", "msr-action3d", "sbu", "kinetics-skeleton")
 """Datasets that ship as descriptions: datasets/NAME.toml."""
 BUILT_IN["datasets"] |= {name: str(Path(__file__).parent / "datasets" / f"{name}.toml") for name in DESCRIBED}

@@ -99,6 +99,7 @@ OTHER: Mapping[str, Any] = {
     "lr": 7e-4,
     "mask_ratio": 0.7,
     "mask_tau": 0.3,
+    "margin": 0.5,
     "max_angle": 0.1,
     "milestones": (0,),
     "min_lr": 0.0,
@@ -108,6 +109,7 @@ OTHER: Mapping[str, Any] = {
     "neighbours": 4,
     "nesterov": None,
     "out_dim": 4,
+    "penalty": 0.7,
     "percents": (60,),
     "predictor_hidden": 16,
     "queries": 3,
@@ -123,6 +125,7 @@ OTHER: Mapping[str, Any] = {
     "student_temperature": 0.2,
     "teacher_temperature": 0.08,
     "temperature": 0.2,
+    "text": "names",
     "test_every": 2,
     "time_flip": True,
     "tune_batch_size": 16,
@@ -224,6 +227,8 @@ def _evaluation(plugin: Any, run: PlainRun) -> str:
         names={"train": clips.train_names, "test": clips.test_names},
         key="small",
         test_classes=CLASSES,
+        class_names=("drink water", "throw", "clapping", "jump up"),
+        unseen=np.array([CLASSES - 1]),
         draw_episodes=partial(draw_episodes, clips.train.labels.numpy(), clips.test_labels),
     )
     return " ".join(map(_digest_outcome, plugin().run(subject)))

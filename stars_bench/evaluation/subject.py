@@ -12,6 +12,7 @@ from typing import Generic, Literal, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stars_bench.api import ConfigT_co
@@ -62,6 +63,8 @@ class Subject(Generic[ConfigT_co]):
         data: What the clips depend on beside their names: checksum of the prepared dataset, absent body, stream.
             Default: none.
         test_classes: Number of classes of the test part. Default: 0, unknown.
+        class_names: Names of the dataset's classes, by label. Default: none.
+        unseen: Classes of the test part that no training clip has, ascending: zero-shot. Default: none.
         draw_episodes: The protocol's draw, which alone knows the classes of test clips. Default: None.
         validation: Clips held out of the labelled part, without labels. Default: None, there are none.
         looked_at: The part whose clips choose the epoch of what is trained: "validation", or "test" where the user asks
@@ -78,6 +81,8 @@ class Subject(Generic[ConfigT_co]):
     key: str
     data: Mapping[str, str] = field(default_factory=dict)
     test_classes: int = 0
+    class_names: tuple[str, ...] = ()
+    unseen: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     draw_episodes: DrawEpisodes | None = None
     validation: ClipPart | None = None
     looked_at: PartName | None = None

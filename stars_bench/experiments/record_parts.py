@@ -130,7 +130,8 @@ def selection_facts(
 
 def init_part(start: Pretrained, dataset: PreparedDataset, split: Split) -> InitPart:
     """Describe an encoder that was there already, and count what of the tested part it was trained on."""
-    novel: Set[str] = set() if split.bank is None else class_names_of(dataset, split.bank)
+    tested = class_names_of(dataset, split.test)
+    novel = tested - class_names_of(dataset, split.train) if split.bank is None else class_names_of(dataset, split.bank)
     test = set(names_of(dataset, split.test))
     return InitPart(
         method=start.method,

@@ -362,6 +362,8 @@ class SeedRun:
             key=key,
             data=self.data,
             test_classes=len(np.unique(self.labels(test))),
+            class_names=self.plan.dataset.spec.classes,
+            unseen=np.setdiff1d(self.labels(test), self.labels(labelled)),
             draw_episodes=partial(draw_episodes, self.labels(labelled), self.labels(test)),
             validation=None if held_out is None else self.part(held_out, labelled=False),
             looked_at=None if selection is None else "test" if held_out is None else "validation",
@@ -378,7 +380,7 @@ class SeedRun:
         code: CodePart,
     ) -> Record:
         """Save predictions, measure them and write the record; an equal result that is already there stays."""
-        plan = self.plan
+        plan, outcome = self.plan, outcome.limited(self._tested.labels)
         chosen = any(stage.epoch is not None for stage in (*stages, *outcome.stages))
         if chosen:
             outcome = replace(outcome, checkpoint_rule=checkpoint_rule(plan.request.select, plan.protocol))

@@ -1,8 +1,10 @@
-"""Protocols of classes that training never sees: unseen, oneshot and fewshot.
+"""Protocols of classes that training never sees: unseen, oneshot, fewshot and zeroshot.
 
-Each gives three parts: clips to learn from, a labelled bank of the novel classes, and queries of the novel classes.
-unseen: STARS (arXiv:2407.10935), its "few-shot". oneshot: NTU RGB+D 120 (TPAMI 2019), its official one-shot split.
-fewshot: the ordinary episodes, here across subjects, so that support and queries are never the same performance.
+The first three give clips to learn from, a labelled bank of the novel classes, and queries of the novel classes.
+unseen: STARS (arXiv:2407.10935), its "few-shot". oneshot: NTU RGB+D 120 (TPAMI 2019), its official one-shot split, and
+those of its classes that NTU RGB+D 60 has, as SkeletonX (arXiv:2504.11749) takes them. fewshot: the ordinary episodes,
+here across subjects, so that support and queries are never the same performance. zeroshot has no bank: novel classes
+are known by their names alone. Published class splits are in class_splits.py.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ def exemplar_name(action: int) -> str:
 
 
 def one_shot(table: pd.DataFrame) -> Split:
-    """Take one exemplar of each of 20 classes as the bank, their other clips as queries; train on all other classes."""
+    """Take one exemplar of each novel class as the bank, their other clips as queries; train on all other classes."""
     novel = table["label"].isin([action - 1 for action in ONESHOT_ACTIONS]).to_numpy()
     exemplar = table["name"].isin([exemplar_name(action) for action in ONESHOT_ACTIONS]).to_numpy()
     return Split(np.flatnonzero(~novel), np.flatnonzero(novel & ~exemplar), np.flatnonzero(exemplar))
@@ -118,6 +120,18 @@ def novel_labels(present: NDArray[np.int64], config: FewShotConfig) -> NDArray[n
     return wanted
 
 
+def zero_shot(table: pd.DataFrame, config: FewShotConfig) -> Split:
+    """Train on base classes of x-sub's training part; the whole test part is tested.
+
+    Raises:
+        StarsBenchError: A class that is asked for has no clip, or no class would be left to train on.
+    """
+    labels = table["label"].to_numpy()
+    novel = np.isin(labels, novel_labels(np.unique(labels), config))
+    split = own_split(table) or cross_subject(table)
+    return Split(split.train[~novel[split.train]], split.test)
+
+
 UNSEEN = ProtocolSpec(
     name="unseen",
     title="unseen classes",
@@ -133,12 +147,15 @@ UNSEEN = ProtocolSpec(
 ONESHOT = ProtocolSpec(
     name="oneshot",
     title="one-shot",
-    rule="20 official exemplars are the bank, the other clips of their classes the queries, 100 classes train",
-    source="NTU RGB+D 120 (TPAMI 2019), github shahroudy/NTURGB-D: the official one-shot split",
-    datasets=("ntu120", "synthetic", "ntu120-2d"),
+    rule="official exemplars of A1, A7, ... are the bank, the other clips of their classes the queries, others train",
+    source=(
+        "NTU RGB+D 120 (TPAMI 2019), github shahroudy/NTURGB-D: the official one-shot split; its 10 classes in NTU-60: "
+        "SkeletonX (arXiv:2504.11749)"
+    ),
+    datasets=("ntu60", "ntu120", "synthetic", "ntu60-2d", "ntu120-2d"),
     split=one_shot,
-    expected={"ntu120": (95_001, 18_924)},
-    expected_bank={"ntu120": 20},
+    expected={"ntu60": (47_180, 9_388), "ntu120": (95_001, 18_924)},
+    expected_bank={"ntu60": 10, "ntu120": 20},
     evaluations=("exemplar",),
 )
 FEWSHOT = ProtocolSpec(
@@ -151,6 +168,18 @@ FEWSHOT = ProtocolSpec(
     expected={"ntu120": (40_091, 34_432)},
     expected_bank={"ntu120": 22_935},
     evaluations=("fewshot",),
+    Config=FewShotConfig,
+    any_split=True,
+)
+ZEROSHOT = ProtocolSpec(
+    name="zeroshot",
+    title="zero-shot",
+    rule="x-sub (or the own split); the training part of seen classes trains, all test clips test",
+    source="ours: for datasets without a published split; published ones are zeroshot-55-5 and others",
+    datasets=("ntu60", "ntu120", "pku1", "pku2", "synthetic", "ntu60-2d", "ntu120-2d"),
+    split=zero_shot,
+    expected={},
+    evaluations=("zeroshot",),
     Config=FewShotConfig,
     any_split=True,
 )

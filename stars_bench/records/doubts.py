@@ -33,7 +33,7 @@ def doubts(outcome: Outcome, test: np.ndarray, labelled: np.ndarray) -> tuple[st
     """
     found, tested = [], np.unique(test)
     untrained = np.setdiff1d(tested, labelled)
-    if len(untrained) and outcome.kind == "classes":
+    if len(untrained) and outcome.kind == "classes" and "unseen" not in outcome.extra:
         found.append(f"{len(untrained)} of {len(tested)} {UNTRAINED}")
     if len(tested) == 1:
         found.append("one class tested")

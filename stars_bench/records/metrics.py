@@ -84,7 +84,43 @@ def of_classes(outcome: Outcome, labels: np.ndarray, units: Units) -> list[Metri
     if outcome.by_epoch is not None:
         accuracies = (outcome.by_epoch == truth).mean(1)
         metrics.append(_metric("top1_best_epoch_on_test", 100 * float(accuracies.max()), n))
+    if "unseen" in outcome.extra and outcome.rows is None:
+        metrics += _seen_and_unseen(outcome, truth, units)
     return metrics
+
+
+def _seen_and_unseen(outcome: Outcome, truth: NDArray[np.int64], units: Units) -> list[Metric]:
+    """Compare the test clips of seen and of unseen classes: seen, unseen, and their harmonic_mean.
+
+    Generalised zero-shot, over clips as SynSE's program (github skelemoa/synse-zsl) counts; macro_ over classes.
+    """
+    unseen = np.isin(truth, outcome.extra["unseen"])
+    cells = 2 * unseen + (outcome.predictions == truth)
+    counts = intervals.counts_by_cluster(cells, numbered(next(iter(units.values()))), 4)
+    metrics = [
+        _mean(name, (outcome.predictions == truth)[part], _of_those(units, part), truth[part])
+        for name, part in (("seen", ~unseen), ("unseen", unseen))
+        if part.any()
+    ]
+    value = float(_harmonic_means(counts.sum(0)[None])[0])
+    found = intervals.of_totals(value, counts, _harmonic_means, units)
+    metrics.append(_metric("harmonic_mean", value, len(truth), found))
+    shares = [_accuracy_over_classes(outcome.predictions[part], truth[part]) for part in (~unseen, unseen)]
+    names = ("macro_seen", "macro_unseen", "macro_harmonic_mean")
+    values = (*shares, harmonic_mean(*shares))
+    return metrics + [_metric(name, value, len(truth)) for name, value in zip(names, values, strict=True)]
+
+
+def _harmonic_means(counts: Numbers) -> Numbers:
+    """Return `harmonic_mean` in % of (..., 4) counts: seen classes' clips wrong and right, then unseen classes'."""
+    wrong, right = counts[..., ::2], counts[..., 1::2]
+    shares = np.nan_to_num(_ratio(right, wrong + right))
+    return np.asarray(100 * np.nan_to_num(_ratio(2 * shares.prod(-1), shares.sum(-1))))
+
+
+def _accuracy_over_classes(predictions: np.ndarray, truth: NDArray[np.int64]) -> float:
+    classes = np.unique(truth)
+    return 100 * float(np.mean([(predictions[truth == one] == one).mean() for one in classes])) if len(classes) else 0.0
 
 
 def macro_accuracy(counts: Numbers) -> Numbers:

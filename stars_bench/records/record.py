@@ -34,7 +34,7 @@ DRAWINGS = {
     "published-two-gpus": "not class-balanced, two draws: nearly twice as many",
 }
 """Marks of a semi-supervised evaluation's draws of training clips; balanced ones need none."""
-TITLES = {"knn": "k-NN"}
+TITLES = {"knn": "k-NN", "zeroshot": "zero-shot"}
 """Evaluations whose names people write differently."""
 REPLICATES = ("list",)
 """Settings that repeat a measurement, as a seed does: results are averaged over them."""

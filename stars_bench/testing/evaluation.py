@@ -118,6 +118,8 @@ class _Trial:
             names={"train": clips.train_names, "test": clips.test_names},
             key="check",
             test_classes=CLASSES,
+            class_names=("drink water", "throw", "clapping", "jump up"),
+            unseen=np.array([CLASSES - 1]),
             draw_episodes=partial(draw_episodes, clips.train.labels.numpy(), clips.test_labels),
         )
         try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from stars_bench import registry
-from stars_bench.protocols.novel import FEWSHOT, ONESHOT, UNSEEN
+from stars_bench.protocols.novel import FEWSHOT, ONESHOT, UNSEEN, ZEROSHOT
 
 HELD_OUT = {
-    "subject": {"xsub", "xsub-v1", "xsub-v2", "as1", "as2", "as3"},
+    "subject": {"xsub", "xsub-limited", "xsub-v1", "xsub-v2", "as1", "as2", "as3"},
     "camera": {"xview"},
     "setup": {"xset"},
     None: {
@@ -16,7 +16,8 @@ HELD_OUT = {
         "split3",
         "split4",
         "split5",
-        *(one.name for one in (UNSEEN, ONESHOT, FEWSHOT)),
+        *(one.name for one in (UNSEEN, ONESHOT, FEWSHOT, ZEROSHOT)),
+        *registry.CLASS_SPLITS,
     },
 }
 

@@ -24,8 +24,16 @@ from stars_bench.records.published.row import KINDS, Kind, PublishedRow
 from stars_bench.records.record import Scalar
 
 DATASETS = {"NTU60": "ntu60", "NTU120": "ntu120", "PKU-MMD I": "pku1", "PKU-MMD II": "pku2"}
-PROTOCOLS = {"xsub": "xsub", "xview": "xview", "xset": "xset"}
-NOVEL_CLASSES = {"NTU120 (60 classes not in NTU60)": ("ntu120", "unseen"), "NTU120 (20 novel)": ("ntu120", "oneshot")}
+PROTOCOLS = {"xsub": "xsub", "xview": "xview", "xset": "xset"} | {
+    f"{split} (SynSE/PURLS split)": f"zeroshot-{split.replace('/', '-')}"
+    for split in ("55/5", "48/12", "40/20", "30/30", "110/10", "96/24", "80/40", "60/60")
+}
+NOVEL_CLASSES = {
+    "NTU120 (60 classes not in NTU60)": ("ntu120", "unseen"),
+    "NTU120 (20 novel)": ("ntu120", "oneshot"),
+    "NTU60 (10 novel)": ("ntu60", "oneshot"),
+    "PKU-MMD II (novel)": ("pku2", "oneshot-pku2"),
+}
 """Names of datasets that are in truth protocols (METHOD.md, evaluations `unseen` and `oneshot`)."""
 
 EVALUATIONS = {
@@ -38,6 +46,7 @@ EVALUATIONS = {
     "transfer_linear": "transfer-linear",
     "fewshot_60novel": "knn",
     "oneshot_official": "exemplar",
+    "oneshot": "exemplar",
 }
 """Evaluations of this package by those of the file; others keep their name, and nothing is measured by it."""
 JOINTS = "J"
@@ -225,8 +234,9 @@ def _settings(evaluation: str, number: str, pretrained_on: str) -> dict[str, Sca
     elif evaluation in ("knn", "fewshot_60novel") and number:  # a source that does not state its k matches no k
         settings["k"] = int(number)
     # The 60 novel classes are by definition met with an encoder from NTU-60.
-    if evaluation == "fewshot_60novel" or pretrained_on in ("same", "none"):
+    # Seen classes are by definition what a zero-shot protocol trains on.
+    if evaluation == "fewshot_60novel" or pretrained_on in ("same", "none") or pretrained_on.endswith(" seen classes"):
         return settings
-    if evaluation == "oneshot_official" and (classes := re.search(r"(\d+) classes", pretrained_on)):
+    if evaluation in ("oneshot_official", "oneshot") and (classes := re.search(r"(\d+) classes", pretrained_on)):
         return settings | {"auxiliary_classes": int(classes[1])}
     return settings | {"from": DATASETS.get(pretrained_on.removesuffix(" xsub"), pretrained_on)}

@@ -17,6 +17,8 @@ from stars_bench.records.store import StoredRecord
 MAIN_METRIC = "top1"
 CLUSTER_METRICS = ("nmi", "silhouette")
 """What a table shows of an evaluation that classifies nothing."""
+GENERALIZED = ("seen", "unseen", "harmonic_mean")
+"""What a table shows of generalised zero-shot recognition."""
 BEST_ON_TEST = "top1_best_epoch_on_test"
 """What the official programs print: a maximum over epochs that has seen the test labels. Never in a column."""
 
@@ -231,6 +233,8 @@ def recipes_of(results: Iterable[Result]) -> str:
 def shown_metrics(record: Record) -> tuple[str, ...]:
     """Name the metrics of a record that have a column."""
     names = [metric.name for metric in record.metrics]
+    if GENERALIZED[-1] in names:
+        return GENERALIZED
     return (MAIN_METRIC,) if MAIN_METRIC in names else tuple(name for name in CLUSTER_METRICS if name in names)
 
 
