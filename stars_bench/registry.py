@@ -59,6 +59,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "untrained": "stars_bench.models.untrained:Untrained",
         "mamp": "stars_bench.models.mamp:Mamp",
         "stars": "stars_bench.models.stars:Stars",
+        "s-jepa": "stars_bench.models.sjepa:SJepa",
         "supervised": "stars_bench.models.supervised:Supervised",
         "mae": "stars_bench.models.ablations.mae:Mae",
         "stars-3stage": "stars_bench.models.ablations.stars_3stage:Stars3Stage",

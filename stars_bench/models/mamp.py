@@ -6,7 +6,7 @@ small decoder predicts the motion inside the hidden tokens. As a method of its o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar, Protocol, Self, cast
 
@@ -196,6 +196,7 @@ class MaskedPrediction(nn.Module):
         target: "motion" (MAMP) or "joints" (MAE, with a plain random mask, which has no temperature). Default:
             "motion".
         skip_absent: Whether the loss leaves absent bodies out. Default: False.
+        predicted: Numbers that are predicted for a hidden token. Default: 12, its joints.
     """
 
     def __init__(
@@ -206,6 +207,7 @@ class MaskedPrediction(nn.Module):
         mask_tau: float = 0.80,
         target: str = "motion",
         skip_absent: bool = False,
+        predicted: int = SEGMENT * 3,
     ) -> None:
         super().__init__()
         dim, heads = encoder.dim, cast(Block, encoder.blocks[0]).attn.heads
@@ -217,7 +219,7 @@ class MaskedPrediction(nn.Module):
         self.decoder_pos_embed = nn.Parameter(torch.zeros_like(encoder.pos_embed))
         self.decoder_blocks = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(decoder_depth))
         self.decoder_norm = nn.LayerNorm(dim)
-        self.decoder_pred = nn.Linear(dim, SEGMENT * 3)
+        self.decoder_pred = nn.Linear(dim, predicted)
         initialise(self)
         self.encoder = encoder  # after initialise: it has initialised itself
 
@@ -249,7 +251,7 @@ class MaskedPrediction(nn.Module):
         return (prediction - take(target, hidden)).square().mean((1, 2))
 
     def predict(self, bodies: Tensor, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return predictions (K, H, 12) at the hidden tokens of bodies (K, T, V, 3), and their numbers (K, H).
+        """Return predictions (K, H, P) at the hidden tokens of bodies (K, T, V, 3), and their numbers (K, H).
 
         The result is as published, with less work. Attention does not depend on the order of tokens, so the visible
         ones stand first and nothing is put back. In front of the first block a hidden token is the same in every body,
@@ -337,6 +339,7 @@ def masked_stage(
     settings: MaskedConfig,
     config: Mapping[str, Any],
     name: str = "stage1",
+    after_step: Callable[[int], None] | None = None,
 ) -> Stage:
     """Make the stage that trains `module` with MAMP's optimiser and schedule.
 
@@ -347,6 +350,7 @@ def masked_stage(
         settings: Epochs, rates and batch size.
         config: Everything that decides the outcome, for the stage's key.
         name: Name of the stage. Default: "stage1".
+        after_step: What follows the parameters, as in `Stage`. Default: None.
     """
     groups = decay_matrices_only(module.named_parameters(), settings.weight_decay)
     return Stage(
@@ -359,6 +363,7 @@ def masked_stage(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         lr_factor=warmup_cosine(settings.epochs, settings.warmup_epochs, settings.min_lr / settings.lr),
+        after_step=after_step,
     )
 
 

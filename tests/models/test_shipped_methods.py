@@ -27,6 +27,7 @@ STAGES = {
     "untrained": [],
     "mamp": ["stage1"],
     "mae": ["stage1"],
+    "s-jepa": ["s-jepa"],
     "supervised": ["supervised"],
     "stars-3stage": ["stage1", "heads", "stage2"],
     "moco-tuning": ["stage1", "heads", "stage2"],
@@ -41,7 +42,7 @@ STAGES = {
 """Others: stage1 and stage2."""
 
 
-ENCODES_DISTINCT = {"supervised": 1, "nnclr-scratch": 1, "mamp+nnclr": 1, "stars+flip": 2}
+ENCODES_DISTINCT = {"s-jepa": 1, "supervised": 1, "nnclr-scratch": 1, "mamp+nnclr": 1, "stars+flip": 2}
 """How often a step of its last stage must ask the GPU which bodies are distinct."""
 
 
@@ -177,7 +178,7 @@ def test_it_says_what_it_is_and_whose(name: str) -> None:
     assert bool(getattr(method, "citations", ())) == (name not in ("untrained", "raw"))
     presets = getattr(method.Config, "presets", DEFAULT_PRESETS)
     assert tuple(getattr(method, "costs", presets)) == presets
-    assert "arXiv:" in told or name in ("untrained", "raw")
+    assert "arXiv:" in told or "doi:" in told or name in ("untrained", "raw")
 
 
 def test_the_page_of_methods_names_the_papers_that_they_cite() -> None:
