@@ -27,8 +27,9 @@ BASELINE = "mamp"
 PROTOCOL = "xsub"
 
 WHAT_IT_SHOWS = """\
-[bold]What this table shows[/]: training works, and all steps fit together. It cannot show whether stars is better than mamp:
-126 test clips of 11 persons show differences of some ten points, and the paper's gain is smaller ([cyan]docs/claims.md[/])."""
+[bold]What this table shows[/]: training works, and all steps fit together.
+It cannot show whether stars is better than mamp: 126 test clips of 11 persons show
+differences of some ten points, and the paper's gain is smaller (docs/claims.md)."""
 
 NEXT_STEPS = """\
 [bold]Next, with real data[/] (NTU RGB+D or PKU-MMD, from their owners, under licence):
