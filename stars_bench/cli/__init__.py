@@ -15,11 +15,13 @@ from stars_bench import registry
 from stars_bench._version import __version__
 from stars_bench.cli import doctor, formats, inspect, new, prepare, report, results, run, sweep, view
 from stars_bench.cli.options import console, errors
+from stars_bench.cli.program import Command, Program, WrongUse, how_to_use
 from stars_bench.errors import StarsBenchError, UsageError, cause, is_disk_full, one_line
 from stars_bench.io.allowance import limit_of
 
 app = typer.Typer(
-    no_args_is_help=True,
+    cls=Program,
+    invoke_without_command=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -33,31 +35,34 @@ app = typer.Typer(
 )
 
 DATA, RUNS, PLUGINS, LOOK = "Data", "Runs and results", "Something of your own", "What there is"
-app.command(rich_help_panel=DATA)(prepare.quickstart)
-app.command(rich_help_panel=DATA)(prepare.prepare)
-app.command(rich_help_panel=DATA)(formats.export)
-app.command("import", rich_help_panel=DATA)(formats.import_file)
-app.command(rich_help_panel=RUNS)(run.run)
-app.command(rich_help_panel=RUNS)(sweep.sweep)
-app.command(rich_help_panel=RUNS)(run.evaluate)
-app.command("export-checkpoint", rich_help_panel=RUNS)(run.export_checkpoint)
-app.command(rich_help_panel=RUNS)(report.report)
-app.command(rich_help_panel=RUNS)(results.rescore)
-app.command(rich_help_panel=RUNS)(results.compare)
-app.command(rich_help_panel=RUNS)(results.predict)
-app.command(rich_help_panel=RUNS)(results.fuse)
-app.command("map", rich_help_panel=RUNS)(results.map_features)
-app.command("new-method", rich_help_panel=PLUGINS)(new.new_method)
-app.command("new-dataset", rich_help_panel=PLUGINS)(new.new_dataset)
-app.command("new-protocol", rich_help_panel=PLUGINS)(new.new_protocol)
-app.command("new-evaluation", rich_help_panel=PLUGINS)(new.new_evaluation)
-app.command("list", rich_help_panel=LOOK)(inspect.list_names)
-app.command(rich_help_panel=LOOK)(inspect.inspect)
-app.command(rich_help_panel=LOOK)(inspect.show)
-app.command(rich_help_panel=RUNS)(inspect.note)
-app.command(rich_help_panel=LOOK)(view.view)
-app.command(rich_help_panel=LOOK)(inspect.verify)
-app.command(rich_help_panel=LOOK)(doctor.doctor)
+for panel, name, command in (
+    (DATA, "quickstart", prepare.quickstart),
+    (DATA, "prepare", prepare.prepare),
+    (DATA, "export", formats.export),
+    (DATA, "import", formats.import_file),
+    (RUNS, "run", run.run),
+    (RUNS, "sweep", sweep.sweep),
+    (RUNS, "evaluate", run.evaluate),
+    (RUNS, "export-checkpoint", run.export_checkpoint),
+    (RUNS, "report", report.report),
+    (RUNS, "rescore", results.rescore),
+    (RUNS, "compare", results.compare),
+    (RUNS, "predict", results.predict),
+    (RUNS, "fuse", results.fuse),
+    (RUNS, "map", results.map_features),
+    (PLUGINS, "new-method", new.new_method),
+    (PLUGINS, "new-dataset", new.new_dataset),
+    (PLUGINS, "new-protocol", new.new_protocol),
+    (PLUGINS, "new-evaluation", new.new_evaluation),
+    (LOOK, "list", inspect.list_names),
+    (LOOK, "inspect", inspect.inspect),
+    (LOOK, "show", inspect.show),
+    (RUNS, "note", inspect.note),
+    (LOOK, "view", view.view),
+    (LOOK, "verify", inspect.verify),
+    (LOOK, "doctor", doctor.doctor),
+):
+    app.command(name, cls=Command, rich_help_panel=panel)(command)
 
 
 def _version(asked: bool) -> None:
@@ -68,6 +73,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     modules: Annotated[
         list[str] | None,
@@ -83,6 +89,9 @@ def root(
 ) -> None:
     """Options of every command."""
     del debug, version  # acted on in `main` and `_version`
+    if context.invoked_subcommand is None:
+        console.print(context.get_help())
+        raise typer.Exit(2)
     for module in modules or ():
         registry.import_module(module)
 
@@ -95,7 +104,7 @@ def main() -> None:
         _check_working_folder()
         if SEVERAL:
             _join_the_others()
-        app()
+        sys.exit(app(standalone_mode=False))
     except SystemExit as done:
         _answer_stops(signal.SIG_DFL)  # all is done but the interpreter's own end
         if SEVERAL and not done.code:
@@ -106,6 +115,8 @@ def main() -> None:
         if GOING_ON.intersection(sys.argv):
             why = f"{why}; the same command goes on from what it last saved"
         _end(why, 128 + stopped.args[0], None)
+    except WrongUse as error:
+        _end(f"[bold red]error:[/] {escape(how_to_use(error))}", 2, None)
     except StarsBenchError as error:
         if debug:
             raise

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stars_bench.cli import completion
 from stars_bench.cli.options import DataDir, console, errors
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError
@@ -17,7 +18,12 @@ FormatName = Annotated[
 
 
 def export(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A prepared dataset: ntu60, ntu120, pku1 ...")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET", help="A prepared dataset: ntu60, ntu120, pku1 ...", autocompletion=completion.datasets
+        ),
+    ],
     format: FormatName,
     out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write; a folder where the format is one.")],
     protocol: Annotated[

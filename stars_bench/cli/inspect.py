@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile
-from stars_bench.cli.options import DataDir, RunsDir, console
+from stars_bench.cli import completion
+from stars_bench.cli.options import DataDir, RunPath, RunsDir, console
 from stars_bench.cli.results import verify_run
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError, UsageError
 
 if TYPE_CHECKING:
     from stars_bench.display.blocks import Inspection
+    from stars_bench.inspection.runs import ListedRun
     from stars_bench.storage.shards import PreparedDataset
 
 PROFILES, PRESETS, RUNS = "profiles", "presets", "runs"
@@ -26,15 +31,31 @@ PROFILES, PRESETS, RUNS = "profiles", "presets", "runs"
 def list_names(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="KIND", help="datasets, profiles, protocols, methods, evaluations, presets or runs."),
+        typer.Argument(
+            metavar="KIND",
+            help="datasets, profiles, protocols, methods, evaluations, presets or runs.",
+            autocompletion=completion.kinds,
+        ),
     ] = None,
     method: Annotated[
-        str | None, typer.Argument(metavar="METHOD", help="methods: all facts of this one; presets: of this one alone.")
+        str | None,
+        typer.Argument(
+            metavar="METHOD",
+            help="methods: all facts of this one; presets: of this one alone.",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
-    of_method: Annotated[str | None, typer.Option("--method", metavar="NAME", help="runs: of this method.")] = None,
-    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="runs: on this dataset.")] = None,
-    protocol: Annotated[str | None, typer.Option(metavar="NAME", help="runs: under this protocol.")] = None,
+    of_method: Annotated[
+        str | None,
+        typer.Option("--method", metavar="NAME", help="runs: of this method.", autocompletion=completion.methods),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="runs: on this dataset.", autocompletion=completion.datasets)
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(metavar="NAME", help="runs: under this protocol.", autocompletion=completion.protocols)
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="DAY", help="runs: finished on this day or later (2026-11-29).")
     ] = None,
@@ -100,21 +121,25 @@ def _list_runs(runs_dir: Path, filters: dict[str, str | None]) -> None:
     from stars_bench.inspection.runs import listed
 
     found = listed(runs_dir, **filters)
-    table = Table(box=None, pad_edge=False)
-    for column in ("finished", "method", "data", "seeds", "first numbers", "tags", "run"):
-        table.add_column(column, overflow="fold")
     for one in found:
-        record = one.record
-        where = " ".join(filter(None, (record.dataset.name, record.protocol.name, record.protocol.validation)))
-        stream = "" if record.dataset.stream == "joint" else f" {record.dataset.stream}"
-        numbers = "; ".join(f"{title} {value:.1f}" for title, value in one.numbers.items())
-        remarks = ", ".join(one.notes.tags) + "".join(f"\n{note.text}" for note in one.notes.notes)
-        texts = (record.finished[:16], record.method.name + stream, where, ", ".join(map(str, one.seeds)), numbers)
-        table.add_row(*map(escape, (*texts, remarks, str(one.folder))))
-    if found:
-        console.print(table)
+        console.print(Text(str(one.folder), "bold"), soft_wrap=True)  # whole, to be copied
+        for line in _told(one):
+            console.print(Padding(Text(line), (0, 0, 0, 2)))
     runs = f"{len(found)} run{'s' * (len(found) != 1)}"
     console.print(f"{runs} under {runs_dir}: `stars-bench show RUN` has settings, numbers and command", markup=False)
+
+
+def _told(one: ListedRun) -> Iterator[str]:
+    """Yield what is listed of a run beside its folder, which names data, protocol and method."""
+    record = one.record
+    stream = "" if record.dataset.stream == "joint" else record.dataset.stream
+    measured = "" if record.protocol.validation is None else f"measured on training {record.protocol.validation}"
+    seeds = f"seed{'s' * (len(one.seeds) > 1)} {', '.join(map(str, one.seeds))}"
+    tags = f"tags: {', '.join(one.notes.tags)}" if one.notes.tags else ""
+    when = record.finished[:16].replace("T", " ")
+    yield "  ".join(filter(None, (when, record.method.preset, stream, measured, seeds, tags)))
+    yield ", ".join(f"{title} {value:.1f}" for title, value in one.numbers.items())
+    yield from (note.text for note in one.notes.notes)
 
 
 def _presets(method: str) -> tuple[str, str]:
@@ -156,6 +181,7 @@ def inspect(
         typer.Argument(
             metavar="WHAT",
             help="A prepared dataset, by name or folder; a raw file, also ARCHIVE.zip:MEMBER; a shard (.h5); a run.",
+            autocompletion=completion.datasets_and_runs,
         ),
     ],
     html: Annotated[
@@ -184,7 +210,7 @@ def inspect(
 
 
 def show(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, its seedN folder, or its method's.")],
+    run: RunPath,
 ) -> None:
     """Show a run: its settings, the command, its numbers, tags and notes."""
     from stars_bench.display import blocks_terminal
@@ -194,7 +220,7 @@ def show(
 
 
 def note(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, its seedN folder, or its method's.")],
+    run: RunPath,
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What is to be remembered.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="WORD", help="May be repeated; `list runs --tag`.")] = None,
 ) -> None:
@@ -220,11 +246,14 @@ def _inspected(what: str, data_dir: Path, profile: str | None) -> Inspection:
     from stars_bench.formats.catalog import recognised
     from stars_bench.inspection import dataset as overview
     from stars_bench.inspection import raw_file, run
+    from stars_bench.io.run_folder import RunFolder
 
     path = Path(what)
     if path.suffix.lower() == ".h5":
         return overview.shard_overview(path)
     if what not in registry.names("datasets") and not _is_prepared(path):
+        if RunFolder.of_file(path) is not None:
+            return run.inspect_run(path)
         if path.suffix.lower() != ".zip" and (format := recognised(path)) is not None:
             raise UsageError(
                 f"{what}: clips of another program ({format.name}); "
@@ -257,7 +286,14 @@ def _prepared(what: str, data_dir: Path, profile: str | None) -> PreparedDataset
 
 
 def verify(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="A prepared dataset, by name or folder; or a run's.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="A prepared dataset, by name or folder; or a run.",
+            autocompletion=completion.datasets_and_runs,
+        ),
+    ],
     data_dir: DataDir = Path("data"),
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
     raw: Annotated[
@@ -284,7 +320,10 @@ def verify(
 
     Exit code 1 when something is wrong.
     """
-    if what not in registry.names("datasets") and Path(what).is_dir() and not _is_prepared(Path(what)):
+    from stars_bench.io.run_folder import RunFolder
+
+    is_run = Path(what).is_dir() or RunFolder.of_file(Path(what)) is not None
+    if is_run and what not in registry.names("datasets") and not _is_prepared(Path(what)):
         if profile is not None or raw or names is not None:
             raise UsageError(f"{what}: --profile, --raw and --names are for prepared datasets")
         verify_run(Path(what), data_dir, rerun, scratch)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from stars_bench import registry
+from stars_bench.cli import completion
 from stars_bench.display.console import CarefulConsole
 from stars_bench.io.default_folders import as_folder, default_folder
+
+if TYPE_CHECKING:
+    from stars_bench.records.record import Record
 
 console = CarefulConsole(highlight=False, emoji=False)
 errors = CarefulConsole(stderr=True, highlight=False, emoji=False)
@@ -41,12 +45,32 @@ def _found(context: typer.Context, name: Literal["data", "runs"], folder: Path) 
     return found
 
 
+RUN_HELP = "A run: its folder (METHOD/KEY, or METHOD if it has one run), a seed's folder, a record or encoder.pt."
+"""What names a run, everywhere."""
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=completion.runs)]
+RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help=RUN_HELP, autocompletion=completion.runs)]
 DataDir = Annotated[
     Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Prepared datasets.", callback=_data)
 ]
 RunsDir = Annotated[
     Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_RUNS", help="Runs and records.", callback=_runs)
 ]
+
+
+def counted(records: Sequence[Record], runs_dir: Path, began: str) -> str:
+    """Say how many results a command gives, and how many of them it has computed itself.
+
+    Args:
+        records: The results of the command.
+        runs_dir: Where they lie.
+        began: When the command began (UTC, ISO 8601).
+    """
+    new = sum(record.finished >= began for record in records)
+    share = (
+        "all new" if new == len(records) else f"{new} new, the others were there before" if new else "all there before"
+    )
+    number = f"{len(records)} record{'s' * (len(records) != 1)} under {runs_dir}"
+    return f"{number}: {share}" if records else number
 
 
 def with_options(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stars_bench import registry
+from stars_bench.cli import completion
 from stars_bench.cli.options import DataDir, console
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError, UsageError
@@ -32,7 +33,12 @@ def quickstart(
 
 def prepare(
     dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="ntu60, ntu120, pku1, pku2, synthetic, module:SPEC, or a .toml.")
+        str,
+        typer.Argument(
+            metavar="DATASET",
+            help="ntu60, ntu120, pku1, pku2, synthetic, module:SPEC, or a .toml.",
+            autocompletion=completion.datasets,
+        ),
     ],
     raw: Annotated[
         list[Path] | None,

@@ -15,20 +15,22 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from stars_bench.cli.options import DataDir, RunsDir, console
+from stars_bench.cli import completion
+from stars_bench.cli.options import DataDir, RunPath, RunPaths, RunsDir, console
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError
 
 if TYPE_CHECKING:
     from stars_bench.experiments.finished.comparison import Compared
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders: runs/DATASET/PROTOCOL/METHOD/KEY.")]
-
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are not of this command.")]
 
 
 def rescore(
-    runs: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a folder above several.")],
+    runs: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run, a record, or a folder of several.", autocompletion=completion.runs),
+    ],
     confusion: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write every confusion matrix there as CSV, with action names.")
     ] = None,
@@ -47,6 +49,7 @@ def rescore(
     for column in ("result", "metric", "recorded", "again"):
         table.add_column(column, justify="left" if column in ("result", "metric") else "right")
     wrong = 0
+    written: list[Path | None] = []
     for one in saved.read(runs):
         again = one.measured()
         recorded = {metric.name: metric.value for metric in one.record.metrics}
@@ -61,8 +64,13 @@ def rescore(
         if write:
             saved.update(one, again)
         if confusion is not None:
-            saved.write_confusion(one, confusion, overwrite=force)
+            written.append(saved.write_confusion(one, confusion, overwrite=force))
     console.print(table)
+    if confusion is not None:
+        count = sum(path is not None for path in written)
+        rest = f"; {len(written) - count} of the results classify nothing" if count < len(written) else ""
+        what = f"{count} confusion {'matrix' if count == 1 else 'matrices'}"
+        console.print(f"written: {confusion}: {what} as CSV{rest}", markup=False, soft_wrap=True)
     if wrong:
         raise StarsBenchError(
             f"{wrong} metrics are not what the records say (red): they were changed, or another version wrote them"
@@ -123,8 +131,8 @@ class Unit(StrEnum):
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a record's .json.")],
-    second: Annotated[Path, typer.Argument(metavar="RUN", help="Another.")],
+    first: RunPath,
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="Another.", autocompletion=completion.runs)],
     by: Annotated[
         Unit | None,
         typer.Option(help="What is sampled. Default: persons where the test part has four or more, else performances."),
@@ -183,7 +191,7 @@ def _differences(one: Compared) -> Iterator[str]:
 
 
 def fuse(
-    runs: Runs,
+    runs: RunPaths,
     weights: Annotated[
         str | None,
         typer.Option(metavar="LIST", help="As 0.6,0.6,0.4; or as 2s-agcn, ctr-gcn, pyskl. Default: 1."),
@@ -206,11 +214,11 @@ def fuse(
     command = shlex.join(["stars-bench", *sys.argv[1:]])
     records = saved.fuse(runs, saved.parse_weights(weights, runs), runs_dir, command)
     console.print(terminal.render(Leaderboard.of(located(records, runs_dir)).tables, console.width))
-    console.print(f"{len(records)} record{'s' * (len(records) != 1)} under {runs_dir}")
+    console.print(f"{len(records)} record{'s' * (len(records) != 1)} written under {runs_dir}")
 
 
 def map_features(
-    runs: Runs,
+    runs: RunPaths,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Written with the suffixes .png and .svg.")] = Path("map"),
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which seed of each run.")] = 0,
     no_skeletons: Annotated[
@@ -236,7 +244,7 @@ def map_features(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder: runs/DATASET/PROTOCOL/METHOD/KEY.")],
+    run: RunPath,
     clips: Annotated[
         list[str],
         typer.Argument(

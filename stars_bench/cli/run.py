@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from stars_bench.cli.options import DataDir, RunsDir, console, errors, with_options
+from stars_bench.cli import completion
+from stars_bench.cli.options import DataDir, RunPath, RunsDir, console, counted, errors, with_options
 from stars_bench.display.training_panel import LINE_SECONDS, RunPanel
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, UsageError
 
 if TYPE_CHECKING:
     from stars_bench.api import Select
@@ -26,13 +27,20 @@ class RunOptions:
     """The options that `run` and `evaluate` share; each option's help describes it."""
 
     protocol: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            metavar="NAME", help="xsub, xview, xset, unseen, oneshot or fewshot; may be repeated: a run each."
+            metavar="NAME",
+            help="xsub, xview, xset, unseen, oneshot or fewshot; may be repeated: a run each.",
+            autocompletion=completion.protocols,
         ),
-    ]
+    ] = None
     dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Default: the one prepared dataset with the protocol.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Default: the one prepared dataset with the protocol.",
+            autocompletion=completion.datasets,
+        ),
     ] = None
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
@@ -43,6 +51,7 @@ class RunOptions:
             "--eval",
             metavar="NAME",
             help="all, or names (`list evaluations`); may be repeated. Default: knn and linear.",
+            autocompletion=completion.evaluations,
         ),
     ] = None
     preset: Annotated[
@@ -137,9 +146,12 @@ class RunOptions:
 
     def requests(self, method: str) -> list[Request]:
         """Return a request for each protocol; options of the other command keep their defaults."""
-        return [self._request(method, protocol) for protocol in dict.fromkeys(self.protocol)]
+        if not self.protocol:
+            raise UsageError("--protocol is missing: say --protocol xsub (`stars-bench list protocols` names all)")
+        return [self.request(method, protocol) for protocol in dict.fromkeys(self.protocol)]
 
-    def _request(self, method: str, protocol: str) -> Request:
+    def request(self, method: str, protocol: str) -> Request:
+        """Return the request of one method and protocol."""
         from stars_bench.experiments.request import Request, TrainingOptions
 
         novel = () if self.novel_classes is None else (f"protocol.novel_classes=[{self.novel_classes}]",)
@@ -163,17 +175,33 @@ class RunOptions:
 
 @with_options(RunOptions)
 def run(
+    context: typer.Context,
     methods: Annotated[
-        list[str],
-        typer.Argument(metavar="METHOD...", help="Registered methods, or package.module:Class; one after another."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="METHOD...",
+            help="Registered methods, or package.module:Class; one after another.",
+            autocompletion=completion.methods,
+        ),
+    ] = None,
+    *,
     options: RunOptions,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Method, data, settings, evaluations and seed of a run: its config.toml, or its folder. What is said "
+            "beside wins.",
+            autocompletion=completion.runs,
+        ),
+    ] = None,
     init: Annotated[
         Path | None,
         typer.Option(
             metavar="RUN",
             help="Start from the encoder of a run, or of a checkpoint file of MAMP or STARS: of the same method, or of "
             "its first stage (mamp).",
+            autocompletion=completion.runs,
         ),
     ] = None,
     stream: Annotated[
@@ -210,19 +238,36 @@ def run(
     **Several GPUs:** `torchrun --nproc-per-node 4 -m stars_bench run stars --protocol xsub` gives the
     result of one, to rounding.
 
+    **Once more, with another seed:** `stars-bench run --config RUN_FOLDER --seed 1`
+
     **A table:** `stars-bench run untrained mamp stars --protocol xsub --protocol xview`
 
     **Two streams and their sum:** `stars-bench run stars --protocol xsub --stream joint --stream bone`
 
     **From published weights:** `stars-bench run stars --protocol xsub --init mamp.pth --trained-on ntu60:xsub`
     """
-    requests = [
-        replace(request, init=init, stream=one, recipe=recipe, validation=validation)
-        for method in methods
-        for request in options.requests(method)
-        for one in dict.fromkeys(stream or ("joint",))
-    ]
+    streams = dict.fromkeys(stream or ("joint",))
+    if config is None:
+        if not methods:
+            raise UsageError("METHOD is missing: say which (`stars-bench list methods` names all), or --config FILE")
+        asked = [request for method in methods for request in options.requests(method)]
+    else:
+        asked = [options.request(m, p) for m in methods or ("",) for p in dict.fromkeys(options.protocol or ("",))]
+    own = {"init": init, "recipe": recipe, "validation": validation}
+    requests = [replace(request, **own, stream=one) for request in asked for one in streams]  # type: ignore[arg-type]
+    if config is not None:
+        from stars_bench.experiments.config_file import completed
+
+        given = _given(context)
+        requests = [completed(request, config, given) for request in requests]
     _run(*requests, options=options)
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Return what the user has said, by the fields of a request."""
+    fields_of = {"evaluation": "evaluations", "seed": "seeds"}
+    said = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    return {fields_of.get(name, name) for name in said}
 
 
 @with_options(RunOptions)
@@ -230,7 +275,9 @@ def evaluate(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="A run's folder, its seedN folder or encoder.pt, or a checkpoint file of MAMP or STARS."
+            metavar="RUN",
+            help="A run (its folder, a seed's, a record or encoder.pt), or a checkpoint file of MAMP or STARS.",
+            autocompletion=completion.runs,
         ),
     ],
     options: RunOptions,
@@ -253,7 +300,7 @@ def evaluate(
 
 
 def export_checkpoint(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, its seedN folder or encoder.pt.")],
+    run: RunPath,
     format: Annotated[str, typer.Option("--format", metavar="NAME", help="mamp or stars.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which of the run's seeds.")] = 0,
@@ -273,6 +320,8 @@ def export_checkpoint(
 def _run(*requests: Request, options: RunOptions) -> None:
     from stars_bench.experiments import run_many, runner
     from stars_bench.experiments.plan import resolve
+    from stars_bench.experiments.seed_run import EvaluationsFailed
+    from stars_bench.io.files import utc_now
     from stars_bench.records import notes
     from stars_bench.records.store import located
     from stars_bench.report import terminal
@@ -297,11 +346,15 @@ def _run(*requests: Request, options: RunOptions) -> None:
             errors.print_exception()
 
     notes.check_tags(options.tag or ())
-    started = time.monotonic()
+    started, began = time.monotonic(), utc_now()
     failures: list[run_many.Failure] = []
+    wrong: EvaluationsFailed | None = None
     if len(requests) == 1 or distributed.launched():
         # Of several processes one may fail where the others do not know of it: none begins the next run.
-        records = [record for request in requests for record in run_one(request)]
+        try:
+            records = [record for request in requests for record in run_one(request)]
+        except EvaluationsFailed as error:
+            records, wrong = list(error.records), error
     else:
         records, failures = run_many.run_each(requests, run_one, failed)
     if distributed.is_first():
@@ -310,7 +363,10 @@ def _run(*requests: Request, options: RunOptions) -> None:
     if records:
         stored = located(records, requests[0].runs_dir)
         console.print(terminal.render(Leaderboard.of(stored).tables, console.width))
-    written = f"{len(records)} record{'s' * (len(records) != 1)} under {requests[0].runs_dir}"
-    console.print(f"{written}  ({time.monotonic() - started:.1f} s)")
+    console.print(
+        f"{counted(records, requests[0].runs_dir, began)}  ({time.monotonic() - started:.1f} s)", soft_wrap=True
+    )
+    if wrong is not None:
+        raise wrong
     if failures:
         raise StarsBenchError(run_many.summary(failures, len(requests)))

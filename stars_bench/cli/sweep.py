@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from stars_bench.cli.options import DataDir, RunsDir, console, errors
+from stars_bench.cli.options import DataDir, RunsDir, console, counted, errors
 from stars_bench.errors import StarsBenchError
 
 
@@ -65,6 +65,7 @@ def sweep(
     from stars_bench.experiments.sweeps import sweep_file
     from stars_bench.experiments.sweeps.progress import shown
     from stars_bench.experiments.sweeps.sweep import Sweep, run_sweep
+    from stars_bench.io.files import utc_now
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
 
@@ -85,11 +86,12 @@ def sweep(
         for line in estimate(asked).lines():
             console.print(line, markup=False, soft_wrap=True)
         return
+    began = utc_now()
     with shown(console, file.stem) as (show, tell):
         found = run_sweep(asked, show, tell)
     if found.records:
         console.print(terminal.render(Leaderboard.of([one.record for one in found.records]).tables, console.width))
-    console.print(f"{len(found.records)} record{'s' * (len(found.records) != 1)} under {runs_dir}")
+    console.print(counted([one.record for one in found.records], runs_dir, began), soft_wrap=True)
     for run, reason in found.failures:
         errors.print(f"{run} failed: {reason}", markup=False, soft_wrap=True)
     if found.failures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,7 @@ class Plan:
         device: Device of the computation.
         precision: float32, tf32 or bf16.
         recipe: The recipe of the method's own paper, where the run follows it and it is not the common one.
+        cut: Batches that were cut because the data are small, a line each. Default: none.
     """
 
     request: Request
@@ -69,6 +70,7 @@ class Plan:
     device: torch.device
     precision: str
     recipe: Recipe | None = None
+    cut: tuple[str, ...] = ()
 
     @property
     def clip_input(self) -> ClipInput:
@@ -108,7 +110,9 @@ class Plan:
     @property
     def notices(self) -> list[str]:
         """What the user must know before anything is trained: of the encoders to start from, the method, the data."""
-        notices = doubtful(self.dataset.quality)
+        notices = [*doubtful(self.dataset.quality), *self.cut]
+        if self.request.expects not in (None, self.dataset.digest):
+            notices.append("the prepared data are not those of --config (another digest): numbers may differ")
         notices += [f"{start.path}: {note}" for start in self.starts.values() for note in start.notes]
         if not self.is_trained and not hasattr(self.method, "build"):
             notices.append(
@@ -270,10 +274,7 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
         recipe=recipe,
     )
     _check_selection(plan)
-    for seed in request.seeds:
-        split = plan.split(seed)
-        check_batch_sizes(plan, split, plan.selection_part(split, seed))
-    return plan
+    return with_fitting_batches(plan)
 
 
 def own_evaluations(method: type[Method[BaseModel]]) -> Sequence[str]:
@@ -354,6 +355,8 @@ def _check_options(request: Request, evaluations: Sequence[str]) -> None:
     if request.trained_on is not None and request.init is None:
         raise UsageError(f"--trained-on {request.trained_on}: is said of a checkpoint: give --init FILE")
     for item in request.overrides:
+        if "=" not in item:
+            raise UsageError(f"--set {printable(item)}: has no value: say --set {printable(item)}=VALUE")
         owner, dot, _ = item.partition("=")[0].partition(".")
         if dot and owner not in (*evaluations, "protocol"):
             raise UsageError(f"--set {item}: {owner} is not evaluated ({', '.join(evaluations)} are)")
@@ -585,51 +588,33 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def check_batch_sizes(plan: Plan, split: Split, selection: Split | None = None) -> None:
-    """Check that no stage has a batch larger than the clips it trains on.
+def with_fitting_batches(plan: Plan) -> Plan:
+    """Cut every batch that is larger than the clips it is drawn from, as small data wants it.
 
-    Args:
-        plan: The plan.
-        split: The parts of a seed.
-        selection: What trains where an epoch is chosen. Default: None, the training part.
-
-    Raises:
-        UsageError: A batch is too large; the message names the setting.
+    To a power of two, so that seeds whose parts differ by a few clips are trained alike; `Plan.cut` says it.
     """
-    own = split if selection is None or not plan.selects_encoder else selection
-    owners = {} if plan.is_trained else {"": (plan.config, len(own.train))}
-    for name, (_, config) in plan.evaluations.items():
-        learnt = selection.train if selection is not None and plan.selects(name) else split.labelled
-        owners[f"{name}."] = config, len(learnt)
-    for prefix, (config, clips) in owners.items():
-        for key, value in config:
-            if key.endswith("batch_size") and value > clips and not getattr(config, "shrinks_batch", False):
-                raise UsageError(
-                    f"{prefix}{key} = {value} is more than the {clips} training clips: --set {prefix}{key}=N"
-                )
+    splits = [(split, plan.selection_part(split, seed)) for seed in plan.request.seeds for split in [plan.split(seed)]]
+    learnt = min(
+        len((chosen if chosen is not None and plan.selects_encoder else split).train) for split, chosen in splits
+    )
+    config, cut = (plan.config, []) if plan.is_trained else _fitting(plan.config, learnt, plan.method.name)
+    evaluations = {}
+    for name, (target, settings) in plan.evaluations.items():
+        labelled = min(
+            len(chosen.train if chosen is not None and plan.selects(name) else split.labelled)
+            for split, chosen in splits
+        )
+        fitting, lines = _fitting(settings, labelled, name)
+        evaluations[name] = target, fitting
+        cut += lines
+    return replace(plan, config=config, evaluations=evaluations, cut=tuple(cut)) if cut else plan
 
 
-def to_toml(plan: Plan) -> str:
-    """Return what the run folder's key stands for, as TOML (JSON scalars and arrays are TOML)."""
-
-    def section(title: str, values: Mapping[str, Any]) -> str:
-        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
-        return "\n".join([f"[{title}]", *lines, ""])
-
-    run_values = {
-        "method": plan.target,
-        "dataset": plan.dataset.name,
-        "profile": plan.dataset.profile.name,
-        "data_digest": plan.dataset.digest,
-        "protocol": plan.protocol.name,
-        "validation": plan.request.validation,
-        "stream": plan.request.stream,
-        "recipe": None if plan.recipe is None else "own",
-        "clip_input": None if plan.clip_input == "resized" else plan.clip_input,
-        "init": None if plan.request.init is None else str(plan.request.init),
-        "precision": plan.precision,
-        "deterministic": plan.request.training.deterministic or None,
-        "compile": plan.request.training.compile or None,
-        "select": None if plan.request.select == LAST else plan.request.select,
-    }
-    return "\n".join([section("run", run_values), section("method", plan.config.model_dump(mode="json"))])
+def _fitting(config: BaseModel, clips: int, owner: str) -> tuple[BaseModel, list[str]]:
+    """Return settings whose batches are not larger than the clips, and what was cut."""
+    if getattr(config, "shrinks_batch", False):
+        return config, []
+    most = 1 << (max(clips, 1).bit_length() - 1)
+    large = {key: value for key, value in config if key.endswith("batch_size") and value > clips}
+    lines = [f"{key} of {owner} cut from {value} to {most}: there are {clips} clips" for key, value in large.items()]
+    return config.model_validate(config.model_dump() | dict.fromkeys(large, most)), lines

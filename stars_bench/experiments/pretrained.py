@@ -36,6 +36,8 @@ from stars_bench.training import checkpoint
 PLAIN = ("config", "preset", "run", "key", "seed", "dataset", "protocol", "stream")
 LISTS = ("train", "classes")
 OFFICIAL_PRESET = "official checkpoint"
+OF_A_RUN = (".json", ".toml")
+"""Suffixes of files of a run that hold no encoder: they stand for the encoder beside them."""
 NO_DIGEST = "of an older version, without a digest: damage of the file would not be noticed"
 CLASSIFIERS = {
     "finetune": "stars_bench.experiments.official.classifiers:FineTuned",
@@ -115,9 +117,9 @@ def save(path: Path, encoder: nn.Module, facts: Mapping[str, Any]) -> None:
 
 
 def find(path: Path, seed: int) -> Pretrained:
-    """Find the encoder of a run: its encoder.pt, its seedN folder, or the folder above.
+    """Find the encoder of a run: its encoder.pt, a record, its seedN folder, or a folder above (`seeds_of`).
 
-    The folder above gives the same seed, or the only one. The path can also be an official checkpoint; `fitted` must
+    A folder above gives the same seed, or the only one. The path can also be an official checkpoint; `fitted` must
     then be asked whether its size is complete.
 
     Raises:
@@ -153,12 +155,12 @@ def seeds(path: Path) -> list[int]:
 
     0 for an official checkpoint.
     """
-    there = [] if path.is_file() else [folder.seed for folder in _with_encoder(path)]
+    there = [] if path.is_file() and path.suffix not in OF_A_RUN else [folder.seed for folder in _with_encoder(path)]
     return [seed for seed in there if seed is not None] or [find(path, 0).seed or 0]
 
 
 def _file(path: Path, seed: int) -> Path:
-    if path.is_file():
+    if path.is_file() and path.suffix not in OF_A_RUN:
         return path
     there = _with_encoder(path)
     if not there:

@@ -64,6 +64,8 @@ class Request:
             Default "common".
         training: How it is computed.
         command: What the user typed; kept in the records.
+        expects: Digest of the prepared data that the settings were used with before; other data are said to be others.
+            Default: None, any.
     """
 
     method: str
@@ -84,3 +86,4 @@ class Request:
     recipe: str = "common"
     training: TrainingOptions = field(default_factory=TrainingOptions)
     command: str = ""
+    expects: str | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.errors import StarsBenchError, UsageError, one_line
 from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.plan import resolve
 from stars_bench.experiments.request import Request
+from stars_bench.experiments.seed_run import EvaluationsFailed
 from stars_bench.records.record import Record
 from stars_bench.training.loop import Tell
 
@@ -21,11 +22,13 @@ class Failure:
         request: What was asked for.
         run: What tells it from the others, for people.
         reason: Why, in one line.
+        is_usage: Whether the request was wrong, so that nothing was computed. Default: False.
     """
 
     request: Request
     run: str
     reason: str
+    is_usage: bool = False
 
 
 def run_each(
@@ -35,7 +38,7 @@ def run_each(
 ) -> tuple[list[Record], list[Failure]]:
     """Return the records of every request that could be run, and what failed.
 
-    `failed` is called as soon as one does.
+    `failed` is called as soon as one does; for a usage error that several requests share it is called once.
     """
     records: list[Record] = []
     failures: list[Failure] = []
@@ -43,14 +46,17 @@ def run_each(
         try:
             records += run(request)
         except Exception as error:
-            failures.append(Failure(request, title(request, requests), one_line(error)))
-            failed(failures[-1])
+            records += error.records if isinstance(error, EvaluationsFailed) else []
+            known = {failure.reason for failure in failures if failure.is_usage}
+            failures.append(Failure(request, title(request, requests), one_line(error), isinstance(error, UsageError)))
+            if failures[-1].reason not in known:
+                failed(failures[-1])
     return records, failures
 
 
 def summary(failures: Sequence[Failure], total: int) -> str:
-    """Return one line on what failed."""
-    each = "; ".join(f"{failure.run} ({failure.reason})" for failure in failures)
+    """Return one line on what failed; the reason of a usage error is not repeated: it was printed a moment ago."""
+    each = "; ".join(failure.run if failure.is_usage else f"{failure.run} ({failure.reason})" for failure in failures)
     return f"{len(failures)} of {total} runs failed: {each}"
 
 

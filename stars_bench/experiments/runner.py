@@ -7,6 +7,7 @@ so the same call again resumes where the last one stopped.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,7 +17,7 @@ from stars_bench.data.clip_store import ClipStore, coordinates_of
 from stars_bench.experiments.encoder_source import source_of
 from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.request import Request
-from stars_bench.experiments.seed_run import EncoderSource, SeedRun
+from stars_bench.experiments.seed_run import EncoderSource, EvaluationsFailed, SeedRun
 from stars_bench.io import allowance
 from stars_bench.io.files import utc_now
 from stars_bench.records.record import Record
@@ -46,6 +47,7 @@ def run(
 
     Raises:
         UsageError: The request is wrong; one line says what and what to do.
+        EvaluationsFailed: An evaluation failed, and others did not: it has their records.
         StarsBenchError: Training, an evaluation or a file fails; one line says what and what to do.
     """
     distributed.start()
@@ -64,8 +66,8 @@ def run_plan(
         if plan.device.type == "cuda":
             torch.cuda.set_device(plan.device)
         if tell is not None:
-            for notice in (_begins(plan), *plan.notices):
-                tell(notice)
+            for line in (_begins(plan), *plan.notices):
+                tell(f"{_named(plan, request.seeds)}: {line}")
         set_precision(plan.precision)
         joints = filled_once(plan.dataset.shape, partial(coordinates_of, plan.dataset))
         clips = ClipStore.of(plan.dataset, plan.device, request.stream, plan.clip_input, joints)
@@ -76,17 +78,37 @@ def run_plan(
         runs = [seed_run(plan, seed, clips, source, progress, tell, wait) for seed in request.seeds]
         for one in runs:
             one.check()
-        return [record for one in runs for record in replace(one, started=utc_now()).records()]
+        return _records(runs)
+
+
+def _records(runs: Sequence[SeedRun]) -> list[Record]:
+    """Evaluate every seed; an evaluation that fails under one does not keep the others from running."""
+    records: list[Record] = []
+    failures: list[EvaluationsFailed] = []
+    for one in runs:
+        try:
+            records += replace(one, started=utc_now()).records()
+        except EvaluationsFailed as failure:
+            records += failure.records
+            failures.append(failure)
+    if failures:
+        lines = dict.fromkeys(str(failure) for failure in failures)
+        raise EvaluationsFailed("; ".join(lines), records) from failures[0]
+    return records
 
 
 def _begins(plan: Plan) -> str:
     """Say what is about to be loaded and trained: the first line of a run."""
-    request, seeds = plan.request, plan.request.seeds
-    split = plan.split(seeds[0])
+    split = plan.split(plan.request.seeds[0])
     return (
-        f"{plan.method.name} {plan.protocol.name} seed {', '.join(map(str, seeds))}: {plan.dataset.name}, "
-        f"{request.stream}s, {len(split.train):,} training and {len(split.test):,} test clips, on {plan.device}"
+        f"{plan.dataset.name}, {plan.request.stream}s, "
+        f"{len(split.train):,} training and {len(split.test):,} test clips, on {plan.device}"
     )
+
+
+def _named(plan: Plan, seeds: Sequence[int]) -> str:
+    """Name what a line is about: method, protocol and seed."""
+    return f"{plan.method.name} {plan.protocol.name} seed {', '.join(map(str, seeds))}"
 
 
 def seed_run(
@@ -99,7 +121,7 @@ def seed_run(
     wait: bool = True,
 ) -> SeedRun:
     """Return one seed of a plan, whose lines and progress name method, protocol and seed."""
-    name = f"{plan.method.name} {plan.protocol.name} seed {seed}"
+    name = _named(plan, [seed])
     return SeedRun(
         plan=plan,
         seed=seed,

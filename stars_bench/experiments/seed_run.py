@@ -21,11 +21,12 @@ from torch import nn
 
 from stars_bench.api import Evaluation, Split
 from stars_bench.data.clip_store import ClipPart, ClipStore
-from stars_bench.errors import StarsBenchError
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.evaluation.classifier import ClassifierConfig, own_logits
 from stars_bench.evaluation.subject import PartName, Subject, WrongEncoder, probe
 from stars_bench.experiments import recipes
-from stars_bench.experiments.plan import Plan, device_name, to_toml
+from stars_bench.experiments.config_file import to_toml
+from stars_bench.experiments.plan import Plan, device_name
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.record_parts import (
     checkpoint_rule,
@@ -38,6 +39,7 @@ from stars_bench.experiments.record_parts import (
     selection_facts,
 )
 from stars_bench.io.files import (
+    Busy,
     alone_in,
     code_state,
     digest_file,
@@ -85,6 +87,18 @@ UNCHANGED = ("predictions", "metrics", "code", "method", "dataset", "protocol", 
 """Parts of a record that an equal result shares."""
 DIGITS = 16
 """Digits of a module's digest that a record keeps."""
+
+
+class EvaluationsFailed(StarsBenchError):
+    """An evaluation failed; the results of the others are kept.
+
+    Attributes:
+        records: Those results.
+    """
+
+    def __init__(self, line: str, records: Sequence[Record]) -> None:
+        super().__init__(line)
+        self.records = tuple(records)
 
 
 @dataclass(frozen=True)
@@ -201,7 +215,7 @@ class SeedRun:
 
     def _records(self) -> list[Record]:
         if distributed.is_first():
-            write_text(self.folder.config, to_toml(self.plan))
+            write_text(self.folder.config, to_toml(self.plan, self.seed))
         if self.tell and self._selection_facts is not None:
             self.tell(f"--select {self.plan.request.select}, seed {self.seed}: {self._selection_facts}")
         encoder = self.source.get(self)
@@ -210,14 +224,33 @@ class SeedRun:
             self.tell(f"--compile changes nothing: {self.plan.method.name} has no transformer blocks")
         costs = encoder_costs(encoder.module, self.store.num_joints, self.plan.device)
         weights = checkpoint.digest_tensors(encoder.module.state_dict())
+        records: list[Record] = []
+        failures: list[tuple[str, Exception]] = []
+        for name in self.plan.evaluations:
+            try:
+                records += self._evaluated(name, encoder, weights, costs)
+            except Exception as error:
+                # Of several processes one may fail where the others do not know of it; a full disk fails everywhere.
+                if distributed.launched() or isinstance(error, (OSError, Busy, WrongEncoder)):
+                    raise
+                failures.append((name, error))
+        if len(failures) == 1 == len(self.plan.evaluations):
+            raise failures[0][1]
+        if failures:
+            reasons = "; ".join(f"{name}: {one_line(error)}" for name, error in failures)
+            raise EvaluationsFailed(f"{reasons} (the other evaluations are kept)", records) from failures[0][1]
+        return records
+
+    def _evaluated(self, name: str, encoder: TrainedEncoder, weights: str, costs: Mapping[str, int]) -> list[Record]:
+        """Run an evaluation and keep its records."""
+        evaluation, config = self.plan.evaluations[name]
+        subject = self._subject(encoder, weights, evaluation, config)
+        method, code = self._method_part(name, costs), self._code_part(encoder, evaluation)
         records = []
-        for name, (evaluation, config) in self.plan.evaluations.items():
-            subject = self._subject(encoder, weights, evaluation, config)
-            method, code = self._method_part(name, costs), self._code_part(encoder, evaluation)
-            for outcome in evaluation().run(subject):
-                self._check_chosen(subject, outcome, name)
-                keep = partial(self._keep, outcome, name, config, method, encoder.stages, weights, code)
-                records.append(distributed.from_first(keep))
+        for outcome in evaluation().run(subject):
+            self._check_chosen(subject, outcome, name)
+            keep = partial(self._keep, outcome, name, config, method, encoder.stages, weights, code)
+            records.append(distributed.from_first(keep))
         return records
 
     def _check_chosen(self, subject: Subject[BaseModel], outcome: Outcome, name: str) -> None:

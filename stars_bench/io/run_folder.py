@@ -45,6 +45,14 @@ class RunFolder:
         """Find the folder that a record's file belongs to."""
         return cls(record.parent.parent)
 
+    @classmethod
+    def of_file(cls, path: Path) -> RunFolder | None:
+        """Find the folder that a file of a run (a record, encoder.pt, config.toml) lies in; None for any other path."""
+        if not path.is_file():
+            return None
+        here = cls(path.parent.parent if path.parent.name == "records" else path.parent)
+        return here if here.exists else None
+
     @property
     def seed(self) -> int | None:
         """The seed in the folder's name; None where it has another name."""
@@ -168,12 +176,12 @@ def run_folders(path: Path) -> list[RunFolder]:
     """Return all run folders at or below a folder: of all runs, a dataset, a protocol, a method, one run or one seed.
 
     Args:
-        path: The folder; one that does not exist has none.
+        path: The folder, or a file of a seed's; one that does not exist has none.
 
     Returns:
         The folders by path, seeds as numbers.
     """
-    here = RunFolder(path)
+    here = RunFolder.of_file(path) or RunFolder(path)
     if here.exists:
         return [here]
     below = (found for levels in range(LEVELS + 1) for found in path.glob("*/" * levels + "seed*"))
@@ -181,10 +189,11 @@ def run_folders(path: Path) -> list[RunFolder]:
 
 
 def seeds_of(path: Path) -> list[RunFolder]:
-    """Return the run folders that a user means by a path.
+    """Return the run folders that a user means by a path: every command that wants one run asks here.
 
     Args:
-        path: A seed's folder or a file in it; a run's folder (METHOD/KEY); the folder of a method that has one run.
+        path: A run's folder (METHOD/KEY); a seed's; a file of a seed's: a record, encoder.pt, config.toml; the folder
+            of a method that has one run.
 
     Returns:
         The folders, seeds as numbers; none where the path is none of these.
@@ -192,7 +201,7 @@ def seeds_of(path: Path) -> list[RunFolder]:
     Raises:
         UsageError: The folder of a method that has several runs.
     """
-    here = RunFolder(path.parent if path.is_file() else path)
+    here = RunFolder.of_file(path) or RunFolder(path)
     if here.exists:
         return [here]
     if seeds := _sorted(path.glob("seed*")):

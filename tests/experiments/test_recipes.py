@@ -14,10 +14,11 @@ from stars_bench.datasets.synthetic.stage import clip_names
 from stars_bench.datasets.synthetic.writer import write_raw
 from stars_bench.errors import UsageError
 from stars_bench.experiments import pretrained, runner
+from stars_bench.experiments.config_file import to_toml
 from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.finished.audit import audit
 from stars_bench.experiments.finished.predict import predict
-from stars_bench.experiments.plan import resolve, run_key, to_toml
+from stars_bench.experiments.plan import resolve, run_key
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.models.aimclr import AimClr
 from stars_bench.models.skeletonclr import SkeletonClr
@@ -60,15 +61,15 @@ def test_the_whole_recipe_is_in_the_plan(method: type, raw_data: Path, small_dat
         small = {"batch_size": 16} if name == "linear" else {}
         assert {key: getattr(config, key) for key in recipe.evaluations[name]} == {**recipe.evaluations[name], **small}
     assert own.key != common.key
-    assert 'recipe = "own"' in to_toml(own)
-    assert "recipe" not in to_toml(common)
+    assert 'recipe = "own"' in to_toml(own, 0)
+    assert "recipe" not in to_toml(common, 0)
 
 
 def test_a_method_whose_recipe_is_the_common_one_is_the_same_run(small_data: Path) -> None:
     own, common = (resolve(request_for("stars", small_data, recipe=name)) for name in ("own", "common"))
     assert own.key == common.key
     assert replace(own, request=common.request, dataset=common.dataset) == common
-    assert to_toml(own) == to_toml(common)
+    assert to_toml(own, 0) == to_toml(common, 0)
 
 
 def test_what_does_not_fit_a_recipe_is_refused_in_one_line(raw_data: Path, small_data: Path) -> None:

@@ -30,8 +30,20 @@ def test_what_fails_does_not_keep_the_others_from_running() -> None:
     assert ran == ["a", "b", "c", "d"]
     assert records == ["A", "D"]
     assert failures == told
-    assert failures == [Failure(requests[1], "b", "b: no such thing"), Failure(requests[2], "c", "ValueError: odd")]
-    assert summary(failures, 4) == "2 of 4 runs failed: b (b: no such thing); c (ValueError: odd)"
+    wrong = Failure(requests[1], "b", "b: no such thing", is_usage=True)
+    assert failures == [wrong, Failure(requests[2], "c", "ValueError: odd")]
+    assert summary(failures, 4) == "2 of 4 runs failed: b; c (ValueError: odd)"
+
+
+def test_a_usage_error_that_runs_share_is_printed_once(small_data: Path, tmp_path: Path) -> None:
+    arguments = ["run", "raw", "untrained", "--protocol", "xsub", "--preset", "qick"]
+    arguments += ["--set", "linear.epochs", "--data-dir", str(small_data), "--runs-dir", str(tmp_path)]
+    done = CliRunner().invoke(cli.app, arguments)
+    assert (done.stderr + str(done.exception)).count("no preset 'qick'") == 2  # of raw, and of untrained
+    done = CliRunner().invoke(cli.app, [*arguments, "--preset", "quick"])
+    said = done.stderr + str(done.exception)
+    assert said.count("--set linear.epochs: has no value") == 1
+    assert "2 of 2 runs failed: raw; untrained" in said
 
 
 def test_a_request_to_stop_stops_all() -> None:
@@ -48,7 +60,8 @@ def test_several_methods_from_the_command_line(small_data: Path, tmp_path: Path)
     done = CliRunner().invoke(cli.app, [*arguments, "--set", "frames=8", *places])
     assert isinstance(done.exception, StarsBenchError)  # `main` says it in one line, with exit code 1
     assert not isinstance(done.exception, UsageError)
-    assert str(done.exception).startswith("1 of 3 runs failed: starz (no method is called 'starz'")
+    assert str(done.exception) == "1 of 3 runs failed: starz"
+    assert "starz failed: no method is called 'starz'" in done.stderr
     records = store.read_records(tmp_path).records
     assert {record.method.name for record in records} == {"raw", "untrained"}
     assert {record.method.name: record.method.multiply_adds for record in records}["raw"] == 0

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
+from stars_bench import cli
 from stars_bench.api import Split
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import runner
@@ -263,11 +265,51 @@ def test_wrong_use_is_one_line_before_anything_runs(request_for, changes, messag
     assert not request.runs_dir.exists()
 
 
-def test_a_batch_that_is_too_large_is_told_before_anything_is_trained(request_for) -> None:
-    request = request_for("stars", overrides=(*TINY[:-1], "linear.batch_size=999"))
-    with pytest.raises(UsageError, match=r"linear\.batch_size = 999 is more than the 36 training clips"):
+def test_a_batch_that_is_larger_than_the_data_is_cut_with_a_line(request_for) -> None:
+    request = request_for("stars", overrides=(*TINY, "linear.batch_size=999"))
+    told: list[str] = []
+    records = runner.run(request, tell=told.append)
+    name = "stars xsub seed 0"
+    assert f"{name}: batch_size of linear cut from 999 to 32: there are 36 clips" in told
+    (linear,) = [record for record in records if record.evaluation.name == "linear"]
+    assert linear.evaluation.config["batch_size"] == 32
+    assert linear.method.preset == "changed quick"
+    paper = resolve(replace(request_for("mamp", overrides=()), preset="paper"))
+    assert (paper.config.batch_size, len(paper.cut)) == (32, 2)  # of the method and of linear
+    assert runner.run(request) == records  # the same key
+
+
+class Failing:
+    """An evaluation that fails."""
+
+    name = "failing"
+    Config = Untrained.Config
+
+    def run(self, _):
+        raise RuntimeError("singular matrix")
+
+
+def test_an_evaluation_that_fails_takes_no_other_along(request_for) -> None:
+    evaluations = (f"{__name__}:Failing", "knn", "linear")
+    request = request_for("untrained", evaluations=evaluations, seeds=(0, 1))
+    line = r"^failing: RuntimeError: singular matrix \(the other evaluations are kept\)$"
+    with pytest.raises(StarsBenchError, match=line) as caught:
         runner.run(request)
-    assert not request.runs_dir.exists()
+    there = store.read_records(request.runs_dir).records
+    assert {(one.evaluation.name, one.seed) for one in there} == {(e, s) for e in ("knn", "linear") for s in (0, 1)}
+    assert {one.self_digest for one in caught.value.records} == {one.self_digest for one in there}
+    with pytest.raises(RuntimeError, match="singular matrix"):
+        runner.run(replace(request, evaluations=evaluations[:1], overrides=TINY[:4]))
+
+
+def test_the_table_is_printed_where_one_evaluation_failed(request_for, tmp_path: Path) -> None:
+    request = request_for("untrained", evaluations=("knn",))
+    words = ["run", "untrained", "--protocol", "xsub", "--preset", "quick", "--eval", f"{__name__}:Failing"]
+    words += ["--eval", "knn", "--data-dir", str(request.data_dir), "--runs-dir", str(tmp_path), "--device", "cpu"]
+    done = CliRunner().invoke(cli.app, [*words, "--set", "frames=8", "--set", "dim=16", "--set", "depth=1"])
+    assert "4 records under" in done.stdout
+    assert "k=10" in done.stdout
+    assert str(done.exception).startswith("failing: RuntimeError: singular matrix")
 
 
 def test_a_changed_plug_in_is_run_anew(request_for, tmp_path: Path, monkeypatch) -> None:

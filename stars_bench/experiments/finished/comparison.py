@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.experiments.finished.rescore import record_paths
+from stars_bench.experiments.finished.rescore import record_paths_of_run
 from stars_bench.io.files import digest_json
 from stars_bench.records import store
 from stars_bench.records.comparability import comparable
@@ -89,7 +89,7 @@ def _what_each_has(runs: Sequence[Path], found: Sequence[Sequence[StoredRecord]]
 
 
 def _records(run: Path) -> list[StoredRecord]:
-    found = [StoredRecord(store.read_record(path), path) for path in record_paths(run)]
+    found = [StoredRecord(store.read_record(path), path) for path in record_paths_of_run(run)]
     configs = {digest_json([one.record.method.name, one.record.method.config]) for one in found}
     if len(configs) > 1:
         raise UsageError(f"{run}: holds {len(configs)} runs with other settings; give the folder of one of them")

@@ -15,7 +15,7 @@ from stars_bench.experiments.seed_run import measured
 from stars_bench.io import files
 from stars_bench.io.files import digest_file, digest_json, utc_now
 from stars_bench.io.outputs import write_outputs
-from stars_bench.io.run_folder import LEVELS, RunFolder
+from stars_bench.io.run_folder import LEVELS, RunFolder, seeds_of
 from stars_bench.records import store
 from stars_bench.records.doubts import doubts_of_sum
 from stars_bench.records.measured_clips import MeasuredClips
@@ -77,16 +77,44 @@ def read(runs: Path) -> list[Saved]:
     return [read_one(path) for path in record_paths(runs)]
 
 
+def read_run(run: Path) -> list[Saved]:
+    """Return the records of the one run that a path means (`seeds_of`) with their predictions; of a record, itself.
+
+    Raises:
+        UsageError: There are none, or it is the folder of several runs.
+        StarsBenchError: Predictions are gone, or are not those that the record names.
+    """
+    return [read_one(path) for path in record_paths_of_run(run)]
+
+
 def record_paths(runs: Path) -> list[Path]:
     """Return the files of all records below a folder (runs, a run, a seed); of a record, itself.
 
     Raises:
         UsageError: There are none.
     """
-    paths = [runs] if runs.suffix == ".json" and runs.is_file() else store.record_files(runs)
+    paths = [runs] if _is_record(runs) else store.record_files(runs)
     if not paths:
         raise UsageError(f"{runs}: no records below it; give runs/DATASET/PROTOCOL/METHOD/KEY or a folder above")
     return paths
+
+
+def record_paths_of_run(run: Path) -> list[Path]:
+    """Return the files of the records of the one run that a path means (`seeds_of`); of a record, itself.
+
+    Raises:
+        UsageError: There are none, or it is the folder of several runs.
+    """
+    paths = [run] if _is_record(run) else [path for folder in seeds_of(run) for path in folder.record_files()]
+    if not paths:
+        raise UsageError(
+            f"{run}: has no records; give runs/DATASET/PROTOCOL/METHOD/KEY (`stars-bench list runs` names them)"
+        )
+    return paths
+
+
+def _is_record(path: Path) -> bool:
+    return path.suffix == ".json" and path.is_file()
 
 
 def read_one(path: Path) -> Saved:
@@ -116,10 +144,12 @@ def write_confusion(one: Saved, folder: Path, *, overwrite: bool = False) -> Pat
     """Write the confusion matrix as CSV (rows: true classes, columns: predicted); None where nothing is classified.
 
     Raises:
-        UsageError: Another file of that name is there, and not to `overwrite`.
+        UsageError: The folder is a file, or another file of that name is there, and not to `overwrite`.
     """
     import pandas as pd
 
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--confusion {folder}: is a file: name a folder; every matrix becomes a CSV file in it")
     if one.outcome.kind != "classes":
         return None
     names = [harmless(name) for name in _classes(one)]
@@ -163,7 +193,7 @@ def parse_weights(text: str | None, runs: Sequence[Path]) -> list[float]:
     if text is None:
         return [1.0] * len(runs)
     if text in WEIGHTS:
-        streams = [read(run)[0].record.dataset.stream for run in runs]
+        streams = [read_run(run)[0].record.dataset.stream for run in runs]
         if absent := [stream for stream in streams if stream not in WEIGHTS[text]]:
             raise UsageError(f"--weights {text}: sums {', '.join(WEIGHTS[text])}, and not {absent[0]}")
         return [WEIGHTS[text][stream] for stream in streams]
@@ -180,7 +210,7 @@ def fuse(runs: Sequence[Path], weights: Sequence[float], runs_dir: Path, command
     """Sum the scores of runs that differ in their stream, clip by clip.
 
     Args:
-        runs: One run folder for each stream.
+        runs: A run for each stream.
         weights: One weight for each run; the scores (logits) are summed as they are.
         runs_dir: Where the new records go.
         command: What the user typed; stored in the records. Default: empty.
@@ -205,7 +235,7 @@ def fuse(runs: Sequence[Path], weights: Sequence[float], runs_dir: Path, command
 def _with_scores(run: Path) -> dict[str, Saved]:
     """Return the results of a run that have scores, by what must agree between results that are summed."""
     found: dict[str, Saved] = {}
-    for one in read(run):
+    for one in read_run(run):
         key = digest_json(_same(one.record))
         if one.outcome.scores is not None and found.setdefault(key, one) is not one:
             first = found[key].folder.path

@@ -94,7 +94,8 @@ def _skeletons(one: Saved, names: Sequence[str], data_dir: Path | None) -> tuple
 
 
 def _clusters(run: Path, seed: int) -> Saved:
-    folders = [folder for folder in seeds_of(run) if folder.path == run or folder.seed == seed]
+    there = seeds_of(run)
+    folders = there if len(there) == 1 else [folder for folder in there if folder.seed == seed]
     found = [path for folder in folders for path in folder.record_files() if path.name.startswith("clusters")]
     if not found:
         raise UsageError(f"{run}: no result of `clusters` with seed {seed}: run the method with --eval clusters")
