@@ -154,7 +154,7 @@ def test_a_report_takes_its_form_from_the_name_of_the_file(tmp_path: Path) -> No
     ("command", "told"), [("run", "the same command goes on from what it last saved\n"), ("predict", "stopped\n")]
 )
 def test_only_a_command_that_goes_on_says_so_when_it_is_stopped(command: str, told: str, capsys, monkeypatch) -> None:
-    def stop() -> None:
+    def stop(**_: object) -> None:
         raise cli.Stopped(signal.SIGTERM)
 
     monkeypatch.setattr(cli, "app", stop)
