@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stars_bench.cli import completion
+from stars_bench.cli import program
 from stars_bench.cli.options import DataDir, console, errors
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError
@@ -21,7 +21,7 @@ def export(
     dataset: Annotated[
         str,
         typer.Argument(
-            metavar="DATASET", help="A prepared dataset: ntu60, ntu120, pku1 ...", autocompletion=completion.datasets
+            metavar="DATASET", help="A prepared dataset: ntu60, ntu120, pku1 ...", autocompletion=program.offer_datasets
         ),
     ],
     format: FormatName,

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, Profile
-from stars_bench.cli import completion
+from stars_bench.cli import program
 from stars_bench.cli.options import DataDir, RunPath, RunsDir, console
 from stars_bench.cli.results import verify_run
 from stars_bench.display.progress import Bars
@@ -34,7 +34,7 @@ def list_names(
         typer.Argument(
             metavar="KIND",
             help="datasets, profiles, protocols, methods, evaluations, presets or runs.",
-            autocompletion=completion.kinds,
+            autocompletion=program.offer_kinds,
         ),
     ] = None,
     method: Annotated[
@@ -42,19 +42,20 @@ def list_names(
         typer.Argument(
             metavar="METHOD",
             help="methods: all facts of this one; presets: of this one alone.",
-            autocompletion=completion.methods,
+            autocompletion=program.offer_methods,
         ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
     of_method: Annotated[
         str | None,
-        typer.Option("--method", metavar="NAME", help="runs: of this method.", autocompletion=completion.methods),
+        typer.Option("--method", metavar="NAME", help="runs: of this method.", autocompletion=program.offer_methods),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="runs: on this dataset.", autocompletion=completion.datasets)
+        str | None, typer.Option(metavar="NAME", help="runs: on this dataset.", autocompletion=program.offer_datasets)
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(metavar="NAME", help="runs: under this protocol.", autocompletion=completion.protocols)
+        str | None,
+        typer.Option(metavar="NAME", help="runs: under this protocol.", autocompletion=program.offer_protocols),
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="DAY", help="runs: finished on this day or later (2026-11-29).")
@@ -181,7 +182,7 @@ def inspect(
         typer.Argument(
             metavar="WHAT",
             help="A prepared dataset, by name or folder; a raw file, also ARCHIVE.zip:MEMBER; a shard (.h5); a run.",
-            autocompletion=completion.datasets_and_runs,
+            autocompletion=program.offer_datasets_and_runs,
         ),
     ],
     html: Annotated[
@@ -291,7 +292,7 @@ def verify(
         typer.Argument(
             metavar="WHAT",
             help="A prepared dataset, by name or folder; or a run.",
-            autocompletion=completion.datasets_and_runs,
+            autocompletion=program.offer_datasets_and_runs,
         ),
     ],
     data_dir: DataDir = Path("data"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from stars_bench import registry
-from stars_bench.cli import completion
+from stars_bench.cli import program
 from stars_bench.display.console import CarefulConsole
 from stars_bench.io.default_folders import as_folder, default_folder
 
@@ -47,8 +47,8 @@ def _found(context: typer.Context, name: Literal["data", "runs"], folder: Path) 
 
 RUN_HELP = "A run: its folder (METHOD/KEY, or METHOD if it has one run), a seed's folder, a record or encoder.pt."
 """What names a run, everywhere."""
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=completion.runs)]
-RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help=RUN_HELP, autocompletion=completion.runs)]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=program.offer_runs)]
+RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help=RUN_HELP, autocompletion=program.offer_runs)]
 DataDir = Annotated[
     Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Prepared datasets.", callback=_data)
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stars_bench import registry
-from stars_bench.cli import completion
+from stars_bench.cli import program
 from stars_bench.cli.options import DataDir, console
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError, UsageError
@@ -37,7 +37,7 @@ def prepare(
         typer.Argument(
             metavar="DATASET",
             help="ntu60, ntu120, pku1, pku2, synthetic, module:SPEC, or a .toml.",
-            autocompletion=completion.datasets,
+            autocompletion=program.offer_datasets,
         ),
     ],
     raw: Annotated[

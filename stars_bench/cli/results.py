@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from stars_bench.cli import completion
+from stars_bench.cli import program
 from stars_bench.cli.options import DataDir, RunPath, RunPaths, RunsDir, console
 from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError
@@ -29,7 +29,9 @@ Force = Annotated[bool, typer.Option("--force", help="Replace files that are not
 def rescore(
     runs: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run, a record, or a folder of several.", autocompletion=completion.runs),
+        typer.Argument(
+            metavar="RUN", help="A run, a record, or a folder of several.", autocompletion=program.offer_runs
+        ),
     ],
     confusion: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write every confusion matrix there as CSV, with action names.")
@@ -132,7 +134,7 @@ class Unit(StrEnum):
 
 def compare(
     first: RunPath,
-    second: Annotated[Path, typer.Argument(metavar="RUN", help="Another.", autocompletion=completion.runs)],
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="Another.", autocompletion=program.offer_runs)],
     by: Annotated[
         Unit | None,
         typer.Option(help="What is sampled. Default: persons where the test part has four or more, else performances."),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from stars_bench.cli import completion
+from stars_bench.cli import program
 from stars_bench.cli.options import DataDir, RunPath, RunsDir, console, counted, errors, with_options
 from stars_bench.display.training_panel import LINE_SECONDS, RunPanel
 from stars_bench.errors import StarsBenchError, UsageError
@@ -31,7 +32,7 @@ class RunOptions:
         typer.Option(
             metavar="NAME",
             help="xsub, xview, xset, unseen, oneshot or fewshot; may be repeated: a run each.",
-            autocompletion=completion.protocols,
+            autocompletion=program.offer_protocols,
         ),
     ] = None
     dataset: Annotated[
@@ -39,7 +40,7 @@ class RunOptions:
         typer.Option(
             metavar="NAME",
             help="Default: the one prepared dataset with the protocol.",
-            autocompletion=completion.datasets,
+            autocompletion=program.offer_datasets,
         ),
     ] = None
     profile: Annotated[
@@ -51,7 +52,7 @@ class RunOptions:
             "--eval",
             metavar="NAME",
             help="all, or names (`list evaluations`); may be repeated. Default: knn and linear.",
-            autocompletion=completion.evaluations,
+            autocompletion=program.offer_evaluations,
         ),
     ] = None
     preset: Annotated[
@@ -181,7 +182,7 @@ def run(
         typer.Argument(
             metavar="METHOD...",
             help="Registered methods, or package.module:Class; one after another.",
-            autocompletion=completion.methods,
+            autocompletion=program.offer_methods,
         ),
     ] = None,
     *,
@@ -192,7 +193,7 @@ def run(
             metavar="FILE",
             help="Method, data, settings, evaluations and seed of a run: its config.toml, or its folder. What is said "
             "beside wins.",
-            autocompletion=completion.runs,
+            autocompletion=program.offer_runs,
         ),
     ] = None,
     init: Annotated[
@@ -201,7 +202,7 @@ def run(
             metavar="RUN",
             help="Start from the encoder of a run, or of a checkpoint file of MAMP or STARS: of the same method, or of "
             "its first stage (mamp).",
-            autocompletion=completion.runs,
+            autocompletion=program.offer_runs,
         ),
     ] = None,
     stream: Annotated[
@@ -277,7 +278,7 @@ def evaluate(
         typer.Argument(
             metavar="RUN",
             help="A run (its folder, a seed's, a record or encoder.pt), or a checkpoint file of MAMP or STARS.",
-            autocompletion=completion.runs,
+            autocompletion=program.offer_runs,
         ),
     ],
     options: RunOptions,
@@ -317,7 +318,15 @@ def export_checkpoint(
     console.print(f"{out}: {tensors} tensors", soft_wrap=True)
 
 
+def _starts(requests: Sequence[Request]) -> str:
+    """Name all that is about to be run by methods, protocols and seeds."""
+    methods, protocols = ({getattr(one, name): None for one in requests} for name in ("method", "protocol"))
+    seeds = {seed: None for one in requests for seed in one.seeds}
+    return f"{', '.join(methods)} {', '.join(protocols)} seed {', '.join(map(str, seeds))}"
+
+
 def _run(*requests: Request, options: RunOptions) -> None:
+    console.print(f"{_starts(requests)}: starts (loads PyTorch and the data)", markup=False, soft_wrap=True)
     from stars_bench.experiments import run_many, runner
     from stars_bench.experiments.plan import resolve
     from stars_bench.experiments.seed_run import EvaluationsFailed
@@ -335,7 +344,7 @@ def _run(*requests: Request, options: RunOptions) -> None:
     def run_one(request: Request) -> list[Record]:
         title = " ".join(filter(None, (request.method, "·", request.dataset, request.protocol)))
         with RunPanel(console, title, memory.peak, options.line_seconds) as panel:
-            found = runner.run(request, panel, tell)
+            found = runner.run(request, panel, tell, cost=True)
         if options.tag and distributed.is_first():
             notes.add(resolve(request).folder(request.seeds[0]), options.tag)
         return found

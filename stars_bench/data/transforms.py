@@ -300,6 +300,9 @@ def _check_frames(frames: int | None) -> None:
 
 def _as_batch(clip: Tensor) -> Tensor:
     """Return a clip as a batch of one; a batch as it is."""
+    if not isinstance(clip, Tensor):
+        hint = ": torch.from_numpy(clip) makes one" if type(clip).__module__ == "numpy" else ""
+        raise UsageError(f"a clip is a tensor (C, T, V, M), not a {type(clip).__name__}{hint}")
     if clip.ndim not in (4, 5):
         raise UsageError(f"a clip is (C, T, V, M), a batch (B, C, T, V, M): this has shape {tuple(clip.shape)}")
     return clip if clip.ndim == 5 else clip[None]

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from stars_bench.data.clip_store import ClipStore, coordinates_of
+from stars_bench.experiments import costs
 from stars_bench.experiments.encoder_source import source_of
 from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.request import Request
@@ -30,7 +31,11 @@ from stars_bench.training.parallel.shared_memory import filled_once
 
 
 def run(
-    request: Request, progress: Progress | None = None, tell: Tell | None = None, wait: bool = True
+    request: Request,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+    wait: bool = True,
+    cost: bool = False,
 ) -> list[Record]:
     """Train and evaluate a method under every seed.
 
@@ -41,6 +46,7 @@ def run(
         progress: Called while something is computed.
         tell: Called with a line for each thing that the user must know before it starts.
         wait: Whether a stage that another run trains at the moment is waited for; else `Busy` is raised. Default: True.
+        cost: Whether to measure a few steps of what a preset of a paper trains, and say what it costs. Default: False.
 
     Returns:
         The records, new or already there.
@@ -52,11 +58,16 @@ def run(
     """
     distributed.start()
     plan = resolve(request)
-    return run_plan(plan, source_of(plan), progress, tell, wait)
+    return run_plan(plan, source_of(plan), progress, tell, wait, cost)
 
 
 def run_plan(
-    plan: Plan, source: EncoderSource, progress: Progress | None, tell: Tell | None, wait: bool = True
+    plan: Plan,
+    source: EncoderSource,
+    progress: Progress | None,
+    tell: Tell | None,
+    wait: bool = True,
+    cost: bool = False,
 ) -> list[Record]:
     """Evaluate the encoder that a source gives for every seed of a plan; the arguments are those of `run`."""
     if not distributed.is_first():
@@ -78,6 +89,9 @@ def run_plan(
         runs = [seed_run(plan, seed, clips, source, progress, tell, wait) for seed in request.seeds]
         for one in runs:
             one.check()
+        if tell is not None and cost and request.preset.startswith("paper"):
+            for line in costs.told(plan, runs):
+                tell(f"{_named(plan, request.seeds)}: {line}")
         return _records(runs)
 
 

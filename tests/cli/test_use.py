@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from stars_bench import cli
-from stars_bench.cli import completion, options
+from stars_bench.cli import options, program
 from stars_bench.records.record import Record
 
 COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
@@ -96,13 +96,13 @@ def test_bash_is_offered_names(tmp_path: Path) -> None:
 def test_each_kind_of_name_is_offered(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("STARS_BENCH_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("STARS_BENCH_RUNS", str(tmp_path / "runs"))
-    assert {"ntu60", "ntu120"} <= set(completion.datasets("ntu"))
-    assert completion.methods("star") == ["stars"]
-    assert completion.protocols("xv") == ["xview"]
-    assert completion.evaluations("kn") == ["knn"]
-    assert "all" in completion.evaluations("a")
-    assert completion.runs("") == []
-    assert completion.kinds("prof") == ["profiles"]
+    assert {"ntu60", "ntu120"} <= set(program.offer_datasets("ntu"))
+    assert program.offer_methods("star") == ["stars"]
+    assert program.offer_protocols("xv") == ["xview"]
+    assert program.offer_evaluations("kn") == ["knn"]
+    assert "all" in program.offer_evaluations("a")
+    assert program.offer_runs("") == []
+    assert program.offer_kinds("prof") == ["profiles"]
 
 
 def test_records_are_counted_as_what_they_are(make_record: Callable[..., Record]) -> None:

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -149,6 +150,8 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: T.Stream("bone")(torch.ones(3, 4, 25, 2)), "25 joints, but no skeleton"),
     (lambda: T.Compose([3]), "cannot be called"),  # type: ignore[list-item]
     (lambda: T.Resize(4)(torch.ones(3, 4)), r"shape \(3, 4\)"),
+    (lambda: T.Resize(4)(np.ones((3, 4, 25, 2))), r"not a ndarray: torch\.from_numpy\(clip\)"),  # type: ignore[arg-type]
+    (lambda: T.Resize(4)([1.0]), "a clip is a tensor"),  # type: ignore[arg-type]
     (lambda: T.CenterCrop()(torch.ones(2, 3, 4, 25, 2)), "crops differ in length; give frames=N"),
     (lambda: T.CenterCrop(3)(torch.ones(3, 4, 25, 3)), "at most 2"),
 ]

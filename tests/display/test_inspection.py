@@ -92,3 +92,23 @@ def test_in_a_browser_its_curves_are_chosen(everything: Inspection, tmp_path: Pa
         22,
         len(HOSTILE),
     ]
+
+
+@needs_chromium
+def test_in_a_browser_a_wide_table_scrolls_inside_itself_and_the_theme_button_says_what_it_does(tmp_path: Path) -> None:
+    header = tuple(f"column {number}" for number in range(60))
+    page = inspection.to_html(Inspection("wide", "", (Table("Wide", header, (tuple("0" * 60),), ()),)))
+    script = """
+    const wide = document.querySelector(".wide"), button = document.getElementById("theme");
+    out.push(document.documentElement.scrollWidth <= innerWidth, wide.scrollWidth > wide.clientWidth);
+    wide.scrollLeft = 400;
+    out.push(wide.scrollLeft);
+    for (let click = 0; click < 2; click++) {
+      out.push(button.textContent);
+      button.click();
+      out.push(document.documentElement.dataset.theme);
+    }
+    out.push(button.textContent);
+    """
+    shown = use(page, script, tmp_path)
+    assert shown == [True, True, 400, "dark theme", "dark", "light theme", "light", "dark theme"]

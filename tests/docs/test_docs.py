@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,12 @@ from stars_bench import cli
 from tests.paths import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-ELSEWHERE = {"adding.md": "test_adding_docs.py", "cluster.md": "test_cluster_docs.py"}
-"""Pages whose blocks have tests of their own, which run them otherwise."""
-BLOCK = re.compile(r"^(?:<!-- not run: (?P<why>[^\n]+) -->\n)?```(?P<kind>\w*)[^\n]*\n(?P<code>.*?)^```$", re.M | re.S)
+ELSEWHERE = {"tutorial.md", "adding.md", "cluster.md"}
+"""Pages whose blocks have tests of their own: below, in test_adding.py and in test_cluster.py."""
+BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<why>[^\n]+) -->\n)?```(?P<kind>\w*)(?: file=(?P<file>\S+))?[^\n]*\n(?P<code>.*?)^```$",
+    re.M | re.S,
+)
 COMMAND = re.compile(r"`(stars-bench [^`]+)`")
 OPEN = re.compile(r"\.\.\.|…|\[|\{|\|| > |\b[A-Z]+(_[A-Z]+)*\.\.\.")
 """What a pattern of commands holds and a command does not."""
@@ -34,17 +37,18 @@ OPEN = re.compile(r"\.\.\.|…|\[|\{|\|| > |\b[A-Z]+(_[A-Z]+)*\.\.\.")
 
 @dataclass(frozen=True)
 class Block:
-    """A code block: its language, what is in it, and why it is not run (None: it is)."""
+    """A code block: its language, what is in it, why it is not run (None: it is), and the file that it is."""
 
     kind: str
     code: str
     why_not: str | None
+    file: str | None
 
 
 def blocks(page: Path) -> list[Block]:
     """The blocks of a page, in order."""
     found = BLOCK.finditer(page.read_text(encoding="utf-8"))
-    return [Block(each["kind"], each["code"], each["why"]) for each in found]
+    return [Block(each["kind"], each["code"], each["why"], each["file"]) for each in found]
 
 
 def commands(page: Path) -> Iterator[str]:
@@ -104,30 +108,46 @@ def test_every_block_says_what_it_is() -> None:
 
 
 RUN = [page for page in PAGES if page.name not in ELSEWHERE and any(not b.why_not and b.kind for b in blocks(page))]
-LONG = {"tutorial.md"}
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page.name in LONG), id=page.name) for page in RUN]
-)
-def test_the_blocks_of_a_page_run_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
-    programs = tmp_path / "programs"
+@pytest.fixture
+def follow(tmp_path: Path) -> Callable[[Path], None]:
+    """Runs the blocks of a page from top to bottom, each in the same folder."""
+    programs, folder = tmp_path / "programs", tmp_path / "work"
     programs.mkdir()
+    folder.mkdir()
     for name, line in {"stars-bench": "-m stars_bench", "python": ""}.items():
         (programs / name).write_text(f'#!/bin/bash\nexec "{sys.executable}" {line} "$@"\n')
         (programs / name).chmod(0o755)
     environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
     for name in ("STARS_BENCH_DATA", "STARS_BENCH_RUNS", "STARS_BENCH_RAW"):
         environment.pop(name, None)
-    folder = tmp_path / "work"
-    folder.mkdir()
-    for block in blocks(page):
-        if block.why_not or block.kind not in ("bash", "sh", "python"):
-            continue
-        shell = ["bash", "-euo", "pipefail", "-c", block.code]
-        command = [sys.executable, "-c", block.code] if block.kind == "python" else shell
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{block.code}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+
+    def one(page: Path) -> None:
+        for block in blocks(page):
+            if block.file is not None:
+                (folder / block.file).write_text(block.code, encoding="utf-8")
+            if block.file is not None and not block.file.startswith("try_"):
+                continue
+            if block.why_not or block.kind not in ("bash", "sh", "python"):
+                continue
+            shell = ["bash", "-euo", "pipefail", "-c", block.code]
+            command = [sys.executable, "-c", block.code] if block.kind == "python" else shell
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{block.code}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+
+    return one
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run_from_top_to_bottom(page: Path, follow: Callable[[Path], None]) -> None:
+    follow(page)
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_and_then_the_page_on_plug_ins_in_its_folder(follow: Callable[[Path], None]) -> None:
+    for name in ("tutorial.md", "adding.md"):
+        follow(ROOT / "docs" / name)
 
 
 def test_the_page_of_the_python_names_is_current() -> None:

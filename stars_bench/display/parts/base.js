@@ -75,13 +75,17 @@ function key(titles) {
 
 // ----------------------------------------------------------------------------------------------------- theme
 
+// The button says what it does: which theme a click turns to.
 const theme = document.getElementById("theme");
-function turn(dark) {
-  document.documentElement.dataset.theme = dark ? "dark" : "light";
-  theme.setAttribute("aria-pressed", dark);
+const preferred = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.theme ?? (preferred.matches ? "dark" : "light")) === "dark";
+function told() {
+  theme.textContent = isDark() ? "light theme" : "dark theme";
   document.dispatchEvent(new Event("theme"));
 }
-theme.setAttribute("aria-pressed", matchMedia("(prefers-color-scheme: dark)").matches);
-theme.addEventListener("click", () => turn(theme.getAttribute("aria-pressed") !== "true"));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("theme")));
-
+theme.addEventListener("click", () => {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  told();
+});
+preferred.addEventListener("change", told);
+told();

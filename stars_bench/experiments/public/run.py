@@ -10,6 +10,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
@@ -53,7 +54,7 @@ def run(
     select: Select = "last",
     init: str | Path | None = None,
     trained_on: str | None = None,
-    device: str | None = None,
+    device: torch.device | str | None = None,
     precision: str | None = None,
     data_dir: str | Path | None = None,
     runs_dir: str | Path | None = None,
@@ -88,7 +89,7 @@ def run(
         init: A run's folder or a checkpoint of MAMP or STARS to start from. Default: None.
         trained_on: What such a checkpoint was trained on, "DATASET:PROTOCOL". Default: None, what its file says, else
             unknown.
-        device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
+        device: "cpu", "cuda", "cuda:1", or a torch.device. Default: a GPU if there is one.
         precision: "float32", "tf32" or "bf16". Default: tf32 on a GPU that has it, else float32.
         data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
         runs_dir: Where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
@@ -124,7 +125,7 @@ def run(
         trained_on=trained_on,
         stream=stream,
         recipe=recipe,
-        training={"device": device, "precision": precision, **training},
+        training={"device": _device(device), "precision": precision, **training},
     )
     plan = _resolved(request, None if isinstance(method, str) else method)
     return _run(plan, source_of(plan), progress)
@@ -147,7 +148,7 @@ def evaluate(
     validation: str | None = None,
     select: Select = "last",
     trained_on: str | None = None,
-    device: str | None = None,
+    device: torch.device | str | None = None,
     precision: str | None = None,
     data_dir: str | Path | None = None,
     runs_dir: str | Path | None = None,
@@ -183,7 +184,7 @@ def evaluate(
             and never ranked. Default: "last".
         trained_on: What the encoder was trained on, "DATASET:PROTOCOL". Default: None, what a checkpoint's file says,
             else unknown, which the table says.
-        device: "cpu", "cuda", "cuda:1". Default: a GPU if there is one.
+        device: "cpu", "cuda", "cuda:1", or a torch.device. Default: a GPU if there is one.
         precision: "float32", "tf32" or "bf16". Default: tf32 on a GPU that has it, else float32.
         data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
         runs_dir: Where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
@@ -215,7 +216,7 @@ def evaluate(
         select=select,
         trained_on=trained_on,
         stream="joint" if stream is None else stream,
-        training={"device": device, "precision": precision, **training},
+        training={"device": _device(device), "precision": precision, **training},
     )
     if not isinstance(encoder, (str, Path)):
         return _evaluate_given(encoder, name, frames, request, progress)
@@ -303,7 +304,7 @@ def _resolved(request: Request, method: type[Method[BaseModel]] | None = None, s
 
 def _run(plan: Plan, source: EncoderSource, progress: bool | Progress) -> RunResults:
     with _shown(plan, progress) as (callback, tell):
-        records = run_plan(plan, source, callback, tell)
+        records = run_plan(plan, source, callback, tell, cost=True)
     return RunResults(StoredRecord(record, plan.folder(record.seed).records / record.file_name) for record in records)
 
 
@@ -329,6 +330,10 @@ def _seeds(seeds: int | Sequence[int] | None) -> tuple[int, ...]:
     if not numbers or not all(_is_whole(number) and number >= 0 for number in numbers):
         raise UsageError(f"seeds={seeds!r:.80}: one or more whole numbers, at least 0")
     return tuple(dict.fromkeys(map(int, numbers)))
+
+
+def _device(device: torch.device | str | None) -> str | None:
+    return str(device) if isinstance(device, torch.device) else device
 
 
 def _is_whole(number: object) -> bool:

@@ -53,7 +53,7 @@ def call(small_data: Path, runs: Path) -> dict[str, Any]:
         "dataset": "synthetic",
         "protocol": "xsub",
         "evaluations": "knn",
-        "device": "cpu",
+        "device": torch.device("cpu"),
         "progress": False,
         "data_dir": small_data,
         "runs_dir": str(runs),
