@@ -15,7 +15,7 @@ from stars_bench.cli.run import RunOptions
 from stars_bench.experiments.request import TrainingOptions
 
 SHARED = {field.name for field in fields(RunOptions)}
-OWN = {"run": {"methods", "init", "recipe", "stream", "validation"}, "evaluate": {"checkpoint"}}
+OWN = {"run": {"methods", "config", "init", "recipe", "stream", "validation"}, "evaluate": {"checkpoint"}}
 
 
 def parameters(command: str) -> dict[str, dict[str, Any]]:

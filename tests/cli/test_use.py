@@ -39,7 +39,8 @@ def test_wrong_use_is_one_line_in_one_style(words, told, small_data: Path, monke
     with pytest.raises(SystemExit) as ended:
         cli.main()
     said = capsys.readouterr()
-    assert (ended.value.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert (ended.value.code, said.err.count("\n")) == (2, 1)
+    assert said.out in ("", "mamp xsub seed 0: starts (loads PyTorch and the data)\n")
     assert said.err.startswith("error: ")
     assert told in said.err
     assert "Value error" not in said.err
@@ -97,7 +98,8 @@ def test_each_kind_of_name_is_offered(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("STARS_BENCH_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("STARS_BENCH_RUNS", str(tmp_path / "runs"))
     assert {"ntu60", "ntu120"} <= set(program.offer_datasets("ntu"))
-    assert program.offer_methods("star") == ["stars"]
+    assert "stars" in program.offer_methods("star")
+    assert all(name.startswith("star") for name in program.offer_methods("star"))
     assert program.offer_protocols("xv") == ["xview"]
     assert program.offer_evaluations("kn") == ["knn"]
     assert "all" in program.offer_evaluations("a")

@@ -185,7 +185,7 @@ def test_an_exported_mamp_run_gives_the_same_and_says_that_nobody_knows_what_it_
     assert (record.init.dataset, record.init.seed, record.init.train_clips) == (None, None, None)
     assert record.origin == "from unknown data"
     assert "unknown which test clips the encoder saw" in record.marks
-    assert told[1:] == [f"{file}: {note}" for note in record.init.notes]
+    assert told[1:] == [f"mamp xsub seed 0: {file}: {note}" for note in record.init.notes]
     assert "decoder" in told[1]
     (known,) = runner.run(replace(official, trained_on="synthetic:xview"))
     table = open_dataset(small_data, "synthetic").table
@@ -321,7 +321,7 @@ def test_a_runs_encoder_of_another_length_is_fitted_too_and_stays_known(request_
     evaluated = runner.run(request_for("mamp", init=folder, overrides=("frames=12",)), tell=told.append)
     tuned = runner.run(request_for("stars", init=folder, overrides=settings))
     note = f"temporal table interpolated from {frames} frames to 12"
-    assert told[1] == f"{before.path}: {note}"
+    assert told[1] == f"mamp xsub seed 0: {before.path}: {note}"
     for record in (evaluated[0], tuned[0]):
         assert record.method.config["frames"] == 12
         assert record.init is not None

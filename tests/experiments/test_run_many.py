@@ -36,11 +36,8 @@ def test_what_fails_does_not_keep_the_others_from_running() -> None:
 
 
 def test_a_usage_error_that_runs_share_is_printed_once(small_data: Path, tmp_path: Path) -> None:
-    arguments = ["run", "raw", "untrained", "--protocol", "xsub", "--preset", "qick"]
-    arguments += ["--set", "linear.epochs", "--data-dir", str(small_data), "--runs-dir", str(tmp_path)]
-    done = CliRunner().invoke(cli.app, arguments)
-    assert (done.stderr + str(done.exception)).count("no preset 'qick'") == 2  # of raw, and of untrained
-    done = CliRunner().invoke(cli.app, [*arguments, "--preset", "quick"])
+    arguments = ["run", "raw", "untrained", "--protocol", "xsub", "--set", "linear.epochs"]
+    done = CliRunner().invoke(cli.app, [*arguments, "--data-dir", str(small_data), "--runs-dir", str(tmp_path)])
     said = done.stderr + str(done.exception)
     assert said.count("--set linear.epochs: has no value") == 1
     assert "2 of 2 runs failed: raw; untrained" in said

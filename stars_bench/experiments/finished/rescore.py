@@ -234,13 +234,7 @@ def fuse(runs: Sequence[Path], weights: Sequence[float], runs_dir: Path, command
 
 def _with_scores(run: Path) -> dict[str, Saved]:
     """Return the results of a run that have scores, by what must agree between results that are summed."""
-    found: dict[str, Saved] = {}
-    for one in read_run(run):
-        key = digest_json(_same(one.record))
-        if one.outcome.scores is not None and found.setdefault(key, one) is not one:
-            first = found[key].folder.path
-            raise UsageError(f"{run}: holds {first} and {one.folder.path}; give the folder of one run")
-    return found
+    return {digest_json(_same(one.record)): one for one in read_run(run) if one.outcome.scores is not None}
 
 
 def _streams(parts: Sequence[Saved]) -> Sequence[Saved]:

@@ -103,14 +103,14 @@ def test_a_sum_is_made_again_from_the_results_that_it_names(
 
 def changed(monkeypatch: pytest.MonkeyPatch, run: Path, **changes: object) -> None:
     """Let the records of one run say something else where they are read to be summed."""
-    read = rescore.read
+    read = rescore.read_run
 
     def other(path: Path) -> list[rescore.Saved]:
         if path != run:
             return read(path)
         return [replace(one, record=one.record.model_copy(update=changes)) for one in read(path)]
 
-    monkeypatch.setattr(rescore, "read", other)
+    monkeypatch.setattr(rescore, "read_run", other)
 
 
 def test_a_sum_is_marked_as_the_most_doubtful_of_its_results_is(
@@ -147,7 +147,7 @@ def test_weights_have_the_names_of_the_programs_that_sum_with_them(streams: list
 def test_only_results_with_equal_settings_are_summed(
     streams: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = rescore.read
+    read = rescore.read_run
 
     def longer(one: rescore.Saved) -> rescore.Saved:
         evaluation = one.record.evaluation.model_copy(update={"config": {"epochs": 9}})
@@ -156,10 +156,12 @@ def test_only_results_with_equal_settings_are_summed(
     def linear(run: Path) -> list[rescore.Saved]:
         return [one for one in read(run) if one.record.evaluation.name == "linear"]
 
-    monkeypatch.setattr(rescore, "read", lambda run: [*linear(run), *map(longer, linear(run))])
+    monkeypatch.setattr(rescore, "read_run", lambda run: [*linear(run), *map(longer, linear(run))])
     records = rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
     assert sorted((one.seed, one.evaluation.config["epochs"]) for one in records) == [(0, 2), (0, 9), (1, 2), (1, 9)]
-    monkeypatch.setattr(rescore, "read", lambda run: [longer(one) if run == streams[0] else one for one in linear(run)])
+    monkeypatch.setattr(
+        rescore, "read_run", lambda run: [longer(one) if run == streams[0] else one for one in linear(run)]
+    )
     with pytest.raises(UsageError, match=r"even their nearest results differ in settings of the evaluation$"):
         rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
 
@@ -167,7 +169,7 @@ def test_only_results_with_equal_settings_are_summed(
 def test_one_stream_is_not_summed_twice(streams: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="sums different streams; these are joint, joint"):
         rescore.fuse([streams[0], streams[0]], [1.0, 1.0], tmp_path)
-    with pytest.raises(UsageError, match="give the folder of one run"):
+    with pytest.raises(UsageError, match="holds 3 runs; give one of them"):
         rescore.fuse([streams[0].parent, streams[1]], [1.0, 1.0], tmp_path)
 
 
@@ -195,7 +197,7 @@ def test_a_run_without_scores_is_told_what_to_run(
 ) -> None:
     read = rescore.read
     monkeypatch.setattr(
-        rescore, "read", lambda run: [replace(one, outcome=replace(one.outcome, scores=None)) for one in read(run)]
+        rescore, "read_run", lambda run: [replace(one, outcome=replace(one.outcome, scores=None)) for one in read(run)]
     )
     with pytest.raises(UsageError, match="has no result with scores; run it again with --eval linear"):
         rescore.fuse(streams[:2], [1.0, 1.0], tmp_path)
