@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel
 
 from stars_bench.display.progress import duration
+from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.experiments import encoder_source
 from stars_bench.experiments.plan import Plan, device_name
 from stars_bench.experiments.seed_run import SeedRun
@@ -21,6 +22,7 @@ from stars_bench.io.files import digest_json
 from stars_bench.registry import BUILT_IN
 from stars_bench.training import checkpoint, memory
 from stars_bench.training.loop import one_step, seed_step, step_division
+from stars_bench.training.numerics.compile import compiled
 from stars_bench.training.parallel import distributed
 from stars_bench.training.stage import Stage
 from stars_bench.training.stage_result import StageResult
@@ -136,8 +138,13 @@ def told(plan: Plan, runs: Iterable[SeedRun]) -> Iterator[str]:
     if distributed.launched() or plan.is_trained or plan.target not in BUILT_IN["methods"].values():
         return
     costs = Costs()
-    for run in runs:
-        encoder_source.fitted(replace(run, stages=partial(MeasuredRun, costs), tell=None))
+    try:
+        with compiled(None):  # compiling takes longer than these steps; fused, a step takes less
+            for run in runs:
+                encoder_source.fitted(replace(run, stages=partial(MeasuredRun, costs), tell=None))
+    except (StarsBenchError, RuntimeError) as error:  # the run itself may do otherwise (--fit-batch), or tells it
+        yield f"what training costs cannot be measured ({one_line(error)})"
+        return
     total = sum(costs.trained.values())
     if not costs.trained:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_a_run_is_repeated_from_its_folder_and_its_file(small_data: Path, tmp_pa
     places = ("--data-dir", small_data, "--runs-dir", tmp_path / "runs", "--device", "cpu")
     command("run", "raw", "--protocol", "xsub", "--preset", "quick", "--eval", "knn", "--set", "frames=8", *places)
     (folder,) = (tmp_path / "runs").glob("synthetic/xsub/raw/*")
+    time.sleep(1.1)  # records say when they were finished to the second
     for config in (folder, folder / "seed0" / "config.toml"):
         told = command("run", "--config", config, *places)
         assert "4 records under" in told
@@ -97,6 +99,7 @@ def test_an_encoder_that_was_evaluated_is_evaluated_again(small_data: Path, tmp_
     (folder,) = (tmp_path / "runs").glob("synthetic/xsub/untrained/*")
     command("evaluate", folder, "--protocol", "xview", "--preset", "quick", "--eval", "knn", *places)
     (second,) = (tmp_path / "runs").glob("synthetic/xview/untrained/*")
+    time.sleep(1.1)
     assert "all there before" in command("run", "--config", second, *places)
 
 

@@ -63,6 +63,17 @@ def test_days_on_a_cpu_are_called_days(request_for, monkeypatch: pytest.MonkeyPa
     assert line.endswith("; on a CPU that is 2.7 days: take a GPU, or --preset quick")
 
 
+def test_a_step_that_finds_no_memory_is_told_and_the_run_goes_on(request_for, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> float:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(costs.MeasuredRun, "_seconds_a_clip", refuse)
+    told: list[str] = []
+    assert runner.run(request_for("mamp", TINY), tell=told.append, cost=True)
+    reason = "what training costs cannot be measured (RuntimeError: CUDA error: out of memory)"
+    assert f"mamp xsub seed 0: {reason}" in told
+
+
 def test_it_is_measured_only_where_the_method_ships_and_the_preset_is_the_papers(request_for) -> None:
     own = request_for(f"{Supervised.__module__}:Supervised", TINY[:4])
     assert lines_of(own) == []
