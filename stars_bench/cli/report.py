@@ -24,9 +24,12 @@ class Format(StrEnum):
     csv = "csv"
     latex = "latex"
     html = "html"
+    figure = "figure"
 
 
-SUFFIXES = {".md": Format.md, ".csv": Format.csv, ".tex": Format.latex, ".html": Format.html}
+SUFFIXES = {".md": Format.md, ".csv": Format.csv, ".tex": Format.latex, ".html": Format.html} | dict.fromkeys(
+    (".png", ".svg", ".pdf"), Format.figure
+)
 """Files that say their format by their name."""
 
 
@@ -59,8 +62,8 @@ def report(
         Format | None,
         typer.Option(
             "--format",
-            help="table, md, csv, latex or html (one file, with curves and maps). Default: as the name of --out says, "
-            "else a table.",
+            help="table, md, csv, latex, html (one file, with curves and maps) or figure (accuracy against hours and "
+            "FLOP: .png, .svg or .pdf). Default: as the name of --out says, else a table.",
         ),
     ] = None,
     by: Annotated[
@@ -181,6 +184,12 @@ def report(
         write_outputs({table_init: leaderboard.to_toml()}, "", overwrite=force)
         console.print(f"written: {table_init}; edit it, then stars-bench report --table {table_init}")
         return
+    if form is Format.figure:
+        if out is None:
+            raise UsageError("--format figure: name its file: --out costs.png (or .svg, .pdf)")
+        leaderboard.to_figure(out, overwrite=force)
+        console.print(f"written: {out}")
+        return
     if form is Format.table and out is None:
         console.print(terminal.render(leaderboard.tables, console.width))
         return
@@ -206,7 +215,6 @@ def _texts(form: Format, leaderboard: Leaderboard, out: Path | None, skeletons: 
             return {out: leaderboard.to_csv()}
         case Format.html:
             return {out: leaderboard.to_html(skeletons=skeletons)}
-        case Format.latex:  # without a file there is no .bib file: sources are named under the tables
-            if out is None:
-                return {None: leaderboard.to_latex()}
-            return dict(latex.files(leaderboard.latex_tables, out).items())
+    if out is None:  # LaTeX: without a file there is no .bib file, and sources are named under the tables
+        return {None: leaderboard.to_latex()}
+    return dict(latex.files(leaderboard.latex_tables, out).items())

@@ -12,7 +12,7 @@ from stars_bench.errors import UsageError
 from stars_bench.io.files import write_text
 
 HEAD = 4096
-"""Bytes in which a marked file says what wrote it."""
+"""Bytes at the beginning and at the end in which a marked file says what wrote it."""
 COMMENTS = {".tex": "% {}\n", ".bib": "% {}\n", ".md": "<!-- {} -->\n\n"}
 """How the first line of a text file holds the mark, by suffix; a page has it in its head, a picture in its metadata."""
 
@@ -72,8 +72,12 @@ def write_outputs(texts: dict[Path, str], command: str, *, overwrite: bool = Fal
 
 
 def _is_own(file: Path, command: str) -> bool:
+    if not command:
+        return False
     with file.open("rb") as stream:
-        return bool(command) and mark(command).encode() in stream.read(HEAD)
+        first = stream.read(HEAD)
+        stream.seek(max(0, file.stat().st_size - HEAD))  # a PDF says at its end what made it
+        return any(mark(command).encode() in part for part in (first, stream.read(HEAD)))
 
 
 def _has(file: Path, content: str | None) -> bool:

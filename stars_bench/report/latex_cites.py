@@ -44,10 +44,12 @@ class Cites:
         signs = (
             "" if papers else self._remark("No entry for its paper, which could not be checked: the source is cited.")
         )
+        several = len({result.benchmark for result in results}) > 1
         for result in results:
             if result.number.conflicts:
                 others = "; ".join(self._other(other, result.number) for other in result.number.conflicts)
-                signs += self._remark(f"{escape(result.measure.title)}: other sources say {others}.")
+                place = f"{result.benchmark.name} {result.measure.title}" if several else result.measure.title
+                signs += self._remark(f"{escape(place)}: other sources say {others}.")
         return self._cite(keys) + signs
 
     def _other(self, number: Published, printed: Published) -> str:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from stars_bench.display.console import CarefulConsole
 from stars_bench.errors import StarsBenchError, UsageError, for_python
 from stars_bench.io.default_folders import existing_runs
-from stars_bench.io.outputs import write_outputs
+from stars_bench.io.outputs import output_file, write_outputs
 from stars_bench.records.name_patterns import by_patterns
 from stars_bench.records.record import Record
 from stars_bench.records.store import StoredRecord, read_records, with_path
 from stars_bench.report import csv, html, latex, markdown, terminal
+from stars_bench.report.costs import FORMS, draw
 from stars_bench.report.layouts.fill import fill
 from stars_bench.report.layouts.standard import By, layouts
 from stars_bench.report.layouts.table_file import Intervals, Sources, TableFile, parse, read
@@ -142,7 +143,7 @@ class Leaderboard:
                 "makes one; --table-init FILE writes a file that says each table's own"
             )
         content = self.layout.model_dump(exclude_unset=True)
-        content["table"][0] |= given
+        content["table"] = [content["table"][0] | given]
         return replace(self, layout=parse(content, "--caption, --label"))
 
     @cached_property
@@ -240,6 +241,21 @@ class Leaderboard:
                 none.
         """
         return _written(html.render(self.tables, skeletons), path, overwrite)
+
+    @for_python
+    def to_figure(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Draw accuracy against hours of training and against FLOP, a row of panels for each column.
+
+        Args:
+            path: A file that ends in .png, .svg or .pdf.
+            overwrite: Replace a file that no report wrote. Default False.
+
+        Raises:
+            UsageError: Such a file is there, the file's name says no format, or no cost is known.
+        """
+        if Path(path).suffix not in FORMS:
+            raise UsageError(f"{path}: a figure ends in {', '.join(FORMS)}")
+        draw(self.tables, output_file(Path(path), "report", overwrite=overwrite))
 
     def __repr__(self) -> str:
         return self.to_text()

@@ -68,3 +68,31 @@ def test_a_table_that_was_asked_for_is_written_as_the_terminal_shows_it(
 def test_a_name_that_says_no_format_is_refused(report: Callable[..., Result], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"choose a --format, or a name that ends in \.md, \.csv, \.tex, \.html"):
         raise report("--out", tmp_path / "report.doc").exception or AssertionError("no error")
+
+
+def test_evaluations_are_chosen_and_one_table_has_a_caption(report: Callable[..., Result]) -> None:
+    shown = report("--format", "latex", "--evaluations", "knn", "--caption", "k-NN", "--label", "tab:knn").stdout
+    assert "\\caption{k-NN}\n\\label{tab:knn}" in shown
+    with pytest.raises(UsageError, match=r"--evaluations 'linear': fits none of the evaluations measured; there are"):
+        raise report("--evaluations", "linear").exception or AssertionError("no error")
+
+
+def test_a_layout_is_written_edited_and_printed(report: Callable[..., Result], tmp_path: Path) -> None:
+    file = tmp_path / "table.toml"
+    said = " ".join(report("--table-init", file).stdout.split())
+    assert "table.toml; edit it, then stars-bench report --table" in said
+    assert report("--table", file).stdout == report().stdout
+    file.write_text(file.read_text().replace('    "stars",', '    {measured = "stars", name = "Ours"},'))
+    assert "Ours" in report("--table", file).stdout
+    with pytest.raises(UsageError, match=r"table\.toml is there already; --force replaces it"):
+        raise report("--table-init", file).exception or AssertionError("no error")
+    assert "Ours" in file.read_text()
+    rows = report("--table", file, "--format", "csv").stdout.splitlines()
+    assert rows[1:4] == ["method,seeds,k-NN k=1", "mamp,1,50.0", "Ours,1,51.0"]
+    with pytest.raises(UsageError, match="--table: the file says what --by would: leave --by out"):
+        raise report("--table", file, "--by", "all").exception or AssertionError("no error")
+
+
+def test_a_figure_needs_a_file(report: Callable[..., Result]) -> None:
+    with pytest.raises(UsageError, match=r"--format figure: name its file: --out costs\.png \(or \.svg, \.pdf\)"):
+        raise report("--format", "figure").exception or AssertionError("no error")

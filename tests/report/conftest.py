@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from stars_bench.records.record import Record
+from tests.report.paper_records import paper_records as paper_records
 
 MakeRecord = Callable[..., Record]
 VARIANTS = [*(("knn", {"k": k}) for k in (1, 2, 5, 10)), ("linear", {})]

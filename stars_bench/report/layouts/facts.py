@@ -46,9 +46,9 @@ def of_published(fact: str, results: Sequence[PublishedResult]) -> str:
 
 
 def hours(results: Sequence[Result]) -> float | None:
-    """Return the hours of a device that training took, processes times hours, as a mean over seeds; None if unknown.
+    """Return the hours of a device that all trainings of a row took, as a mean over seeds; None if unknown.
 
-    A stage that several seeds share counts for each of them, and that of a probe counts, too.
+    Several processes count as several devices. A probe's training counts, too.
 
     Args:
         results: Numbers of one row.
@@ -61,13 +61,15 @@ def hours(results: Sequence[Result]) -> float | None:
 
 
 def multiply_adds(results: Sequence[Result]) -> int | None:
-    """Return the multiply-adds of the encoder for one clip; None if unknown.
+    """Return the multiply-adds of the encoder, or of all that were summed, for one clip; None if unknown.
 
     Args:
         results: Numbers of one row.
     """
-    known = {record.method.multiply_adds for record in _records(results)} - {None}
-    return max((one for one in known if one is not None), default=None)
+    known = [
+        _encoders(record) * adds for record in _records(results) if (adds := record.method.multiply_adds) is not None
+    ]
+    return max(known, default=None)
 
 
 def devices(results: Sequence[Result]) -> list[str]:
@@ -81,6 +83,11 @@ def devices(results: Sequence[Result]) -> list[str]:
 
 def _records(results: Sequence[Result]) -> list[Record]:
     return [record for result in results for record in result.records]
+
+
+def _encoders(record: Record) -> int:
+    """Return how many encoders a number needs: one for each stream that is summed."""
+    return max(1, len(record.fused))
 
 
 def _seeds(results: Sequence[Result]) -> str:
@@ -145,7 +152,7 @@ MEASURED: Mapping[str, Callable[[Sequence[Result]], str]] = {
     "pretrained_on": _once(_start),
     "recipe": recipes_of,
     "preset": _once(lambda record: record.method.preset),
-    "parameters": _once(lambda record: f"{record.method.parameters / 1e6:.1f}"),
+    "parameters": _once(lambda record: f"{_encoders(record) * record.method.parameters / 1e6:.1f}"),
     "multiply_adds": _multiply_adds,
     "hours": _hours,
 }

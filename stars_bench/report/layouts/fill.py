@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stars_bench.errors import UsageError
 from stars_bench.records.paired.differences import Difference
@@ -48,6 +48,8 @@ def fill(
     found, tested = ranks(chosen.values, printed, pools(layout.rank, of_group, measured), layout.ties)
     setter = _Setter(layout, chosen, spread, found)
     rows = [setter.row(row) for row in range(len(chosen.lines))]
+    shown = [place for place in range(len(chosen.columns)) if any(row.cells[place].number != NOTHING for row in rows)]
+    rows = [replace(row, cells=tuple(row.cells[place] for place in shown)) for row in rows]
     groups = [
         Group(of.heading, tuple(rows[row] for row in own)) for of, own in zip(layout.groups, of_group, strict=True)
     ]
@@ -66,7 +68,7 @@ def fill(
         title=layout.caption or layout.title,
         subtitle=summary(chosen.measured, chosen.published, spread),
         stub=layout.stub,
-        columns=tuple(setter.head(place) for place in range(len(chosen.columns))),
+        columns=tuple(map(setter.head, shown)),
         groups=tuple(group for group in groups if group.rows),
         ranking=ranking,
         marks=setter.footnotes.of_marks(),
@@ -242,7 +244,7 @@ def _of_hours(chosen: Chosen) -> list[str]:
     if not any(column.fact == "hours" for column in chosen.columns) or not chosen.measured:
         return []
     machines = ", ".join(facts.devices(chosen.measured))
-    return [f"Hours: all stages of training, times processes, mean over seeds, on {machines}."]
+    return [f"Hours: all trainings of a row, probes too, times processes; mean over seeds; on {machines}."]
 
 
 def _of_tests(measured: Sequence[Result], tested: Sequence[Difference], with_ties: bool) -> list[str]:

@@ -135,15 +135,20 @@ class Pool:
         if said is None:
             return None, 0
         if line.is_published:
-            every = [one for one in self._published.get(line.label, ()) if self._fits(one, said)]
-            kept = [one for one in every if self.sources == "all" or one.number.is_first_hand]
-            kept.sort(key=lambda one: one.other_recipe)
-            # One number may stand beside several profiles: where its recipe is theirs it stands best.
-            return self._only(line, said, list({id(one.number): one for one in reversed(kept)}.values())), len(
-                {id(one.number) for one in every} - {id(one.number) for one in kept}
-            )
+            return self._of_published(line, said)
         fitting = [one for one in self.results.measured if _label(one, said) == line.label and self._fits(one, said)]
         return self._only(line, said, _of_metric(fitting, said.get("metric"))), 0
+
+    def _of_published(self, line: Line, said: Said) -> tuple[PublishedResult | None, int]:
+        numbers = self._published.get(line.label, [])
+        streams = {one.number.streams for one in numbers}
+        if "streams" not in said and len(streams) == 1 and not is_pattern(_name(line.row)):
+            said = {**said, "streams": next(iter(streams))}  # a row that is named, such as 3s-CMD, says its streams
+        every = [one for one in numbers if self._fits(one, said)]
+        kept = [one for one in every if self.sources == "all" or one.number.is_first_hand]
+        # One number may stand beside several profiles: where its recipe is theirs it stands best.
+        best = {id(one.number): one for one in sorted(kept, key=lambda one: one.other_recipe, reverse=True)}
+        return self._only(line, said, list(best.values())), len({id(one.number) for one in every}) - len(best)
 
     def check(self, columns: Iterable[Where]) -> None:
         """Refuse datasets, protocols and evaluations that no number has.

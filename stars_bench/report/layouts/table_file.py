@@ -132,6 +132,8 @@ class RowOf(Where):
     def _one_source(self) -> RowOf:
         if (self.measured is None) == (self.published is None):
             raise ValueError('say either measured = "stars" or published = "STARS"')
+        if self.name is not None and is_pattern(self.measured or self.published or ""):
+            raise ValueError("name is for one row: leave it out where a pattern stands for several")
         return self
 
 
