@@ -18,7 +18,7 @@ from stars_bench.records.name_patterns import by_patterns
 from stars_bench.records.record import Record
 from stars_bench.records.store import StoredRecord, read_records, with_path
 from stars_bench.report import csv, html, latex, markdown, terminal
-from stars_bench.report.costs import FORMS, draw
+from stars_bench.report.figures.costs import FORMS, draw
 from stars_bench.report.layouts.fill import fill
 from stars_bench.report.layouts.standard import By, layouts
 from stars_bench.report.layouts.table_file import Intervals, Sources, TableFile, parse, read

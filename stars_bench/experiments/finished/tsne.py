@@ -18,7 +18,7 @@ from stars_bench.experiments.finished.rescore import Saved
 from stars_bench.io.files import write_json, write_text
 from stars_bench.io.outputs import output_file
 from stars_bench.io.run_folder import seeds_of
-from stars_bench.report.figures import Map, draw_maps
+from stars_bench.report.figures.maps import Map, draw_maps
 from stars_bench.report.html_data import MapPoints
 from stars_bench.storage.shards import open_dataset
 from stars_bench.viewer.thumbnails import KeptSkeletons, small_skeletons

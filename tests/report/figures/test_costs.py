@@ -9,7 +9,7 @@ import pytest
 
 from stars_bench.errors import UsageError
 from stars_bench.records.record import Record
-from stars_bench.report.costs import charts
+from stars_bench.report.figures.costs import charts
 from stars_bench.report.leaderboard import Leaderboard
 
 

@@ -1,0 +1,1 @@
+"""Figures: maps of features, and accuracy against cost."""
