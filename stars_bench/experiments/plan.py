@@ -456,8 +456,12 @@ def find_dataset(
         if not names and (reasons := [*left_out(request.data_dir).values()]):
             raise UsageError(f"--protocol {protocol.name}: none prepared has it; {reasons[0]}")
         if len(names) != 1:
-            there = f"{', '.join(names)} have it: choose with --dataset" if names else "none prepared has it"
-            raise UsageError(f"--protocol {protocol.name}: {there} (data folder {request.data_dir})")
+            there = (
+                f"{', '.join(names)} have it: choose with --dataset"
+                if names
+                else "none prepared has it: stars-bench prepare DATASET makes one, --data-dir FOLDER names another"
+            )
+            raise UsageError(f"--protocol {protocol.name}: {there} (data folder {request.data_dir.resolve()})")
         return opened(names[0])
     dataset = opened(request.dataset)
     if not dataset.has_protocol(protocol):

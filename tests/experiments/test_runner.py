@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from stars_bench import cli
+from stars_bench import cli, registry
 from stars_bench.api import Split
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import runner
@@ -277,6 +277,20 @@ def test_a_batch_that_is_larger_than_the_data_is_cut_with_a_line(request_for) ->
     paper = resolve(replace(request_for("mamp", overrides=()), preset="paper"))
     assert (paper.config.batch_size, len(paper.cut)) == (32, 2)  # of the method and of linear
     assert runner.run(request) == records  # the same key
+
+
+@pytest.mark.parametrize("method", sorted(registry.BUILT_IN["methods"]))
+def test_the_papers_preset_of_every_method_fits_small_data(request_for, method: str) -> None:
+    plan = resolve(replace(request_for(preset="paper", overrides=(), evaluations=("all",)), method=method))
+    configs = [plan.config, *(config for _, config in plan.evaluations.values())]
+    sizes = [
+        size
+        for config in configs
+        for key, size in config
+        if key.endswith("batch_size") and not getattr(config, "shrinks_batch", False)
+    ]
+    assert sizes
+    assert max(sizes) <= 36  # the training clips
 
 
 class Failing:

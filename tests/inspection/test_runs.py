@@ -44,6 +44,17 @@ def test_runs_are_tagged_noted_listed_and_shown(runs: Path, monkeypatch: pytest.
     assert [one.record for one in store.read_records(runs).stored] == before
 
 
+def test_the_list_fits_80_columns_and_keeps_folders_whole(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(runs.parent)
+    lines = command("list", "runs", "--runs-dir", runs.name).splitlines()
+    folders = [str(one.folder.relative_to(runs.parent)) for one in listed(runs)]
+    assert [line for line in lines if line.startswith(f"{runs.name}/")] == folders
+    assert max(map(len, lines)) <= 80
+    assert any("seed 0" in line and "tags: first" in line for line in lines)
+    assert any("k-NN k=1 " in line for line in lines)
+
+
 def test_runs_are_filtered(runs: Path) -> None:
     found = [one.record.protocol.name for one in listed(runs)]
     assert sorted(found) == ["xsub", "xview"]

@@ -63,6 +63,27 @@ def test_every_command_takes_it(way: str, runs: Path, small_data: Path, tmp_path
     assert load_encoder(run).dim == 16
 
 
+def test_rescore_says_which_matrices_it_wrote(runs: Path, small_data: Path, tmp_path: Path) -> None:
+    run, data = path_of(runs, "joint", "KEY folder"), ("--data-dir", small_data)
+    told = command("rescore", run, "--confusion", tmp_path / "matrices", *data)
+    said = f"written: {tmp_path / 'matrices'}: 1 confusion matrix as CSV; 1 of the results classify nothing"
+    assert said in told
+    (matrix,) = (tmp_path / "matrices").iterdir()
+    assert command("rescore", run, "--confusion", tmp_path / "matrices", *data) == told  # the same content
+    matrix.write_text("a thesis")
+    for place, reason in (
+        (tmp_path / "matrices", "is there already .* --force replaces it"),
+        (matrix, "name a folder"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            CliRunner().invoke(
+                cli.app, ["rescore", str(run), "--confusion", str(place), *map(str, data)], catch_exceptions=False
+            )
+    assert matrix.read_text() == "a thesis"
+    command("rescore", run, "--confusion", tmp_path / "matrices", "--force", *data)
+    assert matrix.read_text().startswith("true,")
+
+
 def test_a_file_of_something_else_is_no_run(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.json").write_text("{}")
     assert RunFolder.of_file(tmp_path / "thesis.json") is None
