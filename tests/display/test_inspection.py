@@ -97,10 +97,17 @@ def test_in_a_browser_its_curves_are_chosen(everything: Inspection, tmp_path: Pa
 @needs_chromium
 def test_in_a_browser_a_wide_table_scrolls_inside_itself_and_the_theme_button_says_what_it_does(tmp_path: Path) -> None:
     header = tuple(f"column {number}" for number in range(60))
-    page = inspection.to_html(Inspection("wide", "", (Table("Wide", header, (tuple("0" * 60),), ()),)))
+    curves = Curves("Curves", tuple(Curve("seed0", "stage " + "1" * 80, name, (1, 2), (3.0, 1.0)) for name in "ab"))
+    page = inspection.to_html(Inspection("wide", "", (Table("Wide", header, (tuple("0" * 60),), ()), curves)))
     script = """
     const wide = document.querySelector(".wide"), button = document.getElementById("theme");
     out.push(document.documentElement.scrollWidth <= innerWidth, wide.scrollWidth > wide.clientWidth);
+    const main = document.querySelector("main");
+    main.style.width = "300px";
+    const edge = main.getBoundingClientRect().right + 1;
+    const beyond = [...main.querySelectorAll("*")].filter((one) => !one.closest(".wide table, select, svg"));
+    out.push(document.querySelector("select") !== null);
+    out.push(beyond.filter((one) => one.getBoundingClientRect().right > edge).map((one) => one.outerHTML));
     wide.scrollLeft = 400;
     out.push(wide.scrollLeft);
     for (let click = 0; click < 2; click++) {
@@ -111,4 +118,4 @@ def test_in_a_browser_a_wide_table_scrolls_inside_itself_and_the_theme_button_sa
     out.push(button.textContent);
     """
     shown = use(page, script, tmp_path)
-    assert shown == [True, True, 400, "dark theme", "dark", "light theme", "light", "dark theme"]
+    assert shown == [True, True, True, [], 400, "dark theme", "dark", "light theme", "light", "dark theme"]
