@@ -15,6 +15,7 @@ The command line is `stars-bench` (see `stars-bench --help`). From Python:
     stars_bench.sweep("sweep.toml", jobs=4)  # many runs, several at once
     stars_bench.load_encoder("runs/ntu60/xsub/stars/KEY")  # an nn.Module for your own work
     stars_bench.leaderboard("runs")       # a table; .to_latex(), .to_html(), .to_markdown(), .to_frame()
+    stars_bench.pack("runs/ntu60", "results.zip")  # to hand on; stars_bench.unpack("results.zip", "theirs")
     stars_bench.results("runs")           # pandas: one row a measured number
 
 Importing this package imports nothing heavy: what a name needs is loaded when it is used.
@@ -44,7 +45,10 @@ if TYPE_CHECKING:
     from stars_bench.experiments.public.load_encoder import load_encoder
     from stars_bench.experiments.public.results import RunResults
     from stars_bench.experiments.public.run import evaluate, run
+    from stars_bench.experiments.public.share import pack, unpack
     from stars_bench.experiments.public.sweep import SweepResults, sweep
+    from stars_bench.experiments.sharing.pack import PackReport
+    from stars_bench.experiments.sharing.unpack import UnpackReport
     from stars_bench.preparation.prepare import PrepareReport
     from stars_bench.preparation.verify import VerifyReport
     from stars_bench.report.leaderboard import Leaderboard, leaderboard
@@ -55,12 +59,14 @@ __all__ = [
     "ClipDataset",
     "DatasetSpec",
     "Leaderboard",
+    "PackReport",
     "Parts",
     "PrepareReport",
     "PreparedDataset",
     "RunResults",
     "StarsBenchError",
     "SweepResults",
+    "UnpackReport",
     "UsageError",
     "VerifyReport",
     "__version__",
@@ -69,11 +75,13 @@ __all__ = [
     "load",
     "load_encoder",
     "open_dataset",
+    "pack",
     "prepare",
     "results",
     "run",
     "sweep",
     "transforms",
+    "unpack",
     "verify",
 ]
 
@@ -81,19 +89,23 @@ _LAZY = {
     "ClipDataset": "stars_bench.data.torch_dataset",
     "DatasetSpec": "stars_bench.api",
     "Leaderboard": "stars_bench.report.leaderboard",
+    "PackReport": "stars_bench.experiments.sharing.pack",
     "Parts": "stars_bench.data.torch_dataset",
     "PrepareReport": "stars_bench.preparation.prepare",
     "PreparedDataset": "stars_bench.storage.shards",
     "RunResults": "stars_bench.experiments.public.results",
     "StarsBenchError": "stars_bench.api",
     "SweepResults": "stars_bench.experiments.public.sweep",
+    "UnpackReport": "stars_bench.experiments.sharing.unpack",
     "UsageError": "stars_bench.api",
     "VerifyReport": "stars_bench.preparation.verify",
     "evaluate": "stars_bench.experiments.public.run",
     "leaderboard": "stars_bench.report.leaderboard",
     "load_encoder": "stars_bench.experiments.public.load_encoder",
+    "pack": "stars_bench.experiments.public.share",
     "run": "stars_bench.experiments.public.run",
     "sweep": "stars_bench.experiments.public.sweep",
+    "unpack": "stars_bench.experiments.public.share",
 }
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from stars_bench.models.layers.momentum_teacher import MomentumTeacher as MomentumTeacher
     from stars_bench.models.layers.momentum_teacher import cosine_momentum as cosine_momentum
     from stars_bench.records.outcome import Outcome as Outcome
+    from stars_bench.training.loggers.logger import LoggedRun as LoggedRun
+    from stars_bench.training.loggers.logger import Logger as Logger
     from stars_bench.training.optim import warmup_cosine as warmup_cosine
     from stars_bench.training.stage import Stage as Stage
     from stars_bench.training.step import SplitStep as SplitStep
@@ -48,6 +50,8 @@ __all__ = [
     "Evaluation",
     "FeatureQueue",
     "Found",
+    "LoggedRun",
+    "Logger",
     "Method",
     "MomentumTeacher",
     "NameFacts",
@@ -80,6 +84,8 @@ __all__ = [
 
 _LAZY = {
     "FeatureQueue": "stars_bench.models.layers.feature_queue:FeatureQueue",
+    "LoggedRun": "stars_bench.training.loggers.logger:LoggedRun",
+    "Logger": "stars_bench.training.loggers.logger:Logger",
     "MomentumTeacher": "stars_bench.models.layers.momentum_teacher:MomentumTeacher",
     "Outcome": "stars_bench.records.outcome:Outcome",
     "SplitStep": "stars_bench.training.step:SplitStep",

@@ -84,6 +84,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "zeroshot": "stars_bench.evaluation.zero_shot:ZeroShot",
         "clusters": "stars_bench.evaluation.clusters:Clusters",
     },
+    "loggers": {
+        "tensorboard": "stars_bench.training.loggers.tensorboard:TensorBoard",
+        "wandb": "stars_bench.training.loggers.wandb:WeightsAndBiases",
+    },
 }
 
 
@@ -136,7 +140,11 @@ DESCRIPTION = "dataset.toml"
 """Beside prepared data (DATA_DIR/NAME) of a dataset that a TOML file describes: that file."""
 
 SPECS: dict[str, type] = {"datasets": DatasetSpec, "protocols": ProtocolSpec}
-MEMBERS = {"methods": ("name", "Config", "fit"), "evaluations": ("name", "Config", "run")}
+MEMBERS = {
+    "methods": ("name", "Config", "fit"),
+    "evaluations": ("name", "Config", "run"),
+    "loggers": ("name", "epoch", "result", "close"),
+}
 """What an object of each kind is an instance of, or what it has."""
 
 
@@ -178,7 +186,7 @@ class Registry:
         """List all registered names of a kind, built-in ones first.
 
         Args:
-            kind: "datasets", "protocols", "methods" or "evaluations".
+            kind: "datasets", "protocols", "methods", "evaluations" or "loggers".
         """
         return list(self._targets(kind))
 
@@ -186,7 +194,7 @@ class Registry:
         """Return the object behind a name.
 
         Args:
-            kind: "datasets", "protocols", "methods" or "evaluations".
+            kind: "datasets", "protocols", "methods", "evaluations" or "loggers".
             name: A registered name; `module:attribute`, which is imported as it stands, also from the current folder;
                 or a file that describes a dataset (.toml).
 
@@ -215,7 +223,7 @@ class Registry:
         A file may come from anybody, and to import a module is to run it.
 
         Args:
-            kind: "datasets", "protocols", "methods" or "evaluations".
+            kind: "datasets", "protocols", "methods", "evaluations" or "loggers".
             name: What the file says.
             file: The file, for the message.
 

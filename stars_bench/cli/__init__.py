@@ -45,6 +45,8 @@ for panel, name, command in (
     (RUNS, "evaluate", run.evaluate),
     (RUNS, "export-checkpoint", run.export_checkpoint),
     (RUNS, "report", report.report),
+    (RUNS, "pack", report.pack),
+    (RUNS, "unpack", report.unpack),
     (RUNS, "rescore", results.rescore),
     (RUNS, "compare", results.compare),
     (RUNS, "predict", results.predict),

@@ -1,18 +1,20 @@
-"""The command that writes tables: report."""
+"""Commands that hand results on: report, pack, unpack."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from stars_bench.cli.options import RunsDir, console, errors
+from stars_bench.cli.options import DataDir, RunsDir, console, errors
+from stars_bench.display.progress import Bars
 from stars_bench.errors import StarsBenchError, UsageError
 
 if TYPE_CHECKING:
+    from stars_bench.records.store import StoredRecords
     from stars_bench.report.leaderboard import Leaderboard
 
 
@@ -25,6 +27,7 @@ class Format(StrEnum):
     latex = "latex"
     html = "html"
     figure = "figure"
+    site = "site"
 
 
 SUFFIXES = {".md": Format.md, ".csv": Format.csv, ".tex": Format.latex, ".html": Format.html} | dict.fromkeys(
@@ -58,12 +61,17 @@ class By(StrEnum):
 
 
 def report(
+    places: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Folders of runs, packs, folders of packs. Default: --runs-dir."),
+    ] = None,
     asked: Annotated[
         Format | None,
         typer.Option(
             "--format",
-            help="table, md, csv, latex, html (one file, with curves and maps) or figure (accuracy against hours and "
-            "FLOP: .png, .svg or .pdf). Default: as the name of --out says, else a table.",
+            help="table, md, csv, latex, html (one file, with curves and maps), figure (accuracy against hours and "
+            "FLOP: .png, .svg or .pdf) or site (a folder: the table, a page a run, downloads; every entry is verified "
+            "first). Default: as the name of --out says, else a table.",
         ),
     ] = None,
     by: Annotated[
@@ -125,7 +133,10 @@ def report(
     ] = Intervals.notes,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write to this file; LaTeX gets a .bib file with its citations beside it."),
+        typer.Option(
+            metavar="PATH",
+            help="Write to this file, of a site this folder; LaTeX gets a .bib file with its citations beside it.",
+        ),
     ] = None,
     skeletons: Annotated[
         bool,
@@ -136,6 +147,7 @@ def report(
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are not of this command.")] = False,
+    data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     """Print measured results beside published ones: mean, deviation and number of seeds, with marks explained below.
@@ -145,13 +157,77 @@ def report(
     `stars-bench report --table-init table.toml`, then `stars-bench report --table table.toml --out table.tex`
 
     `stars-bench report --format html --out page.html`
+
+    `stars-bench report results.zip theirs.zip --format site --out site`
     """
+    from stars_bench.experiments.sharing.gathered import gathered
+    from stars_bench.records.store import read_records
+
+    if asked is None and out is not None and out.suffix not in SUFFIXES:
+        raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
+    form = asked or (Format.table if out is None else SUFFIXES[out.suffix])
+    if skeletons and form is not Format.html:
+        raise UsageError("--skeletons: only a page (--format html) has skeletons")
+    choices: dict[str, Any] = {
+        "table": table,
+        "by": by.value,
+        "methods": methods,
+        "evaluations": evaluations,
+        "published": published,
+        "sources": None if sources is None else sources.value,
+        "baseline": baseline,
+        "intervals": intervals.value,
+        "caption": caption,
+        "label": label,
+    }
+    output = Output(form, out, table_init, skeletons, force)
+    if form is Format.site:
+        _site(places or [runs_dir], data_dir, output, choices)
+    elif places:
+        with gathered(places) as found:  # which holds what was unpacked, from which a page is drawn
+            _write(found.records(), places, output, choices)
+    else:
+        _write(read_records(runs_dir), [runs_dir], output, choices)
+
+
+class Output(NamedTuple):
+    """Where a report goes, and how.
+
+    Args:
+        form: Its format.
+        out: The file or folder; None: the terminal.
+        table_init: The file for its layout, in place of the report.
+        skeletons: Whether a page holds skeletons.
+        force: Whether other files are replaced.
+    """
+
+    form: Format
+    out: Path | None
+    table_init: Path | None
+    skeletons: bool
+    force: bool
+
+
+def _site(places: list[Path], data_dir: Path, output: Output, choices: dict[str, Any]) -> None:
+    from stars_bench.experiments.sharing.site import site
+
+    if output.out is None:
+        raise UsageError("--format site: name its folder: --out DIR")
+    if output.table_init is not None:
+        raise UsageError("--table-init: writes the layout of a table, not of a site: leave --format site out")
+    with Bars(console) as bars:
+        made = site(places, output.out, data_dir, overwrite=output.force, progress=bars, **choices)
+    for line in made.left_out:
+        errors.print(f"left out: {line}", style="yellow", markup=False, soft_wrap=True)
+    told = f"{len(made.entries)} run{'s' * (len(made.entries) != 1)}, {len(made.left_out)} entries left out"
+    console.print(f"written: {made.index} ({told})", markup=False, soft_wrap=True)
+
+
+def _write(found: StoredRecords, places: list[Path], output: Output, choices: dict[str, Any]) -> None:
     from stars_bench.io.outputs import write_outputs
-    from stars_bench.records import store
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
 
-    found = store.read_records(runs_dir)
     for warning in found.warnings:
         errors.print(f"[yellow]left out:[/] {warning}")
     for line in found.edited:
@@ -159,30 +235,13 @@ def report(
             f"warning: {line}; stars-bench verify says what differs", style="yellow", markup=False, soft_wrap=True
         )
     if not found.stored:
-        raise StarsBenchError(
-            f"no records under {runs_dir}: run a method first (stars-bench run stars --protocol xsub)"
-        )
-    if asked is None and out is not None and out.suffix not in SUFFIXES:
-        raise UsageError(f"--out {out}: choose a --format, or a name that ends in {', '.join(SUFFIXES)}")
-    form = asked or (Format.table if out is None else SUFFIXES[out.suffix])
-    if skeletons and form is not Format.html:
-        raise UsageError("--skeletons: only a page (--format html) has skeletons")
-    leaderboard = Leaderboard.of(
-        found.stored,
-        table=table,
-        by=by.value,
-        methods=methods,
-        evaluations=evaluations,
-        published=published,
-        sources=None if sources is None else sources.value,
-        baseline=baseline,
-        intervals=intervals.value,
-        caption=caption,
-        label=label,
-    )
-    if table_init is not None:  # it has no mark: what is edited in it is never overwritten
-        write_outputs({table_init: leaderboard.to_toml()}, "", overwrite=force)
-        console.print(f"written: {table_init}; edit it, then stars-bench report --table {table_init}")
+        where = ", ".join(map(str, places))
+        raise StarsBenchError(f"no records under {where}: run a method first (stars-bench run stars --protocol xsub)")
+    leaderboard = Leaderboard.of(found.stored, **choices)
+    form, out, force = output.form, output.out, output.force
+    if output.table_init is not None:  # it has no mark: what is edited in it is never overwritten
+        write_outputs({output.table_init: leaderboard.to_toml()}, "", overwrite=force)
+        console.print(f"written: {output.table_init}; edit it, then stars-bench report --table {output.table_init}")
         return
     if form is Format.figure:
         if out is None:
@@ -193,7 +252,7 @@ def report(
     if form is Format.table and out is None:
         console.print(terminal.render(leaderboard.tables, console.width))
         return
-    texts = _texts(form, leaderboard, out, skeletons)
+    texts = _texts(form, leaderboard, out, output.skeletons)
     write_outputs({path: text for path, text in texts.items() if path is not None}, "report", overwrite=force)
     for path, text in texts.items():
         if path is None:
@@ -218,3 +277,43 @@ def _texts(form: Format, leaderboard: Leaderboard, out: Path | None, skeletons: 
     if out is None:  # LaTeX: without a file there is no .bib file, and sources are named under the tables
         return {None: leaderboard.to_latex()}
     return dict(latex.files(leaderboard.latex_tables, out).items())
+
+
+def pack(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or above several: runs/ntu60/xsub.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write: results.zip.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is not of this command.")] = False,
+) -> None:
+    """Pack runs into one file to hand on: records, predictions, settings, learning curves, encoders.
+
+    No data of clips go in, and no absolute paths of this machine. Encoders are safetensors with a model card.
+    `stars-bench report FILE` prints the table of a pack, `stars-bench unpack FILE` makes a folder of runs of it.
+    """
+    from stars_bench.experiments.sharing.pack import pack as packed
+
+    report = packed(runs, out, overwrite=force)
+    for name in report.runs:
+        console.print(name, markup=False, soft_wrap=True)
+    if report.shortened:
+        s = "s" * (report.shortened != 1)
+        console.print(f"{report.shortened} record{s}: paths of this machine in the command or remarks are shortened")
+    counts = ((len(report.runs), "seed"), (report.records, "record"), (report.encoders, "encoder"))
+    told = ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for count, name in counts)
+    console.print(f"{report.file}: {told}, {report.size / 1e6:,.1f} MB", soft_wrap=True)
+
+
+def unpack(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A pack.")],
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Unpack a pack into a folder of runs, where every command takes them as its own. Nothing is overwritten."""
+    from stars_bench.experiments.sharing.unpack import unpack as unpacked
+
+    report = unpacked(file, runs_dir)
+    for folder in report.folders:
+        console.print(f"{folder}", markup=False, soft_wrap=True)
+    for folder in report.there:
+        console.print(f"{folder}: was there already, the same", style="dim", markup=False, soft_wrap=True)
+    console.print(f"`stars-bench verify {runs_dir}` checks what can be checked here", markup=False, soft_wrap=True)

@@ -129,10 +129,15 @@ class RunOptions:
     checkpoint_seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")
     ] = 60.0
-    tensorboard: Annotated[
-        bool,
-        typer.Option("--tensorboard", help="Also write TensorBoard files (the extra `tensorboard`): RUN/tensorboard."),
-    ] = False
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Loggers beside log.jsonl: tensorboard, wandb (extras of these names), or module:Class; several as "
+            "wandb,tensorboard. WANDB_MODE=offline needs no account. A service that is away stops no run.",
+        ),
+    ] = None
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="The same as `--log tensorboard`.")] = False
     line_seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Time between two lines where the output is no terminal.")
     ] = LINE_SECONDS
@@ -155,6 +160,7 @@ class RunOptions:
         """Return the request of one method and protocol."""
         from stars_bench.experiments.request import Request, TrainingOptions
 
+        training = {one.name: getattr(self, one.name) for one in fields(TrainingOptions)}
         novel = () if self.novel_classes is None else (f"protocol.novel_classes=[{self.novel_classes}]",)
         return Request(
             method=method,
@@ -167,7 +173,7 @@ class RunOptions:
             seeds=tuple(dict.fromkeys(self.seed or (0,))),
             trained_on=self.trained_on,
             select=cast("Select", self.select),  # checked with the rest of the request
-            training=TrainingOptions(**{one.name: getattr(self, one.name) for one in fields(TrainingOptions)}),
+            training=TrainingOptions(**training | {"log": tuple(self.log or ())}),
             data_dir=self.data_dir,
             runs_dir=self.runs_dir,
             command=shlex.join(["stars-bench", *sys.argv[1:]]),
@@ -302,19 +308,24 @@ def evaluate(
 
 def export_checkpoint(
     run: RunPath,
-    format: Annotated[str, typer.Option("--format", metavar="NAME", help="mamp or stars.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
+    format: Annotated[str, typer.Option("--format", metavar="NAME", help="safetensors, mamp or stars.")],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write; of safetensors a folder.")],
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which of the run's seeds.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Write what a run has trained as a checkpoint that the official programs load.
+    """Write what a run has trained for others: as safetensors, or as a checkpoint that the official programs load.
 
-    **mamp**: stage 1, encoder and decoder, of a mamp or stars run. **stars**: stage 2, encoder, head and queue, of a
-    stars run.
+    **safetensors**: the encoder in the layout of Hugging Face's hub, OUT/DATASET-PROTOCOL: config.json,
+    model.safetensors, a model card. `--init`, `evaluate` and `load_encoder` take the folder. **mamp**: stage 1, encoder
+    and decoder, of a mamp or stars run. **stars**: stage 2, encoder, head and queue, of a stars run.
     """
-    from stars_bench.experiments import pretrained
+    from stars_bench.experiments.sharing import checkpoint_export
 
-    tensors = pretrained.export(run, format, out, seed, overwrite=force)
+    if format == "safetensors":
+        folder = checkpoint_export.to_safetensors(run, out, seed, overwrite=force)
+        console.print(f"{folder}: config.json, model.safetensors, README.md", soft_wrap=True)
+        return
+    tensors = checkpoint_export.to_program(run, format, out, seed, overwrite=force)
     console.print(f"{out}: {tensors} tensors", soft_wrap=True)
 
 

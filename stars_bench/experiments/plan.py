@@ -28,7 +28,7 @@ from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.splits import BEST_ON_TEST, LAST, selection_part, split_of
 from stars_bench.storage.quality import doubtful
 from stars_bench.storage.shards import PreparedDataset, left_out, open_dataset, prepared_datasets
-from stars_bench.training import tensorboard as board
+from stars_bench.training.loggers.logger import Logger
 from stars_bench.training.parallel import distributed
 
 PRECISIONS = ("float32", "tf32", "bf16")
@@ -57,6 +57,7 @@ class Plan:
         precision: float32, tf32 or bf16.
         recipe: The recipe of the method's own paper, where the run follows it and it is not the common one.
         cut: Batches that were cut because the data are small, a line each. Default: none.
+        loggers: What is told of every epoch and result, beside the run's own files.
     """
 
     request: Request
@@ -71,6 +72,7 @@ class Plan:
     precision: str
     recipe: Recipe | None = None
     cut: tuple[str, ...] = ()
+    loggers: tuple[type[Logger], ...] = ()
 
     @property
     def clip_input(self) -> ClipInput:
@@ -272,6 +274,7 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
         device=device,
         precision=choose_precision(request.training.precision, device),
         recipe=recipe,
+        loggers=_loggers(request),
     )
     _check_selection(plan)
     return with_fitting_batches(plan)
@@ -348,8 +351,6 @@ def _evaluations(
 def _check_options(request: Request, evaluations: Sequence[str]) -> None:
     if request.stream not in STREAMS:
         raise UsageError(f"--stream {request.stream}: there are {', '.join(STREAMS)}")
-    if request.training.tensorboard:
-        board.check()
     if request.select not in get_args(Select):
         raise UsageError(f"--select {printable(request.select)}: there are {', '.join(get_args(Select))}")
     if request.trained_on is not None and request.init is None:
@@ -360,6 +361,19 @@ def _check_options(request: Request, evaluations: Sequence[str]) -> None:
         owner, dot, _ = item.partition("=")[0].partition(".")
         if dot and owner not in (*evaluations, "protocol"):
             raise UsageError(f"--set {item}: {owner} is not evaluated ({', '.join(evaluations)} are)")
+
+
+def _loggers(request: Request) -> tuple[type[Logger], ...]:
+    """Return the loggers asked for, each once, after every one has said that it can work here."""
+    asked = (*request.training.log, *(("tensorboard",) if request.training.tensorboard else ()))
+    names = (part for one in asked for part in (one.split(",") if isinstance(one, str) else (one,)))
+    found = dict.fromkeys(registry.load("loggers", one) if isinstance(one, str) else one for one in names)
+    for one in found:
+        if lacks := [name for name in registry.MEMBERS["loggers"] if not hasattr(one, name)]:
+            raise UsageError(f"--log {one.__name__}: is no logger: it has no {' and no '.join(lacks)}")
+        if (check := getattr(one, "check", None)) is not None:
+            check()
+    return tuple(found)
 
 
 def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | None:

@@ -24,14 +24,13 @@ from stars_bench.experiments.official import checkpoints as official_checkpoints
 from stars_bench.formats.clip_order import table_of
 from stars_bench.io.files import digest_file, digest_json
 from stars_bench.io.moved_modules import current
-from stars_bench.io.outputs import output_file
 from stars_bench.io.run_folder import RunFolder, seeds_of
-from stars_bench.io.sealed import Damaged, is_sealed, read_json_lines
+from stars_bench.io.sealed import is_sealed
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.mamp import EncoderConfig
 from stars_bench.protocols.splits import DatasetFacts, split_of
 from stars_bench.storage.shards import open_dataset
-from stars_bench.training import checkpoint
+from stars_bench.training import checkpoint, exported_encoder
 
 PLAIN = ("config", "preset", "run", "key", "seed", "dataset", "protocol", "stream")
 LISTS = ("train", "classes")
@@ -119,8 +118,8 @@ def save(path: Path, encoder: nn.Module, facts: Mapping[str, Any]) -> None:
 def find(path: Path, seed: int) -> Pretrained:
     """Find the encoder of a run: its encoder.pt, a record, its seedN folder, or a folder above (`seeds_of`).
 
-    A folder above gives the same seed, or the only one. The path can also be an official checkpoint; `fitted` must
-    then be asked whether its size is complete.
+    A folder above gives the same seed, or the only one. The path can also be an exported encoder, and an official
+    checkpoint; `fitted` must then be asked whether its size is complete.
 
     Raises:
         UsageError: There is nothing, there are several seeds and none is this one, or the method's code is neither
@@ -128,16 +127,17 @@ def find(path: Path, seed: int) -> Pretrained:
         StarsBenchError: The file is not such a checkpoint.
     """
     file = _file(path, seed)
-    content = official_checkpoints.load(file)
-    if "schema_version" not in content:
-        return _official(file, official_checkpoints.encoder_of(content, file))
-    state = checkpoint.load(file)
+    if exported_encoder.find(file) is None:
+        content = official_checkpoints.load(file)
+        if "schema_version" not in content:
+            return _official(file, official_checkpoints.encoder_of(content, file))
+    state = content_of(file)
     try:
         plain = {name: state[name] for name in PLAIN}
         lists = {name: None if state[name] is None else frozenset(state[name].split("\n")) - {""} for name in LISTS}
         target = current(state["method"])
         registry.check_from_file("methods", target, file)
-        notes = () if is_sealed(file) else (NO_DIGEST,)
+        notes = () if exported_encoder.find(file) or is_sealed(file) else (NO_DIGEST,)
         select = state.get("select", "last")
         stages = dict(state["stages"]) if "stages" in state else None
         facts = plain | lists | {"select": select, "stages": stages, "recipe": state.get("recipe", "common")}
@@ -148,6 +148,21 @@ def find(path: Path, seed: int) -> Pretrained:
             f"{file}: is no encoder.pt of this version of stars-bench ({why}): "
             "the command of its run makes it anew (config.toml beside it has the settings)"
         ) from error
+
+
+def content_of(file: Path) -> dict[str, Any]:
+    """Return what is in an encoder.pt, or in the weights of an exported encoder with the files beside it.
+
+    Raises:
+        Damaged: The file, or one beside it, is not as it was written.
+        StarsBenchError: It is of another schema.
+    """
+    return checkpoint.load(file) if exported_encoder.find(file) is None else exported_encoder.read(file)
+
+
+def encoder_file(folder: RunFolder) -> Path | None:
+    """Return the file of the encoder of a seed: encoder.pt, of a packed run the exported one; None without either."""
+    return next((file for file in (folder.encoder, folder.packed_encoder) if file.exists()), None)
 
 
 def seeds(path: Path) -> list[int]:
@@ -162,6 +177,8 @@ def seeds(path: Path) -> list[int]:
 def _file(path: Path, seed: int) -> Path:
     if path.is_file() and path.suffix not in OF_A_RUN:
         return path
+    if (exported := exported_encoder.find(path)) is not None:
+        return exported
     there = _with_encoder(path)
     if not there:
         if any(folder.record_files() for folder in seeds_of(path)):
@@ -173,12 +190,12 @@ def _file(path: Path, seed: int) -> Path:
     if not chosen:
         others = ", ".join(folder.path.name for folder in there)
         raise UsageError(f"{path}: seed {seed} is not there ({others} are)")
-    return chosen[0].encoder
+    return encoder_file(chosen[0]) or chosen[0].encoder
 
 
 def _with_encoder(path: Path) -> list[RunFolder]:
     """Return the seeds that a path means and that have an encoder."""
-    return [folder for folder in seeds_of(path) if folder.encoder.exists()]
+    return [folder for folder in seeds_of(path) if encoder_file(folder) is not None]
 
 
 def _official(file: Path, found: official_checkpoints.OfficialEncoder) -> Pretrained:
@@ -376,52 +393,3 @@ def checked(encoder: object, method: str, function: str) -> nn.Module:
     if not isinstance(encoder, nn.Module) or not hasattr(encoder, "dim") or not hasattr(encoder, "frames"):
         raise WrongEncoder(f"{method}: {function} must return an nn.Module with `dim` and `frames`")
     return encoder
-
-
-def export(path: Path, layout: str, out: Path, seed: int = 0, overwrite: bool = False) -> int:
-    """Write a run's stage as a checkpoint of MAMP ("mamp": stage 1) or STARS ("stars": stage 2).
-
-    Args:
-        path: The run's folder, its seedN folder or its encoder.pt.
-        layout: "mamp" or "stars".
-        out: The file to write.
-        seed: Which of several seeds. Default: 0.
-        overwrite: Whether to replace an existing file. Default: False.
-
-    Returns:
-        The number of tensors.
-
-    Raises:
-        UsageError: There is no such layout or run, the run has not trained that stage as the program does, or `out`
-            exists already.
-    """
-    if layout not in official_checkpoints.LAYOUTS:
-        raise UsageError(f"--format {layout}: there are {', '.join(official_checkpoints.LAYOUTS)}")
-    out = output_file(out, overwrite=overwrite)
-    form = official_checkpoints.LAYOUTS[layout]
-    found = find(path, seed)
-    folder = RunFolder(found.path.parent)
-    stages = _logged_stages(folder) if found.stages is None else found.stages
-    file = folder.find_stage(form.stage, stages[form.stage]) if form.stage in stages else None
-    if file is None:
-        raise UsageError(f"{path}: has trained no {form.stage}, which is what a checkpoint of {form.title} holds")
-    if not official_checkpoints.trains(registry.load("methods", found.target), layout):
-        named = {name: registry.fact("methods", name, "official_checkpoints") for name in registry.BUILT_IN["methods"]}
-        able = ", ".join(name for name, programs in named.items() if layout in (programs or ()))
-        raise UsageError(
-            f"{path}: the {form.stage} of {found.method} is not what {form.title} trains; that of {able} is"
-        )
-    return official_checkpoints.write(out, form, checkpoint.load(file)["module"])
-
-
-def _logged_stages(folder: RunFolder) -> dict[str, str]:
-    """Return the key of each stage that a run has trained last, for an encoder that does not name its stages.
-
-    Raises:
-        StarsBenchError: The log is damaged.
-    """
-    try:
-        lines = read_json_lines(folder.log) if folder.log.exists() else []
-    except Damaged as error:
-        raise StarsBenchError(f"{error}, so the run's stages are unknown: its command writes the log again") from error
-    return {line["stage"]: line["key"] for line in lines if "key" in line}

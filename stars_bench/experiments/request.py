@@ -20,7 +20,8 @@ class TrainingOptions:
         fit_batch: Whether `grad_accum` is doubled where memory does not suffice. Default False.
         deterministic: Whether a GPU may use deterministic kernels alone. Default False.
         compile: Whether torch.compile fuses transformer blocks. Default False.
-        tensorboard: Whether TensorBoard event files are written, too. Default False.
+        log: Loggers beside log.jsonl: registered names, `module:Class`, or classes (`api.Logger`). Default none.
+        tensorboard: Whether "tensorboard" is one of them. Default False.
         checkpoint_seconds: Time between two checkpoints, in seconds. Default 60.
     """
 
@@ -30,6 +31,7 @@ class TrainingOptions:
     fit_batch: bool = False
     deterministic: bool = False
     compile: bool = False
+    log: tuple[str | type, ...] = ()
     tensorboard: bool = False
     checkpoint_seconds: float = 60.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -74,6 +74,8 @@ from stars_bench.records.record import (
     StagePart,
 )
 from stars_bench.training import checkpoint
+from stars_bench.training.loggers.logger import LoggedRun
+from stars_bench.training.loggers.together import Loggers
 from stars_bench.training.loop import Progress, Tell
 from stars_bench.training.module_state import digest_module, kinds
 from stars_bench.training.parallel import distributed
@@ -190,7 +192,7 @@ class SeedRun:
         """
         if not distributed.is_first():
             return self._records()
-        with alone_in(self.folder.path), self._withdrawn():
+        with alone_in(self.folder.path), self._withdrawn(), closing(self._loggers):
             return self._records()
 
     @contextmanager
@@ -251,6 +253,7 @@ class SeedRun:
             self._check_chosen(subject, outcome, name)
             keep = partial(self._keep, outcome, name, config, method, encoder.stages, weights, code)
             records.append(distributed.from_first(keep))
+            self._loggers.result(records[-1].evaluation.title, {one.name: one.value for one in records[-1].metrics})
         return records
 
     def _check_chosen(self, subject: Subject[BaseModel], outcome: Outcome, name: str) -> None:
@@ -270,6 +273,21 @@ class SeedRun:
         """Numbers of the clips that the method trains on: without those held out, where they choose its epoch."""
         selection = self.selection if self.plan.selects_encoder else None
         return self.split.train if selection is None else selection.train
+
+    @cached_property
+    def _loggers(self) -> Loggers:
+        """What is told of epochs and results; nobody in other processes than the first."""
+        plan = self.plan
+        run = LoggedRun(
+            method=plan.method.name,
+            dataset=plan.dataset.name,
+            protocol=plan.protocol.name,
+            seed=self.seed,
+            key=plan.key,
+            settings=plan.config.model_dump(mode="json"),
+            folder=self.folder.path,
+        )
+        return Loggers(plan.loggers if distributed.is_first() else (), run, self.tell)
 
     @property
     def start(self) -> Pretrained | None:
@@ -338,7 +356,7 @@ class SeedRun:
             micro_batches=options.grad_accum,
             fit_batch=options.fit_batch,
             tell=self.tell,
-            tensorboard=options.tensorboard,
+            loggers=self._loggers,
             code=code,
             selection=self._selection() if selects else None,
             wait=self.wait,

@@ -2,7 +2,9 @@
 
     runs/DATASET/PROTOCOL/METHOD/KEY/seedN/
         config.toml  log.jsonl  encoder.pt
-        stages/  features/  predictions/  records/  maps/  tensorboard/
+        stages/  features/  predictions/  records/  maps/  tensorboard/  wandb/
+
+A run that came in a pack has packed.json and encoder/ in place of encoder.pt, stages/ and features/.
 
 KEY is a short digest of what decides the run. Paths in, paths out: no file is opened here.
 """
@@ -80,6 +82,16 @@ class RunFolder:
     def encoder(self) -> Path:
         """The trained encoder."""
         return self.path / "encoder.pt"
+
+    @property
+    def packed(self) -> Path:
+        """What says that the folder comes from a pack, and what a pack leaves out."""
+        return self.path / "packed.json"
+
+    @property
+    def packed_encoder(self) -> Path:
+        """The weights of the encoder as a pack has them; its config and card lie beside them."""
+        return self.path / "encoder" / "model.safetensors"
 
     # ---------------------------------------------------------------------------------------------- many files
 

@@ -31,13 +31,28 @@ def render(tables: Sequence[Table], skeletons: bool = False) -> str:
     Raises:
         UsageError: Skeletons were asked for, and `map` kept none.
     """
+    return page(tables, "page.html", skeletons)
+
+
+def page(tables: Sequence[Table], template: str, skeletons: bool = False, **more: Any) -> str:
+    """Write a page by page.html or a template that extends it.
+
+    Args:
+        tables: The tables.
+        template: The template's file.
+        skeletons: As `render` has it. Default: False.
+        more: What the template shows beside what page.html does.
+
+    Raises:
+        UsageError: Skeletons were asked for, and `map` kept none.
+    """
     content = _content(tables, skeletons)
     if skeletons and not content["skeletons"]:
         raise UsageError("no map of these results has skeletons: run `stars-bench map RUN...` where the data is")
     return document(
         "report",
         FOLDER,
-        "page.html",
+        template,
         ("skeleton.js", "page.js"),
         content,
         tables=tables,
@@ -45,6 +60,7 @@ def render(tables: Sequence[Table], skeletons: bool = False) -> str:
         next_cell=count().__next__,  # cells are numbered in the order in which they are printed
         licences=sorted({kept["licence"] for kept in content["skeletons"].values()}),
         has={name: bool(content[name]) for name in ("curves", "confusions", "maps", "shots")},
+        **more,
     )
 
 

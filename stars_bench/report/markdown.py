@@ -26,16 +26,16 @@ def _table(table: Table) -> str:
     rows = []
     for group in table.groups:
         if heading := table.heading_line(group):
-            rows.append(line([f"*{_plain(heading)}*", *[""] * (width - 1)]))
+            rows.append(line([f"*{plain(heading)}*", *[""] * (width - 1)]))
         rows += [line(_texts(table, group, row)) for row in group.rows]
     rule = line([":---" if is_text else "---:" for is_text in table.is_text])
-    notes = [f"- {_plain(f'{sign} {text}'.strip())}" for sign, text in table.footnotes]
+    notes = [f"- {plain(f'{sign} {text}'.strip())}" for sign, text in table.footnotes]
     parts = [
-        f"### {_plain(table.title)}",
+        f"### {plain(table.title)}",
         "",
-        _plain(f"{table.subtitle[0].upper()}{table.subtitle[1:]}."),
+        plain(f"{table.subtitle[0].upper()}{table.subtitle[1:]}."),
         "",
-        line(map(_plain, table.header)),
+        line(map(plain, table.header)),
         rule,
         *rows,
         "",
@@ -47,19 +47,19 @@ def _table(table: Table) -> str:
 
 def _texts(table: Table, group: Group, row: Row) -> list[str]:
     """Return the cells of a row."""
-    name = f"**{_plain(row.label)}**" if row.in_bold else _plain(row.label)
-    source = f" {_plain(row.source)}" if row.source else ""
-    texts = [name + _plain(row.signs) + source, *map(_cell, row.cells)]
+    name = f"**{plain(row.label)}**" if row.in_bold else plain(row.label)
+    source = f" {plain(row.source)}" if row.source else ""
+    texts = [name + plain(row.signs) + source, *map(_cell, row.cells)]
     if row.in_italics:
         texts = [text if text in ("", NOTHING) else f"*{text}*" for text in texts]
-    return [*map(_plain, table.before(group, row)), *texts]
+    return [*map(plain, table.before(group, row)), *texts]
 
 
 def _cell(cell: Cell) -> str:
-    text = _plain(cell.text)
-    return (f"**{text}**" if cell.rank in (BEST, TIED) else text) + _plain(cell.signs)
+    text = plain(cell.text)
+    return (f"**{text}**" if cell.rank in (BEST, TIED) else text) + plain(cell.signs)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text that Markdown shows as it is, on one line of a table, and that no terminal obeys."""
     return re.sub(r"([\\`*_|<>\[\]&~$])", r"\\\1", shown(" ".join(text.split())))

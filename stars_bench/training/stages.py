@@ -19,12 +19,12 @@ from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder
 from stars_bench.io.sealed import Damaged, json_lines, keep_away, read_json_lines
 from stars_bench.io.source.closure import source_closure
 from stars_bench.training import checkpoint
+from stars_bench.training.loggers.together import Loggers
 from stars_bench.training.loop import Position, Progress, Stage, Tell, seed_step, train
 from stars_bench.training.module_state import digest_module, kinds
 from stars_bench.training.parallel import distributed
 from stars_bench.training.selection import Selection
 from stars_bench.training.stage_result import StageResult
-from stars_bench.training.tensorboard import Board
 
 SHARED = (__name__, ClipPart.__module__)
 """Modules that every stage runs through, with any step: the loop, and the clips that it is given."""
@@ -48,7 +48,7 @@ class StageRun(Generic[ConfigT_co]):
         micro_batches: As `train` has it; decides nothing; default 1.
         tell: Called with where a stage resumes; default None.
         fit_batch: As `train` has it; decides nothing; default no.
-        tensorboard: Whether event files are written beside the log; default no.
+        loggers: What is told of every epoch, beside the log; default None, nobody.
         code: Classes and functions that every stage depends on, such as the evaluation; default none. Beside these it
             depends on its step, its module and the code that calls `train`, so that methods can share a stage.
         selection: The clips by which the epoch of a stage that learns classes is chosen; default None, the last epoch.
@@ -70,7 +70,7 @@ class StageRun(Generic[ConfigT_co]):
         micro_batches: int = 1,
         tell: Tell | None = None,
         fit_batch: bool = False,
-        tensorboard: bool = False,
+        loggers: Loggers | None = None,
         code: Sequence[object] = (),
         selection: Selection | None = None,
         wait: bool = True,
@@ -80,7 +80,8 @@ class StageRun(Generic[ConfigT_co]):
         self.folder, self.reuse = RunFolder(folder), reuse
         self.checkpoint_seconds, self.progress, self.code = checkpoint_seconds, progress, code
         self.selection, self.wait = selection, wait
-        self.tensorboard = tensorboard and distributed.is_first()
+        self.loggers = loggers
+        self._told_epochs = 0
         self.key = digest_json({"context": context, "seed": seed, "precision": precision, "device": device.type})
         self.stages: list[StageResult] = []
         seed_step(seed, "start", 0)
@@ -88,18 +89,18 @@ class StageRun(Generic[ConfigT_co]):
     def train(self, stage: Stage) -> None:
         """Train a stage to its end; its module then holds the result."""
         caller = str(sys._getframe(1).f_globals["__name__"])
-        with Board(self.folder, stage.name) if self.tensorboard else nullcontext() as board:
-            self._run(stage, caller, board)
+        self._told_epochs = 0
+        self._run(stage, caller)
         # What follows draws the same numbers whether the stage was trained or taken over.
         seed_step(self.seed, stage.name, "end")
 
-    def _run(self, stage: Stage, caller: str, board: Board | None) -> None:
+    def _run(self, stage: Stage, caller: str) -> None:
         self.key, depends_on = distributed.from_first(lambda: self._stage_key(stage, caller))
         file = self.folder.stage_file(stage.name, self.key)
         with self._alone_with(stage):
             found, state = distributed.from_first(lambda: self._finished(stage, file)) or (None, None)
             if state is None:
-                at = self._train(stage, file, board)
+                at = self._train(stage, file)
                 peak_bytes = distributed.largest(at.peak_bytes) or None
                 state = distributed.from_first(lambda: self._keep(stage, file, at, peak_bytes, depends_on))
         if found and self.tell:
@@ -122,7 +123,7 @@ class StageRun(Generic[ConfigT_co]):
                 epoch=state.get("epoch"),
             )
         )
-        self._log(state["log"], board)
+        self._log(state["log"])
 
     def _stage_key(self, stage: Stage, caller: str) -> tuple[str, dict[str, Any]]:
         """Return the key of a stage that is about to be trained, and what it is the digest of."""
@@ -193,7 +194,7 @@ class StageRun(Generic[ConfigT_co]):
         if self.reuse:
             yield from (found for found in self.folder.stage_files(stage.name, self.key) if found != file)
 
-    def _train(self, stage: Stage, file: Path, board: Board | None) -> Position:
+    def _train(self, stage: Stage, file: Path) -> Position:
         if distributed.is_first():
             checkpoint.tidy(file)
         if self.device.type == "cuda":
@@ -206,7 +207,7 @@ class StageRun(Generic[ConfigT_co]):
             resume_file=checkpoint.unfinished(file),
             checkpoint_seconds=self.checkpoint_seconds,
             progress=self.progress,
-            after_epoch=lambda at: self._log(at.log, board),
+            after_epoch=lambda at: self._log(at.log),
             micro_batches=self.micro_batches,
             fit_batch=self.fit_batch,
             tell=self.tell,
@@ -236,12 +237,14 @@ class StageRun(Generic[ConfigT_co]):
         checkpoint.unfinished(file).unlink(missing_ok=True)
         return state
 
-    def _log(self, lines: list[dict[str, Any]], board: Board | None) -> None:
+    def _log(self, lines: list[dict[str, Any]]) -> None:
         """Put a stage's lines, marked with its key, into log.jsonl in place of those that are there of it."""
         if not distributed.is_first():
             return
-        if board is not None:
-            board.write(lines)
+        for line in lines[self._told_epochs :]:
+            if self.loggers is not None:
+                self.loggers.epoch(line["stage"], {name: value for name, value in line.items() if name != "stage"})
+        self._told_epochs = len(lines)
         path = self.folder.log
         key = self.key[:DIGITS_OF_KEY]
         kept = [line for line in self._logged() if line.get("key") != key]

@@ -14,6 +14,7 @@ import pytest
 from tests.paths import ROOT
 
 PAGE = (ROOT / "docs" / "adding.md").read_text()
+(WITH_LOGGER,) = re.findall(r"```bash log=own\n(.*?)\n```", PAGE, re.DOTALL)
 COMMANDS = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
 FILES = dict(re.findall(r"```(?:python|toml) file=(\S+)\n(.*?)```", PAGE, re.DOTALL))
 (DESCRIBED,) = re.findall(r"```bash data=own\n(.*?)```", PAGE, re.DOTALL)
@@ -116,3 +117,14 @@ def test_an_evaluation_of_the_page_gives_a_row(follow, tmp_path: Path) -> None:
     (line,) = re.findall(r"`(stars-bench run untrained [^`]*nearest_mean:NearestMean)`", PAGE)
     follow(line, tmp_path)
     assert list((tmp_path / "runs").rglob("nearest-mean*.json"))
+
+
+@pytest.mark.slow
+def test_a_logger_is_told_epochs_and_results(follow, tmp_path: Path) -> None:
+    (tmp_path / "my_logger.py").write_text(FILES["my_logger.py"])
+    follow(WITH_LOGGER, tmp_path)
+    (file,) = tmp_path.glob("runs/**/epochs.csv")
+    stages = [line.split(",")[0] for line in file.read_text().splitlines()]
+    assert stages[-1] == "linear"
+    assert stages.count("linear") == 3, "two epochs and the result"
+    assert any(stage.startswith("k-NN") for stage in stages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -227,9 +228,25 @@ def test_names_behind_a_parallel_wrapper_and_stars_weights_in_a_dictionary_are_r
         assert all(torch.equal(value, stars[f"encoder_student.{name}"]) for name, value in found.state.items())
 
 
-def test_safetensors_are_told_apart(tmp_path: Path) -> None:
-    (tmp_path / "x.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
-    with pytest.raises(StarsBenchError, match=r"safetensors are not read; torch\.save"):
+def test_official_weights_may_come_as_safetensors(stars: Path, mamp: Path) -> None:
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    for file, weights in ((stars, torch.load(stars)), (mamp, torch.load(mamp)["model"])):
+        _are_equal(file, weights, save_file)
+
+
+def _are_equal(file: Path, weights: dict[str, Tensor], save_file: Callable[..., None]) -> None:
+    same = file.with_suffix(".safetensors")
+    save_file({name: value.clone() for name, value in weights.items()}, same)
+    found, expected = read(same), read(file)
+    assert (found.facts, found.size, found.notes) == (expected.facts, expected.size, expected.notes)
+    assert all(torch.equal(found.state[name], value) for name, value in expected.state.items())
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{}      ", b"\xff" * 64, b"{}"])
+def test_safetensors_that_are_none_are_one_line(tmp_path: Path, content: bytes) -> None:
+    pytest.importorskip("safetensors")
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(StarsBenchError, match=r"x\.safetensors: (cannot be read as safetensors|is no|MAMP)"):
         read(tmp_path / "x.safetensors")
 
 

@@ -18,6 +18,7 @@ from stars_bench.experiments.finished.reproduce import rerun
 from stars_bench.experiments.official.checkpoints import METHOD_NOTE, TUNED_NOTE
 from stars_bench.experiments.plan import Plan, resolve
 from stars_bench.experiments.request import Request, TrainingOptions
+from stars_bench.experiments.sharing import checkpoint_export
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.sealed import json_lines
 from stars_bench.models.layers.encoder import SkeletonEncoder
@@ -205,8 +206,8 @@ def test_an_exported_stars_run_stands_for_both_stages_to_the_bit(request_for: Ma
     assert whole.stages[0].reused  # stage 1 lies in the folder of the run before
     both, first = tmp_path / "stars.pt", tmp_path / "mamp.pth"
     RunFolder(run_folder(stars) / "seed0").log.write_text("{damaged}\n")  # encoder.pt itself names its stages
-    pretrained.export(run_folder(stars), "stars", both)
-    pretrained.export(run_folder(stars), "mamp", first)
+    checkpoint_export.to_program(run_folder(stars), "stars", both)
+    checkpoint_export.to_program(run_folder(stars), "mamp", first)
     own = pretrained.find(run_folder(stars), 0).state
     start = pretrained.find(both, 0)
     assert start.method == "stars"
@@ -228,25 +229,25 @@ def test_an_exported_stars_run_stands_for_both_stages_to_the_bit(request_for: Ma
 
 def test_an_encoder_that_does_not_name_its_stages_has_those_of_the_log(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert pretrained._logged_stages(folder) == {}
+    assert checkpoint_export._logged_stages(folder) == {}
     folder.log.write_text(json_lines({"stage": stage, "key": key} for stage, key in ("ab", "ac", "de")))
-    assert pretrained._logged_stages(folder) == {"a": "c", "d": "e"}
+    assert checkpoint_export._logged_stages(folder) == {"a": "c", "d": "e"}
     folder.log.write_text("{damaged}\n")
     with pytest.raises(StarsBenchError, match=r"log\.jsonl: line 1 is damaged, so the run's stages are unknown: "):
-        pretrained._logged_stages(folder)
+        checkpoint_export._logged_stages(folder)
 
 
 def test_only_stages_that_a_run_has_trained_can_be_exported(request_for: MakeRequest, tmp_path: Path) -> None:
     first = request_for("untrained")
     runner.run(first)
     with pytest.raises(UsageError, match="has trained no stage1, which is what a checkpoint of MAMP holds"):
-        pretrained.export(run_folder(first), "mamp", tmp_path / "x.pth")
+        checkpoint_export.to_program(run_folder(first), "mamp", tmp_path / "x.pth")
     other = replace(request_for("mamp"), method="mae")
     runner.run(other)
     with pytest.raises(UsageError, match="the stage1 of mae is not what MAMP trains; that of mamp, stars, "):
-        pretrained.export(run_folder(other), "mamp", tmp_path / "x.pth")
-    with pytest.raises(UsageError, match="--format tar: there are mamp, stars"):
-        pretrained.export(run_folder(first), "tar", tmp_path / "x.pth")
+        checkpoint_export.to_program(run_folder(other), "mamp", tmp_path / "x.pth")
+    with pytest.raises(UsageError, match="--format tar: there are safetensors, mamp, stars"):
+        checkpoint_export.to_program(run_folder(first), "tar", tmp_path / "x.pth")
     assert not (tmp_path / "x.pth").exists()
 
 

@@ -6,7 +6,7 @@ In: a run's folder and the data folder. Out: one line for each thing that does n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from stars_bench import registry
 from stars_bench.api import Split
 from stars_bench.errors import StarsBenchError, UsageError, disk_failed
 from stars_bench.evaluation import feature_cache
+from stars_bench.experiments import pretrained
 from stars_bench.experiments.finished import rescore
 from stars_bench.experiments.finished.derive import Derived, differing
 from stars_bench.experiments.finished.rescore import Saved
@@ -73,7 +74,18 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
     Raises:
         UsageError: There are no records.
     """
-    result, data = Audit(), _Data(data_dir, progress)
+    return _audit(run, _Data(data_dir, progress))
+
+
+def audit_each(runs: Iterable[Path], data_dir: Path, progress: Progress | None = None) -> Iterator[tuple[Path, Audit]]:
+    """Yield each of several folders with what `audit` finds in it; data are read once for all."""
+    data = _Data(data_dir, progress)
+    for run in runs:
+        yield run, _audit(run, data)
+
+
+def _audit(run: Path, data: _Data) -> Audit:
+    result = Audit()
     for path in rescore.record_paths(run):
         result.looked_at["records"] += 1
         try:
@@ -83,7 +95,7 @@ def audit(run: Path, data_dir: Path, progress: Progress | None = None) -> Audit:
             continue
         _look_at_stages(record, RunFolder.of_record(path), result)
         found = _look_at_data(record, path, data, result)
-        _look_at_fields(Derived(record, path, data_dir, *found), result)
+        _look_at_fields(Derived(record, path, data.data_dir, *found), result)
         try:
             one = rescore.read_one(path)
             _look_at_predictions(one, data, result)
@@ -117,18 +129,21 @@ def _look_at_fields(one: Derived, result: Audit) -> None:
 def _look_at_stages(record: Record, folder: RunFolder, result: Audit) -> None:
     for stage in record.stages:
         files = folder.stage_files(stage.name, stage.key)
+        if not files and folder.packed.exists():
+            result.skip(f"{folder.path}: checkpoints of stages: a pack has none")
+            continue
         result.looked_at["stage checkpoints"] += 1
         if not files:
             result.fault(f"{folder.stages}: the checkpoint of {stage.name} is gone ({record.file_name} names it)")
         elif stage.checkpoint_digest not in map(digest_file, files):
             result.fault(f"{files[0]}: is not the checkpoint that {record.file_name} names (its digest differs)")
-    file = folder.encoder
+    file = pretrained.encoder_file(folder) or folder.encoder
     if record.weights is None:
         result.skip(f"{folder.path}: weights: {record.file_name} is fused or of an older version, and names none")
     elif file.exists():
         result.looked_at["encoders"] += 1
         try:
-            weights = checkpoint.digest_tensors(checkpoint.load(file)["encoder"])
+            weights = checkpoint.digest_tensors(pretrained.content_of(file)["encoder"])
         except (StarsBenchError, KeyError) as error:
             result.fault(f"{file}: {error}" if isinstance(error, KeyError) else str(error))
         else:

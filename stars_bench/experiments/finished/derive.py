@@ -143,11 +143,11 @@ class Derived:
     @cached_property
     def facts(self) -> Mapping[str, Any]:
         """What encoder.pt says of itself; empty where there is none, as of an encoder that was there already."""
-        file = self.folder.encoder
-        if self.is_fused or not file.exists():
+        file = pretrained.encoder_file(self.folder)
+        if self.is_fused or file is None:
             return {}
         try:
-            return checkpoint.load(file)
+            return pretrained.content_of(file)
         except StarsBenchError:  # `audit` says so
             return {}
 
@@ -192,7 +192,7 @@ class Derived:
         init, config = self.record.init, self.record.method.config
         if init is None or self.is_given:
             return ()
-        if not Path(init.path).exists():
+        if self.folder.packed.exists() or not Path(init.path).exists():
             raise NotDerivable(f"{init.path}: is not there: what the encoder has seen is not derived")
         try:
             start = pretrained.find(Path(init.path), self.record.seed if init.seed is None else init.seed)
@@ -312,7 +312,7 @@ class Derived:
             yield from differing(getattr(own, name), value, f"method.{name}", "the encoder, built anew,")
 
     def _weights(self) -> Iterator[str]:
-        if self.starts and not self.folder.encoder.exists():
+        if self.starts and pretrained.encoder_file(self.folder) is None:
             encoder = pretrained.rebuild(self.starts[0], self._joints)
             weights = checkpoint.digest_tensors(encoder.state_dict())
             yield from differing(self.record.weights, weights, "weights", str(self.starts[0].path))

@@ -27,7 +27,7 @@ from stars_bench.experiments.official.facts import OfficialFacts, facts_of, says
 from stars_bench.io import allowance
 from stars_bench.io.files import atomic_path
 from stars_bench.io.sealed import is_io_error
-from stars_bench.io.untrusted import torch_files
+from stars_bench.io.untrusted import safetensors_files, torch_files
 from stars_bench.models.layers.encoder import SEGMENT
 from stars_bench.models.layers.supervision import ActionHead
 from stars_bench.models.mamp import EncoderConfig
@@ -150,8 +150,9 @@ def load(path: Path) -> Mapping[str, Any]:
     Raises:
         StarsBenchError: It holds anything else, is damaged, or is no such file.
     """
-    if path.suffix.lower() == ".safetensors":
-        raise StarsBenchError(f"{path}: safetensors are not read; torch.save what safetensors.torch.load_file gives")
+    if path.suffix.lower() == safetensors_files.SUFFIX:
+        weights = safetensors_files.load(path)
+        return weights if _has(weights, STUDENT) else {"model": weights}  # as STARS's file, else as MAMP's
     try:
         content = torch_files.load(path, classes=[argparse.Namespace])
     except pickle.UnpicklingError as error:

@@ -94,8 +94,8 @@ def run(
         data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
         runs_dir: Where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
         progress: Whether to show progress; or a function that is called with task, done, total and a note.
-        **training: grad_accum, fit_batch, deterministic, compile, tensorboard, checkpoint_seconds, as the options of
-            the command of these names.
+        **training: grad_accum, fit_batch, deterministic, compile, checkpoint_seconds, as the options of the command of
+            these names; log: one or more loggers, by name or as a class of your own (`api.Logger`).
 
     Returns:
         The records, in the order of seeds and evaluations.
@@ -189,8 +189,8 @@ def evaluate(
         data_dir: Where prepared datasets lie. Default: $STARS_BENCH_DATA, else "data".
         runs_dir: Where runs and records lie. Default: $STARS_BENCH_RUNS, else "runs".
         progress: Whether to show progress; or a function that is called with task, done, total and a note.
-        **training: grad_accum, fit_batch, deterministic, compile, tensorboard, checkpoint_seconds, as the options of
-            the command of these names.
+        **training: grad_accum, fit_batch, deterministic, compile, checkpoint_seconds, as the options of the command of
+            these names; log: one or more loggers, by name or as a class of your own (`api.Logger`).
 
     Returns:
         The records, in the order of seeds and evaluations.
@@ -354,7 +354,11 @@ def _training(**options: Any) -> dict[str, Any]:
         raise UsageError(f"grad_accum={parts!r:.80}: a whole number, at least 1")
     if not (isinstance(seconds, (int, float)) and seconds >= 0):
         raise UsageError(f"checkpoint_seconds={seconds!r:.80}: a number of seconds, at least 0")
-    return options
+    return options | ({"log": _loggers(options["log"])} if "log" in options else {})
+
+
+def _loggers(log: str | type | Sequence[str | type]) -> tuple[str | type, ...]:
+    return (log,) if isinstance(log, (str, type)) else tuple(log)
 
 
 def _overrides(settings: Mapping[str, Any] | None) -> tuple[str, ...]:

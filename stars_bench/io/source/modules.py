@@ -166,7 +166,15 @@ def _spec(module: str) -> ModuleSpec | None:
     if parent:
         above = _spec(parent)
         places = None if above is None else above.submodule_search_locations
-        return None if places is None else PathFinder.find_spec(module, list(places))
+        if places is None:
+            return None
+        try:
+            return PathFinder.find_spec(module, list(places))
+        except KeyError:  # a namespace package in another one, which it asks for among the imported modules
+            found = ModuleSpec(module, None, is_package=True)
+            below = (Path(place) / module.rpartition(".")[2] for place in places)
+            found.submodule_search_locations = [str(folder) for folder in below if folder.is_dir()]
+            return found
     try:
         return importlib.util.find_spec(module)
     except ValueError:  # __main__, and what a program has put among the modules
