@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips, TrainingTime
 from stars_bench.data import random
+from stars_bench.data.channels import SCORE
 from stars_bench.errors import UsageError
 from stars_bench.models.layers.encoder import (
     SEGMENT,
@@ -155,7 +156,7 @@ def motion_aware_scores(patches: Tensor, uniform: Tensor, tau: float) -> Tensor:
     Tokens that move much get high scores more often.
 
     Args:
-        patches: (B, S, V, 12), the joints.
+        patches: (B, S, V, P), the joints: P = 12, or 8 without scores.
         uniform: (B, S * V), draws from [0, 1).
         tau: Temperature; a smaller one follows the motion more closely.
     """
@@ -196,7 +197,9 @@ class MaskedPrediction(nn.Module):
         target: "motion" (MAMP) or "joints" (MAE, with a plain random mask, which has no temperature). Default:
             "motion".
         skip_absent: Whether the loss leaves absent bodies out. Default: False.
-        predicted: Numbers that are predicted for a hidden token. Default: 12, its joints.
+        predicted: Numbers that are predicted for a hidden token. Default: None, its joints: 12, or 8 without scores.
+        planar: Whether the last channel is a score, which has no motion: the encoder sees it, but neither the mask nor
+            the target does. Default: False.
     """
 
     def __init__(
@@ -207,19 +210,21 @@ class MaskedPrediction(nn.Module):
         mask_tau: float = 0.80,
         target: str = "motion",
         skip_absent: bool = False,
-        predicted: int = SEGMENT * 3,
+        predicted: int | None = None,
+        planar: bool = False,
     ) -> None:
         super().__init__()
         dim, heads = encoder.dim, cast(Block, encoder.blocks[0]).attn.heads
         mlp_ratio = cast(Block, encoder.blocks[0]).mlp.fc1.out_features / dim
         self.mask_ratio, self.mask_tau, self.target, self.skip_absent = mask_ratio, mask_tau, target, skip_absent
+        self.places = SCORE if planar else 3
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.decoder_embed = nn.Linear(dim, dim)
         self.decoder_temp_embed = nn.Parameter(torch.zeros_like(encoder.temp_embed))
         self.decoder_pos_embed = nn.Parameter(torch.zeros_like(encoder.pos_embed))
         self.decoder_blocks = nn.ModuleList(Block(dim, heads, mlp_ratio) for _ in range(decoder_depth))
         self.decoder_norm = nn.LayerNorm(dim)
-        self.decoder_pred = nn.Linear(dim, predicted)
+        self.decoder_pred = nn.Linear(dim, SEGMENT * self.places if predicted is None else predicted)
         initialise(self)
         self.encoder = encoder  # after initialise: it has initialised itself
 
@@ -247,7 +252,8 @@ class MaskedPrediction(nn.Module):
     def _body_losses(self, joints: Tensor, uniform: Tensor | None) -> Tensor:
         """Return the loss of each body (K,) of bodies (K, T, V, 3): the mean over its hidden tokens."""
         prediction, hidden = self.predict(joints, uniform)
-        target = normalised_patches(patchify(motion_of(joints) if self.target == "motion" else joints)).flatten(1, 2)
+        places = joints[..., : self.places]
+        target = normalised_patches(patchify(motion_of(places) if self.target == "motion" else places)).flatten(1, 2)
         return (prediction - take(target, hidden)).square().mean((1, 2))
 
     def predict(self, bodies: Tensor, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -272,7 +278,7 @@ class MaskedPrediction(nn.Module):
 
     def choose(self, bodies: Tensor, uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the numbers of the visible and of the hidden tokens of bodies (K, T, V, 3)."""
-        patches = patchify(bodies)
+        patches = patchify(bodies[..., : self.places])
         if uniform is None:
             uniform = random.rand(len(bodies), patches.shape[1] * patches.shape[2], device=bodies.device)
         moving = self.target == "motion"
@@ -283,7 +289,12 @@ def pretrain(clips: TrainingClips, run: Run[BaseModel], config: MampConfig) -> S
     """Run stage 1 on the training part; return the encoder after the last epoch."""
     encoder = config.build(clips.num_joints)
     model = MaskedPrediction(
-        encoder, config.decoder_depth, config.mask_ratio, config.mask_tau, skip_absent=config.skip_absent
+        encoder,
+        config.decoder_depth,
+        config.mask_ratio,
+        config.mask_tau,
+        skip_absent=config.skip_absent,
+        planar=clips.skeleton.planar,
     )
     return train_masked(clips, run, model, config, MampConfig)
 

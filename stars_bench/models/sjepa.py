@@ -88,6 +88,7 @@ class LatentPrediction(MaskedPrediction):
         encoder: The encoder to train, freshly initialised.
         config: Settings.
         steps: Number of steps of the training, at whose end the teacher stands still. Default: 1.
+        planar: As in `MaskedPrediction`. Default: False.
 
     Attributes:
         centre: (D,) running mean of the targets.
@@ -97,8 +98,9 @@ class LatentPrediction(MaskedPrediction):
     centre: Tensor
     seen: Tensor
 
-    def __init__(self, encoder: SkeletonEncoder, config: SJepaConfig, steps: int = 1) -> None:
-        super().__init__(encoder, config.decoder_depth, config.mask_ratio, config.mask_tau, predicted=encoder.dim)
+    def __init__(self, encoder: SkeletonEncoder, config: SJepaConfig, steps: int = 1, planar: bool = False) -> None:
+        depth, ratio, tau = config.decoder_depth, config.mask_ratio, config.mask_tau
+        super().__init__(encoder, depth, ratio, tau, predicted=encoder.dim, planar=planar)
         self.teacher = MomentumTeacher(encoder, cosine_momentum(config.momentum, steps))
         self.temperatures = config.predictor_temperature, config.teacher_temperature
         self.centre_momentum = config.centre_momentum
@@ -188,7 +190,7 @@ class SJepa:
         mirrored = torch.tensor(mirrored_joints(clips.skeleton), device=run.device) if config.view_flip else None
         planar = clips.skeleton.planar
         steps = config.epochs * (len(clips) // config.batch_size)
-        model = LatentPrediction(self.build(config, clips.num_joints), config, steps).to(run.device)
+        model = LatentPrediction(self.build(config, clips.num_joints), config, steps, planar).to(run.device)
 
         def encode(rows: Tensor) -> Tensor:
             clip = clips.cropped(rows, config.frames, max_angle=0.0)

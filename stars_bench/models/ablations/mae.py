@@ -51,7 +51,8 @@ class Mae:
         """Pre-train on the training part without labels."""
         config = run.config
         encoder = self.build(config, clips.num_joints)
-        model = MaskedPrediction(encoder, config.decoder_depth, config.mask_ratio, target="joints")
+        planar = clips.skeleton.planar
+        model = MaskedPrediction(encoder, config.decoder_depth, config.mask_ratio, target="joints", planar=planar)
         return train_masked(clips, run, model, config, MaeConfig)
 
     def build(self, config: MaeConfig, num_joints: int) -> SkeletonEncoder:

@@ -62,12 +62,18 @@ class Joint(nn.Module):
     Args:
         encoder: The encoder, freshly initialised.
         config: Settings of both objectives.
+        planar: As in `MaskedPrediction`. Default: False.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, config: MampNnclrConfig) -> None:
+    def __init__(self, encoder: SkeletonEncoder, config: MampNnclrConfig, planar: bool = False) -> None:
         super().__init__()
         self.masked = MaskedPrediction(
-            encoder, config.decoder_depth, config.mask_ratio, config.mask_tau, skip_absent=config.skip_absent
+            encoder,
+            config.decoder_depth,
+            config.mask_ratio,
+            config.mask_tau,
+            skip_absent=config.skip_absent,
+            planar=planar,
         )
         self.contrast = NeighbourTuning(
             encoder, config.queue_size, config.temperature, config.predictor_hidden, part="all"
@@ -107,7 +113,7 @@ class MampNnclr:
         """Pre-train on the training part without labels."""
         config = run.config
         encoder = self.build(config, clips.num_joints)
-        model = Joint(encoder, config).to(run.device)
+        model = Joint(encoder, config, clips.skeleton.planar).to(run.device)
 
         def encode(rows: Tensor) -> Tensor:
             crop = clips.cropped(rows, config.frames, config.max_angle)

@@ -283,7 +283,7 @@ def present_bodies(x: Tensor) -> Tensor:
 
 
 def patchify(x: Tensor) -> Tensor:
-    """Cut (B, T, V, 3) into tokens (B, T/4, V, 12); the 12 values are frame-major, then x y z."""
+    """Cut (B, T, V, C) into tokens (B, T/4, V, 4 C); the values of a token are frame-major, then x y z."""
     batch, frames, joints, channels = x.shape
     patches = x.view(batch, frames // SEGMENT, SEGMENT, joints, channels).transpose(2, 3)
     return patches.reshape(batch, frames // SEGMENT, joints, SEGMENT * channels)
