@@ -63,7 +63,9 @@ def test_a_name_that_is_no_ntu_name_is_set_aside_with_its_path(tmp_path: Path) -
     assert [item.where for item in found.set_aside] == [
         str(tmp_path / f"{name}.skeleton") for name in ("S001C009P001R001A001", "holiday")
     ]
-    assert all("is no NTU name" in item.reason for item in found.set_aside)
+    camera, name = (item.reason for item in found.set_aside)
+    assert camera == "camera 9 is not in 1..3"
+    assert "is no NTU name" in name
 
 
 def test_a_clip_carries_the_numbers_of_its_name(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def official(kind: str, name: str, dataset: str) -> dict[str, Any]:
             if isinstance(value, dict) and dataset not in value:
                 continue
             assert field not in values, f"{name}: {field} is given twice for {dataset}"
-            values[field] = value[dataset] if isinstance(value, dict) else value
+            chosen = value[dataset] if isinstance(value, dict) else value
+            values[field] = None if chosen == "none" else chosen
     return values
 
 

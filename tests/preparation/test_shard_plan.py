@@ -71,7 +71,7 @@ def test_the_digest_depends_on_all_that_decides_the_content(
     for other in others:
         assert not set(before) & set(digests(other, items))
     assert digests(replace(conversion, num_bytes=7, folder=Path("elsewhere")), items) == before
-    monkeypatch.setattr(shard_plan, "SCHEMA_VERSION", 0)
+    monkeypatch.setattr(shard_plan, "CLIPS_VERSION", 0)
     assert not set(before) & set(digests(conversion, items))
 
 

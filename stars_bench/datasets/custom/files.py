@@ -316,7 +316,8 @@ def _number(fact: Any, text: str, description: Description, *, strict: bool = Fa
     """Return the number of a text: what [numbers] gives it, or else its own; `strict`: no other than these.
 
     Raises:
-        UnknownNumber: It has none, or one that is not in [ranges].
+        UnknownNumber: [numbers] has none for it, or it is not in [ranges].
+        ValueError: It is no number, and there are no [numbers].
     """
     given = description.numbers.get(fact, {})
     if text in given:
@@ -327,7 +328,8 @@ def _number(fact: Any, text: str, description: Description, *, strict: bool = Fa
         return alike[0]
     if own is None or strict:
         kind = "is no number" if own is None else "has no number"
-        raise UnknownNumber(f"{fact} {text!r} {kind}: give it one under [numbers.{fact}]")
+        unknown = UnknownNumber if given else ValueError  # without [numbers] a pattern may have matched anything
+        raise unknown(f"{fact} {text!r} {kind}: give it one under [numbers.{fact}]")
     if fact in description.ranges:
         check_range(fact, own, *description.ranges[fact])
     return own

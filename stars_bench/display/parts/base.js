@@ -79,13 +79,13 @@ function key(titles) {
 const theme = document.getElementById("theme");
 const preferred = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (document.documentElement.dataset.theme ?? (preferred.matches ? "dark" : "light")) === "dark";
-function told() {
+function showTheme() {
   theme.textContent = isDark() ? "light theme" : "dark theme";
   document.dispatchEvent(new Event("theme"));
 }
 theme.addEventListener("click", () => {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  told();
+  showTheme();
 });
-preferred.addEventListener("change", told);
-told();
+preferred.addEventListener("change", showTheme);
+showTheme();

@@ -196,8 +196,16 @@ def test_names_tell_setup_camera_performer_replication_and_action() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["S001C002P003R002", "s001c002p003r002a013", "S001C004P003R002A013", "S033C001P003R002A013", "x", ""]
+    ("name", "reason"),
+    [
+        ("S001C002P003R002", "is no NTU name"),
+        ("s001c002p003r002a013", "is no NTU name"),
+        ("S001C004P003R002A013", r"camera 4 is not in 1\.\.3"),
+        ("S033C001P003R002A013", r"setup 33 is not in 1\.\.32"),
+        ("x", "is no NTU name"),
+        ("", "is no NTU name"),
+    ],
 )
-def test_other_names_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="is no NTU name"):
+def test_other_names_are_refused(name: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
         parse_name(name)
