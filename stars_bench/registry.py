@@ -69,6 +69,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "mamp+nnclr": "stars_bench.models.ablations.mamp_nnclr:MampNnclr",
         "nnclr-scratch": "stars_bench.models.ablations.nnclr_scratch:NnclrScratch",
         "stgcn": "stars_bench.models.stgcn:Stgcn",
+        "ctrgcn": "stars_bench.models.ctrgcn:Ctrgcn",
         "skeletonclr": "stars_bench.models.skeletonclr:SkeletonClr",
         "aimclr": "stars_bench.models.aimclr:AimClr",
         "raw": "stars_bench.models.raw:Raw",

@@ -47,6 +47,7 @@ SMALL: Mapping[str, Any] = {
     "out_dim": 8,
     "feature_dim": 8,
     "channels": 2,
+    "width": 8,
     "k": (1, 2),
     "percents": (80,),
     "lists": 1,
@@ -62,7 +63,9 @@ SMALL: Mapping[str, Any] = {
 }
 """Replaces the official value where a Config has the field; what is not here stays."""
 
-GRAPH_NETWORKS: Mapping[str, Any] = {"epochs": 2, "milestones": (1,), "mine_after": 1, "batch_size": 48}
+GRAPH_NETWORKS: Mapping[str, Any] = {
+    "epochs": 2, "milestones": (1,), "mine_after": 1, "batch_size": 48, "warmup_epochs": 2
+}  # fmt: skip
 """Of methods with settings that name an epoch: two epochs of one step."""
 
 OTHER: Mapping[str, Any] = {
@@ -142,6 +145,7 @@ OTHER: Mapping[str, Any] = {
     "warmup_epochs": 0.0,
     "ways": (3,),
     "weight_decay": 0.2,
+    "width": 12,
 }
 """Another value of every setting that a method or evaluation has; a new setting needs one here."""
 

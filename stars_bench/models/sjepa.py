@@ -36,6 +36,7 @@ S_JEPA = Citation(
     authors="Abdelfattah, Mohamed and Alahi, Alexandre",
     venue="ECCV",
     year=2024,
+    doi="10.1007/978-3-031-73411-3_21",
 )
 TEST_CROP: Mapping[str, object] = {"crop": 0.9}
 S_JEPA_RECIPE = Recipe(

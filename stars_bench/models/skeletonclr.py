@@ -27,7 +27,7 @@ from stars_bench.models.layers.nnclr import QUICK_STAGE2
 from stars_bench.models.layers.skeleton_graph import root_of, spatial_partitions
 from stars_bench.models.layers.stgcn_net import STGCN, initialise
 from stars_bench.models.mamp import QUICK_STAGE1
-from stars_bench.models.stgcn import SgdConfig
+from stars_bench.models.stgcn import GraphConfig
 from stars_bench.training.step import SplitStep
 
 CROSSCLR = Citation(
@@ -62,7 +62,7 @@ CROSSCLR_RECIPE = Recipe(
 )
 
 
-class ContrastConfig(SgdConfig):
+class ContrastConfig(GraphConfig):
     """Settings of contrastive learning with a momentum encoder.
 
     Args:

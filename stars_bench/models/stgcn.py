@@ -14,18 +14,18 @@ from typing import Any, ClassVar, Self, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from pydantic import BaseModel, Field
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
+from stars_bench.models.layers.class_layer import ClassLayer
+from stars_bench.models.layers.sgd import SgdConfig
 from stars_bench.models.layers.skeleton_graph import spatial_partitions
 from stars_bench.models.layers.stgcn_net import STGCN, blank, initialise
 from stars_bench.models.mamp import QUICK_STAGE1
 from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
-from stars_bench.training.loop import Stage
-from stars_bench.training.optim import step_decay
-from stars_bench.training.step import SplitStep, Step
+from stars_bench.training.step import SplitStep
 
 STGCN_PAPER = Citation(
     "yan2018stgcn",
@@ -46,67 +46,27 @@ STGCN_RECIPE = Recipe(
 )
 
 
-class SgdConfig(BaseModel):
-    """Settings of the network's size and of SGD with a stepwise learning rate.
+class GraphConfig(SgdConfig):
+    """Settings of the network's size and of SGD.
 
     Args:
         frames: T, the frames of a clip. Default: 300.
         channels: Width of the first blocks. Default: 64.
         dim: Width of the last block and of the features. Default: 256.
         dropout: Dropout of a block. Default: 0.5.
-        epochs: Epochs. Default: 80.
-        milestones: Epochs after which the learning rate falls to a tenth. Default: 10 and 50.
-        batch_size: Clips a batch. Default: 64.
-        lr: Learning rate at the start. Default: 0.1.
-        sgd_momentum: Momentum of SGD. Default: 0.9.
-        nesterov: Whether SGD uses Nesterov momentum. Default: True.
-        weight_decay: Weight decay. Default: 1e-4.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     frames: int = Field(300, ge=4)
     channels: int = Field(64, ge=1, description="width of the first blocks")
     dim: int = Field(256, ge=1, description="width of the last block: of the features")
     dropout: float = Field(0.5, ge=0, lt=1)
-    epochs: int = Field(80, ge=1)
-    milestones: tuple[int, ...] = Field((10, 50), description="epochs from which the rate is a tenth of what it was")
-    batch_size: int = Field(64, ge=2)
-    lr: float = Field(0.1, gt=0)
-    sgd_momentum: float = Field(0.9, ge=0, lt=1)
-    nesterov: bool = True
-    weight_decay: float = Field(1e-4, ge=0)
 
     def blank(self, joints: int) -> STGCN:
         """Return the network without its weights and its graph, for a checkpoint."""
         return STGCN(self.frames, blank(joints), self.channels, self.dim, self.dropout)
 
-    def stage(self, name: str, module: nn.Module, step: Step, samples: int) -> Stage:
-        """Make the stage that trains `module`.
 
-        Args:
-            name: Name of the stage.
-            module: Everything that learns.
-            step: The step of the stage.
-            samples: Number of training clips.
-        """
-        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        return Stage(
-            name=name,
-            config=self.model_dump(),
-            module=module,
-            optimizer=torch.optim.SGD(
-                parameters, self.lr, self.sgd_momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
-            ),
-            step=step,
-            samples=samples,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr_factor=step_decay(self.milestones),
-        )
-
-
-class StgcnConfig(SgdConfig):
+class StgcnConfig(GraphConfig):
     """Settings of the supervised network.
 
     Args:
@@ -144,7 +104,7 @@ class ClassifyingSTGCN(STGCN):
 
     def __init__(self, config: StgcnConfig, partitions: Any, num_classes: int) -> None:
         super().__init__(config.frames, partitions, config.channels, config.dim, config.dropout)
-        self.fc = nn.Linear(config.dim, num_classes)
+        self.fc = ClassLayer(config.dim, num_classes)
         initialise(self.fc)
 
     def classify(self, x: Tensor) -> Tensor:
@@ -167,13 +127,6 @@ class ClassifyingSTGCN(STGCN):
             for norm in norms:
                 norm.track_running_stats = True
         return torch.cat(logits)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load weights; the last layer takes its number of classes from them, since `build` cannot know it."""
-        bias = state_dict.get("fc.bias")
-        if bias is not None and len(bias) != self.fc.out_features:
-            self.fc = nn.Linear(self.dim, len(bias)).to(self.fc.weight)
-        return super().load_state_dict(state_dict, strict, assign)
 
 
 class Stgcn:

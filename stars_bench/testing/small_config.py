@@ -31,6 +31,7 @@ SMALL: Mapping[str, Any] = {
     "out_dim": 8,
     "feature_dim": 8,
     "channels": 2,
+    "width": 8,
     "milestones": (1,),
     "mine_after": 1,
 }

@@ -25,11 +25,18 @@ def warmup_cosine(epochs: float, warmup: float, final: float) -> Schedule:
     return factor
 
 
-def step_decay(milestones: Sequence[float], factor: float = 0.1) -> Schedule:
-    """Return a schedule: 1, times `factor` from each of the epochs `milestones` on."""
+def step_decay(milestones: Sequence[float], factor: float = 0.1, warmup: float = 0) -> Schedule:
+    """Return a schedule by whole epochs: 1, times `factor` from each of the epochs `milestones` on.
+
+    Args:
+        milestones: Epochs from which on the rate is lower.
+        factor: What the rate is multiplied with each time. Default: 0.1.
+        warmup: Epochs in which the factor rises: epoch e, from 0, has (e + 1) / warmup. Default: 0.
+    """
 
     def at(epoch: float) -> float:
-        return float(factor ** sum(int(epoch) >= milestone for milestone in milestones))
+        rise = min((int(epoch) + 1) / warmup, 1.0) if warmup else 1.0
+        return rise * float(factor ** sum(int(epoch) >= milestone for milestone in milestones))
 
     return at
 

@@ -35,6 +35,7 @@ STAGES = {
     "nnclr-scratch": ["stage2"],
     "mamp+nnclr": ["joint"],
     "stgcn": ["supervised"],
+    "ctrgcn": ["supervised"],
     "skeletonclr": ["contrast"],
     "aimclr": ["contrast"],
     "raw": [],

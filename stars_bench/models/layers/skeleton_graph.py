@@ -82,3 +82,18 @@ def spatial_partitions(skeleton: Skeleton) -> np.ndarray:
     nearer = distance[:, None] < distance[None, :]
     weight = 1 / (own | neighbours).sum(0)
     return np.stack([part * weight for part in (own, neighbours & ~nearer, neighbours & nearer)]).astype(np.float32)
+
+
+def directed_partitions(skeleton: Skeleton) -> np.ndarray:
+    """Return the graph of 2s-AGCN and CTR-GCN: itself, inward and outward, as (3, V, V) float32.
+
+    Entry (k, u, v) weighs what joint u receives from joint v: k = 0 from itself, 1 from each of its children, 2 from
+    its parent, divided by the number of the parent's children. Weights out of a joint sum to 1, but for the root inward
+    and the ends outward, which sum to 0.
+    """
+    own = np.eye(len(skeleton.parents))
+    inward = np.zeros_like(own)
+    for child, parent in bones(skeleton.parents):
+        inward[parent, child] = 1
+    outward = inward.T / np.maximum(inward.sum(1), 1)
+    return np.stack([own, inward, outward]).astype(np.float32)
