@@ -19,7 +19,7 @@ from stars_bench.api import Citation, Cost, Recipe, Run, Skeleton, TrainingClips
 from stars_bench.models.layers.augment import extreme_view
 from stars_bench.models.layers.encoder import bodies_of
 from stars_bench.models.layers.skeleton_graph import mirrored_joints
-from stars_bench.models.layers.stgcn_net import STGCN
+from stars_bench.models.networks.stgcn import STGCN
 from stars_bench.models.skeletonclr import (
     CROSSCLR_PROBE,
     CROSSCLR_PROFILES,

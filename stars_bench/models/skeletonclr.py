@@ -25,8 +25,8 @@ from stars_bench.models.layers.feature_queue import FeatureQueue
 from stars_bench.models.layers.momentum_teacher import MomentumTeacher
 from stars_bench.models.layers.nnclr import QUICK_STAGE2
 from stars_bench.models.layers.skeleton_graph import root_of, spatial_partitions
-from stars_bench.models.layers.stgcn_net import STGCN, initialise
 from stars_bench.models.mamp import QUICK_STAGE1
+from stars_bench.models.networks.stgcn import STGCN, initialise
 from stars_bench.models.stgcn import GraphConfig
 from stars_bench.training.step import SplitStep
 

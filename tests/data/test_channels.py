@@ -17,7 +17,7 @@ from stars_bench.datasets.skeletons.layouts import COCO_17
 from stars_bench.errors import UsageError
 from stars_bench.models.layers import augment
 from stars_bench.models.layers.skeleton_graph import mirrored_joints, spatial_partitions
-from stars_bench.models.layers.stgcn_net import STGCN
+from stars_bench.models.networks.stgcn import STGCN
 from stars_bench.models.raw import Coordinates
 
 POSES = replace(COCO_17, channels=PLANE)

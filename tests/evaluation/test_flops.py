@@ -8,7 +8,7 @@ from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.evaluation.flops import multiply_adds
 from stars_bench.models.layers.encoder import SkeletonEncoder
 from stars_bench.models.layers.skeleton_graph import spatial_partitions
-from stars_bench.models.layers.stgcn_net import STGCN
+from stars_bench.models.networks.stgcn import STGCN
 from stars_bench.models.raw import Coordinates
 
 CPU = torch.device("cpu")

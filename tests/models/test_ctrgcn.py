@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.models.ctrgcn import ClassifyingCTRGCN, CtrgcnConfig
-from stars_bench.models.layers.ctrgcn_net import CTRGCN, Block, RefinedGraphConv
 from stars_bench.models.layers.skeleton_graph import directed_partitions
+from stars_bench.models.networks.ctrgcn import CTRGCN, Block, RefinedGraphConv
 from tests.evaluation.small_subject import SIX
 from tests.models import plain
 from tests.models.test_graph_methods import clips, loud, norm

@@ -13,7 +13,7 @@ from stars_bench.data.clip_store import ClipPart
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.models.aimclr import AimClr, AimClrConfig, ExtremeContrast
 from stars_bench.models.layers.skeleton_graph import spatial_partitions
-from stars_bench.models.layers.stgcn_net import STGCN
+from stars_bench.models.networks.stgcn import STGCN
 from stars_bench.models.raw import Coordinates
 from stars_bench.models.skeletonclr import ContrastConfig, MomentumContrast, SkeletonClr
 from stars_bench.models.stgcn import ClassifyingSTGCN, StgcnConfig

@@ -1,1 +1,1 @@
-"""Networks, heads and objectives that several methods share."""
+"""The transformer of STARS, and what several methods share: heads, queues, views, optimisers."""
