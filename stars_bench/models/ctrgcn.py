@@ -22,14 +22,14 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
-from stars_bench.models.layers.class_layer import ClassLayer
-from stars_bench.models.layers.sgd import SgdConfig
 from stars_bench.models.layers.skeleton_graph import directed_partitions
 from stars_bench.models.mamp import QUICK_STAGE1
+from stars_bench.models.networks.class_layer import ClassLayer
 from stars_bench.models.networks.ctrgcn import CTRGCN
 from stars_bench.models.networks.stgcn import blank
 from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
 from stars_bench.training.optim import Schedule, step_decay
+from stars_bench.training.sgd import SgdConfig
 from stars_bench.training.step import SplitStep
 
 CTRGCN_PAPER = Citation(

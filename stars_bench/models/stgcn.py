@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
-from stars_bench.models.layers.class_layer import ClassLayer
-from stars_bench.models.layers.sgd import SgdConfig
 from stars_bench.models.layers.skeleton_graph import spatial_partitions
 from stars_bench.models.mamp import QUICK_STAGE1
+from stars_bench.models.networks.class_layer import ClassLayer
 from stars_bench.models.networks.stgcn import STGCN, blank, initialise
 from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
+from stars_bench.training.sgd import SgdConfig
 from stars_bench.training.step import SplitStep
 
 STGCN_PAPER = Citation(
