@@ -1,4 +1,4 @@
-"""The HDF5 file of a shard, opened only if it is what `shards.write_shard` writes.
+"""The HDF5 file of a shard: created for `shards.write_shard`, and opened only if it is what that writes.
 
 A shard may come from anybody. HDF5 can name other files (external links, external storage, virtual datasets), load
 filters from other libraries, claim any size and unpack a thousandfold; a shard does none of it, so none is followed.
@@ -6,6 +6,7 @@ filters from other libraries, claim any size and unpack a thousandfold; a shard 
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -41,6 +42,46 @@ HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexErro
 _ERRNO = re.compile(r"errno = (\d+)")
 
 Columns = dict[str, NDArray[Any]]
+
+
+class _Held(io.FileIO):
+    """A file that keeps the first error of writing, for HDF5 cannot close a file that refuses a write."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all bytes, or none after an error; say that all were written."""
+        left = view = memoryview(data).cast("B")
+        try:
+            while self.error is None and left:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Change the file's size, unless an error came before."""
+        try:
+            return super().truncate(size) if self.error is None else size or 0
+        except OSError as error:
+            self.error = error
+            return size or 0
+
+
+@contextmanager
+def created(path: Path) -> Iterator[h5py.File]:
+    """Create an HDF5 file to write into; it is closed at the end, whatever happens.
+
+    Raises:
+        OSError: It cannot be written, such as on a full disk: the system's own error.
+    """
+    with _Held(path, "w+") as stream:
+        try:
+            with h5py.File(stream, "w", libver="earliest", track_order=False) as file:
+                yield file
+        finally:
+            if stream.error is not None:
+                raise stream.error
 
 
 @contextmanager

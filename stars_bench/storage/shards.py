@@ -145,7 +145,7 @@ def write_shard(
         attributes["units"] = "pixels"
     log = {"set_aside": [asdict(item) for item in content.set_aside], "cleaning": content.cleaning}
     with files.atomic_path(path) as temporary:
-        with h5py.File(temporary, "w", libver="earliest", track_order=False, locking=False) as file:
+        with shard_file.created(temporary) as file:
             packing.write_rows(file, "joints", blocks, joints, compression)
             for name, values in columns.items():
                 file.create_dataset(name, data=values, track_times=False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -154,3 +157,22 @@ def test_a_chunk_that_is_damaged_is_told_in_one_line(make: Make) -> None:
         prepared.load()
     with pytest.raises(UsageError, match=r"shard-00001\.h5: missing or damaged.*--force"):
         prepared.clip(3)
+
+
+def test_a_file_that_cannot_be_written_raises_its_own_error_and_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    script = (
+        "import pathlib, resource, signal, sys\nimport numpy as np\nfrom stars_bench.storage import shard_file\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "for size in range(1_000, 40_000, 500):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
+        "    try:\n"
+        "        with shard_file.created(pathlib.Path(sys.argv[1])) as file:\n"
+        "            for number in range(20):\n"
+        "                file.create_dataset(str(number), data=np.ones(400))\n"
+        "    except OSError as error:\n"
+        "        print(error.errno, file.id.valid)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.split("\n") == [f"{errno.EFBIG} 0"] * 78 + [""]
