@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from stars_bench.cli import program
 from stars_bench.cli.options import DataDir, RunsDir, console, counted, errors
 from stars_bench.errors import StarsBenchError
 
@@ -30,6 +31,21 @@ class Executor(StrEnum):
 
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What is run: see docs/sweeps.md.")],
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="In place of the file's protocols; may be repeated.",
+            autocompletion=program.offer_protocols,
+        ),
+    ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="In place of the file's streams; may be repeated: several are also summed."),
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(min=0, metavar="N", help="In place of the file's seeds; may be repeated.")
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Run nothing: say what would be run, what exists already, and what it costs."),
@@ -69,8 +85,9 @@ def sweep(
     from stars_bench.report import terminal
     from stars_bench.report.leaderboard import Leaderboard
 
+    given = {"protocols": protocol, "streams": stream, "seeds": seed}
     asked = Sweep(
-        file=sweep_file.read(file),
+        file=sweep_file.read(file, {name: value for name, value in given.items() if value}),
         name=file.stem,
         data_dir=data_dir,
         runs_dir=runs_dir,

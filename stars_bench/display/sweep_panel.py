@@ -13,6 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+LINES = 2
+"""Lines that a row takes at most in a terminal, where its note is not long."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -20,8 +23,8 @@ class Row:
 
     Args:
         label: What tells it from the others.
-        state: "running" or "failed".
-        note: What it does, or why it failed.
+        state: "running", "failed" or "done".
+        note: What it does, why it failed, or what came of it.
     """
 
     label: str
@@ -61,15 +64,18 @@ class SweepPanel:
             total: All runs.
             taken: Runs that were there before.
             failed: Runs that failed.
-            rows: What runs, and what failed.
+            rows: What runs, what failed, and what is done; of the last as many are shown as have room.
         """
         running = [row for row in rows if row.state == "running"]
         there = f" ({taken} were there)" if taken else ""
         line = f"{self.title}: {done} of {total} done{there}, {len(running)} running, {failed} failed"
         if self.console.is_terminal:
             table = Table(box=None, pad_edge=False, show_header=False)
-            for row in rows:
-                style = "red" if row.state == "failed" else ""
+            finished = [row for row in rows if row.state == "done"]
+            others = [row for row in rows if row.state != "done"]
+            room = max(self.console.height - 2 - LINES * (len(others) + 1), 0) // LINES
+            for row in [*others, *finished[:room]]:
+                style = {"failed": "red", "done": "green"}.get(row.state, "")
                 table.add_row(Text(row.state, style), Text(row.label), Text(row.note, "dim", overflow="fold"))
             self.live.update(Group(Text(line, "bold"), table))
         elif line != self.told:

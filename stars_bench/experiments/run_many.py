@@ -61,7 +61,7 @@ def summary(failures: Sequence[Failure], total: int) -> str:
 
 
 def title(request: Request, among: Iterable[Request]) -> str:
-    """Name a request by its method and by what tells it from others.
+    """Name a request by its method and by what tells it from others: `mamp xsub lr=0.01 seed 0`.
 
     Args:
         request: The request.
@@ -69,10 +69,13 @@ def title(request: Request, among: Iterable[Request]) -> str:
     """
     among = list(among)
     parts = [request.method]
-    for name in ("dataset", "protocol", "stream", "seeds", "overrides"):
+    for name in ("dataset", "protocol", "stream"):
         if len({getattr(one, name) for one in among}) > 1:
-            value = getattr(request, name)
-            parts.append(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+            parts.append(str(getattr(request, name) or ""))
+    same = [set(one.overrides) for one in among if one.method == request.method]
+    parts.append(", ".join(item for item in request.overrides if not all(item in one for one in same)))
+    if len({tuple(one.seeds) for one in among}) > 1:
+        parts.append(f"seed{'s' * (len(request.seeds) > 1)} {', '.join(map(str, request.seeds))}")
     return " ".join(filter(None, parts))
 
 

@@ -299,6 +299,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         refuse_odd(path, LARGEST_TOML)
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StarsBenchError(f"{path}: there is no such file") from error
     except (OSError, ValueError, RecursionError) as error:
         raise StarsBenchError(f"{path}: cannot be read ({error})") from error
 

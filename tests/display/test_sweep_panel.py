@@ -34,6 +34,18 @@ def test_a_terminal_shows_what_each_run_does_and_why_one_failed() -> None:
         assert part in shown
 
 
+def test_a_terminal_shows_as_many_finished_runs_as_have_room() -> None:
+    screen = Console(file=io.StringIO(), width=80, height=12, force_terminal=True, color_system=None)
+    finished = [Row(f"raw seed {seed}", "done", "9 s  k-NN k=1 50.0") for seed in range(9)]
+    with SweepPanel(screen, "s") as panel:
+        panel(9, 11, 0, 1, [RUNNING, FAILED, *finished])
+        panel.live.refresh()
+        shown = screen.file.getvalue()
+    assert "raw seed 1" in shown
+    assert "9 s  k-NN k=1 50.0" in shown
+    assert "raw seed 2" not in shown
+
+
 def test_times_are_in_units_that_people_use() -> None:
     times = [duration(seconds) for seconds in (5, 90, 7_000, 100_000, 200_000)]
     assert times == ["5 s", "1.5 min", "1.9 h", "27.8 h", "2.3 days"]

@@ -40,9 +40,11 @@ def test_the_commands_work(small_data: Path, tmp_path: Path, monkeypatch: pytest
         return done.stdout
 
     dry, run, chosen = COMMANDS.splitlines()
-    assert said(dry).startswith("6 runs: 0 there already, 6 to do\nstage1: 4 trainings, about ")
+    assert said(dry).startswith("6 runs: 0 there already, 6 to do\n  untrained: seeds 0, 1 to do\n")
+    assert "  mamp mask_ratio=0.9: seeds 0, 1 to do\nstage1: 4 trainings, about " in said(dry)
     assert "sweep: 6 of 6 done" in said(run)
-    assert said(dry).startswith("6 runs: 6 there already, 0 to do\n0 trainings in all")
+    assert said(dry).startswith("6 runs: 6 there already, 0 to do\n  untrained: seeds 0, 1 there\n")
+    assert "\n0 trainings in all" in said(dry)
     text = said(chosen)
     assert text.count("never by the test part") == 2
     assert "of 2 settings by k-NN k=1 top1 (mean of 2 runs) on the validation part" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,5 +94,7 @@ def test_streams_without_scores_are_said_to_have_no_sum(small_data: Path, tmp_pa
 def test_a_run_is_named_by_what_tells_it_from_the_others() -> None:
     one = Request("a", "xsub", Path("data"), Path("runs"))
     other = Request("a", "xview", Path("data"), Path("runs"), seeds=(3,))
-    assert [title(each, [one, other]) for each in (one, other)] == ["a xsub 0", "a xview 3"]
+    assert [title(each, [one, other]) for each in (one, other)] == ["a xsub seed 0", "a xview seed 3"]
     assert title(one, [one]) == "a"
+    several = [replace(one, overrides=("epochs=2", f"lr={lr}")) for lr in (1, 2)]
+    assert [title(each, [*several, replace(one, method="b")]) for each in several] == ["a lr=1", "a lr=2"]

@@ -43,10 +43,12 @@ class Choice:
         where = " ".join(filter(None, (self.method, *self.place)))
         count = f"{len(self.scores)} settings" if len(self.scores) > 1 else "the only setting"
         failed = f" ({self.left_out} left out: a run failed)" if self.left_out else ""
+        equal = sum(score == self.scores[self.chosen] for score in self.scores.values())
+        tie = f", the first of {equal} with the same mean," if equal > 1 else ""
         each = "; ".join(f"{self._named(one)} {score:.2f}" for one, score in self.scores.items())
         return (
-            f"{where}: {self._named(self.chosen)} chosen of {count}{failed} by {self.measure} on the validation part "
-            f"(training subjects held out), never by the test part: {each}"
+            f"{where}: {self._named(self.chosen)}{tie} chosen of {count}{failed} by {self.measure} on the validation "
+            f"part (training subjects held out), never by the test part: {each}"
         )
 
     def _named(self, settings: Sequence[str]) -> str:

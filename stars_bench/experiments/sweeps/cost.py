@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,6 +12,8 @@ from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.experiments import encoder_source, runner
 from stars_bench.experiments.costs import STEPS, Costs, MeasuredRun
 from stars_bench.experiments.plan import device_name, resolve
+from stars_bench.experiments.request import Request
+from stars_bench.experiments.run_many import title
 from stars_bench.experiments.sweeps.members import Member
 from stars_bench.experiments.sweeps.sweep import Sweep
 from stars_bench.training.loop import set_precision
@@ -42,6 +44,7 @@ class Estimate:
         there = sum(one.records is not None for one in self.members)
         then = f", then {self.tested} on the test part with the chosen settings" if self.tested else ""
         yield f"{_counted(len(self.members), 'run')}{then}: {there} there already, {len(self.members) - there} to do"
+        yield from _listed(self.members)
         by_name: dict[str, list[float]] = {}
         for key, seconds in self.costs.trained.items():
             by_name.setdefault(self.costs.names[key], []).append(seconds)
@@ -93,6 +96,19 @@ def estimate(sweep: Sweep, tell: Callable[[str], None] | None = None) -> Estimat
         tested = len({replace(one.request, overrides=()) for one in members})
     places = max(len(sweep.devices), 1) * (sweep.jobs or 1)
     return Estimate(tuple(members), costs, tuple(failures), device, places, tested)
+
+
+def _listed(members: Sequence[Member]) -> Iterator[str]:
+    """Yield a line for the seeds of each run: which are there, and which are to do."""
+    groups: dict[Request, list[Member]] = {}
+    for member in members:
+        groups.setdefault(replace(member.request, seeds=()), []).append(member)
+    for request, group in groups.items():
+        states = {"there": [one for one in group if one.records is not None]}
+        states["to do"] = [one for one in group if one.records is None]
+        seeds = {state: ", ".join(str(one.request.seeds[0]) for one in each) for state, each in states.items() if each}
+        said = "; ".join(f"seed{'s' * (', ' in its)} {its} {state}" for state, its in seeds.items())
+        yield f"  {title(request, groups)}: {said}"
 
 
 def _counted(number: int, what: str) -> str:

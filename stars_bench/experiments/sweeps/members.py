@@ -53,16 +53,13 @@ def members(requests: Sequence[Request]) -> list[Member]:
     Raises:
         UsageError: One of them is wrong; nothing is run.
     """
-    short = [
-        replace(one, overrides=tuple(item for item in one.overrides if not _common(item, requests))) for one in requests
-    ]
     seeds: dict[Request, list[int]] = {}
     for one in requests:
         seeds.setdefault(replace(one, seeds=()), []).append(one.seeds[0])
     plans: dict[Request, Plan] = {}
     found: dict[str, Member] = {}
-    for one, its in zip(requests, short, strict=True):
-        group, label = replace(one, seeds=()), title(its, short)
+    for one in requests:
+        group, label = replace(one, seeds=()), title(one, requests)
         if group not in plans:
             plans.clear()  # a plan holds the table of all clips
             try:
@@ -72,10 +69,6 @@ def members(requests: Sequence[Request]) -> list[Member]:
         member = _member(plans[group], one, label)
         found.setdefault(member.id, member)
     return list(found.values())
-
-
-def _common(item: str, requests: Sequence[Request]) -> bool:
-    return all(item in one.overrides for one in requests)
 
 
 def _member(plan: Plan, request: Request, label: str) -> Member:

@@ -75,7 +75,11 @@ class Sweep:
             UsageError: One of them is wrong.
         """
         registry.add_data_dir(self.data_dir)
-        return members(self.requests())
+        found, wanted = members(self.requests()), self.file.choose_on
+        for member in found if self.choose_by is not None and wanted is not None else ():
+            if wanted not in member.evaluations:
+                raise UsageError(f"choose_on = {wanted!r}: {member.label} has {', '.join(member.evaluations)}")
+        return found
 
 
 @dataclass(frozen=True)

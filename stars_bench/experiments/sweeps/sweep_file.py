@@ -160,14 +160,18 @@ class SweepFile(Settings):
         ]
 
 
-def read(path: Path) -> SweepFile:
+def read(path: Path, given: Mapping[str, Any] | None = None) -> SweepFile:
     """Read the file of a sweep.
+
+    Args:
+        path: The file.
+        given: Keys whose values stand in place of the file's. Default: none.
 
     Raises:
         StarsBenchError: It cannot be read, or is not TOML.
         UsageError: It says something that a sweep does not know; one line names it.
     """
-    return parse(read_toml(path), str(path))
+    return parse(read_toml(path) | dict(given or {}), str(path))
 
 
 def parse(content: Mapping[str, Any], where: str) -> SweepFile:

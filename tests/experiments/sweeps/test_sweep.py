@@ -119,6 +119,8 @@ def test_a_member_that_fails_is_told_and_the_others_run(make: Made, monkeypatch)
 def test_nothing_is_run_where_one_request_is_wrong(make: Made, slot: HereSlot, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^raw: --set dim=16: raw knows frames"):
         run(make(methods=["untrained", "raw"], grid={"dim": [16]}, set={}, points=[{"frames": 8}]))
+    with pytest.raises(UsageError, match=r"^choose_on = 'linear': raw has knn$"):
+        run(make("validation", methods="raw", set={"frames": 8}, choose_on="linear"))
     assert slot.tasks == []
     assert not any(tmp_path.iterdir())
 
@@ -130,14 +132,16 @@ def test_a_shared_stage_is_trained_once(make: Made, tmp_path: Path) -> None:
     assert sorted(told.costs.names.values()) == ["stage1", "stage2"]
     lines = list(told.lines())
     assert lines[0] == "2 runs: 0 there already, 2 to do"
-    assert lines[3].startswith("2 trainings in all: about 0 s on cpu")
+    assert lines[1:3] == ["  mamp: seed 0 to do", "  stars: seed 0 to do"]
+    assert lines[5].startswith("2 trainings in all: about 0 s on cpu")
     assert not any(tmp_path.iterdir())  # a dry run writes nothing
     run(sweep)
     files = sorted(path.name.partition("-")[0] for path in tmp_path.rglob("stages/*.pt"))
     assert files == ["stage1", "stage2"]
     after = list(cost.estimate(sweep).lines())
     assert after[0] == "2 runs: 2 there already, 0 to do"
-    assert after[1].startswith("0 trainings in all")
+    assert after[1:3] == ["  mamp: seed 0 there", "  stars: seed 0 there"]
+    assert after[3].startswith("0 trainings in all")
 
 
 @pytest.mark.usefixtures("slot")
@@ -189,12 +193,18 @@ def test_settings_are_chosen_by_the_validation_part_alone(make: Made, slot: Here
     assert told == [found.choices[0].line]
     assert "never by the test part" in told[0]
     assert f"dim=16 {means[16]:.2f}" in told[0]
+    assert ("dim=16, the first of 2 with the same mean," in told[0]) == (means[16] == means[32])
     assert "# settings chosen of 2 by k-NN" in found.records[0].record.command
     said = notes.read(found.records[0].folder)
     assert said.tags == ("chosen-by-validation",)
     assert said.notes[0].text == told[0]
     dry = list(cost.estimate(sweep).lines())
     assert dry[0].startswith("4 runs, then 2 on the test part with the chosen settings: 4 there already")
+    assert dry[1:3] == ["  untrained dim=16: seeds 0, 1 there", "  untrained dim=32: seeds 0, 1 there"]
+    validation = [one for one in store.read_records(sweep.runs_dir).stored if one.record.protocol.validation]
+    gone = next(one for one in validation if one.record.method.config["dim"] == 32 and one.record.seed == 0)
+    gone.path.unlink()
+    assert list(cost.estimate(sweep).lines())[2] == "  untrained dim=32: seed 1 there; seed 0 to do"
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,16 @@ def test_a_value_that_is_a_list_is_one_value_in_a_list() -> None:
     ]
 
 
+def test_what_the_command_gives_stands_in_place_of_what_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text('methods = "raw"\nprotocols = "xsub"\nseeds = [0, 1]')
+    found = sweep_file.read(path, {"protocols": ["xview", "xset"], "streams": ["joint", "bone"], "seeds": [7]})
+    said = [(one.protocol, one.stream, one.seeds) for one in found.requests(Path("d"), Path("r"))]
+    assert said == [(protocol, stream, (7,)) for protocol in ("xview", "xset") for stream in ("joint", "bone")]
+    with pytest.raises(StarsBenchError, match=r"gone\.toml: there is no such file"):
+        sweep_file.read(tmp_path / "gone.toml")
+
+
 def test_datasets_and_protocols_are_combined() -> None:
     file = sweep_file.parse({"methods": "raw", "datasets": ["a", "b"], "protocols": ["xsub", "xview"]}, "x")
     assert file.places == [("a", "xsub"), ("a", "xview"), ("b", "xsub"), ("b", "xview")]
