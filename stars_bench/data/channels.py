@@ -5,40 +5,12 @@ What turns, shears, centres or subtracts joints of a picture does so in the plan
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    import pandas as pd
+from stars_bench.storage.pictures import SCORE
 
-SCORE = 2
-"""The channel of the score, where there is one."""
 NO_JOINT = -1
-SURE = 0.01
-"""A joint in pixels whose score is not above this has no place."""
-
-
-def in_picture(joints: np.ndarray, table: pd.DataFrame) -> np.ndarray:
-    """Normalise the clips that are in pixels, in place, as pyskl does (PreNormalize2D, mode "fix").
-
-    x = (x - w / 2) / (w / 2) and y = (y - h / 2) / (h / 2), so that the picture goes from -1 to 1 either way and
-    proportions are not kept; x and y are 0 where the score is at most 0.01.
-
-    Args:
-        joints: (rows, V, 3) float32: x, y, score, of all clips.
-        table: The table of clips, with the columns height and width.
-    """
-    clips = table[table["height"] > 0]
-    for first, rows, size in zip(
-        clips["offset"], clips["num_frames"] * clips["num_bodies"], clips[["width", "height"]].to_numpy(), strict=True
-    ):
-        own = joints[first : first + rows]
-        half = (size / 2).astype(np.float32)
-        own[..., :SCORE] = np.where(own[..., SCORE:] > SURE, (own[..., :SCORE] - half) / half, 0)
-    return joints
 
 
 def scored(changed: Tensor, joints: Tensor, dim: int, planar: bool) -> Tensor:

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from stars_bench.api import AbsentBody, ClipInput, Skeleton
 from stars_bench.data import placement, random
-from stars_bench.data.channels import in_picture, in_plane, scored
+from stars_bench.data.channels import in_plane, scored
 from stars_bench.data.clip_inputs import frames_of_first_body, joints_of_crossclr, padded, placed_as_crossclr, rows_of
 from stars_bench.errors import StarsBenchError
 from stars_bench.storage.clip_facts import FACTS, FIRST_BODY, SECOND, VALID
+from stars_bench.storage.pictures import in_picture
 
 if TYPE_CHECKING:
     from stars_bench.storage.shards import PreparedDataset

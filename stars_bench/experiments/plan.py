@@ -635,4 +635,7 @@ def _fitting(config: BaseModel, clips: int, owner: str) -> tuple[BaseModel, list
     most = 1 << (max(clips, 1).bit_length() - 1)
     large = {key: value for key, value in config if key.endswith("batch_size") and value > clips}
     lines = [f"{key} of {owner} cut from {value} to {most}: there are {clips} clips" for key, value in large.items()]
-    return config.model_validate(config.model_dump() | dict.fromkeys(large, most)), lines
+    try:
+        return config.model_validate(config.model_dump() | dict.fromkeys(large, most)), lines
+    except ValidationError as error:
+        raise UsageError(of_validation(error, f"{owner}: too few training clips ({clips})")) from error

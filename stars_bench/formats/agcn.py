@@ -75,7 +75,7 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
                 blocks = (_stream(block.transpose(0, 4, 1, 3, 2), stream, skeleton) for block in joints)
                 with written.enter_context(provenance.atomic_path(array_file(out, part, stream))).open("wb") as file:
                     npy.write(file, "<f4", (len(clips), *shape), blocks)
-    return padding.cut(dataset)
+    return padding.notes_of(dataset)
 
 
 def write_positions(

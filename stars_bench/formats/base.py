@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import AbsentBody, DatasetSpec, ProtocolSpec, SetAside
+from stars_bench.storage.pictures import SCORE, normalised
+from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import PreparedDataset
 
 PARTS = ("train", "test")
+NORMALISED = (
+    "poses in pixels are normalised as methods get them, (x - w/2) / (w/2) and y alike: this format has no place for "
+    "the picture's size; pyskl keeps pixels"
+)
 
 Parts = Mapping[str, NDArray[np.int64]]
 """{"train": clip numbers, "test": ...}, in the published order."""
 Tick = Callable[[int], None]
 """Called with how many clips were done since the last call."""
+
+
+def as_methods_get(dataset: PreparedDataset, clips: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+    """Yield bodies (M, F, V, 3) of the clips with these numbers, for formats without a place for a picture's size.
+
+    Poses in pixels are normalised: without the size nobody could do it later.
+    """
+    for row, bodies in zip(clips.tolist(), bodies_of(dataset, clips), strict=True):
+        picture = dataset.picture(row)
+        if picture is not None:
+            bodies[..., :SCORE] = normalised(bodies, *picture)
+        yield bodies
+
+
+def note_of_pixels(dataset: PreparedDataset) -> list[str]:
+    """Return a note on poses that `as_methods_get` changes."""
+    return [NORMALISED] if "height" in dataset.table else []
 
 
 @dataclass(frozen=True)

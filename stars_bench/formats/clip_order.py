@@ -9,7 +9,8 @@ in MAMP.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, NameFacts, ProtocolSpec
+from stars_bench.errors import UsageError
 from stars_bench.formats.base import Parts
 
 if TYPE_CHECKING:
@@ -44,6 +46,38 @@ def two_part_protocols(dataset: DatasetSpec | PreparedDataset) -> dict[str, Prot
 def has_two_parts(protocol: ProtocolSpec) -> bool:
     """Return whether a protocol has exactly a training and a test part."""
     return not protocol.expected_bank and not protocol.Config
+
+
+def of_folder(path: Path, spec: DatasetSpec, names: Iterable[str]) -> ProtocolSpec | None:
+    """Return the protocol whose parts the folders of a dataset hold; None where the clips' names say who trains.
+
+    Args:
+        path: The folder, for the message.
+        spec: The dataset.
+        names: Names of the clips.
+
+    Raises:
+        UsageError: The names do not say it, and the dataset has several protocols.
+    """
+    if not spec.ships_splits and (not spec.protocols or (spec.splits is not None and _say_all(spec, names))):
+        return None
+    known = two_part_protocols(spec)
+    if len(known) == 1:
+        return next(iter(known.values()))
+    raise UsageError(
+        f"{path}: which protocol of {spec.name} is it? Say --protocol {'|'.join(known)} (its clips' names do not tell)"
+    )
+
+
+def _say_all(spec: DatasetSpec, names: Iterable[str]) -> bool:
+    """Return whether names say the class, and with it all that the dataset's rule goes by."""
+    for name in names:
+        try:
+            if spec.read_name is None or spec.read_name(name).label is None:
+                return False
+        except ValueError:  # none of the dataset: told later
+            continue
+    return True
 
 
 def parts_of(protocol: ProtocolSpec, table: pd.DataFrame) -> Parts:

@@ -21,6 +21,7 @@ from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside
 from stars_bench.errors import StarsBenchError
 from stars_bench.formats import padding
 from stars_bench.formats.base import Incoming, NamedClip, Parts, Tick
+from stars_bench.formats.clip_order import of_folder
 from stars_bench.io import files as provenance
 from stars_bench.io.disk import check_room
 from stars_bench.io.untrusted import npy, unpickle
@@ -65,7 +66,7 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
                 npy.write(stream, "<f4", (len(clips), *shape), blocks)
             known = ([f"{name}{SUFFIX}" for name in names[clips]], labels[clips].tolist())
             written.enter_context(provenance.atomic_path(label_file(out, part))).write_bytes(pickle.dumps(known, 4))
-    return padding.cut(dataset)
+    return padding.notes_of(dataset)
 
 
 # ------------------------------------------------------------------------------------------------------- in
@@ -80,6 +81,7 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
     """Open a folder: read names and labels, and yield the clips one by one. One part is enough.
 
     Raises:
+        UsageError: Neither the user nor the clips' names say which protocol this is.
         StarsBenchError: A file is missing, damaged, or does not fit the others.
     """
     known, identity = {}, []
@@ -100,6 +102,8 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
             f"{path}: has neither train_data.npy nor train_data_joint.npy, nor val: joints are needed"
         )
     stated = {part: [name.removesuffix(SUFFIX) for name in names] for part, (names, _) in known.items()}
+    if protocol is None:
+        protocol = of_folder(path, spec, [name for names in stated.values() for name in names])
     return Incoming(
         clips=_clips(path, {part: (stated[part], labels) for part, (_, labels) in known.items()}, spec),
         total=sum(map(len, stated.values())),

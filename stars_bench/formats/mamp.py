@@ -58,7 +58,7 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
                 npy.write(stream, "<f4", (len(clips), padding.FRAMES, numbers), blocks)
             with _member(archive, f"y_{part}") as stream:
                 npy.write(stream, "<f8", (len(clips), classes), _one_hot(labels[clips], classes))
-    return [*padding.cut(dataset), *_write_names(out, dataset, splits)]
+    return [*padding.notes_of(dataset), *_write_names(out, dataset, splits)]
 
 
 def names_file(path: Path) -> Path:

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from stars_bench.api import DatasetSpec, ProtocolSpec, SetAside
 from stars_bench.errors import StarsBenchError, UsageError, one_line
-from stars_bench.formats.base import PARTS, Incoming, NamedClip, Parts, Tick
+from stars_bench.formats.base import PARTS, Incoming, NamedClip, Parts, Tick, as_methods_get, note_of_pixels
 from stars_bench.formats.clip_order import two_part_protocols
 from stars_bench.io import allowance, files
-from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import PreparedDataset
 
 LARGEST = 2 << 30
 HEAD = b"MATLAB 5.0 MAT-file"
+VARIABLES = {"name", "label", "skeleton"}
 SUMMARY = "of a MATLAB file, as it stands"
 
 
@@ -40,7 +40,7 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
     if size > LARGEST:
         raise UsageError(f"{out}: {size / 1e9:.1f} GB of coordinates, a MATLAB file of version 5 holds 2: use pyskl")
     skeletons = np.empty((len(table), 1), object)
-    for row, bodies in enumerate(bodies_of(dataset, np.arange(len(table)))):
+    for row, bodies in enumerate(as_methods_get(dataset, np.arange(len(table)))):
         skeletons[row, 0] = bodies.transpose(1, 2, 3, 0).copy()
         tick(1)
     content: dict[str, Any] = {
@@ -54,7 +54,7 @@ def write(out: Path, dataset: PreparedDataset, splits: Mapping[str, Parts], tick
         content |= {f"{_variable(protocol)}_{part}": parts[part][:, None] + 1.0 for part in PARTS}
     with files.atomic_path(out) as temporary, temporary.open("wb") as stream:
         savemat(stream, content, do_compression=True)
-    return []
+    return note_of_pixels(dataset)
 
 
 def _cells(texts: Sequence[str]) -> NDArray[Any]:
@@ -68,11 +68,18 @@ def _variable(protocol: str) -> str:
 
 
 def recognises(path: Path) -> bool:
-    """Return whether a path is such a file, by its first bytes."""
+    """Return whether a path is such a file: by its first bytes, and by its variables where they can be read."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(HEAD)) == HEAD
+        if file.read(len(HEAD)) != HEAD:
+            return False
+    from scipy.io import whosmat
+
+    try:
+        return {name for name, *_ in whosmat(path)}.issuperset(VARIABLES)
+    except Exception:  # damaged, in any way: reading it says how
+        return True
 
 
 def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incoming:

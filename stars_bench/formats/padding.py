@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import AbsentBody, SetAside
-from stars_bench.formats.base import NamedClip, Tick
-from stars_bench.storage.read_clips import bodies_of
+from stars_bench.formats.base import NamedClip, Tick, as_methods_get, note_of_pixels
 from stars_bench.storage.shards import PreparedDataset
 
 FRAMES = 300
@@ -26,7 +25,7 @@ BLOCK = 32  # clips at once: 5.8 MB with 25 joints
 def blocks_of(dataset: PreparedDataset, clips: NDArray[np.int64], tick: Tick) -> Iterator[NDArray[np.float32]]:
     """Yield the padded clips with these numbers, block by block: (n, 300, 2, V, 3)."""
     joints = len(dataset.spec.skeleton.joints)
-    bodies = bodies_of(dataset, clips)
+    bodies = as_methods_get(dataset, clips)
     while block := list(islice(bodies, BLOCK)):
         yield pad(block, joints, dataset.absent_body)
         tick(len(block))
@@ -75,7 +74,7 @@ def named(
     return NamedClip(name, label, bodies)
 
 
-def cut(dataset: PreparedDataset) -> list[str]:
-    """Return a note on clips that are longer than this size can hold."""
+def notes_of(dataset: PreparedDataset) -> list[str]:
+    """Return notes on clips that this size cannot hold as they are."""
     longer = int((dataset.table["num_frames"] > FRAMES).sum())
-    return [f"clips cut at {FRAMES} frames: {longer:,}"] if longer else []
+    return [*([f"clips cut at {FRAMES} frames: {longer:,}"] if longer else []), *note_of_pixels(dataset)]

@@ -36,6 +36,9 @@ NOT_FINITE = re.compile(rb"nan|inf|#ind|#qnan", re.IGNORECASE)
 SUFFIXES = (".skeleton", ".txt", ".zip")
 NTU_CLIP, VIDEO = "NTU RGB+D clip", "PKU-MMD video"
 LABEL_FILE, SPLIT_FILE = "PKU-MMD label file", "PKU-MMD split file"
+COORDINATE = re.compile(rb"[-+0-9.#A-Za-z]*\d[-+0-9.#A-Za-z]*")
+NUMBER = re.compile(rb"[^\s,;{\[]{1,40}")
+"""The only word of a first line: a number of frames, or what stands in its place."""
 PKU_NUMBERS = 20  # more numbers than this in the first line: a frame of a video
 WHY = {
     "bodies_too_short": "bodies of at most 11 frames",
@@ -191,13 +194,17 @@ def kind_of(source: Source, data: bytes) -> str:
         return SPLIT_FILE
     if LABEL_HEAD.match(first):
         return LABEL_FILE
-    if len(first.split()) > PKU_NUMBERS:
+    words = first.split()
+    if len(words) > PKU_NUMBERS and sum(map(bool, map(COORDINATE.fullmatch, words))) > len(words) // 2:
         return VIDEO
-    if len(first.split()) == 1 or str(source).lower().endswith(".skeleton"):
+    if NUMBER.fullmatch(first.strip()) or str(source).lower().endswith((".skeleton", ".skeleton.txt")):
         return NTU_CLIP
     if kind := looks.content_of(data[: looks.HEAD]):
         raise StarsBenchError(f"{source}: is a {kind}")
-    raise StarsBenchError(f"{source}:1: neither a .skeleton file nor a video, label or split file of PKU-MMD")
+    raise StarsBenchError(
+        f"{source}:1: neither a .skeleton file nor a video, label or split file of PKU-MMD. `stars-bench view FILE "
+        "--dataset NAME` draws a file of another dataset; NAME may be a TOML file that describes it"
+    )
 
 
 # -------------------------------------------------------------------------------------------------- NTU

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips, TrainingTime
 from stars_bench.data import random
-from stars_bench.data.channels import SCORE
 from stars_bench.errors import UsageError
 from stars_bench.models.layers.encoder import (
     SEGMENT,
@@ -28,6 +27,7 @@ from stars_bench.models.layers.encoder import (
     patchify,
     present_bodies,
 )
+from stars_bench.storage.pictures import SCORE
 from stars_bench.training.loop import Stage
 from stars_bench.training.optim import decay_matrices_only, warmup_cosine
 from stars_bench.training.step import SplitStep

@@ -124,7 +124,7 @@ def prepare(
         StarsBenchError: There is nothing to convert, everything was set aside, or one name has two contents.
     """
     started = time.perf_counter()
-    chosen = _profile(spec, profile, parameters or {})
+    chosen = profile_of(spec, profile, parameters or {})
     _check_choices(compression, on_duplicate)
     _check_counts(jobs=jobs, limit=limit, shard_bytes=shard_bytes)
     process_pool.check_backend(backend, scheduler)
@@ -397,7 +397,12 @@ def _refuse_other_description(folder: Path, chosen: Profile) -> None:
             )
 
 
-def _profile(spec: DatasetSpec, name: str | None, parameters: Mapping[str, Any]) -> Profile:
+def profile_of(spec: DatasetSpec, name: str | None, parameters: Mapping[str, Any]) -> Profile:
+    """Return a profile of a dataset with changed parameters; None is its default one.
+
+    Raises:
+        UsageError: There is no such profile or parameter.
+    """
     chosen = spec.profiles.get(name or spec.default_profile)
     if chosen is None:
         raise UsageError(f"{spec.name} has no profile {name!r}: there are {', '.join(spec.profiles)}")

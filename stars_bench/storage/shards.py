@@ -484,6 +484,13 @@ class PreparedDataset:
         columns = ("name", "content", *OF_CLIP, *(name for name in PICTURE if name in self.table))
         return list(zip(*(self.table[name].tolist() for name in columns), strict=True))
 
+    def picture(self, row: int) -> tuple[int, int] | None:
+        """Return height and width of the picture of a clip in pixels; None for others."""
+        if "height" not in self.table:
+            return None
+        height, width = (int(self.table[side].to_numpy()[row]) for side in ("height", "width"))
+        return (height, width) if height else None
+
     def row_of(self, name: str) -> int:
         """Return the row of a clip in `table`.
 

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stars_bench import registry
 from stars_bench.api import DatasetSpec, RawItem
@@ -22,12 +21,13 @@ from stars_bench.datasets.raw_files import sources
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.formats.catalog import FORMATS
 from stars_bench.inspection import raw_file
-from stars_bench.preparation.prepare import find_items
+from stars_bench.preparation.prepare import find_items, profile_of
+from stars_bench.preparation.recordings import recordings
 from stars_bench.storage.one_shard import open_shard
 from stars_bench.storage.shards import PreparedDataset, open_dataset
 from stars_bench.viewer import exported
 from stars_bench.viewer.raw import in_order_of, raw_scene, recorded
-from stars_bench.viewer.scene import Scene, Take, licence_of, seen
+from stars_bench.viewer.scene import Scene, Take, licence_of, seen, upright
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,32 @@ def scenes(what: str, wanted: Wanted, data_dir: Path) -> list[Scene]:
         return _of_dataset(open_dataset(data_dir, what, wanted.profile), wanted)
     if path.suffix.lower() == ".h5":
         return _of_dataset(open_shard(path), wanted)
-    if any(one.recognises(path) for one in FORMATS.values() if path.exists()) and not _is_raw_zip(what):
+    is_export = any(one.recognises(path) for one in FORMATS.values() if path.exists()) and not _is_raw_zip(what)
+    spec = None if wanted.dataset is None else registry.load("datasets", wanted.dataset)
+    if spec is not None and spec.read_file is not None and path.exists() and not is_export:
+        return _of_described(spec, path, wanted)
+    if is_export:
         return exported.scenes(path, wanted.dataset, wanted.protocol, partial(_chosen, wanted=wanted))
     if raw_file.is_raw(what):
         if wanted.random is not None or wanted.clip is not None:
             raise UsageError(f"{what} is one raw file: name no clip in it")
         return [raw_scene(raw_file.raw_source(what), wanted.profile)]
     return _of_dataset(open_dataset(data_dir, what, wanted.profile), wanted)  # described in the data folder, or unknown
+
+
+def _of_described(spec: DatasetSpec, path: Path, wanted: Wanted) -> list[Scene]:
+    """Return clips of raw files of a dataset that a TOML file describes."""
+    profile = profile_of(spec, wanted.profile, {})
+    found = recordings(spec, path, profile)
+    labels = [-1 if one.label is None else one.label for one in found]
+    alone = len(found) == 1 and wanted.clip is None and wanted.random is None
+    rows = [0] if alone else _chosen([one.name for one in found], labels, spec, str(path), wanted)
+    scenes = []
+    for one in (found[row] for row in rows):
+        told = "" if one.label is None else f"{one.label + 1} {spec.classes[one.label]}"
+        take = Take(f"profile {profile.name}", seen(upright(one.bodies, spec.skeleton, one.picture)))
+        scenes.append(Scene(one.name, (told, str(path)), spec.skeleton, (take,), licence_of(spec), spec.frame_rate))
+    return scenes
 
 
 def _is_raw_zip(what: str) -> bool:
@@ -104,7 +123,8 @@ def _prepared(dataset: PreparedDataset, row: int) -> Scene:
         f"{column} {facts[column]}" for column in ("subject", "camera", "setup", "replication") if facts[column]
     )
     told = (f"{label + 1} {dataset.spec.classes[label]}", f"{where}; {parts}")
-    take = Take(f"profile {dataset.profile.name}", seen(_upright(dataset, row)))
+    bodies = upright(dataset.clip(row), dataset.spec.skeleton, dataset.picture(row))
+    take = Take(f"profile {dataset.profile.name}", seen(bodies))
     return Scene(
         str(facts["name"]), told, dataset.spec.skeleton, (take,), licence_of(dataset.spec), dataset.spec.frame_rate
     )
@@ -163,11 +183,3 @@ def class_of(spec: DatasetSpec, text: str) -> int:
         return found[0]
     told = ", ".join(f"{label + 1} {spec.classes[label]}" for label in found[:4]) or "none"
     raise UsageError(f"--class {text}: a number of 1..{len(spec.classes)} or a part of one name; so called are: {told}")
-
-
-def _upright(dataset: PreparedDataset, row: int) -> NDArray[np.float32]:
-    """Return a clip to be drawn: in a picture, pixels grow downwards, and a score is no depth."""
-    bodies = dataset.clip(row)
-    if dataset.spec.skeleton.planar:
-        bodies = bodies * np.array([1, -1 if "height" in dataset.table else 1, 0], np.float32)
-    return bodies

@@ -10,7 +10,7 @@ from stars_bench.api import DatasetSpec, ProtocolSpec
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.formats.base import NamedClip
 from stars_bench.formats.catalog import recognise
-from stars_bench.viewer.scene import Scene, Take, licence_of, seen
+from stars_bench.viewer.scene import Scene, Take, licence_of, seen, upright
 
 Choice = Callable[[Sequence[str], Sequence[int], DatasetSpec, str], list[int]]
 """From names, labels, the dataset and the place to the numbers of the clips that are meant."""
@@ -43,7 +43,7 @@ def scenes(path: Path, dataset: str | None, protocol: str | None, choose: Choice
             clip.name,
             (f"{clip.label + 1} {spec.classes[clip.label]}", about),
             spec.skeleton,
-            (Take(form.name, seen(clip.bodies)),),
+            (Take(form.name, seen(upright(clip.bodies, spec.skeleton, clip.picture))),),
             licence_of(spec),
             spec.frame_rate,
         )

@@ -126,6 +126,20 @@ def seen(bodies: NDArray[Any]) -> Bodies:
     return bodies
 
 
+def upright(bodies: Bodies, skeleton: Skeleton, picture: tuple[int, int] | None = None) -> Bodies:
+    """Return bodies (M, F, V, 3) to be drawn: a score is no depth, and pixels grow downwards.
+
+    Args:
+        bodies: As stored.
+        skeleton: Joint layout.
+        picture: Height and width of the picture, of bodies in pixels; it is drawn two metres high. Default: None.
+    """
+    if not skeleton.planar:
+        return bodies
+    scale = 1.0 if picture is None else 2 / picture[0]
+    return np.asarray(bodies * np.array([scale, scale if picture is None else -scale, 0], np.float32), np.float32)
+
+
 def bones(skeleton: Skeleton) -> list[tuple[int, int]]:
     """Return (child, parent) of every joint that has a parent, 0-based."""
     return [(joint, parent) for joint, parent in enumerate(skeleton.parents) if joint != parent]

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from stars_bench.errors import StarsBenchError
 from stars_bench.storage.read_clips import bodies_of
 from stars_bench.storage.shards import PreparedDataset
-from stars_bench.viewer.scene import layout, licence_of, packed, seen
+from stars_bench.viewer.scene import layout, licence_of, packed, seen, upright
 
 FRAMES, BITS = 32, 8
 
@@ -44,14 +44,15 @@ def small_skeletons(dataset: PreparedDataset, names: Sequence[str]) -> KeptSkele
         UsageError: A clip is not in the dataset.
         StarsBenchError: A shard is damaged.
     """
+    spec = dataset.spec
     rows = np.array(sorted({dataset.row_of(name) for name in names}), np.int64)
     own = dataset.table["name"].to_numpy()[rows].astype(str).tolist()
     clips = {}
-    for name, bodies in zip(own, bodies_of(dataset, rows), strict=True):
+    for row, name, bodies in zip(rows.tolist(), own, bodies_of(dataset, rows), strict=True):
         if not bodies.any():
             raise StarsBenchError(f"{dataset.folder}: {name} is zero throughout")
-        clips[name] = packed(seen(bodies), BITS, FRAMES, dataset.spec.frame_rate)
-    spec = dataset.spec
+        drawn = upright(bodies, spec.skeleton, dataset.picture(row))
+        clips[name] = packed(seen(drawn), BITS, FRAMES, spec.frame_rate)
     return KeptSkeletons(
         dataset=spec.name,
         digest=dataset.digest,

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from stars_bench import cli, registry
 from stars_bench.api import Split
 from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.evaluation.linear import LinearConfig
 from stars_bench.experiments import runner
-from stars_bench.experiments.plan import resolve
+from stars_bench.experiments.plan import _fitting, resolve
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.io.files import digest_file
 from stars_bench.models.untrained import Untrained
@@ -263,6 +264,11 @@ def test_wrong_use_is_one_line_before_anything_runs(request_for, changes, messag
         resolve(request)
     assert "\n" not in str(caught.value)
     assert not request.runs_dir.exists()
+
+
+def test_one_training_clip_is_too_few_in_one_line() -> None:
+    with pytest.raises(UsageError, match=r"^linear: too few training clips \(1\): batch_size: .* \(got 1\)$"):
+        _fitting(LinearConfig(), 1, "linear")
 
 
 def test_a_batch_that_is_larger_than_the_data_is_cut_with_a_line(request_for) -> None:

@@ -185,4 +185,4 @@ def test_poses_are_drawn_upright_and_flat(tmp_path: Path) -> None:
     prepared = imported(ntu(), "ntu60-2d", tmp_path)
     scene = _prepared(prepared, 0)
     drawn, stored = scene.takes[0].bodies, prepared.clip(0)
-    np.testing.assert_array_equal(drawn, stored * [1, -1, 0])
+    np.testing.assert_allclose(drawn, stored * [2 / HEIGHT, -2 / HEIGHT, 0], rtol=1e-6)

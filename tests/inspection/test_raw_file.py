@@ -226,6 +226,15 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, data:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "data", [b'{"data": [' + b'{"frame_index": 0, "skeleton": []}, ' * 9 + b"]}", b"1,0.5,0.25,0.75\n2,0.5,0.25,0.75\n"]
+)
+def test_a_file_of_another_dataset_says_how_it_is_drawn(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(data)
+    with pytest.raises(StarsBenchError, match=r"neither a \.skeleton file .* `stars-bench view FILE --dataset NAME`"):
+        inspect_raw(Source(tmp_path / "a.json"))
+
+
 def test_words_are_told_from_files() -> None:
     assert is_raw("x.skeleton")
     assert is_raw("a.zip:b")

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stars_bench import registry
-from stars_bench.api import Clip, DatasetSpec, Profile, SetAside, Source
-from stars_bench.data.channels import in_picture
+from stars_bench.api import DatasetSpec, Profile, Source
 from stars_bench.data.clip_store import ClipPart, ClipStore
 from stars_bench.datasets.cleaning.mamp import NothingLeft
 from stars_bench.datasets.ntu import SKELETON_FILE, cleaned
@@ -34,8 +33,10 @@ from stars_bench.experiments import pretrained
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.inspection.raw_file import MEMBER, raw_source
 from stars_bench.io.run_folder import RunFolder
+from stars_bench.preparation.recordings import Recording, recordings
 from stars_bench.records import store
 from stars_bench.records.record import Record
+from stars_bench.storage.pictures import SCORE, normalised
 from stars_bench.storage.shards import PreparedDataset, open_dataset
 from stars_bench.training import checkpoint
 
@@ -60,21 +61,6 @@ class Prediction:
     actions: tuple[tuple[str, float], ...]
     truth: str | None = None
     frames: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What was read for a clip.
-
-    Args:
-        name: The clip, as it was asked for.
-        bodies: (M, F, V, 3), as stored.
-        truth: The true action. Default: None, unknown.
-    """
-
-    name: str
-    bodies: NDArray[np.float32]
-    truth: str | None = None
 
 
 class Probed(nn.Module):
@@ -136,11 +122,11 @@ def predict(
     how = _how_measured(start, records, "classifier" if hasattr(encoder, "classify") else "linear")
     model = _model(start, encoder, how, len(spec.classes)).to(device)
     reader = _Reader(spec, profile, data_dir)
-    recordings = [one for clip in clips for one in reader.recordings(clip)]
-    for one in recordings if keep is not None else ():
+    read = [one for clip in clips for one in reader.recordings(clip)]
+    for one in read if keep is not None else ():
         keep(spec, one)  # type: ignore[misc]
-    cut = [(one, at) for one in recordings for at in windows(one.bodies.shape[1], window, stride)]
-    bodies = [one.bodies[:, first:behind] for one, (first, behind) in cut]
+    cut = [(one, at) for one in read for at in windows(one.bodies.shape[1], window, stride)]
+    bodies = [_as_methods_get(one)[:, first:behind] for one, (first, behind) in cut]
     frames = [clip.shape[1] for clip in bodies]
     counts = [len(clip) for clip in bodies]
     offset = np.cumsum([0, *(count * length for count, length in zip(counts, frames, strict=True))])[:-1]
@@ -163,11 +149,18 @@ def predict(
         Prediction(
             one.name,
             tuple(zip([spec.classes[i] for i in best], share, strict=True)),
-            one.truth,
+            None if one.label is None else spec.classes[one.label],
             None if window is None else (first + 1, behind),
         )
         for (one, (first, behind)), share, best in zip(cut, shares.tolist(), order.tolist(), strict=True)
     ]
+
+
+def _as_methods_get(one: Recording) -> NDArray[np.float32]:
+    """Return the bodies of a recording; those in pixels normalised."""
+    if one.picture is None:
+        return one.bodies
+    return np.concatenate([normalised(one.bodies, *one.picture), one.bodies[..., SCORE:]], -1)
 
 
 def windows(frames: int, window: int | None, stride: int | None) -> list[tuple[int, int]]:
@@ -236,60 +229,23 @@ class _Reader:
     def recordings(self, clip: str) -> list[Recording]:
         """Return what a word stands for: a prepared clip, a file, or the files of a folder or an archive."""
         if self.spec.read_file is not None and Path(clip).exists():
-            return self._described(Path(clip))
-        return [Recording(str(one), self._bodies(one), self._truth(one)) for one in _found(clip)]
+            return recordings(self.spec, Path(clip), self.profile)
+        return [self._prepared(one) if isinstance(one, str) else self._raw(one) for one in _found(clip)]
 
-    def _described(self, path: Path) -> list[Recording]:
-        """Return the recordings of a described dataset: by its pattern; a file that does not match it is one, too."""
-        assert self.spec.read_file is not None
-        found = self.spec.find([path])
-        try:
-            if not found.items and path.is_file():
-                return [Recording(str(path), self.spec.read_file(path.read_bytes(), self.profile))]
-            clips = [
-                one
-                for item in found.items
-                for one in self.spec.convert(
-                    item, {role: sources.read(source) for role, source in item.sources.items()}, self.profile
-                )
-            ]
-        except ParseError as error:
-            raise StarsBenchError(f"{path}:{error.line}: {error.reason}") from error
-        except ValueError as error:
-            raise StarsBenchError(f"{path}: {error}") from error
-        if not clips:
-            raise UsageError(f"{path}: no file of {self.spec.name} is there: {what_lies_there([path])}")
-        if aside := [one for one in clips if isinstance(one, SetAside)]:
-            raise StarsBenchError(f"{aside[0].where}: {aside[0].reason}")
-        read = [one for one in clips if isinstance(one, Clip)]
-        return [Recording(one.name, one.bodies, self.spec.classes[one.label]) for one in read]
+    def _prepared(self, clip: str) -> Recording:
+        row = self.dataset.row_of(clip)
+        label = int(self.dataset.table["label"].to_numpy()[row])
+        return Recording(clip, self.dataset.clip(clip), label, self.dataset.picture(row))
 
-    def _bodies(self, clip: Source | str) -> NDArray[np.float32]:
-        """Return (M, F, V, 3), metres, M in {1, 2}."""
-        if isinstance(clip, str):
-            return self._in_picture(clip, self.dataset.clip(clip))
+    def _raw(self, clip: Source) -> Recording:
         if len(self.spec.skeleton.joints) != JOINTS or "cleaning" not in self.profile.parameters:
             raise UsageError(f"{clip}: a run on {self.spec.name} takes clips by name, not .skeleton files")
         try:
-            return cleaned(sources.read(clip), self.profile)[0]
+            return Recording(str(clip), cleaned(sources.read(clip), self.profile)[0])
         except ParseError as error:
             raise StarsBenchError(f"{clip}:{error.line}: {error.reason}") from error
         except NothingLeft as error:
             raise StarsBenchError(f"{clip}: {error}") from error
-
-    def _in_picture(self, clip: str, bodies: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return a clip in pixels as methods get it."""
-        table = self.dataset.table
-        if "height" not in table:
-            return bodies
-        row = table.iloc[[self.dataset.row_of(clip)]].assign(offset=0)
-        return in_picture(bodies.reshape(-1, *bodies.shape[2:]), row).reshape(bodies.shape)
-
-    def _truth(self, clip: Source | str) -> str | None:
-        """Return the action of a clip that was given by name."""
-        if isinstance(clip, Source):
-            return None
-        return self.spec.classes[int(self.dataset.table["label"].to_numpy()[self.dataset.row_of(clip)])]
 
     @property
     def dataset(self) -> PreparedDataset:

@@ -9,10 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from stars_bench.api import DatasetSpec
-from stars_bench.experiments.finished.predict import Prediction, Recording
+from stars_bench.experiments.finished.predict import Prediction
 from stars_bench.io import files
+from stars_bench.preparation.recordings import Recording
 from stars_bench.viewer.html import to_html
-from stars_bench.viewer.scene import Label, Scene, Take, licence_of, seen
+from stars_bench.viewer.scene import Label, Scene, Take, licence_of, seen, upright
 
 COLUMNS = ("clip", "first_frame", "last_frame", "rank", "action", "probability")
 
@@ -48,8 +49,8 @@ def page(spec: DatasetSpec, recordings: Sequence[Recording], predictions: Sequen
     for one in recordings:
         own = [prediction for prediction in predictions if prediction.clip == one.name]
         frames = one.bodies.shape[1]
-        facts = (one.truth or "", f"{frames:,} frames, {len(own):,} windows")
-        take = Take("as read", seen(one.bodies))
+        facts = ("" if one.label is None else spec.classes[one.label], f"{frames:,} frames, {len(own):,} windows")
+        take = Take("as read", seen(upright(one.bodies, spec.skeleton, one.picture)))
         labels = labels_of(own, frames)
         scene = Scene(one.name, facts, spec.skeleton, (take,), licence_of(spec), spec.frame_rate, labels)
         scenes.append(scene)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from stars_bench.data import clip_store
 from stars_bench.data import random as draws
-from stars_bench.data.channels import SCORE, in_plane, scored
+from stars_bench.data.channels import in_plane, scored
+from stars_bench.storage.pictures import SCORE
 
 AXES = 3
 NOISE = 0.01
