@@ -23,7 +23,7 @@ import typer
 from stars_bench import cli
 from tests.paths import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "lab").glob("*.md"))]
 ELSEWHERE = {"tutorial.md", "adding.md", "cluster.md"}
 """Pages whose blocks have tests of their own: below, in test_adding.py and in test_cluster.py."""
 BLOCK = re.compile(
