@@ -27,6 +27,7 @@ from stars_bench.api import (
     SetAside,
     Source,
 )
+from stars_bench.datasets.cleaning.agcn import AGCN_PARAMETERS
 from stars_bench.datasets.cleaning.by_profile import clean_by
 from stars_bench.datasets.cleaning.mamp import MAMP_PARAMETERS, NothingLeft
 from stars_bench.datasets.cleaning.pyskl import PYSKL_PARAMETERS
@@ -215,11 +216,15 @@ def profiles(absent_body: AbsentBody) -> dict[str, Profile]:
     """Return the ways of cleaning NTU files, by name."""
     mamp = "as MAMP, STARS and CTR-GCN trained on: noise filters, two actors, centred on the spine"
     raw = "nothing cleaned or centred: frames and bodies as each frame lists them (ST-GCN's and CrosSCLR's data)"
+    agcn = "2s-AGCN's and CMD's: two of four bodies, gaps at the end filled, spine in every frame, turned to z, then x"
+    agcn_x = "UmURL's and USDRL's: as agcn, turned to x alone"
     pyskl = "pyskl's and MMAction2's length and spread filters, two actors, not centred"
     return {
         "mamp": Profile("mamp", mamp, {"cleaning": "mamp", **MAMP_PARAMETERS}, absent_body),
         "raw": Profile("raw", raw, RAW_PARAMETERS, "zero"),
         "pyskl": Profile("pyskl", pyskl, PYSKL_PARAMETERS, "zero"),
+        "agcn": Profile("agcn", agcn, AGCN_PARAMETERS, "zero"),
+        "agcn-x": Profile("agcn-x", agcn_x, {**AGCN_PARAMETERS, "align": "x"}, "zero"),
     }
 
 

@@ -86,8 +86,8 @@ def test_what_looks_wrong_is_warned_of(tmp_path: Path) -> None:
 
 def test_every_profile_says_what_it_would_drop_and_why(tmp_path: Path) -> None:
     report = report_of(tmp_path, three_bodies())
-    assert [outcome.profile for outcome in report.outcomes] == ["mamp", "raw", "pyskl"]
-    mamp, raw, pyskl = report.outcomes
+    assert [outcome.profile for outcome in report.outcomes] == ["mamp", "raw", "pyskl", "agcn", "agcn-x"]
+    mamp, raw, pyskl, agcn, _ = report.outcomes
     assert mamp.result == "one body, 17 frames"
     assert mamp.dropped == (
         "frames without a body: 1",
@@ -98,6 +98,11 @@ def test_every_profile_says_what_it_would_drop_and_why(tmp_path: Path) -> None:
     assert raw.result == "two bodies, 20 frames"
     assert raw.dropped == ("frames of a third or further body: 4",)
     assert pyskl.result == "one body, 17 frames"
+    assert agcn.result == "two bodies, 20 frames"
+    assert agcn.dropped == (
+        "bodies that move less than the two that are kept: 1",
+        "frames behind a body's last, filled by repeating it: 19",
+    )
     text = shown(report)
     assert "profile mamp: one body, 17 frames" in text
     assert f"{TWO}      19      2    20  100 %" in text

@@ -232,7 +232,7 @@ def test_a_few_odd_clips_do_not_make_a_dataset_doubtful() -> None:
 
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.is_dir(), reason="STARS_BENCH_REAL names no folder")
-@pytest.mark.parametrize("profile", ["mamp", "raw", "pyskl"])
+@pytest.mark.parametrize("profile", list(NTU60.profiles))
 def test_no_real_clip_of_ntu_looks_wrong(profile: str, tmp_path: Path) -> None:
     assert prepare(NTU60, [REAL / "ntu"], tmp_path, profile=profile, jobs=1).quality.doubts == ()
 

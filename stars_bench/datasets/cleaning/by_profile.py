@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.api import Profile
+from stars_bench.datasets.cleaning.agcn import clean_agcn
 from stars_bench.datasets.cleaning.mamp import clean
 from stars_bench.datasets.cleaning.pyskl import clean_pyskl
 from stars_bench.datasets.cleaning.raw import clean_raw
@@ -25,7 +26,7 @@ def clean_by(
     Args:
         profile: The profile.
         raw: The bodies of the file.
-        frames: Returns what each frame lists, in order; called for the profile `raw` only.
+        frames: Returns what each frame lists, in order; called for the profiles `raw` and `agcn` only.
 
     Returns:
         Bodies (M, F, 25, 3) float32, metres, and the log of what was dropped.
@@ -40,7 +41,11 @@ def clean_by(
             return clean(raw, parameters)
         case "raw":
             return clean_raw(raw, frames(), parameters)
+        case "agcn":
+            return clean_agcn(raw, frames(), parameters)
         case "pyskl":
             return clean_pyskl(raw, parameters)
         case other:
-            raise UsageError(f"profile {profile.name}: parameter cleaning is {other!r}; it must be mamp, raw or pyskl")
+            raise UsageError(
+                f"profile {profile.name}: parameter cleaning is {other!r}; it must be mamp, raw, pyskl or agcn"
+            )

@@ -45,16 +45,7 @@ def clean_raw(
         NothingLeft: No coordinate of the kept frames differs from zero.
     """
     kept, slots = frames[: parameters["max_frames"]], parameters["max_bodies"]
-    joints = np.zeros((slots, len(kept), JOINTS, 3), np.float32)
-    rows = {body.id: iter(body.joints) for body in raw.bodies}
-    left_out = 0
-    for number, bodies in enumerate(kept):
-        for slot, body in enumerate(bodies):
-            row = next(rows[body.id])
-            if slot < slots:
-                joints[slot, number] = row
-            else:
-                left_out += 1
+    joints, left_out = as_listed(raw, kept, slots)
     if not joints.any():
         raise NothingLeft("no frame holds a body" if not raw.bodies else "all coordinates are zero")
     log = Counter(bodies_seen=len(raw.bodies), body_frames_beyond_the_second=left_out)
@@ -62,3 +53,27 @@ def clean_raw(
     log["frames_past_the_limit"] = len(frames) - len(kept)
     seen = max(map(len, kept))
     return joints[: min(seen, slots)], log
+
+
+def as_listed(raw: RawClip, frames: Sequence[Sequence[Seen]], slots: int) -> tuple[NDArray[np.float32], int]:
+    """Put the bodies of a file where its frames list them.
+
+    Args:
+        raw: The bodies of the file.
+        frames: What its first frames list.
+        slots: Bodies a frame that are kept.
+
+    Returns:
+        Joints (slots, F, 25, 3), zero where a frame lists fewer bodies, and how many bodies of frames were left out.
+    """
+    joints = np.zeros((slots, len(frames), JOINTS, 3), np.float32)
+    rows = {body.id: iter(body.joints) for body in raw.bodies}
+    left_out = 0
+    for number, bodies in enumerate(frames):
+        for slot, body in enumerate(bodies):
+            row = next(rows[body.id])
+            if slot < slots:
+                joints[slot, number] = row
+            else:
+                left_out += 1
+    return joints, left_out

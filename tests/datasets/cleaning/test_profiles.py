@@ -10,6 +10,7 @@ import pytest
 
 from stars_bench import registry
 from stars_bench.api import Clip, DatasetSpec, Profile, RawItem, SetAside, Source
+from stars_bench.datasets.cleaning.agcn import place
 from stars_bench.datasets.cleaning.mamp import NothingLeft
 from stars_bench.datasets.cleaning.pyskl import clean_pyskl
 from stars_bench.datasets.cleaning.raw import clean_raw
@@ -94,11 +95,13 @@ def test_only_mamp_copies_the_first_body_on_120() -> None:
         "mamp": "duplicate",
         "raw": "zero",
         "pyskl": "zero",
+        "agcn": "zero",
+        "agcn-x": "zero",
     }
     assert {profile.absent_body for profile in NTU60.profiles.values()} == {"zero"}
 
 
-@pytest.mark.parametrize("profile", ["mamp", "raw", "pyskl"])
+@pytest.mark.parametrize("profile", list(NTU60.profiles))
 @pytest.mark.parametrize("data", [b"", b"5\n0\n0\n0\n0\n0\n", b"1\n1\nx\n"])
 def test_a_file_that_gives_no_clip_is_set_aside_under_every_profile(profile: str, data: bytes) -> None:
     item = RawItem("S012C003P025R002A049", {"skeleton": Source(Path("x.skeleton"))})
@@ -114,9 +117,9 @@ def test_a_profile_of_no_known_cleaning_is_refused() -> None:
 
 def test_profiles_lie_side_by_side_and_the_shards_say_which(tmp_path: Path) -> None:
     write_ntu(tmp_path / "raw", ["S001C001P001R001A001", "S001C002P001R001A001"])
-    for name in ("mamp", "raw", "pyskl"):
+    for name in NTU60.profiles:
         prepare(NTU60, [tmp_path / "raw"], tmp_path / "data", profile=name, jobs=1)
-    datasets = [open_dataset(tmp_path / "data", "ntu60", name) for name in ("mamp", "raw", "pyskl")]
+    datasets = [open_dataset(tmp_path / "data", "ntu60", name) for name in NTU60.profiles]
     assert [dataset.profile for dataset in datasets] == list(NTU60.profiles.values())
     assert datasets[1].digest == datasets[2].digest != datasets[0].digest  # one person in every frame: nothing to clean
 
@@ -292,3 +295,33 @@ def test_parse_and_frames_agree_on_the_golden_files() -> None:
         assert sum(not bodies for bodies in frames) == raw.empty_frames
         seen = [body.id for bodies in frames for body in bodies]
         assert {body.id: len(body.joints) for body in raw.bodies} == {number: seen.count(number) for number in seen}
+
+
+# ---------------------------------------------------------------------------------------------------- agcn
+
+
+def test_agcn_keeps_the_two_of_four_slots_that_spread_most_the_most_lively_first() -> None:
+    people = [standing(6, seed) for seed in range(5)]
+    for number, person in enumerate(people[:4]):
+        person[3:] += [0.3, 0.1, 0.4, 0.2][number]
+    people[4][3:] += 9  # a fifth body is not even looked at
+    frames = [[(number, person[frame]) for number, person in enumerate(people, 1)] for frame in range(6)]
+    bodies, log = cleaned(ntu_bytes(frames), NTU60.profiles["agcn"])
+    np.testing.assert_allclose(bodies, place(np.stack([people[2], people[0]])), atol=1e-5)
+    assert (log["body_frames_beyond_the_fourth"], log["body_slots_that_move_less"]) == (6, 2)
+
+
+def test_agcn_fills_what_is_empty_at_the_end_and_says_how_many_frames() -> None:
+    one = standing(5, 1)
+    bodies, log = cleaned(ntu_bytes(frames_with(*({1: joints} for joints in one), {}, {})), NTU60.profiles["agcn-x"])
+    assert bodies.shape == (1, 7, 25, 3)
+    np.testing.assert_array_equal(bodies[:, 5:], bodies[:, :2])
+    assert log["body_frames_filled"] == 2
+
+
+def test_agcn_takes_300_frames_and_refuses_what_it_cannot_do() -> None:
+    assert cleaned(one_person(310), NTU60.profiles["agcn"])[0].shape == (1, 300, 25, 3)
+    with pytest.raises(UsageError, match="align is 'y'"):
+        cleaned(one_person(), Profile("mine", "", {**NTU60.profiles["agcn"].parameters, "align": "y"}, "zero"))
+    with pytest.raises(NothingLeft):
+        cleaned(b"1\n0\n", NTU60.profiles["agcn"])
