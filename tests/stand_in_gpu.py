@@ -225,7 +225,7 @@ def stand_in_gpu(memory: int = 32 << 30) -> Iterator[None]:
         "max_memory_allocated": 1,
         "mem_get_info": (memory, memory),
         "get_device_name": "stand-in",
-        "get_device_properties": SimpleNamespace(name="stand-in", total_memory=memory, major=8),
+        "get_device_properties": SimpleNamespace(name="stand-in", total_memory=memory, major=8, minor=0),
         "current_stream": Stream(),
         "stream": nullcontext(),
     }

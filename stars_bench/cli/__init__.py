@@ -136,8 +136,8 @@ def main() -> None:
 GOING_ON = frozenset({"prepare", "quickstart", "run", "sweep", "evaluate", "verify"})
 """Commands that go on from where they were stopped (verify: with --rerun --scratch)."""
 
-SEVERAL = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
-"""Whether this is one of several processes (torchrun)."""
+SEVERAL = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1" and "doctor" not in sys.argv
+"""Whether this is one of several processes (torchrun); doctor reports such variables and waits for nobody."""
 
 
 def _check_working_folder() -> None:

@@ -7,55 +7,52 @@ import importlib.util
 import os
 import platform
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import psutil
 from packaging.requirements import Requirement
 
 from stars_bench.datasets.parsing import compiled_code
-from stars_bench.errors import StarsBenchError, one_line
+from stars_bench.errors import one_line
+from stars_bench.inspection import folders, gpu
+from stars_bench.inspection.finding import Finding
 from stars_bench.io import allowance, files
-from stars_bench.records import store
-from stars_bench.storage.shards import left_out, prepared_datasets
 
 NAME = "stars-bench"
-VARIABLES = ("STARS_BENCH_DATA", "STARS_BENCH_RUNS", "STARS_BENCH_RAW", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 GIB = 1 << 30
-State = Literal["good", "note", "fault"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the check.
-
-    Args:
-        matter: What was checked.
-        state: How it stands.
-        text: What was found and, if something must be done, what.
-    """
-
-    matter: str
-    state: State
-    text: str
+LAUNCHER = "TORCHELASTIC_RUN_ID"
+"""The variable of torchrun that other launchers do not set, and that nobody exports by hand."""
+OF_A_LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+SHOWN = ("STARS_BENCH_DATA", "STARS_BENCH_RUNS", "STARS_BENCH_RAW", "CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")
+FORGOTTEN = {
+    "CUDA_LAUNCH_BLOCKING": "each operation of a GPU waits for the one before: training is much slower",
+    "PYTORCH_NO_CUDA_MEMORY_CACHING": "memory of GPUs is asked for anew each time: training is much slower",
+    "NVIDIA_TF32_OVERRIDE": "it overrules --precision: results may differ from what their records say",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "it overrules --precision: results may differ from what their records say",
+    "NUMBA_DISABLE_JIT": "nothing is compiled: prepare reads at a fiftieth of its speed",
+}
+"""Variables that somebody set to find an error and left behind, and what they cost."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def examine(data_dir: Path, runs_dir: Path) -> list[Finding]:
-    """Inspect Python and packages, PyTorch and its GPUs, compiled code, memory, folders and their contents."""
+    """Inspect Python and packages, PyTorch and its GPUs, compiled code, CPUs, memory, variables, folders and content.
+
+    Args:
+        data_dir: Folder of prepared datasets.
+        runs_dir: Folder of runs.
+    """
     looks: list[Callable[[], Iterator[Finding]]] = [
         _python,
         _packages,
-        _torch,
+        gpu.examine,
         _compiled_code,
-        _machine,
-        lambda: _data(data_dir),
-        lambda: _runs(runs_dir),
+        _cpus,
+        _memory,
         _variables,
+        lambda: folders.examine(data_dir, runs_dir),
     ]
     return [finding for look in looks for finding in look()]
 
@@ -64,17 +61,23 @@ def _python() -> Iterator[Finding]:
     code = files.code_state()
     commit = f", commit {code['commit'][:10]}" if code["commit"] else ""
     dirty = " with changes" if code["dirty"] else ""
-    yield Finding(NAME, "good", f"{code['version']}{commit}{dirty} in {files.PACKAGE}")
-    yield Finding("Python", "good", f"{platform.python_version()}, {sys.executable}, {platform.platform()}")
+    yield Finding(NAME, "OK", f"{code['version']}{commit}{dirty} in {files.PACKAGE}")
+    yield Finding("Python", "OK", f"{platform.python_version()}, {sys.executable}, {platform.platform()}")
 
 
 def _packages() -> Iterator[Finding]:
-    """Yield every requirement of the installation against what is installed; those of extras are notes."""
+    """Yield every requirement of the installation against what is installed; those of extras are warnings."""
+    about = files.environment("")["packages"]
+    yield Finding("versions", "OK", ", ".join(f"{name} {version}" for name, version in about.items()))
     try:
-        lines = importlib.metadata.requires(NAME) or []
+        lines, installed = importlib.metadata.requires(NAME) or [], importlib.metadata.version(NAME)
     except importlib.metadata.PackageNotFoundError:
-        yield Finding("packages", "note", f"{NAME} is not installed but found on the path: requirements are not known")
+        text = f"{NAME} runs from PYTHONPATH and is not installed: its requirements cannot be checked"
+        yield Finding("packages", "warning", text, f"pip install {NAME}, or pip install -e . in a clone")
         return
+    if installed != files.code_state()["version"]:
+        text = f"version {installed} is installed, but the code that runs is {files.code_state()['version']}"
+        yield Finding("packages", "warning", text, f"unset PYTHONPATH, or install {NAME} again")
     required, absent = 0, set()
     for requirement in map(Requirement, lines):
         extra = re.search(r'extra == ["\'](\w+)', str(requirement.marker))
@@ -82,15 +85,15 @@ def _packages() -> Iterator[Finding]:
             continue
         fault = _unfit(requirement)
         if fault and extra is None:
-            yield Finding(
-                requirement.name, "fault", f"{fault}; pip install '{requirement.name}{requirement.specifier}'"
-            )
+            install = f"pip install '{requirement.name}{requirement.specifier}'"
+            yield Finding(requirement.name, "problem", fault, install)
         elif fault:
             absent.add(extra[1] if extra else "")
         required += extra is None
-    yield Finding("packages", "good", f"{required} requirements looked at")
-    for name in sorted(absent):
-        yield Finding(f"extra {name}", "note", f"not complete: pip install '{NAME}[{name}]' if you want it")
+    yield Finding("packages", "OK", f"{required} required packages checked")
+    if absent:
+        names = ", ".join(sorted(absent))
+        yield Finding("extras", "OK", f"not installed: {names} (pip install '{NAME}[NAME]' if you want one)")
 
 
 def _unfit(requirement: Requirement) -> str | None:
@@ -103,27 +106,6 @@ def _unfit(requirement: Requirement) -> str | None:
     return None if fits else f"{version} is here, {requirement.specifier} is needed"
 
 
-def _torch() -> Iterator[Finding]:
-    import torch
-
-    build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
-    yield Finding("PyTorch", "good", f"{torch.__version__} {build}, {torch.get_num_threads()} threads")
-    if not torch.cuda.is_available():
-        why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no driver or device is seen"
-        yield Finding("GPU", "note", f"none ({why}); the paper's presets want one, `--preset quick` does not")
-        return
-    for number in range(torch.cuda.device_count()):
-        device = torch.cuda.get_device_properties(number)
-        bf16 = "bf16" if device.major >= 8 else "no bf16, no TF32"
-        try:
-            free, total = torch.cuda.mem_get_info(number)
-        except RuntimeError as error:  # full, or another program's alone
-            yield Finding(f"GPU {number}", "fault", f"{device.name} cannot be used ({one_line(error)})")
-            continue
-        text = f"{device.name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free, {bf16}"
-        yield Finding(f"GPU {number}", "good", text)
-
-
 def _compiled_code() -> Iterator[Finding]:
     """Yield what makes `prepare` fast: numba for text, ISA-L for archives."""
     try:
@@ -133,84 +115,72 @@ def _compiled_code() -> Iterator[Finding]:
 
         can_compile = compiled_code.can_compile()
     except ImportError as error:
-        yield Finding("numba", "fault", f"cannot be used ({one_line(error)}): large datasets cannot be prepared")
+        text = f"cannot be used ({one_line(error)}): large datasets cannot be prepared"
+        yield Finding("numba", "problem", text, "pip install --force-reinstall numba")
     else:
         folder = numba_cache.folder()
         if not can_compile:
-            why = "nothing is compiled here (NUMBA_DISABLE_JIT is set?): prepare reads at a fiftieth of its speed"
-            yield Finding("numba", "note", why)
+            text = "nothing is compiled here: prepare reads at a fiftieth of its speed"
+            yield Finding("numba", "warning", text, "unset NUMBA_DISABLE_JIT")
         elif folder is None:
-            why = "its compiled code cannot be kept: each command that needs it compiles for about 5 s"
-            cure = "set NUMBA_CACHE_DIR to a folder that can be written"
-            yield Finding("numba", "note", f"{numba.__version__}, but {why}; {cure}")
+            text = f"{numba.__version__}, but its compiled code cannot be kept: each command compiles for about 5 s"
+            yield Finding("numba", "warning", text, "set NUMBA_CACHE_DIR to a folder that can be written")
         else:
-            yield Finding("numba", "good", f"{numba.__version__}, compiled code in {folder}")
+            yield Finding("numba", "OK", f"{numba.__version__}, compiled code in {folder}")
     if importlib.util.find_spec("isal") is None:
-        yield Finding("isal", "note", "not there: zip archives are read at half the speed")
+        yield Finding("isal", "warning", "not installed: zip archives are read at half the speed", "pip install isal")
 
 
-def _machine() -> Iterator[Finding]:
-    yield Finding("cores", "good", f"{allowance.cpus()} for this process, of {os.cpu_count()}")
+def _cpus() -> Iterator[Finding]:
+    """Yield how many CPUs a container, a job or affinity allow, and whether PyTorch uses as many threads."""
+    import torch
+
+    allowed, there, threads = allowance.cpus(), os.cpu_count() or 1, torch.get_num_threads()
+    text = f"{allowed} of {there} may be used" if allowed < there else f"{there}"
+    yield Finding("CPUs", "OK", text)
+    given = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
+    text = f"PyTorch uses {threads}" + (f", because {' and '.join(given)}" if given else "")
+    unset = f"unset {' '.join(name for name in THREADS if name in os.environ)}"
+    if given and threads > allowed:
+        yield Finding("threads", "warning", f"{text}: more than the {allowed} CPUs, which is slower", unset)
+    elif given and threads < allowed:
+        yield Finding("threads", "warning", f"{text}: training on CPUs uses {threads} of {allowed}", unset)
+    else:  # where no variable says otherwise, a run takes as many as are allowed
+        yield Finding("threads", "OK", f"PyTorch uses {min(threads, allowed)}")
+
+
+def _memory() -> Iterator[Finding]:
     allowed = allowance.memory()
     try:
         memory = psutil.virtual_memory()
     except (OSError, psutil.Error):  # no /proc
-        yield Finding("memory", "note", "how much is free is not known here (no /proc)")
+        yield Finding("memory", "warning", "how much is free is not known here (no /proc)", "mount /proc")
         return
     free = memory.available if allowed is None else min(memory.available, allowed.bytes)
     text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"
+    remedy = "end other programs"
     if allowed is not None and allowed.bytes < memory.total:
         text += f"; this process may use {allowed.bytes / GIB:.1f} GiB ({allowed.limit})"
-    yield Finding("memory", "good" if free > GIB else "note", text)
-
-
-def _data(folder: Path) -> Iterator[Finding]:
-    yield _room("data", folder)
-    prepared = prepared_datasets(folder) if folder.exists() else []
-    for dataset in prepared:
-        whole = "complete" if dataset.complete else "partial"
-        gone = [shard.name for shard in dataset.shards if not shard.exists()]
-        text = f"{dataset.profile.name}, {dataset.num_clips:,} clips, {whole}"
-        if gone:
-            text += f"; {gone[0]} is gone: stars-bench prepare {dataset.name} --profile {dataset.profile.name} --force"
-        yield Finding(f"dataset {dataset.name}", "fault" if gone else "good", text)
-    unread = left_out(folder)
-    for index, why in unread.items():
-        yield Finding(f"dataset {index.parent.parent.name}", "fault", why)
-    if not prepared and not unread:
-        yield Finding("datasets", "note", f"none prepared in {folder}: stars-bench prepare, or stars-bench quickstart")
-
-
-def _runs(folder: Path) -> Iterator[Finding]:
-    yield _room("runs", folder)
-    stored = store.read_records(folder)
-    yield Finding("records", "good", f"{len(stored.records):,} in {folder}")
-    for line in stored.warnings:
-        yield Finding("records", "fault", line)
-
-
-def _room(what: str, folder: Path) -> Finding:
-    """Return whether a folder can be written, now or once it is made, and how much room there is."""
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            free = shutil.disk_usage(there).free
-    except OSError as error:
-        return Finding(what, "fault", f"{folder}: cannot be written ({error.strerror}); give another folder")
-    state: State = "good" if free > 5 * GIB else "note"
-    return Finding(what, state, f"{folder.absolute()}, {free / GIB:.0f} GiB free")
+        remedy = "ask the scheduler or the container for more"
+    enough = free > 2 * GIB
+    yield Finding("memory", "OK" if enough else "warning", text, "" if enough else f"{remedy}: runs need 2 GiB or more")
 
 
 def _variables() -> Iterator[Finding]:
-    there = [f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ]
+    """Yield variables of the environment that a job or a search for an error left behind."""
+    left = [name for name in OF_A_LAUNCHER if name in os.environ]
+    if left and LAUNCHER not in os.environ:
+        text = ", ".join(f"{name}={os.environ[name]}" for name in left)
+        waits = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+        text += ": every command waits for other processes" if waits else ": left by a launcher"
+        yield Finding("environment", "problem" if waits else "warning", text, f"unset {' '.join(left)}")
+    for name, cost in FORGOTTEN.items():
+        if os.environ.get(name, "0") != "0" or (name == "NVIDIA_TF32_OVERRIDE" and name in os.environ):
+            yield Finding("environment", "warning", f"{name}={os.environ[name]}: {cost}", f"unset {name}")
+    for name in ("STARS_BENCH_DATA", "STARS_BENCH_RAW"):
+        if os.environ.get(name) and not Path(os.environ[name]).is_dir():
+            text = f"{name}={os.environ[name]}: there is no such folder"
+            yield Finding("environment", "warning", text, f"correct {name}, or unset it")
+    there = [f"{name}={os.environ[name]}" for name in SHOWN if name in os.environ]
     if there:
-        yield Finding("environment", "good", ", ".join(there))
-
-
-def check(findings: list[Finding]) -> None:
-    """Raise StarsBenchError where something is wrong."""
-    faults = [finding for finding in findings if finding.state == "fault"]
-    if faults:
-        raise StarsBenchError(
-            f"{len(faults)} {'matter is' if len(faults) == 1 else 'matters are'} wrong (marked above)"
-        )
+        yield Finding("environment", "OK", ", ".join(there))

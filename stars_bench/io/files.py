@@ -247,6 +247,28 @@ def is_locked(file: Path) -> bool:
         return True
 
 
+def lock_fault(folder: Path) -> str | None:
+    """Return why locks in a folder, which can be written, do not keep two commands apart; None where they do."""
+    from filelock import FileLock, Timeout
+
+    file = folder / f"{prefix_of('locks')}{secrets.token_hex(4)}{SUFFIX}"
+    first, second = FileLock(file, timeout=0), FileLock(file, timeout=0)
+    try:
+        _acquire(first, folder)
+        try:
+            _acquire(second, folder)
+        except Timeout:
+            return None
+        finally:
+            second.release()
+        return "a second command gets a lock that the first one holds"
+    except (NotImplementedError, OSError) as error:
+        return f"this file system has no locks ({cause(error)})"
+    finally:
+        first.release()
+        _unlinked(file)
+
+
 def _acquire(lock: BaseFileLock, parent: Path) -> None:
     for left in reversed(range(TRIES)):
         try:

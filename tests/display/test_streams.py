@@ -48,7 +48,7 @@ def test_doctor_prints_its_marks_in_ascii() -> None:
     done = run(PYTHONIOENCODING="ascii")
     assert done.returncode in (0, 1), done.stderr
     assert "UnicodeEncodeError" not in done.stderr
-    assert done.stdout.startswith("+  stars-bench")
+    assert done.stdout.startswith("+ OK ")
 
 
 @pytest.mark.parametrize("columns", ["0", "-7", "wide", "1000000000", "9" * 5000])

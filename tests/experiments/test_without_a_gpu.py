@@ -16,7 +16,7 @@ from stars_bench.errors import UsageError
 from stars_bench.experiments import runner
 from stars_bench.experiments.plan import choose_device, choose_precision
 from stars_bench.experiments.request import Request, TrainingOptions
-from stars_bench.inspection import machine
+from stars_bench.inspection import gpu
 from stars_bench.models.mamp import MampConfig, pretrain
 from stars_bench.records.record import Record
 from stars_bench.training import checkpoint
@@ -195,11 +195,11 @@ def test_gpus_are_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be")
 
     with stand_in_gpu():
-        texts = [finding.text for finding in machine._torch()]
+        texts = [finding.text for finding in gpu.examine()]
         monkeypatch.setattr(torch.cuda, "mem_get_info", full)
-        *_, last = machine._torch()
+        *_, last = gpu.examine()
     assert texts[-1] == "stand-in, 32.0 of 32.0 GiB free, bf16"
-    assert (last.state, last.text) == ("fault", "stand-in cannot be used (RuntimeError: CUDA error: out of memory)")
+    assert (last.state, last.text) == ("problem", "stand-in cannot be used (RuntimeError: CUDA error: out of memory)")
 
 
 def test_a_batch_norm_of_several_processes_asks_the_gpu_nothing() -> None:
