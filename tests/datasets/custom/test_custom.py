@@ -16,6 +16,7 @@ from stars_bench.datasets.custom import readers
 from stars_bench.datasets.custom.bodies import finished
 from stars_bench.datasets.custom.load import describe
 from stars_bench.datasets.custom.model import Coordinates, JointLayout
+from stars_bench.datasets.custom.readers.axes import not_joints
 from stars_bench.datasets.parsing.numbers import ParseError, UnknownNumber
 from stars_bench.datasets.skeletons.kinect import KINECT_V2
 from stars_bench.datasets.skeletons.layouts import COCO_17, KINECT_V1, LAYOUTS
@@ -351,6 +352,11 @@ def test_csv_without_a_header_has_joints_in_order() -> None:
         readers.read(b"1,2,3,4,5,6\n", how, ["a", "b", "c"])
     with pytest.raises(ValueError, match="cannot be read as CSV"):
         readers.read(b"", how, ["a"])
+
+
+def test_numbers_of_another_layout_name_it() -> None:
+    assert not_joints(75, 17, 3) == "not 17 joints times 3 axes; layouts of 25 joints: kinect-v2, openpose-25"
+    assert not_joints(34, 18, 3) == "not 18 joints times 3 axes"
 
 
 def test_json_keys_joints_and_bodies() -> None:

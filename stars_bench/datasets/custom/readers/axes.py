@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_bench.datasets.parsing.ntu_text import MOST_NUMBERS
+from stars_bench.datasets.skeletons.layouts import LAYOUTS
 
 Stored = NDArray[np.float64]
 
@@ -70,3 +71,10 @@ def check_size(bodies: int, frames: int, numbers: int) -> None:
     """
     if bodies * frames * numbers > MOST_NUMBERS:
         raise ValueError(f"{bodies:,} times {frames:,} bodies and frames, more than any clip has")
+
+
+def not_joints(numbers: int, joints: int, axes: int) -> str:
+    """Say that so many numbers are not the joints of a layout, and of which ready layouts they would be."""
+    told = f"not {joints} joints times {axes} axes"
+    fitting = [name for name, layout in LAYOUTS.items() if len(layout.joints) * axes == numbers]
+    return f"{told}; layouts of {numbers // axes} joints: {', '.join(fitting)}" if fitting else told

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stars_bench.datasets.custom.model import Coordinates
-from stars_bench.datasets.custom.readers.axes import Stored, arranged, check_size, with_scores
+from stars_bench.datasets.custom.readers.axes import Stored, arranged, check_size, not_joints, with_scores
 from stars_bench.datasets.parsing.numbers import ParseError
 
 
@@ -106,7 +106,7 @@ def _stacked(found: list[Any], order: str, shape: tuple[int, int], where: str) -
             return np.full(shape, np.nan)
         numbers = _array(values, where)
         if numbers.size != shape[0] * shape[1]:
-            raise ValueError(f"{where} holds {numbers.size:,} numbers, not {shape[0]} joints times {shape[1]} axes")
+            raise ValueError(f"{where} holds {numbers.size:,} numbers, {not_joints(numbers.size, *shape)}")
         return numbers.reshape(shape)
 
     if len(order) == len("TVC"):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stars_bench.datasets.custom.model import Coordinates
-from stars_bench.datasets.custom.readers.axes import Stored, arranged, check_size
+from stars_bench.datasets.custom.readers.axes import Stored, arranged, check_size, not_joints
 from stars_bench.datasets.parsing.numbers import ParseError
 from stars_bench.errors import one_line
 
@@ -81,7 +81,7 @@ def _in_order(table: pd.DataFrame, how: Coordinates, joints: Sequence[str], line
         return arranged(values.reshape(-1, len(joints), axes), "TVC", len(joints), axes)
     bodies = len(columns) // each if "M" in order else 1
     if len(columns) != each * bodies or not bodies or order[0] != "T":
-        raise ValueError(f"{len(columns)} columns, not {len(joints)} joints times {axes} axes")
+        raise ValueError(f"{len(columns)} columns, {not_joints(len(columns), len(joints), axes)}")
     sizes = {"M": bodies, "V": len(joints), "C": axes}
     return arranged(values.reshape(-1, *(sizes[axis] for axis in order[1:])), order, len(joints), axes)
 
