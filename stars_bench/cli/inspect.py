@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,23 +124,37 @@ def _list_runs(runs_dir: Path, filters: dict[str, str | None]) -> None:
     found = listed(runs_dir, **filters)
     for one in found:
         console.print(Text(str(one.folder), "bold"), soft_wrap=True)  # whole, to be copied
-        for line in _told(one):
-            console.print(Padding(Text(line), (0, 0, 0, 2)))
+        for fields in _told(one):
+            console.print(Padding(Text("\n".join(_lines(fields, console.width - 2))), (0, 0, 0, 2)))
     runs = f"{len(found)} run{'s' * (len(found) != 1)}"
     console.print(f"{runs} under {runs_dir}: `stars-bench show RUN` has settings, numbers and command", markup=False)
 
 
-def _told(one: ListedRun) -> Iterator[str]:
-    """Yield what is listed of a run beside its folder, which names data, protocol and method."""
+def _lines(fields: Sequence[str], width: int) -> Iterator[str]:
+    """Yield fields side by side in lines of a width; none is broken unless it is longer than a line."""
+    line = ""
+    for field in filter(None, fields):
+        if line and len(line) + 2 + len(field) > width:
+            yield line
+            line = field
+        else:
+            line = f"{line}  {field}" if line else field
+    yield line
+
+
+def _told(one: ListedRun) -> Iterator[Sequence[str]]:
+    """Yield the fields that are listed of a run beside its folder, which names data, protocol and method."""
     record = one.record
     stream = "" if record.dataset.stream == "joint" else record.dataset.stream
     measured = "" if record.protocol.validation is None else f"measured on training {record.protocol.validation}"
     seeds = f"seed{'s' * (len(one.seeds) > 1)} {', '.join(map(str, one.seeds))}"
     tags = f"tags: {', '.join(one.notes.tags)}" if one.notes.tags else ""
     when = record.finished[:16].replace("T", " ")
-    yield "  ".join(filter(None, (when, record.method.preset, stream, measured, seeds, tags)))
-    yield ", ".join(f"{title} {value:.1f}" for title, value in one.numbers.items())
-    yield from (note.text for note in one.notes.notes)
+    yield when, record.method.preset, stream, measured, seeds, tags
+    if one.settings:
+        yield one.settings
+    yield [f"{title} {value:.1f}" for title, value in one.numbers.items()]
+    yield from ((note.text,) for note in one.notes.notes)
 
 
 def _presets(method: str) -> tuple[str, str]:

@@ -63,6 +63,10 @@ def _section(title: str, values: Mapping[str, Any]) -> str:
     return "\n".join([f"[{title}]", *lines, ""])
 
 
+FILES_OF_A_SEED = (".json", ".pt")
+"""Suffixes of files that stand for their run: a record, encoder.pt."""
+
+
 class RunSection(BaseModel):
     """The section [run] of config.toml, as `to_toml` writes it; older files lack the last four."""
 
@@ -158,7 +162,7 @@ def _name_of(target: str) -> str:
 
 
 def _file(config: Path) -> Path:
-    if config.is_file():
+    if config.is_file() and config.suffix not in FILES_OF_A_SEED:
         return config
     if not (folders := seeds_of(config)):
         raise UsageError(f"--config {config}: there is no such file, and no run (`stars-bench list runs` names them)")

@@ -16,7 +16,7 @@ from stars_bench.io.files import read_toml
 from stars_bench.io.run_folder import DIGITS_OF_KEY, RunFolder, seeds_of
 from stars_bench.records import learning_curves, notes, store
 from stars_bench.records.record import Metric, Record
-from stars_bench.records.record_facts import interval, provenance, sampled
+from stars_bench.records.record_facts import interval, provenance, sampled, titles
 
 TOLD = ("command", "commit", "data", "split", "method", "settings", "started from", "environment", "packages", "marks")
 """Of a record's provenance what holds for the whole run."""
@@ -114,20 +114,26 @@ def _stages(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
 
 def _curves(folders: Sequence[RunFolder], records: Sequence[Record]) -> Iterator[Curve]:
     """Yield what the log holds: of the stages that records name, where there are records."""
-    keys = {stage.key[:DIGITS_OF_KEY] for record in records for stage in record.stages}
+    keys = {stage.key[:DIGITS_OF_KEY]: stage.name for record in records for stage in record.stages}
+    for record, title in zip(records, titles(records), strict=True):  # two probes of one name differ in their settings
+        for stage in record.stages[-1:]:
+            if stage.name == record.evaluation.title:
+                keys[stage.key[:DIGITS_OF_KEY]] = title
     for folder in folders:
         for key, lines in learning_curves.logged(folder).items():
             if keys and key not in keys:
                 continue
             found = learning_curves.curve(lines)
             for quantity, values in found["values"].items():
-                yield Curve(folder.path.name, found["stage"], quantity, tuple(found["epochs"]), tuple(values))
+                yield Curve(
+                    folder.path.name, keys.get(key, found["stage"]), quantity, tuple(found["epochs"]), tuple(values)
+                )
 
 
 def _numbers(records: Sequence[Record]) -> Iterator[tuple[str, ...]]:
-    for record in records:
+    for record, evaluation in zip(records, titles(records), strict=True):
         for place, metric in enumerate(record.metrics):
-            title = (record.evaluation.title, str(record.seed)) if not place else ("", "")
+            title = (evaluation, str(record.seed)) if not place else ("", "")
             yield (
                 *title,
                 metric.name,

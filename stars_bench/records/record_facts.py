@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
 from stars_bench.records.record import Metric, Record, StagePart
+from stars_bench.records.store import flat
 
 RECIPES = {
     "common": "common (one probe, crop and cleaning for every method), which is not known to be that of its own paper",
     "own": "that of the method's own paper",
     "both": "common, which is that of the method's own paper",
 }
+
+
+def titles(records: Sequence[Record]) -> list[str]:
+    """Name records by evaluation: `linear`; `linear (epochs 2)` where another has that title and other settings.
+
+    Args:
+        records: The records of a run.
+    """
+    same: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        same.setdefault(record.evaluation.title, []).append(flat(record.evaluation.config))
+    apart = {
+        title: [name for name in dict.fromkeys(chain(*configs)) if len({str(one.get(name)) for one in configs}) > 1]
+        for title, configs in same.items()
+    }
+    return [_with_settings(record, apart[record.evaluation.title]) for record in records]
+
+
+def _with_settings(record: Record, names: Sequence[str]) -> str:
+    config = flat(record.evaluation.config)
+    said = ", ".join(f"{name.replace('_', ' ')} {config.get(name, 'unset')}" for name in names)
+    return f"{record.evaluation.title} ({said})" if said else record.evaluation.title
 
 
 def provenance(record: Record) -> dict[str, str]:

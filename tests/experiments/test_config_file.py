@@ -83,7 +83,8 @@ def test_a_run_is_repeated_from_its_folder_and_its_file(small_data: Path, tmp_pa
     command("run", "raw", "--protocol", "xsub", "--preset", "quick", "--eval", "knn", "--set", "frames=8", *places)
     (folder,) = (tmp_path / "runs").glob("synthetic/xsub/raw/*")
     time.sleep(1.1)  # records say when they were finished to the second
-    for config in (folder, folder / "seed0" / "config.toml"):
+    record = next((folder / "seed0" / "records").glob("*.json"))
+    for config in (folder, folder / "seed0" / "config.toml", folder / "seed0" / "encoder.pt", record):
         told = command("run", "--config", config, *places)
         assert "4 records under" in told
         assert "all there before" in told

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from stars_bench import cli
+from stars_bench.cli.inspect import _lines
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.inspection.runs import listed
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import notes, store
+from stars_bench.records.record import Record
 
 
 def command(*words: str) -> str:
@@ -53,6 +56,37 @@ def test_the_list_fits_80_columns_and_keeps_folders_whole(runs: Path, monkeypatc
     assert max(map(len, lines)) <= 80
     assert any("seed 0" in line and "tags: first" in line for line in lines)
     assert any("k-NN k=1 " in line for line in lines)
+
+
+def test_settings_that_tell_runs_apart_are_listed_and_shown(
+    make_record: Callable[..., Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [RunFolder.of(tmp_path, "ntu60", "xsub", "stars", key, 0) for key in "ab"]
+    for folder, lr in zip(folders, (0.1, 0.2), strict=True):
+        for epochs, top1 in ((5, 60.0), (9, 80.0)):
+            record = make_record(
+                top1,
+                method__config={"dim": 256, "stage": {"lr": lr}},
+                evaluation__name="linear",
+                evaluation__settings={},
+                evaluation__config={"crop": 0.95, "epochs": epochs},
+            )
+            folder.records.mkdir(parents=True, exist_ok=True)
+            (folder.records / f"{epochs}.json").write_text(record.model_dump_json())
+    assert {one.folder.name: one.settings for one in listed(tmp_path)} == {
+        "a": ("stage.lr=0.1",),
+        "b": ("stage.lr=0.2",),
+    }
+    (first, _) = listed(tmp_path)  # other settings are other numbers: no mean over them
+    assert first.numbers == {"linear (epochs 5)": 60.0, "linear (epochs 9)": 80.0}
+    assert first.settings[0] in command("list", "runs", "--runs-dir", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "linear (epochs 9)" in command("show", str(first.folder))
+
+
+def test_no_field_is_broken() -> None:
+    assert list(_lines(["a b", "", "seeds 0, 1", "c"], 12)) == ["a b", "seeds 0, 1", "c"]
+    assert list(_lines(["a b", "seeds 0, 1", "c"], 18)) == ["a b  seeds 0, 1  c"]
 
 
 def test_runs_are_filtered(runs: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from stars_bench.records.record import Record
 from stars_bench.records.store import flat
 
+STREAM_WEIGHTS = "weights"
+"""A setting of summed scores: like the streams, it is part of the method and not of how the number is measured."""
 SHORT = 8
 """Digits of a digest that are shown."""
 
@@ -107,7 +109,11 @@ def _measured(record: Record) -> dict[str, Any]:
         "protocol settings": protocol.config,
         **(lists if protocol.validation is None else {}),
         "evaluation": evaluation.title,
-        **{f"{evaluation.name} {name}": value for name, value in evaluation.config.items()},
+        **{
+            f"{evaluation.name} {name}": value
+            for name, value in evaluation.config.items()
+            if name != STREAM_WEIGHTS or not record.fused
+        },
         "checkpoint rule": evaluation.checkpoint_rule,
     }
 
@@ -115,9 +121,11 @@ def _measured(record: Record) -> dict[str, Any]:
 def _circumstances(record: Record) -> dict[str, Any]:
     """Return what decides rounding, time, and what the code was."""
     machine, code = record.environment, record.code
+    weights: Mapping[str, float] = record.evaluation.config.get(STREAM_WEIGHTS, {}) if record.fused else {}
     return {
         "preset": record.method.preset,
         "stream": record.dataset.stream,
+        "weights of streams": ", ".join(f"{name} {weight:g}" for name, weight in weights.items()) or None,
         "encoder from": None if record.init is None else record.init.run,
         "precision": machine.precision,
         "deterministic kernels": machine.deterministic,

@@ -74,6 +74,18 @@ def test_what_may_account_for_a_part_of_the_difference_is_told_apart(
     assert to_know(make_record(), make_record(**changes)) == [line]
 
 
+def test_streams_that_are_summed_are_compared_with_one(make_record: MakeRecord) -> None:
+    config = make_record().evaluation.config
+    weights = {"weights": {"joint": 1.0, "bone": 0.6}}
+    summed = make_record(evaluation__config=config | weights, fused=["a", "b"], dataset__stream="joint+bone")
+    assert why_not(make_record(), summed) == []
+    assert to_know(make_record(), summed) == [
+        "stream joint / joint+bone",
+        "weights of streams none / joint 1, bone 0.6",
+    ]
+    assert why_not(make_record(), make_record(evaluation__config=config | {"weights": 3})) == ["knn weights none / 3"]
+
+
 def test_methods_seeds_and_results_are_what_is_compared(make_record: MakeRecord) -> None:
     other = make_record(70.0, method__name="mamp", method__config={}, seed=4, started="2026-02-01T00:00:00+00:00")
     assert why_not(make_record(), other) == []
