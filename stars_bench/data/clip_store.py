@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stars_bench.api import AbsentBody, ClipInput, Skeleton
-from stars_bench.data import placement, random
+from stars_bench.data import placement, random, repetitions
 from stars_bench.data.channels import in_plane, scored
 from stars_bench.data.clip_inputs import frames_of_first_body, joints_of_crossclr, padded, placed_as_crossclr, rows_of
 from stars_bench.errors import StarsBenchError
@@ -222,7 +222,7 @@ class ClipPart:
     def whole(self, rows: Tensor, frames: int, keep: float = 1.0, stream: str | None = None) -> Tensor:
         """Return centre crops: int((1 - keep) * F / 2) frames dropped at each end, resized: (B, 3, frames, V, 2)."""
         start, length = center_crop(self._store.valid[rows], keep)
-        return self._store.resized(rows, start, length, frames, stream)
+        return self._noted(self._store.resized(rows, start, length, frames, stream), rows)
 
     def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
         """Return random crops of half to all of the frames (at least 64), resized, rotated: (B, 3, frames, V, 2)."""
@@ -231,7 +231,10 @@ class ClipPart:
         start, length = random_crop(self._store.valid[rows], crop[0], crop[1])
         angles = (2 * random.rand(len(rows), 3, device=device) - 1) * max_angle
         planar = self._store.skeleton is not None and self._store.skeleton.planar
-        return rotate(self._store.resized(rows, start, length, frames), in_plane(angles, planar))
+        return self._noted(rotate(self._store.resized(rows, start, length, frames), in_plane(angles, planar)), rows)
+
+    def _noted(self, batch: Tensor, rows: Tensor) -> Tensor:
+        return repetitions.noted(batch, self._store.second, self._store.absent, rows)
 
 
 def _numbers(numbers: np.ndarray, device: torch.device) -> Tensor:

@@ -117,10 +117,16 @@ def on_host(numbers: Tensor) -> Tensor:
 
     This does not wait for the device where the numbers are a slice that has a host copy.
     """
+    here = known_on_host(numbers)
+    return numbers.cpu() if here is None else here
+
+
+def known_on_host(numbers: Tensor) -> Tensor | None:
+    """Return whole numbers (B,) on the CPU; None where the device would have to be waited for."""
     if numbers.device.type == "cpu":
         return numbers
     whole = numbers if numbers._base is None else numbers._base  # of a slice of a slice too
     here: Tensor | None = getattr(whole, HOST_COPY, None)
     if here is None or not numbers.is_contiguous():
-        return numbers.cpu()
+        return None
     return here[numbers.storage_offset() :][: len(numbers)]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stars_bench.api import ConfigT_co
+from stars_bench.data import placement
 from stars_bench.data.clip_store import ClipPart
 from stars_bench.errors import StarsBenchError, one_line
 from stars_bench.evaluation.feature_cache import FeatureFiles
@@ -239,7 +240,8 @@ def extract(
     """
     encoder.eval()
     frames = int(encoder.frames)  # type: ignore[arg-type]
-    batches = torch.split(torch.arange(len(clips), device=clips.ids.device), BATCH[clips.ids.device.type])
+    rows = placement.with_host_copy(torch.arange(len(clips)), clips.ids.device)
+    batches = torch.split(rows, BATCH[clips.ids.device.type])
     shares = distributed.shares(len(batches))
     first, count = shares[distributed.rank()]
     out: list[Tensor] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stars_bench.data import clip_store
+from stars_bench.data import clip_store, repetitions
 from stars_bench.data import random as draws
 from stars_bench.data.channels import in_plane, scored
 from stars_bench.storage.pictures import SCORE
@@ -111,7 +111,7 @@ def mirror(x: Tensor, mirrored: Tensor, which: Tensor) -> Tensor:
     """
     negated = (torch.arange(AXES, device=x.device) == 0).view(1, AXES, 1, 1, 1)
     changed = x.index_select(3, mirrored)
-    return torch.where(which.view(-1, 1, 1, 1, 1), torch.where(negated, -changed, changed), x)
+    return repetitions.carried(x, torch.where(which.view(-1, 1, 1, 1, 1), torch.where(negated, -changed, changed), x))
 
 
 def blur(x: Tensor, sigma: Tensor, which: Tensor, taps: int = 15) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stars_bench.data import random
+from stars_bench.data import random, repetitions
 from stars_bench.training.numerics.compile import compilable
 
 SEGMENT = 4
@@ -259,8 +259,11 @@ def bodies_of(x: Tensor) -> Tensor:
 def distinct_bodies(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the bodies of clips (B, 3, T, V, M) without repetitions, (K, T, V, 3), and which of them each is, (B, M).
 
-    Absent bodies are repetitions: zeros (the same in every clip) and copies of the clip's first body.
+    Absent bodies are repetitions: zeros (the same in every clip) and copies of the clip's first body. Where the table
+    of clips tells them (`data.repetitions`), the device is not asked.
     """
+    if (known := repetitions.known(x)) is not None:
+        return bodies_of(x).index_select(0, known.kept), known.which
     batch, bodies = x.shape[0], x.shape[4]
     flat = bodies_of(x).reshape(batch, bodies, -1)
     own = torch.arange(batch * bodies, device=x.device).view(batch, bodies)

@@ -80,8 +80,8 @@ class FrozenHalf:
         return range(0, len(self.clips), CHUNK)
 
     def _whole(self, start: int) -> Tensor:
-        rows = torch.arange(start, min(start + CHUNK, len(self.clips)), device=self.clips.ids.device)
-        return self.clips.whole(rows, self.encoder.frames)
+        rows = torch.arange(start, min(start + CHUNK, len(self.clips)))
+        return self.clips.whole(placement.with_host_copy(rows, self.clips.ids.device), self.encoder.frames)
 
     def _tokens(self, bodies: Tensor) -> Tensor:
         return self.encoder.lower_of(bodies, self.frozen)
