@@ -745,7 +745,9 @@ class Evaluation(Protocol[ConfigT_contra]):
     The optional attribute `source` names the paper or program whose definition the evaluation follows, in one line. It
     is a string literal, so that lists read it without importing anything. The optional attribute `selects` names the
     ways to choose an epoch that it knows beside "last" (`Select`): where `subject.looked_at` names a part, its stages
-    classify the clips `subject.part(subject.looked_at)` in `Stage.classify`, and its outcomes have these stages.
+    classify the clips `subject.part(subject.looked_at)` in `Stage.classify`, and its outcomes have these stages. The
+    optional attribute `beside`, a literal, names evaluations: where a protocol has one of them, `--eval every` runs this
+    one, too.
 
     Attributes:
         name: Name on the command line.

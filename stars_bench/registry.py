@@ -76,6 +76,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "evaluations": {
         "knn": "stars_bench.evaluation.knn:KNN",
+        "retrieval": "stars_bench.evaluation.retrieval:Retrieval",
         "linear": "stars_bench.evaluation.linear:Linear",
         "finetune": "stars_bench.evaluation.finetune:Finetune",
         "semi": "stars_bench.evaluation.semi:Semi",

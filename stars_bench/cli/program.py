@@ -72,8 +72,8 @@ def offer_protocols(incomplete: str) -> list[str]:
 
 
 def offer_evaluations(incomplete: str) -> list[str]:
-    """Offer the evaluations, and all of them."""
-    return [*_named("evaluations", incomplete), *(["all"] if "all".startswith(incomplete) else [])]
+    """Offer the evaluations, a paper's row of them, and every one."""
+    return [*_named("evaluations", incomplete), *(one for one in ("all", "every") if one.startswith(incomplete))]
 
 
 def offer_kinds(incomplete: str) -> list[str]:

@@ -51,7 +51,8 @@ class RunOptions:
         typer.Option(
             "--eval",
             metavar="NAME",
-            help="all, or names (`list evaluations`); may be repeated. Default: knn and linear.",
+            help="Names (`list evaluations`), all (a paper's row) or every (all that apply); may be repeated. "
+            "Default: knn and linear.",
             autocompletion=program.offer_evaluations,
         ),
     ] = None

@@ -145,7 +145,7 @@ def _overrides(content: ConfigFile, request: Request) -> Iterator[str]:
     if request.protocol == content.run.protocol:
         parts["protocol."] = content.protocol
     asked = {name.rpartition(":")[2] for name in request.evaluations}
-    own = request.evaluations == content.run.evaluations or "all" in asked
+    own = request.evaluations == content.run.evaluations or bool({"all", "every"} & asked)
     parts |= {f"{name}.": one for name, one in content.evaluations.items() if own or name in asked}
     for prefix, settings in parts.items():
         yield from (f"{prefix}{key}={json.dumps(value)}" for key, value in settings.items())

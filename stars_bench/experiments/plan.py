@@ -36,6 +36,8 @@ AMPERE = (8, 0)
 """Compute capability of the first GPUs with TF32 and bf16."""
 DEFAULT_PRESETS = ("paper", "quick")
 DEFAULT_EVALUATIONS = ("knn", "linear")
+SEVERAL = ("all", "every")
+"""What `--eval` takes beside names: a paper's row, and with it every other evaluation that applies."""
 CLASSIFIES = "classifier"
 """The evaluation that a method which learns to classify names as its own."""
 
@@ -333,7 +335,7 @@ def _evaluations(
     """
     if recipe is not None and recipe.evaluations:
         able = _able(list(recipe.evaluations), request, own)
-        asked = [name for one in request.evaluations or ("all",) for name in (able if one == "all" else (one,))]
+        asked = [name for one in request.evaluations or ("all",) for name in (able if one in SEVERAL else (one,))]
         if others := [name for name in asked if name not in recipe.evaluations]:
             raise UsageError(
                 f"--eval {others[0]}: the recipe of {method} has {', '.join(recipe.evaluations)} alone; leave "
@@ -343,9 +345,21 @@ def _evaluations(
     if not request.evaluations:
         usual = [name for name in DEFAULT_EVALUATIONS if name in protocol.evaluations]
         return _able((*own, *(usual or protocol.evaluations)), request, own)
-    everything = _able((*own, *protocol.evaluations), request, own)
-    asked = [name for one in request.evaluations for name in (everything if one == "all" else (one,))]
+    row = (*own, *protocol.evaluations)
+    asked = []
+    for one in request.evaluations:
+        names = {"all": row, "every": (*row, *_beside(row))}.get(one)
+        asked += [one] if names is None else _able(names, request, own)
     return list(dict.fromkeys(asked))
+
+
+def _beside(row: Sequence[str]) -> list[str]:
+    """Return the evaluations that say they go beside one of a paper's row: the others that a protocol allows."""
+    return [
+        name
+        for name in registry.names("evaluations")
+        if name not in row and set(registry.fact("evaluations", name, "beside") or ()) & set(row)
+    ]
 
 
 def _check_options(request: Request, evaluations: Sequence[str]) -> None:

@@ -47,8 +47,8 @@ class Request:
         runs_dir: Folder of the runs and their records.
         dataset: Name of the dataset; None for the one prepared dataset that has the protocol.
         profile: Cleaning of the prepared data; None for the published one.
-        evaluations: Names, or "all" for what the protocol names; empty for k-NN and linear probe, where the protocol
-            has them, and the method's own.
+        evaluations: Names, "all" for what the protocol names, or "every" for all that apply; empty for k-NN and linear
+            probe, where the protocol has them, and the method's own.
         preset: Preset of the method's and the evaluations' settings. Default "paper".
         overrides: `key=value` of the method's config, `EVALUATION.key=value` of an evaluation's, `protocol.key=value`
             of the protocol's.

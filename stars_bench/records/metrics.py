@@ -19,6 +19,8 @@ from stars_bench.records.statistics.intervals import Intervals
 
 MOST_CELLS = 20_000_000
 """Of a table of clusters, classes and persons: larger ones (hundreds of persons or single clips) are not resampled."""
+RECALLS = (5, 10)
+"""Numbers of nearest clips that recall is measured at; at 1 it is top1."""
 Units = Mapping[str, np.ndarray]
 """What intervals may take as sampled, the headline first: name and (N,) cluster of each test clip."""
 
@@ -84,8 +86,27 @@ def of_classes(outcome: Outcome, labels: np.ndarray, units: Units) -> list[Metri
     if outcome.by_epoch is not None:
         accuracies = (outcome.by_epoch == truth).mean(1)
         metrics.append(_metric("top1_best_epoch_on_test", 100 * float(accuracies.max()), n))
+    if "average_precision" in outcome.extra:
+        metrics += _retrieved(outcome, truth, units)
     if "unseen" in outcome.extra and outcome.rows is None:
         metrics += _seen_and_unseen(outcome, truth, units)
+    return metrics
+
+
+def _retrieved(outcome: Outcome, truth: NDArray[np.int64], units: Units) -> list[Metric]:
+    """Recall at 5 and 10, and mAP: whether clips of the query's class are found among the training clips, and how soon.
+
+    Queries of classes without a training clip cannot be answered: mAP is of the others, and recall counts them as
+    missed.
+    """
+    same = outcome.extra["ranked"] == truth[:, None]
+    metrics = [
+        _mean(f"recall_at_{count}", same[:, :count].any(1), units, truth) for count in RECALLS if count <= same.shape[1]
+    ]
+    precisions = np.take_along_axis(outcome.extra["average_precision"], truth[:, None], axis=1)[:, 0]
+    asked = ~np.isnan(precisions)
+    if asked.any():
+        metrics.append(_mean("map", precisions[asked].astype(np.float64), _of_those(units, asked), truth[asked]))
     return metrics
 
 

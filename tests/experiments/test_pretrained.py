@@ -144,6 +144,9 @@ def test_all_runs_what_the_protocol_names_and_the_methods_own(request_for: MakeR
     assert list(resolve(request_for("stars", evaluations=("all",))).evaluations) == [
         "knn", "linear", "finetune", "semi", "clusters",
     ]  # fmt: skip
+    every = list(resolve(request_for("stars", evaluations=("every",))).evaluations)
+    assert every[:6] == ["knn", "linear", "finetune", "semi", "clusters", "retrieval"]
+    assert not {"zeroshot", "fewshot", "exemplar"} & set(every)
     assert list(resolve(request_for("stars", evaluations=())).evaluations) == ["knn", "linear"]
     plan = resolve(request_for("supervised", evaluations=(), overrides=()))
     assert list(plan.evaluations) == ["classifier", "knn", "linear"]

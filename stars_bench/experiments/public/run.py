@@ -76,8 +76,8 @@ def run(
         preset: Settings to begin with. "paper": the published ones. "quick": small and short, for a CPU.
         settings: Changes of the preset: "key" of the method, "EVALUATION.key", "protocol.key".
         seeds: One run each. Default: 0.
-        evaluations: Names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
-            them, and the method's own.
+        evaluations: Names, "all" for those of a paper's row, or "every" for all that apply. Default: k-NN and linear
+            probe, where the protocol has them, and the method's own.
         stream: Input of the encoder: joint, bone, motion or bone-motion. Default: joint.
         recipe: "common": one probe, crop and cleaning for every method, MAMP's. "own": data, input and evaluation of
             the method's own paper, where that differs. Default: common.
@@ -174,8 +174,8 @@ def evaluate(
         preset: Settings of the evaluations to begin with. Default: "paper", the published ones.
         settings: Changes of the preset: "EVALUATION.key", "protocol.key".
         seeds: Seeds of the evaluations, one result each. Default: 0; of a run, all the seeds that it has.
-        evaluations: Names, or "all" for those of the protocol. Default: k-NN and linear probe, where the protocol has
-            them.
+        evaluations: Names, "all" for those of a paper's row, or "every" for all that apply. Default: k-NN and linear
+            probe, where the protocol has them.
         stream: Input of an encoder of your own: joint, bone, motion or bone-motion. Default: joint; of a run, its own.
         validation: "subjects": measure on a part of the training subjects, drawn by the seed. Default: None, the test
             part.

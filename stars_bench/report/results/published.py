@@ -29,6 +29,8 @@ PUBLISHED_AS = {"classifier": "supervised"}
 TRANSFER_AS = {"finetune": "transfer", "linear": "transfer-linear"}
 """What published tables call an evaluation of an encoder that was trained on another dataset."""
 
+RETRIEVAL = "retrieval"
+"""What papers call k-NN with k = 1."""
 MEASURED_AS = {theirs: ours for ours, theirs in (*PUBLISHED_AS.items(), *TRANSFER_AS.items())}
 """The other way round."""
 
@@ -180,6 +182,8 @@ def stated(other: Published, number: Published) -> str:
 def _as_published(benchmark: Benchmark, measure: Measure) -> tuple[str, Mapping[str, Scalar]]:
     """Return an evaluation and its settings in the words of the published table."""
     name = PUBLISHED_AS.get(measure.evaluation, measure.evaluation)
+    if name == RETRIEVAL:
+        return "knn", {"k": 1}
     if "from" in measure.settings:
         name = TRANSFER_AS.get(name, name)
     one_shot = benchmark.protocol == "oneshot" and name == "exemplar"
