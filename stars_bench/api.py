@@ -746,8 +746,8 @@ class Evaluation(Protocol[ConfigT_contra]):
     is a string literal, so that lists read it without importing anything. The optional attribute `selects` names the
     ways to choose an epoch that it knows beside "last" (`Select`): where `subject.looked_at` names a part, its stages
     classify the clips `subject.part(subject.looked_at)` in `Stage.classify`, and its outcomes have these stages. The
-    optional attribute `beside`, a literal, names evaluations: where a protocol has one of them, `--eval every` runs this
-    one, too.
+    optional attribute `beside`, a literal, names evaluations: where a protocol has one of them, `--eval every` runs
+    this one, too.
 
     Attributes:
         name: Name on the command line.
