@@ -650,13 +650,22 @@ class TrainingClips(Protocol):
         """
         ...
 
-    def cropped(self, rows: torch.Tensor, frames: int, max_angle: float = 0.3) -> torch.Tensor:
+    def cropped(
+        self,
+        rows: torch.Tensor,
+        frames: int,
+        max_angle: float = 0.3,
+        shares: tuple[float, float] = (0.5, 1.0),
+        stream: str | None = None,
+    ) -> torch.Tensor:
         """Return random crops of clips, resized and rotated at random: the training clips of stage 1.
 
         Args:
             rows: (B,) int64 numbers of clips in the part.
             frames: T of the result.
-            max_angle: Largest rotation about each axis, in radians. Default: 0.3.
+            max_angle: Largest rotation about each axis, in radians; 0 for none. Default: 0.3.
+            shares: The smallest and the largest share of a clip's frames in a crop. Default: half and all.
+            stream: What the clips hold, as in `whole`. Default: None, what the encoder takes.
 
         Returns:
             (B, 3, frames, V, 2) float32, metres.

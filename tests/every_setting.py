@@ -69,6 +69,7 @@ GRAPH_NETWORKS: Mapping[str, Any] = {
 """Of methods with settings that name an epoch: two epochs of one step."""
 
 OTHER: Mapping[str, Any] = {
+    "agreement_weight": 1.0,
     "augment": None,  # the opposite
     "batch_norm": None,
     "batch_size": 16,
@@ -77,11 +78,13 @@ OTHER: Mapping[str, Any] = {
     "channels": 4,
     "classifiers": ("nearest",),
     "contrast_weight": 0.5,
+    "correlation_weight": 0.5,
     "crop": 0.5,
     "crop_ratio": 3,
     "decoder_depth": 2,
     "depth": 3,
     "dim": 16,
+    "domain_weight": 2.0,
     "drawing": "published",
     "drop_path": 0.6,
     "dropout": 0.1,

@@ -224,14 +224,22 @@ class ClipPart:
         start, length = center_crop(self._store.valid[rows], keep)
         return self._noted(self._store.resized(rows, start, length, frames, stream), rows)
 
-    def cropped(self, rows: Tensor, frames: int, max_angle: float = 0.3) -> Tensor:
-        """Return random crops of half to all of the frames (at least 64), resized, rotated: (B, 3, frames, V, 2)."""
+    def cropped(
+        self,
+        rows: Tensor,
+        frames: int,
+        max_angle: float = 0.3,
+        shares: tuple[float, float] = (0.5, 1.0),
+        stream: str | None = None,
+    ) -> Tensor:
+        """Return random crops of a share of the frames (at least 64), resized, rotated: (B, 3, frames, V, 2)."""
         device = self._store.device
         crop = random.rand(2, len(rows), dim=1, dtype=torch.float64, device=device)
-        start, length = random_crop(self._store.valid[rows], crop[0], crop[1])
+        start, length = random_crop(self._store.valid[rows], crop[0], crop[1], shares)
         angles = (2 * random.rand(len(rows), 3, device=device) - 1) * max_angle
+        clips = self._store.resized(rows, start, length, frames, stream)
         planar = self._store.skeleton is not None and self._store.skeleton.planar
-        return self._noted(rotate(self._store.resized(rows, start, length, frames), in_plane(angles, planar)), rows)
+        return self._noted(rotate(clips, in_plane(angles, planar)) if max_angle else clips, rows)
 
     def _noted(self, batch: Tensor, rows: Tensor) -> Tensor:
         return repetitions.noted(batch, self._store.second, self._store.absent, rows)

@@ -38,6 +38,7 @@ STAGES = {
     "ctrgcn": ["supervised"],
     "skeletonclr": ["contrast"],
     "aimclr": ["contrast"],
+    "usdrl": ["decorrelation"],
     "raw": [],
 }
 """Others: stage1 and stage2."""

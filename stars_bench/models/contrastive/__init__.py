@@ -1,0 +1,1 @@
+"""What contrastive and decorrelating methods share: views of whole batches, and terms of losses."""
