@@ -27,7 +27,7 @@ FAULTS = {
     "SeesTestClips": "sees test clips: layer.weight depends on clips that are not in the training part",
     "NoEncoder": "fit must return an nn.Module with `dim` and `frames`",
     "WrongShape": "features of 6 clips have shape (6, 8, 1), not (6, dim)",
-    "WrongDim": "dim is 5, but features have 8 columns",
+    "WrongDim": "dim is 9, but features have 8 columns",
     "ReturnsNaN": "returns NaN: features are not finite",
     "LossIsNaN": "diverged: the loss is nan",
     "SeesItsNeighbours": "features of a clip depend on the other clips of its batch",
