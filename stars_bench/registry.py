@@ -72,6 +72,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "ctrgcn": "stars_bench.models.ctrgcn:Ctrgcn",
         "skeletonclr": "stars_bench.models.skeletonclr:SkeletonClr",
         "aimclr": "stars_bench.models.aimclr:AimClr",
+        "cmd": "stars_bench.models.cmd:Cmd",
         "usdrl": "stars_bench.models.usdrl:Usdrl",
         "raw": "stars_bench.models.raw:Raw",
     },

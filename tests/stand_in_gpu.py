@@ -235,7 +235,8 @@ def stand_in_gpu(memory: int = 32 << 30) -> Iterator[None]:
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     waits.clear()
     try:
-        with patch.multiple(torch.cuda, **stand_ins, Stream=Stream), Moves(), Operations():
+        no_cudnn = patch.object(torch.backends.cudnn, "is_acceptable", _always(False))  # recurrent networks ask for it
+        with patch.multiple(torch.cuda, **stand_ins, Stream=Stream), no_cudnn, Moves(), Operations():
             yield
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(overwrite)

@@ -38,6 +38,7 @@ STAGES = {
     "ctrgcn": ["supervised"],
     "skeletonclr": ["contrast"],
     "aimclr": ["contrast"],
+    "cmd": ["distillation"],
     "usdrl": ["decorrelation"],
     "raw": [],
 }
