@@ -30,8 +30,7 @@ class ForwardGRU(nn.Module):
         inputs = BODIES * COORDINATES * joints
         self.norm = nn.BatchNorm1d(inputs)
         self.layers = nn.ModuleList(
-            nn.ModuleList(nn.GRU(inputs if layer == 0 else self.dim, width) for _ in range(2))
-            for layer in range(depth)
+            nn.ModuleList(nn.GRU(inputs if layer == 0 else self.dim, width) for _ in range(2)) for layer in range(depth)
         )
         for parameter in self.layers.parameters():
             if parameter.ndim == 2:
