@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from stars_bench.report.results.published import SECOND_HAND
 from stars_bench.report.table import Footnote
 
-SIGNS = "*†‡§¶‖"
+SIGNS = "*†‡§¶‖△◇☆•"
+"""Signs in the order in which papers take them; from the eleventh footnote on they are doubled."""
 SECOND_HAND_SIGN = "°"
 
 

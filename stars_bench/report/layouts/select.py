@@ -9,9 +9,11 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
+from stars_bench import registry
 from stars_bench.errors import UsageError
 from stars_bench.records.published.numbers import JOINTS, published_numbers, spelled
-from stars_bench.report.layouts.table_file import RowOf, Sources, TableOf, Where, is_pattern
+from stars_bench.records.store import flat
+from stars_bench.report.layouts.table_file import SETTING, RowOf, Sources, TableOf, Where, is_pattern, printed
 from stars_bench.report.results.published import MEASURED_AS
 from stars_bench.report.results.result import Measure, PublishedResult, Result, Results
 
@@ -40,6 +42,11 @@ def together(*parts: Where) -> Said | None:
             if said.setdefault(key, value) != value:
                 return None
     return said
+
+
+def together_settings(parts: Iterable[Where]) -> Said:
+    """Return the settings that several parts say."""
+    return {key: value for part in parts for key, value in part.said.items() if key.startswith(SETTING)}
 
 
 class Line(NamedTuple):
@@ -120,10 +127,20 @@ class Pool:
             pattern = name.casefold().replace("[", "[[]")
             return [line._replace(label=one) for one in known if fnmatchcase(one.casefold(), pattern)]
         label = every.get(spelled(name) if line.is_published else name)
+        if not line.is_published and label is not None and not self._has_settings(label, table, line):
+            asked = [f"{key.removeprefix(SETTING)}={value}" for key, value in together_settings(line.parts).items()]
+            raise UsageError(f"{line.where}: {name!r}: was not measured with {', '.join(asked)}")
         if label is None:
             what = "no published method" if line.is_published else "was not measured"
             raise UsageError(f"{line.where}: {name!r}: {what}; {_nearest(name, every.values())}")
         return [line._replace(label=label)]
+
+    def _has_settings(self, label: str, table: TableOf, line: Line) -> bool:
+        """Whether a number of a row has the settings that its table, its group and the row say."""
+        asked = together_settings(line.parts)
+        keys = {key for part in (*line.parts, *table.columns) for key in part.said}
+        same = [one for one in self.results.measured if _label(one, keys) == label]
+        return not asked or any(_fits_settings(one, asked) for one in same)
 
     def value(self, line: Line, column: Where) -> tuple[Result | PublishedResult | None, int]:
         """Return the number of a cell, and how many second-hand ones were left out of it.
@@ -232,7 +249,28 @@ def _name(row: RowOf) -> str:
 
 
 def _label(result: Result, said: Iterable[str]) -> str:
+    said = set(said)
+    if any(key.startswith(SETTING) for key in said):  # a label names settings, too, and which depends on other runs
+        origin = result.records[0].origin
+        result = replace(result, label=f"{result.method} ({origin})" if origin else result.method)
     return result.label_without(streams="streams" in said, start="pretrained_on" in said)
+
+
+def _settings(result: Result) -> dict[str, str]:
+    """Return the settings of a number: those of its method by name, those of its evaluation as `linear.epochs`."""
+    record = result.records[0]
+    own = flat(record.method.config) | flat({record.evaluation.name: record.evaluation.config})
+    return {name: printed(value) for name, value in own.items()}
+
+
+def _fits_settings(result: Result, said: Said) -> bool:
+    """Whether a number has the settings that are asked for; those of other evaluations say nothing of it."""
+    asked = {key.removeprefix(SETTING): value for key, value in said.items() if key.startswith(SETTING)}
+    own = _settings(result) if asked else {}
+    evaluation = result.records[0].evaluation.name
+    others = (name for name in asked if "." in name and name not in own and name.split(".")[0] != evaluation)
+    foreign = {name for name in others if name.split(".")[0] in registry.names("evaluations")}
+    return all(own.get(name) == value for name, value in asked.items() if name not in foreign)
 
 
 def _starts(one: Result | PublishedResult) -> tuple[str, ...]:
@@ -253,6 +291,7 @@ def _fits_origin(one: Result | PublishedResult, said: Said) -> bool:
         asked = JOINTS if streams is None else short_streams(streams)
         return short_streams(one.number.streams) == asked and metric in (None, one.measure.metric)
     same = streams is None or short_streams(one.records[0].dataset.stream) == short_streams(streams)
+    same = same and _fits_settings(one, said)
     return same and (metric is None or metric in one.metrics)
 
 

@@ -53,6 +53,17 @@ def _as_row(value: object) -> object:
     return {"measured": value} if isinstance(value, str) else value
 
 
+SETTING = "settings."
+Scalar = bool | int | float | str
+
+
+def printed(value: object) -> str:
+    """Print a setting so that equal ones are printed alike: 1.0 as 1, a tuple as a list."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(printed, value))}]"
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
 class Where(BaseModel):
     """What a number is of; what is not said is not asked.
 
@@ -65,6 +76,7 @@ class Where(BaseModel):
         metric: Name of the metric. Default: the one that `report` shows.
         streams: Streams, such as "joint" or "J+B+M". Default: any of a measured row, joints of a published one.
         pretrained_on: Dataset of the encoder that training started from, or dataset and protocol: "ntu60 xsub".
+        settings: Settings of the method, or of an evaluation as "linear.epochs", that the number was measured with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,11 +89,15 @@ class Where(BaseModel):
     metric: str | None = None
     streams: str | None = None
     pretrained_on: str | None = None
+    settings: dict[str, Scalar | tuple[Scalar, ...]] | None = None
 
     @property
     def said(self) -> dict[str, str]:
-        """What is said, by key."""
-        return {key: value for key in Where.model_fields if (value := getattr(self, key)) is not None}
+        """What is said, by key; a setting's key is `SETTING` and its name."""
+        words = (key for key in Where.model_fields if key != "settings" and getattr(self, key) is not None)
+        return {key: getattr(self, key) for key in words} | {
+            f"{SETTING}{name}": printed(value) for name, value in (self.settings or {}).items()
+        }
 
 
 class ColumnOf(Where):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from stars_bench.errors import UsageError
 from stars_bench.records.record import Record
+from stars_bench.report.layouts.table_file import parse
 from stars_bench.report.leaderboard import Leaderboard
 from stars_bench.report.table import BEST, SECOND, Table
 
@@ -65,6 +67,30 @@ def test_a_pattern_takes_what_no_other_row_names(linear: list[Record]) -> None:
         ["mamp"],
         ["stars"],
     ]
+
+
+def test_settings_say_which_of_several_runs_is_meant(make_record: MakeRecord) -> None:
+    base = {"protocol__name": "xsub", "method__name": "mamp"}
+    records = [
+        make_record(
+            top1,
+            **base,
+            **LINEAR,
+            method__config={"dim": 8, "lr": lr, "steps": [3, 4]},
+            evaluation__config={"epochs": epochs},
+        )
+        for top1, lr, epochs in ((10.0, 0.1, 5), (20.0, 0.2, 5), (30.0, 0.2, 9))
+    ]
+    row = {"measured": "mamp", "settings": {"lr": 0.2, "steps": [3.0, 4], "knn.k": 1}}
+    probes = [XSUB | {"settings": {"linear.epochs": epochs}, "head": str(epochs)} for epochs in (5, 9)]
+    (found,) = filled(records, *probes, rows=[row]).rows
+    assert (found.label, [cell.text[:4] for cell in found.cells]) == ("mamp", ["20.0", "30.0"])
+    again = Leaderboard.of(records, table={"table": [{"columns": probes, "groups": [{"rows": [row]}]}]})
+    assert parse(tomllib.loads(again.to_toml()), "x") == again.layout
+    with pytest.raises(UsageError, match=r"'mamp': was not measured with lr=0\.3$"):
+        filled(records, XSUB, rows=[{"measured": "mamp", "settings": {"lr": 0.3}}])
+    with pytest.raises(UsageError, match=r"'mamp' has 2 numbers for one cell .*settings"):
+        filled(records, XSUB, rows=[{"measured": "mamp", "settings": {"lr": 0.2}}])
 
 
 def test_the_usual_groups_are_all_measured_rows_then_all_published_ones(linear: list[Record]) -> None:
