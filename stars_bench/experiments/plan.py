@@ -254,7 +254,7 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
     _check_options(request, list(evaluations))
     dataset = find_dataset(request, protocol, recipe, method.name)
     device = choose_device(request.training.device)
-    starts = _starts(request, method, dataset.name, recipe) if start is None else dict.fromkeys(request.seeds, start)
+    starts = _starts(request, method, dataset, recipe) if start is None else dict.fromkeys(request.seeds, start)
     protocol_config = _protocol_config(request, protocol)
     plan = Plan(
         request=request,
@@ -400,12 +400,15 @@ def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | No
 
 
 def _starts(
-    request: Request, method: type[Method[BaseModel]], dataset: str, recipe: Recipe | None
+    request: Request, method: type[Method[BaseModel]], dataset: PreparedDataset, recipe: Recipe | None
 ) -> dict[int, Pretrained]:
     """Return the encoders that --init names, by seed."""
     if request.init is None:
         return {}
-    return {seed: _start(request, method, dataset, request.init, seed, recipe) for seed in request.seeds}
+    starts = {seed: _start(request, method, dataset.name, request.init, seed, recipe) for seed in request.seeds}
+    for start in starts.values():
+        pretrained.check_joints(start, dataset.spec.skeleton)
+    return starts
 
 
 def _start(

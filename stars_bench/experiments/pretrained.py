@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
 from stars_bench import registry
-from stars_bench.api import DatasetSpec, Select
+from stars_bench.api import DatasetSpec, Select, Skeleton
 from stars_bench.errors import StarsBenchError, UsageError, of_validation, one_line
 from stars_bench.evaluation.subject import WrongEncoder
 from stars_bench.experiments.official import checkpoints as official_checkpoints
@@ -342,6 +342,25 @@ def _clips_of(spec: DatasetSpec, data_dir: Path) -> DatasetFacts:
     if spec.expected_names is None or spec.read_name is None or spec.ships_splits:
         return open_dataset(data_dir, spec.name)
     return _Published(spec.name, table_of({name: spec.read_name(name) for name in spec.expected_names()}))
+
+
+def check_joints(start: Pretrained, skeleton: Skeleton) -> None:
+    """Check that an encoder was trained on joints of this order and kind, where the dataset it learnt from is known.
+
+    Raises:
+        UsageError: It was trained on the same joints in another order, or on poses in pictures where these are in
+            space, or the other way round.
+    """
+    if start.dataset not in registry.names("datasets"):
+        return
+    learnt: Skeleton = registry.load("datasets", start.dataset).skeleton
+    told = f"{start.path}: was trained on {start.dataset}, whose joints"
+    if learnt.channels != skeleton.channels:
+        raise UsageError(f"{told} are {', '.join(learnt.channels)}; these are {', '.join(skeleton.channels)}")
+    if learnt.joints != skeleton.joints and set(learnt.joints) == set(skeleton.joints):
+        raise UsageError(
+            f"{told} stand in another order ({learnt.name}, here {skeleton.name}): features would be noise"
+        )
 
 
 def rebuild(start: Pretrained, num_joints: int) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 import torch
 
 from stars_bench import cli
+from stars_bench.api import Skeleton
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
+from stars_bench.datasets.skeletons.layouts import COCO_17, KINECT_V1
 from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.experiments import pretrained, runner
 from stars_bench.experiments.finished.reproduce import rerun
@@ -101,6 +105,40 @@ def test_an_encoder_that_does_not_fit_is_refused_in_one_line(request_for: MakeRe
         resolve(request_for("untrained", init=tmp_path))
     with pytest.raises(UsageError, match="does not fit skeletons of 17 joints"):
         pretrained.rebuild(pretrained.find(folder, 0), 17)
+
+
+@pytest.mark.parametrize(
+    ("learnt", "joints", "told"),
+    [
+        ("ntu60-2d", KINECT_V2, r"ntu60-2d, whose joints are x, y, score; these are x, y, z"),
+        ("ntu60", COCO_17, None),  # other joints: their number is looked at when the encoder is rebuilt
+        ("ntu60", KINECT_V2, None),
+        (
+            "msr-action3d",
+            KINECT_V1,
+            r"stand in another order \(msr-action3d, here kinect-v1\)",
+        ),
+        ("nwucla", KINECT_V1, None),
+        ("a dataset that is not here", KINECT_V1, None),
+    ],
+)
+def test_joints_of_another_order_or_kind_are_refused(
+    learnt: str,
+    joints: Skeleton,
+    told: str | None,
+    request_for: MakeRequest,
+    small_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner.run(request_for("untrained"))
+    found = replace(pretrained.find(run_folder(request_for("untrained")), 0), dataset=learnt)
+    refused = nullcontext() if told is None else pytest.raises(UsageError, match=f"was trained on .*{told}")
+    with refused:
+        pretrained.check_joints(found, joints)
+    if joints is KINECT_V2 and told is not None:  # that of the prepared data
+        monkeypatch.setattr(pretrained, "find", lambda *_: found)
+        with pytest.raises(UsageError, match=told):
+            resolve(request_for("untrained", init=small_data))
 
 
 def test_each_seed_starts_from_the_same_seed_where_it_is_there(request_for: MakeRequest) -> None:
