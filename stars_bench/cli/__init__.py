@@ -34,7 +34,7 @@ app = typer.Typer(
     """,
 )
 
-DATA, RUNS, PLUGINS, LOOK = "Data", "Runs and results", "Something of your own", "What there is"
+DATA, RUNS, PLUGINS, LOOK = "Data", "Runs and results", "Your own plug-ins", "Look and check"
 for panel, name, command in (
     (DATA, "quickstart", prepare.quickstart),
     (DATA, "prepare", prepare.prepare),
@@ -82,7 +82,7 @@ def root(
         typer.Option(
             "--import",
             metavar="MODULE",
-            help="Code of your own that is not installed, and that a run or a record names; may be repeated.",
+            help="Import your own code, which a run or a record names and which is not installed. Repeatable.",
         ),
     ] = None,
     version: Annotated[

@@ -25,12 +25,13 @@ def export(
         ),
     ],
     format: FormatName,
-    out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write; a folder where the format is one.")],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="File to write. For some formats, a folder.")],
     protocol: Annotated[
-        str | None, typer.Option(metavar="NAME", help="xsub, xview ...; of pyskl and mat default: all.")
+        str | None, typer.Option(metavar="NAME", help="Protocol: xsub, xview ... Default for pyskl and mat: all.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
+        str | None,
+        typer.Option(metavar="NAME", help="Cleaning profile of the prepared data. Default: the dataset's own."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     data_dir: DataDir = Path("data"),
@@ -66,14 +67,18 @@ def import_file(
         Path,
         typer.Argument(metavar="FILE", help="An npz, a pickle, a .mat, or a folder of arrays."),
     ],
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="Whose clips these are: ntu60, ntu120, pku1 ...")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset of the clips: ntu60, ntu120, pku1 ...")],
     protocol: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose parts the file holds, where it does not tell.")
+        str | None,
+        typer.Option(metavar="NAME", help="Protocol of the file's train/test split, if the file does not state it."),
     ] = None,
     format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="mamp, pyskl, crossclr, agcn, mat; auto: seen by the file.")
+        str,
+        typer.Option(
+            "--format", metavar="NAME", help="mamp, pyskl, crossclr, agcn or mat. auto: detected from the file."
+        ),
     ] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Replace what was imported before.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite data that was imported before.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Turn a file of another program into a prepared dataset, for those who lack the raw files.

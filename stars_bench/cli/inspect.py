@@ -33,7 +33,7 @@ def list_names(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="datasets, profiles, protocols, methods, evaluations, presets or runs.",
+            help="What to list: datasets, profiles, protocols, methods, evaluations, presets or runs.",
             autocompletion=program.offer_kinds,
         ),
     ] = None,
@@ -41,34 +41,45 @@ def list_names(
         str | None,
         typer.Argument(
             metavar="METHOD",
-            help="methods: all facts of this one; presets: of this one alone.",
+            help="For methods: print all facts of this method. For presets: only those of this method.",
             autocompletion=program.offer_methods,
         ),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="All parameters of the profiles, too.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="For profiles: print all parameters.")] = False,
     of_method: Annotated[
         str | None,
-        typer.Option("--method", metavar="NAME", help="runs: of this method.", autocompletion=program.offer_methods),
+        typer.Option(
+            "--method", metavar="NAME", help="For runs: only of this method.", autocompletion=program.offer_methods
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="runs: on this dataset.", autocompletion=program.offer_datasets)
+        str | None,
+        typer.Option(metavar="NAME", help="For runs: only on this dataset.", autocompletion=program.offer_datasets),
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="runs: under this protocol.", autocompletion=program.offer_protocols),
+        typer.Option(
+            metavar="NAME", help="For runs: only under this protocol.", autocompletion=program.offer_protocols
+        ),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="DAY", help="runs: finished on this day or later (2026-11-29).")
+        str | None, typer.Option(metavar="DAY", help="For runs: only those finished on this day (2026-11-29) or later.")
     ] = None,
-    tag: Annotated[str | None, typer.Option(metavar="WORD", help="runs: with this tag (`run --tag`, `note`).")] = None,
+    tag: Annotated[
+        str | None, typer.Option(metavar="WORD", help="For runs: only with this tag (`run --tag`, `note --tag`).")
+    ] = None,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """List datasets (and which are prepared), protocols, methods, evaluations, plug-ins included; and runs.
+    """List datasets (and which are prepared), protocols, methods, evaluations and runs. Includes plug-ins.
 
-    `list profiles -v` shows how each profile of each dataset cleans, with every parameter; `list methods NAME` the
-    papers, presets and official checkpoints of a method; `list presets` what the presets of each method cost;
-    `list runs --since 2026-11-22` the runs that were finished since that day, the newest first.
+    `list profiles -v`: how each profile of each dataset cleans, with every parameter.
+
+    `list methods NAME`: the papers, presets and official checkpoints of a method.
+
+    `list presets`: the cost of each preset.
+
+    `list runs --since 2026-11-22`: the runs that finished since that day, the newest first.
     """
     from stars_bench.storage.shards import prepared_datasets
 
@@ -195,23 +206,28 @@ def inspect(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="A prepared dataset, by name or folder; a raw file, also ARCHIVE.zip:MEMBER; a shard (.h5); a run.",
+            help="A prepared dataset (name or folder), a raw file (also ARCHIVE.zip:MEMBER), a shard (.h5), or a run.",
             autocompletion=program.offer_datasets_and_runs,
         ),
     ],
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write it to this file, as a page that needs nothing else.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every class, subject and setup with its clips.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no page of stars-bench.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a self-contained page to this file.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every class, subject and setup with its number of clips.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that stars-bench did not write.")] = False,
     data_dir: DataDir = Path("data"),
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Cleaning profile, if the dataset is prepared with several.")
+    ] = None,
 ) -> None:
     """Describe a prepared dataset, a raw file (.skeleton; PKU-MMD's videos, labels, splits), a shard, or a run.
 
-    Of a dataset: clips by class, subject, camera and setup, lengths, bodies, what the cleaning dropped. Of a raw file:
-    frames, bodies, tracking states, ranges and motion, what looks wrong, and what each profile's cleaning would drop.
-    Of a run: stages and what they depend on, learning curves, measured numbers.
+    **A dataset:** clips by class, subject, camera and setup, lengths, bodies, what the cleaning removed.
+
+    **A raw file:** frames, bodies, tracking states, ranges and motion, what looks wrong, and what each profile would
+    remove.
+
+    **A run:** stages and what they depend on, learning curves, results.
     """
     from stars_bench.display import blocks_terminal, inspection
     from stars_bench.io.outputs import write_outputs
@@ -227,7 +243,7 @@ def inspect(
 def show(
     run: RunPath,
 ) -> None:
-    """Show a run: its settings, the command, its numbers, tags and notes."""
+    """Show a run: its settings, command, results, tags and notes."""
     from stars_bench.display import blocks_terminal
     from stars_bench.inspection.run import inspect_run
 
@@ -236,10 +252,13 @@ def show(
 
 def note(
     run: RunPath,
-    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What is to be remembered.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="WORD", help="May be repeated; `list runs --tag`.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="Text of the note.")] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="Tag, to find the run with `stars-bench list runs --tag`. Repeatable."),
+    ] = None,
 ) -> None:
-    """Add a note or tags to a run; they stand beside it and change no result.
+    """Add a note or tags to a run. They change no result.
 
     `stars-bench note runs/ntu60/xsub/stars/KEY "the one for the paper" --tag camera-ready`
     """
@@ -305,24 +324,27 @@ def verify(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="A prepared dataset, by name or folder; or a run.",
+            help="A prepared dataset (name or folder), or a run.",
             autocompletion=program.offer_datasets_and_runs,
         ),
     ],
     data_dir: DataDir = Path("data"),
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of a dataset that is prepared twice.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Cleaning profile, if the dataset is prepared with several.")
+    ] = None,
     raw: Annotated[
         list[Path] | None,
-        typer.Option(metavar="PATH", help="Also convert these raw files again and compare; may be repeated."),
+        typer.Option(metavar="PATH", help="Also convert these raw files again, and compare. Repeatable."),
     ] = None,
     names: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the names of what is missing to this file.")
+        Path | None, typer.Option(metavar="FILE", help="Write the names of missing clips to this file.")
     ] = None,
     rerun: Annotated[
-        bool, typer.Option("--rerun", help="Of a run: train and evaluate again, and compare weights and metrics.")
+        bool, typer.Option("--rerun", help="For a run: train and evaluate again, and compare weights and metrics.")
     ] = False,
     scratch: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where --rerun works, and may go on; default: removed after.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for --rerun, so that it can resume. Default: a temporary folder."),
     ] = None,
 ) -> None:
     """Check that a prepared dataset, or a run, is complete and unchanged.

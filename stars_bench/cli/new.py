@@ -9,8 +9,8 @@ import typer
 
 from stars_bench.cli.options import console
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="As in my-idea: lower-case words joined by -.")]
-Parent = Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the new folder NAME is made.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name in lower case, words joined by -: my-idea.")]
+Parent = Annotated[Path, typer.Option("--dir", metavar="DIR", help="Parent of the new folder NAME.")]
 
 
 def new_method(name: Name, parent: Parent = Path()) -> None:

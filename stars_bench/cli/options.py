@@ -45,15 +45,17 @@ def _found(context: typer.Context, name: Literal["data", "runs"], folder: Path) 
     return found
 
 
-RUN_HELP = "A run: its folder (METHOD/KEY, or METHOD if it has one run), a seed's folder, a record or encoder.pt."
+RUN_HELP = (
+    "A run: its folder (METHOD/KEY, or METHOD if there is only one run), the folder of a seed, a record, or encoder.pt."
+)
 """What names a run, everywhere."""
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=program.offer_runs)]
 RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help=RUN_HELP, autocompletion=program.offer_runs)]
 DataDir = Annotated[
-    Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Prepared datasets.", callback=_data)
+    Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_DATA", help="Folder with prepared datasets.", callback=_data)
 ]
 RunsDir = Annotated[
-    Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_RUNS", help="Runs and records.", callback=_runs)
+    Path, typer.Option(metavar="DIR", envvar="STARS_BENCH_RUNS", help="Folder with runs and records.", callback=_runs)
 ]
 
 

@@ -16,14 +16,16 @@ from stars_bench.errors import StarsBenchError, UsageError
 
 def quickstart(
     folder: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="Where data and runs of the quick start go.")
+        Path, typer.Option("--dir", metavar="DIR", help="Folder for the data and runs of the quick start.")
     ] = Path("stars-bench-quickstart"),
-    jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes of prepare; default: one a core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of processes for prepare. Default: one for each core.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of training.")] = 0,
 ) -> None:
-    """Run the whole pipeline in minutes, without licensed data: synthetic actors, prepare, run, report.
+    """Run the whole pipeline in minutes on synthetic data: prepare, run, report.
 
-    Writes raw NTU-format files of synthetic actors, prepares them, trains `untrained`, `mamp` and `stars` at a small
+    Writes synthetic raw files in NTU's format, prepares them, trains `untrained`, `mamp` and `stars` at a small
     scale, evaluates them by k-NN and linear probe, and prints the table.
     """
     from stars_bench.experiments.quickstart import quickstart as run_quickstart
@@ -36,7 +38,7 @@ def prepare(
         str,
         typer.Argument(
             metavar="DATASET",
-            help="ntu60, ntu120, pku1, pku2, synthetic, module:SPEC, or a .toml.",
+            help="Name of a dataset (`stars-bench list datasets` prints all), a .toml file, or module:SPEC.",
             autocompletion=program.offer_datasets,
         ),
     ],
@@ -44,50 +46,68 @@ def prepare(
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="Folder or archive of raw files; may be repeated. Default: $STARS_BENCH_RAW, DATA_DIR/raw.",
+            help="Folder or archive with raw files. Repeatable. Default: $STARS_BENCH_RAW, else DATA_DIR/raw.",
         ),
     ] = None,
     data_dir: DataDir = Path("data"),
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="How clips are cleaned; default: mamp, as published.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Cleaning profile (`stars-bench list profiles`). Default: the dataset's own."
+        ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(metavar="N", help="Processes; default: one a core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of processes. Default: one for each core.")
+    ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N raw files, for a try.")
+        int | None, typer.Option(min=1, metavar="N", help="Use only the first N raw files, to try it.")
     ] = None,
     clips: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="How many clips to generate (synthetic), without raw files.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of clips to generate. Only for synthetic, without --raw."),
     ] = None,
     label_rows: Annotated[
         str | None,
         typer.Option(
             "--slice",
             metavar="half-open|aimclr",
-            help="PKU-MMD: rows \\[start, end) of a label, or AimCLR's \\[start-1, end).",
+            help="Only PKU-MMD: cut rows \\[start, end) of a label, or \\[start-1, end) as AimCLR does.",
         ),
     ] = None,
     on_duplicate: Annotated[
-        str, typer.Option(metavar="refuse|first", help="One clip found twice with different content.")
+        str,
+        typer.Option(
+            metavar="refuse|first",
+            help="What to do with a clip that is found twice with different content: refuse it, or use the first.",
+        ),
     ] = "refuse",
     compression: Annotated[
         str,
         typer.Option(
-            metavar="gzip|none", help="Of the shards, lossless: gzip is a third smaller, none is read faster."
+            metavar="gzip|none", help="Compression of the shards, lossless. gzip is smaller, none is faster to read."
         ),
     ] = "gzip",
-    force: Annotated[bool, typer.Option("--force", help="Replace what was prepared with other settings.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite data that was prepared with other settings.")
+    ] = False,
     backend: Annotated[
-        str | None, typer.Option(metavar="NAME", help="dask, or joblib's (loky, threading); default: the fastest here.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="dask, or a backend of joblib (loky, threading). Default: the fastest on this machine."
+        ),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="Of a dask cluster that sees the same files (--backend dask).")
+        str | None,
+        typer.Option(
+            metavar="ADDR", help="Address of a Dask cluster that can read the same files (with --backend dask)."
+        ),
     ] = None,
 ) -> None:
     """Turn raw skeleton files into normalised HDF5 shards.
 
-    Folders (nested or not) and zip archives are read in place; `synthetic` needs none. An interrupted run resumes where
-    it stopped. Broken clips are set aside with file, line and reason, and the others are converted; the exit code is
-    then 1.
+    Folders and archives are read in place. `synthetic` needs no raw files. After an interruption, run the same command
+    again: it resumes. A damaged clip is set aside and reported with file, line and reason. All other clips are
+    converted, and the exit code is then 1.
     """
     from stars_bench.preparation.prepare import prepare as convert
     from stars_bench.storage import quality

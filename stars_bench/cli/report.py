@@ -63,7 +63,7 @@ class By(StrEnum):
 def report(
     places: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH]...", help="Folders of runs, packs, folders of packs. Default: --runs-dir."),
+        typer.Argument(metavar="[PATH]...", help="Folders of runs, packs, or folders of packs. Default: --runs-dir."),
     ] = None,
     asked: Annotated[
         Format | None,
@@ -71,12 +71,15 @@ def report(
             "--format",
             help="table, md, csv, latex, html (one file, with curves and maps), figure (accuracy against hours and "
             "FLOP: .png, .svg or .pdf) or site (a folder: the table, a page a run, downloads; every entry is verified "
-            "first). Default: as the name of --out says, else a table.",
+            "first). Default: by the suffix of --out, else table.",
         ),
     ] = None,
     by: Annotated[
         By,
-        typer.Option(help="A table for each dataset and protocol, each evaluation or each method; all: one table."),
+        typer.Option(
+            help="One table for each dataset and protocol, for each evaluation, or for each method. all: a single "
+            "table."
+        ),
     ] = By.dataset,
     methods: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Only these measured methods: stars,'*clr'.")
@@ -88,32 +91,34 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Lay the tables out as this TOML file says: rows, names, groups, merged heads (docs/tables.md).",
+            help="TOML file with the layout: rows, names, groups, merged column heads (docs/tables.md).",
         ),
     ] = None,
     table_init: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write the layout of this report as such a file, to edit, and print nothing else."
+            metavar="FILE", help="Write the layout of this report as a file for --table, and print nothing else."
         ),
     ] = None,
     caption: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Caption of the only table, as plain text.")
+        str | None, typer.Option(metavar="TEXT", help="Caption, as plain text. Only for a single table.")
     ] = None,
     label: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Label of the only table in LaTeX: tab:linear.")
+        str | None, typer.Option(metavar="NAME", help="LaTeX label (tab:linear). Only for a single table.")
     ] = None,
     published: Annotated[
         str,
         typer.Option(
             metavar="own|all|PATTERN|none",
-            help="own: of the methods measured; all: every joint-stream method; a PATTERN of names: mamp,'*CLR'; none.",
+            help="Published numbers to print. own: of the measured methods. all: of every method (joint stream). "
+            "none. Or a PATTERN of names: mamp,'*CLR'.",
         ),
     ] = "own",
     sources: Annotated[
         Sources | None,
         typer.Option(
-            help="first-hand: only published numbers that a method's authors print; all: second-hand ones (°) where "
+            help="first-hand: only published numbers that a method's authors report. all: also second-hand numbers "
+            "(°), if "
             "theirs are not known. Default: first-hand in LaTeX, else all.",
         ),
     ] = None,
@@ -121,36 +126,38 @@ def report(
         str | None,
         typer.Option(
             metavar="METHOD",
-            help="Print every row's difference to this one on the same test clips, and p < .05 where Holm allows.",
+            help="Print the difference of each row to this method on the same test clips, and p < .05 if it is "
+            "significant (Holm).",
         ),
     ] = None,
     intervals: Annotated[
         Intervals,
         typer.Option(
-            help="Where 95 % intervals stand. notes: what they mean and how wide they are, under each table; cells: "
-            "also behind each number, as ± half their width, in place of the deviation over seeds; none."
+            help="Where to print 95 % intervals. notes: their meaning and width under each table. cells: also after "
+            "each "
+            "number, as ± half their width, instead of the deviation over seeds. none: nowhere."
         ),
     ] = Intervals.notes,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Write to this file, of a site this folder; LaTeX gets a .bib file with its citations beside it.",
+            help="File to write, for a site a folder. For LaTeX, a .bib file with the citations is written beside it.",
         ),
     ] = None,
     skeletons: Annotated[
         bool,
         typer.Option(
             "--skeletons",
-            help="html: the dots of the maps play their clips. The page then holds coordinates of the dataset; NTU "
+            help="html: the dots of the maps play their clips. The page then contains coordinates of the dataset. NTU "
             "RGB+D and PKU-MMD may not be redistributed.",
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are not of this command.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that this command did not write.")] = False,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Print measured results beside published ones: mean, deviation and number of seeds, with marks explained below.
+    """Print your results beside published ones: mean, deviation and number of seeds. Notes explain all marks.
 
     `stars-bench report --format latex --evaluations knn,linear --by all --caption "Linear and k-NN" --out table.tex`
 
@@ -281,15 +288,16 @@ def _texts(form: Format, leaderboard: Leaderboard, out: Path | None, skeletons: 
 
 def pack(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or above several: runs/ntu60/xsub.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs, at any level: runs, runs/ntu60/xsub, one run."),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write: results.zip.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is not of this command.")] = False,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File to write: results.zip.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that this command did not write.")] = False,
 ) -> None:
-    """Pack runs into one file to hand on: records, predictions, settings, learning curves, encoders.
+    """Pack runs into one file to share them: records, predictions, settings, learning curves, encoders.
 
-    No data of clips go in, and no absolute paths of this machine. Encoders are safetensors with a model card.
-    `stars-bench report FILE` prints the table of a pack, `stars-bench unpack FILE` makes a folder of runs of it.
+    A pack contains no clips and no absolute paths of this machine. Encoders are safetensors with a model card.
+    `stars-bench report FILE` prints the table of a pack, and `stars-bench unpack FILE` turns it into runs.
     """
     from stars_bench.experiments.sharing.pack import pack as packed
 
@@ -305,10 +313,10 @@ def pack(
 
 
 def unpack(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A pack.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `stars-bench pack` wrote.")],
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Unpack a pack into a folder of runs, where every command takes them as its own. Nothing is overwritten."""
+    """Unpack runs that `stars-bench pack` packed, so that every command can use them. Overwrites nothing."""
     from stars_bench.experiments.sharing.unpack import unpack as unpacked
 
     report = unpacked(file, runs_dir)

@@ -23,7 +23,7 @@ from stars_bench.errors import StarsBenchError
 if TYPE_CHECKING:
     from stars_bench.experiments.finished.comparison import Compared
 
-Force = Annotated[bool, typer.Option("--force", help="Replace files that are not of this command.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that this command did not write.")]
 
 
 def rescore(
@@ -34,15 +34,18 @@ def rescore(
         ),
     ],
     confusion: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write every confusion matrix there as CSV, with action names.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write each confusion matrix as CSV into this folder, with the names of the actions."
+        ),
     ] = None,
-    write: Annotated[bool, typer.Option("--write", help="Put metrics that a record lacks into it.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Add missing metrics to the records.")] = False,
     force: Force = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
     """Compute all metrics again from the saved predictions, without the model, and compare them with the records.
 
-    The exit code is 1 when a number is not the recorded one.
+    The exit code is 1 if a number differs from the recorded one.
     """
     from stars_bench.experiments.finished import rescore as saved
 
@@ -134,16 +137,20 @@ class Unit(StrEnum):
 
 def compare(
     first: RunPath,
-    second: Annotated[Path, typer.Argument(metavar="RUN", help="Another.", autocompletion=program.offer_runs)],
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="Another run.", autocompletion=program.offer_runs)],
     by: Annotated[
         Unit | None,
-        typer.Option(help="What is sampled. Default: persons where the test part has four or more, else performances."),
+        typer.Option(
+            help="Unit of the intervals and tests. Default: person if the test part has four persons or more, else "
+            "performance."
+        ),
     ] = None,
 ) -> None:
-    """Compare two runs on the same test clips: are they comparable, how far apart, and in which settings.
+    """Compare two runs on the same test clips: are they comparable, and how do results and settings differ?
 
-    Prints the difference with its 95 % interval, and p-values: of these trained models (sign flips by person), and,
-    where both have several seeds, of the methods (noise of training included). docs/statistics.md explains both.
+    Prints the difference with its 95 % interval and two p-values. One is for these trained models (sign flips by
+    person). The other is for the methods (with the noise of training), if both have several seeds. docs/statistics.md
+    explains them.
 
     Two results are comparable when both were measured on the same clips by the same rule, after learning from the same
     clips, and neither has seen what it was tested on. The exit code is 1 when one pair is not.
@@ -196,11 +203,14 @@ def fuse(
     runs: RunPaths,
     weights: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="As 0.6,0.6,0.4; or as 2s-agcn, ctr-gcn, pyskl. Default: 1."),
+        typer.Option(
+            metavar="LIST",
+            help="Weights (0.6,0.6,0.4), or those of a paper: 2s-agcn, ctr-gcn, pyskl. Default: 1 for each.",
+        ),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
-    """Sum the scores of runs on several streams, clip by clip, and keep the result as a record.
+    """Sum the scores of runs on several streams, clip by clip, and store the result as a record.
 
     The runs must have tested the same clips under the same seeds. Scores (logits) are summed as they are, with fixed
     weights, which the record states; choose no weights on a test part. `--weights ctr-gcn` takes the published ones of
@@ -221,18 +231,20 @@ def fuse(
 
 def map_features(
     runs: RunPaths,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Written with the suffixes .png and .svg.")] = Path("map"),
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which seed of each run.")] = 0,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Name of the output files; .png and .svg are added.")
+    ] = Path("map"),
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of each run to draw.")] = 0,
     no_skeletons: Annotated[
-        bool, typer.Option("--no-skeletons", help="Keep no small skeletons of the clips for the HTML report.")
+        bool, typer.Option("--no-skeletons", help="Do not save small skeletons of the clips for the HTML report.")
     ] = False,
     force: Force = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
-    """Draw the features of test clips by t-SNE, one panel a run, with the paper's recipe: PNG and SVG.
+    """Draw t-SNE maps of the features of test clips as in the paper, one panel for each run, as PNG and SVG.
 
-    100 test clips of each of 15 classes (those of the paper where the data has them), PCA initialisation. The runs must
-    have been evaluated with `--eval clusters`, whose numbers stand under the panels.
+    Draws 100 test clips of each of 15 classes (the paper's classes, if the data has them), with PCA initialisation.
+    First evaluate the runs with `--eval clusters`. Its results are printed under the panels.
 
     `stars-bench map runs/ntu60/xsub/untrained/* runs/ntu60/xsub/mamp/* runs/ntu60/xsub/stars/*`
     """
@@ -251,30 +263,32 @@ def predict(
         list[str],
         typer.Argument(
             metavar="CLIP...",
-            help=".skeleton files, folders or zips of them, ARCHIVE.zip:MEMBER; or names of prepared clips.",
+            help=".skeleton files, folders or zips of them, ARCHIVE.zip:MEMBER, or names of prepared clips.",
         ),
     ],
-    seed: Annotated[int, typer.Option(metavar="N", help="Which seed of the run.")] = 0,
-    top: Annotated[int, typer.Option(min=1, metavar="K", help="How many actions to name.")] = 5,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the run to use.")] = 0,
+    top: Annotated[int, typer.Option(min=1, metavar="K", help="Number of actions to print.")] = 5,
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
     window: Annotated[
-        int | None, typer.Option(min=1, metavar="FRAMES", help="Classify windows of so many frames, one by one.")
+        int | None, typer.Option(min=1, metavar="FRAMES", help="Classify each window of this many frames.")
     ] = None,
     stride: Annotated[
-        int | None, typer.Option(min=1, metavar="FRAMES", help="Frames between two windows; default: a quarter of one.")
+        int | None,
+        typer.Option(min=1, metavar="FRAMES", help="Frames between two windows. Default: a quarter of a window."),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all of it as CSV, too.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the result as CSV.")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page: the recordings, with a timeline of windows.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with the recordings and a timeline of the windows."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing results.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
-    """Classify clips, or windows of long recordings: print the most likely actions by a finished run.
+    """Classify clips, or windows of long recordings, with a finished run. Prints the most likely actions.
 
-    The linear head that the run's evaluation trained on its encoder classifies; a supervised method does it itself. A
-    file is cleaned as the run's data were. `--window 64 --stride 16` gives every window of 64 frames its actions; the
-    last window ends with the recording.
+    The classifier is the linear head of the run's evaluation, or the method itself if it is supervised. A file is
+    cleaned like the run's data. `--window 64 --stride 16` classifies windows of 64 frames; the last window ends with
+    the recording.
     """
     from stars_bench.experiments.finished import timeline
     from stars_bench.experiments.finished.predict import predict as predicted

@@ -39,61 +39,73 @@ class RunOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Default: the one prepared dataset with the protocol.",
+            help="Name of a prepared dataset. Default: the only one that has the protocol.",
             autocompletion=program.offer_datasets,
         ),
     ] = None
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Cleaning of the prepared data; default: as published.")
+        str | None,
+        typer.Option(metavar="NAME", help="Cleaning profile of the prepared data. Default: the dataset's own."),
     ] = None
     evaluation: Annotated[
         list[str] | None,
         typer.Option(
             "--eval",
             metavar="NAME",
-            help="Names (`list evaluations`), all (a paper's row) or every (all that apply); may be repeated. "
-            "Default: knn and linear.",
+            help="Evaluation (`stars-bench list evaluations` prints all). all: those of a paper's row. every: all that "
+            "apply. Repeatable. Default: knn and linear.",
             autocompletion=program.offer_evaluations,
         ),
     ] = None
     preset: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="paper: exact. quick: small and short, for a CPU. All, with costs: `list presets`."
+            metavar="NAME",
+            help="paper: the published settings. quick: small and short, for a CPU. `stars-bench list presets` "
+            "prints all, with their cost.",
         ),
     ] = "paper"
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Of the method, or EVAL.key=value; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of the method (lr=0.001) or of an evaluation (linear.epochs=50). Repeatable.",
+        ),
     ] = None
     seed: Annotated[
         list[int] | None,
-        typer.Option(min=0, metavar="N", help="May be repeated: mean and deviation are reported. Default: 0."),
+        typer.Option(
+            min=0, metavar="N", help="Seed. Repeatable: the report prints mean and standard deviation. Default: 0."
+        ),
     ] = None
     trained_on: Annotated[
         str | None,
         typer.Option(
             metavar="DATA:PROTOCOL",
-            help="What a checkpoint was trained on, as ntu60:xsub, where its file does not say: STARS's do not.",
+            help="What a checkpoint was trained on (ntu60:xsub), if its file does not state it. Checkpoints of "
+            "STARS do not.",
         ),
     ] = None
     novel_classes: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
-            help="fewshot: novel classes, as 3,17,42 (1-based); training never sees them. Default: a share.",
+            help="Only fewshot: the novel classes, from 1 (3,17,42). They are not used for training. Default: a "
+            "random share.",
         ),
     ] = None
     select: Annotated[
         str,
         typer.Option(
             metavar="last|validation|best-on-test",
-            help="Which epoch of what learns classes is evaluated. validation: the best on training subjects (xview: "
-            "cameras, xset: setups) held out for it. best-on-test: as several papers do it; marked, and never best.",
+            help="Epoch to evaluate, where classes are learned. validation: the best on held-out training subjects "
+            "(xview: cameras, xset: setups). best-on-test: the best on the test part, as in several papers; marked, "
+            "and never ranked.",
         ),
     ] = "last"
     device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
+        str | None, typer.Option(metavar="NAME", help="cpu, cuda or cuda:1. Default: a GPU if there is one.")
     ] = None
     precision: Annotated[str | None, typer.Option(metavar="NAME", help="float32, tf32 (default on a GPU) or bf16.")] = (
         None
@@ -103,28 +115,30 @@ class RunOptions:
         typer.Option(
             min=1,
             metavar="K",
-            help="Micro-batches: the same result, to rounding, in less memory and more time, for small GPUs.",
+            help="Divide each batch into K parts. Needs less memory and more time; the result is the same, to "
+            "rounding.",
         ),
     ] = 1
     fit_batch: Annotated[
         bool,
         typer.Option(
-            "--fit-batch", help="Where memory does not suffice, double --grad-accum and go on. One process only."
+            "--fit-batch", help="If memory is not sufficient, double --grad-accum and continue. Only with one process."
         ),
     ] = False
     deterministic: Annotated[
         bool,
         typer.Option(
             "--deterministic",
-            help="On a GPU: the same bits every time; costs time and memory (not measured). A CPU gives them without.",
+            help="On a GPU: the same bits in every run, for more time and memory (not measured). A CPU does not "
+            "need it.",
         ),
     ] = False
     compile: Annotated[
         bool,
         typer.Option(
             "--compile",
-            help="Fuse transformer blocks by torch.compile: for GPUs (not measured). Compiles for minutes first; "
-            "results are the same up to rounding.",
+            help="Fuse transformer blocks with torch.compile, for GPUs (not measured). Compiling takes minutes; the "
+            "result is the same, to rounding.",
         ),
     ] = False
     checkpoint_seconds: Annotated[
@@ -134,18 +148,22 @@ class RunOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Loggers beside log.jsonl: tensorboard, wandb (extras of these names), or module:Class; several as "
-            "wandb,tensorboard. WANDB_MODE=offline needs no account. A service that is away stops no run.",
+            help="Additional logger: tensorboard or wandb (install the extra of this name), or module:Class. Several: "
+            "wandb,tensorboard. WANDB_MODE=offline needs no account. The run continues if a service fails.",
         ),
     ] = None
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="The same as `--log tensorboard`.")] = False
     line_seconds: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Time between two lines where the output is no terminal.")
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="Time between two lines of progress, if the output is not a terminal."
+        ),
     ] = LINE_SECONDS
     tag: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WORD", help="A word to find the run by (`list runs --tag`); changes no result. Repeatable."
+            metavar="WORD",
+            help="Tag of the run, to find it with `stars-bench list runs --tag`. Changes no result. Repeatable.",
         ),
     ] = None
     data_dir: DataDir = Path("data")
@@ -188,7 +206,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="METHOD...",
-            help="Registered methods, or package.module:Class; one after another.",
+            help="One or several methods (`stars-bench list methods` prints all), or package.module:Class.",
             autocompletion=program.offer_methods,
         ),
     ] = None,
@@ -198,8 +216,9 @@ def run(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Method, data, settings, evaluations and seed of a run: its config.toml, or its folder. What is said "
-            "beside wins.",
+            help="Repeat a run: take method, data, settings, evaluations and seed from its folder or config.toml. "
+            "Other "
+            "options replace these values.",
             autocompletion=program.offer_runs,
         ),
     ] = None,
@@ -207,8 +226,8 @@ def run(
         Path | None,
         typer.Option(
             metavar="RUN",
-            help="Start from the encoder of a run, or of a checkpoint file of MAMP or STARS: of the same method, or of "
-            "its first stage (mamp).",
+            help="Start from the encoder of a run, or of a checkpoint of MAMP or STARS. It must come from the same "
+            "method, or from its first stage (mamp).",
             autocompletion=program.offer_runs,
         ),
     ] = None,
@@ -216,39 +235,41 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="joint (default), bone, motion, bone-motion: made from the joints. May be repeated: one run each, and "
-            "the sum of their scores as a row.",
+            help="joint (default), bone, motion or bone-motion, computed from the joints. Repeatable: one run for "
+            "each, "
+            "and a row with the sum of their scores.",
         ),
     ] = None,
     recipe: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="common: one probe, crop and cleaning for every method (MAMP's), to compare methods. own: data, input "
-            "and evaluation of the method's own paper, to compare with its numbers. For mamp and stars they are one.",
+            help="common: MAMP's cleaning, crop and probe for every method, to compare methods. own: data, input and "
+            "evaluation of the method's own paper, to compare with its published numbers. For mamp and stars, both are "
+            "the same.",
         ),
     ] = "common",
     validation: Annotated[
         str | None,
-        typer.Option(metavar="subjects", help="Measure on training subjects held out, not on the test part."),
+        typer.Option(metavar="subjects", help="Evaluate on held-out training subjects instead of the test part."),
     ] = None,
 ) -> None:
-    """Train and evaluate one method, or several, under one protocol or several; what fails does not stop the others.
+    """Train and evaluate methods under protocols. If one of several fails, the others continue.
 
-    Resumes by itself: the same command again goes on from the last checkpoint, and takes over every stage that was
-    finished under the same settings. Unless `--select` says otherwise the last epoch counts, and test labels are read
-    only to compute metrics.
+    After an interruption, run the same command again: it resumes from the last checkpoint, and reuses every stage that
+    was finished with the same settings. The last epoch counts, unless you use `--select`. Test labels are read only to
+    compute metrics.
 
-    **The whole row of a paper:** `stars-bench run stars --dataset ntu60 --protocol xsub --eval all`
+    **All evaluations of a paper's row:** `stars-bench run stars --dataset ntu60 --protocol xsub --eval all`
 
     **Transfer:** `stars-bench run stars --dataset pku2 --protocol xsub --eval finetune --init RUN_FOLDER_ON_NTU60`
 
     **Several GPUs:** `torchrun --nproc-per-node 4 -m stars_bench run stars --protocol xsub` gives the
-    result of one, to rounding.
+    result of one GPU, to rounding.
 
-    **Once more, with another seed:** `stars-bench run --config RUN_FOLDER --seed 1`
+    **Repeat a run with another seed:** `stars-bench run --config RUN_FOLDER --seed 1`
 
-    **A table:** `stars-bench run untrained mamp stars --protocol xsub --protocol xview`
+    **Several methods and protocols:** `stars-bench run untrained mamp stars --protocol xsub --protocol xview`
 
     **Two streams and their sum:** `stars-bench run stars --protocol xsub --stream joint --stream bone`
 
@@ -284,7 +305,7 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="RUN",
-            help="A run (its folder, a seed's, a record or encoder.pt), or a checkpoint file of MAMP or STARS.",
+            help="A run (its folder, the folder of a seed, a record, or encoder.pt), or a checkpoint of MAMP or STARS.",
             autocompletion=program.offer_runs,
         ),
     ],
@@ -292,11 +313,14 @@ def evaluate(
 ) -> None:
     """Evaluate an encoder that is already trained, on any dataset with the same joints and under any protocol.
 
-    Without --seed every seed that the run has is evaluated. Where the encoder has seen test clips or novel classes, the
-    record and the table say how many. A checkpoint of MAMP says what it was trained on; of one of STARS that is unknown
-    without --trained-on. The size is read from the file, but for the heads where it does not say them: 8 where it is
-    256 wide, else `--set heads=N`. `--set frames=N` interpolates the temporal table of either. A fine-tuned or a linear
-    probe's checkpoint of MAMP is also measured with its own classifier (`--eval classifier`).
+    Without --seed, every seed of the run is evaluated. If the encoder has seen test clips or novel classes, the record
+    and the table state how many.
+
+    A checkpoint of MAMP states what it was trained on. For a checkpoint of STARS, use `--trained-on`. Its size is read
+    from the file. If the file does not state the number of heads, it is 8 for a width of 256; otherwise use
+    `--set heads=N`. `--set frames=N` interpolates the temporal embedding.
+
+    A fine-tuned or linear-probe checkpoint of MAMP can be evaluated with its own classifier (`--eval classifier`).
     """
     from stars_bench.experiments import pretrained
 
@@ -310,15 +334,18 @@ def evaluate(
 def export_checkpoint(
     run: RunPath,
     format: Annotated[str, typer.Option("--format", metavar="NAME", help="safetensors, mamp or stars.")],
-    out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write; of safetensors a folder.")],
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which of the run's seeds.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="PATH", help="File to write. For safetensors, a folder.")],
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the run to export.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Write what a run has trained for others: as safetensors, or as a checkpoint that the official programs load.
+    """Export the encoder of a run, as safetensors or as a checkpoint that the official programs load.
 
     **safetensors**: the encoder in the layout of Hugging Face's hub, OUT/DATASET-PROTOCOL: config.json,
-    model.safetensors, a model card. `--init`, `evaluate` and `load_encoder` take the folder. **mamp**: stage 1, encoder
-    and decoder, of a mamp or stars run. **stars**: stage 2, encoder, head and queue, of a stars run.
+    model.safetensors, a model card. `--init`, `evaluate` and `load_encoder` accept the folder.
+
+    **mamp**: stage 1 (encoder and decoder) of a mamp or stars run.
+
+    **stars**: stage 2 (encoder, head and queue) of a stars run.
     """
     from stars_bench.experiments.sharing import checkpoint_export
 

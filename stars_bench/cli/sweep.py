@@ -30,47 +30,55 @@ class Executor(StrEnum):
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What is run: see docs/sweeps.md.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.toml", help="The file that describes the runs (docs/sweeps.md).")
+    ],
     protocol: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="In place of the file's protocols; may be repeated.",
+            help="Replaces the protocols of the file. Repeatable.",
             autocompletion=program.offer_protocols,
         ),
     ] = None,
     stream: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="In place of the file's streams; may be repeated: several are also summed."),
+        typer.Option(metavar="NAME", help="Replaces the streams of the file. Repeatable: several are also summed."),
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(min=0, metavar="N", help="In place of the file's seeds; may be repeated.")
+        list[int] | None, typer.Option(min=0, metavar="N", help="Replaces the seeds of the file. Repeatable.")
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Run nothing: say what would be run, what exists already, and what it costs."),
+        typer.Option(
+            "--dry-run", help="Run nothing. Print the runs, which of them are finished, and what the others cost."
+        ),
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Runs at once on each device. Default: 1; SLURM: all.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Number of simultaneous runs on each device. Default: 1, with SLURM all."
+        ),
     ] = None,
-    devices: Annotated[
-        str | None, typer.Option(metavar="LIST", help="As cuda:0,cuda:1: runs on all of them at once.")
-    ] = None,
+    devices: Annotated[str | None, typer.Option(metavar="LIST", help="Devices to use at once: cuda:0,cuda:1.")] = None,
     executor: Annotated[
         Executor,
-        typer.Option(help="processes of this machine, SLURM jobs (the extra `slurm`), or submitit on this machine."),
+        typer.Option(
+            help="processes: on this machine. slurm: SLURM jobs (install the extra `slurm`). local: submitit on "
+            "this machine."
+        ),
     ] = Executor.processes,
     choose_by: Annotated[
         ChooseBy | None,
-        typer.Option(help="Choose each method's settings on training subjects held out; test the chosen ones alone."),
+        typer.Option(help="Choose each method's settings on held-out training subjects, and test only these."),
     ] = None,
     data_dir: DataDir = Path("data"),
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     """Run every combination of methods, data, settings and seeds that a file names, several at once.
 
-    Results that exist are taken, so the same command resumes after a kill. A stage that several runs share is
-    trained once. What fails does not stop the others; it is listed at the end, and the exit code is 1.
+    Finished runs are reused, so the same command resumes after an interruption. A stage that several runs share is
+    trained once. A failed run does not stop the others. It is listed at the end, and the exit code is 1.
 
     **What will it cost?** `stars-bench sweep FILE.toml --dry-run`
 

@@ -24,42 +24,53 @@ def view(
         ),
     ],
     clip: Annotated[
-        str | None, typer.Argument(metavar="CLIP", help="Of a dataset or an export: a name, or a number from 0.")
+        str | None,
+        typer.Argument(metavar="CLIP", help="Clip of a dataset or an export: its name, or its number from 0."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Default: the clip's name, here. Its suffix says the format.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File to write; its suffix sets the format. Default: the clip's name."),
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--format", metavar="html|gif|png", help="html turns and plays; png: a film strip.")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="html|gif|png",
+            help="html: a page that plays the clip. gif: an animation. png: a film strip.",
+        ),
     ] = None,
     random: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="A contact sheet of N clips drawn at random.")
+        int | None, typer.Option(min=1, metavar="N", help="Draw a contact sheet of N random clips.")
     ] = None,
     action: Annotated[
-        str | None, typer.Option("--class", metavar="CLASS", help="Only of this class: number from 1, or part of name.")
+        str | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="Only clips of this class: its number from 1, or a part of its name."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw: the same seed, the same clips.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --random. The same seed draws the same clips.")] = 0,
     frames: Annotated[str | None, typer.Option(metavar="A:B", help="Only frames A to B - 1, counted from 0.")] = None,
     raw: Annotated[
         list[Path] | None,
-        typer.Option(metavar="PATH", help="Raw files of a prepared NTU dataset, to be drawn beside; may be repeated."),
+        typer.Option(metavar="PATH", help="Raw files of a prepared NTU dataset, to draw both. Repeatable."),
     ] = None,
     mirrored: Annotated[
-        bool, typer.Option("--mirrored", help="As the Kinect's colour video, which is a mirror image.")
+        bool, typer.Option("--mirrored", help="Mirror the picture, like the Kinect's colour video.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is not of this command.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that this command did not write.")] = False,
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of a dataset prepared twice; of the cleaning of a raw file.")
+        str | None,
+        typer.Option(metavar="NAME", help="Cleaning profile: of a prepared dataset, or to clean a raw file."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Whose clips an export holds.")] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Dataset of an exported file.")] = None,
     protocol: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose parts an export holds, where it does not tell.")
+        str | None, typer.Option(metavar="NAME", help="Protocol of an exported file, if the file does not state it.")
     ] = None,
     data_dir: DataDir = Path("data"),
 ) -> None:
-    """Draw skeletons: a page that turns and plays, an animation, a film strip, a contact sheet.
+    """Draw clips: as a page that plays them, an animation, a film strip or a contact sheet.
 
-    A raw file is drawn beside what the cleaning leaves of it.
+    A raw file is drawn twice: as recorded, and after cleaning.
 
     `stars-bench view ntu60 S001C001P001R001A001 --out clip.gif`
 
