@@ -73,6 +73,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "skeletonclr": "stars_bench.models.skeletonclr:SkeletonClr",
         "aimclr": "stars_bench.models.aimclr:AimClr",
         "cmd": "stars_bench.models.cmd:Cmd",
+        "umurl": "stars_bench.models.umurl:Umurl",
         "usdrl": "stars_bench.models.usdrl:Usdrl",
         "raw": "stars_bench.models.raw:Raw",
     },

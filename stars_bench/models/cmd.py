@@ -31,8 +31,8 @@ from stars_bench.models.layers.momentum_teacher import MomentumTeacher
 from stars_bench.models.layers.nnclr import QUICK_STAGE2
 from stars_bench.models.mamp import QUICK_STAGE1
 from stars_bench.models.networks.gru import ForwardGRU
-from stars_bench.training.sgd import SgdConfig
 from stars_bench.training.step import SplitStep
+from stars_bench.training.stepwise import SgdConfig
 
 CMD = Citation(
     "mao2022cmd",

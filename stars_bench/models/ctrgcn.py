@@ -29,8 +29,8 @@ from stars_bench.models.networks.ctrgcn import CTRGCN
 from stars_bench.models.networks.stgcn import blank
 from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
 from stars_bench.training.optim import Schedule, step_decay
-from stars_bench.training.sgd import SgdConfig
 from stars_bench.training.step import SplitStep
+from stars_bench.training.stepwise import SgdConfig
 
 CTRGCN_PAPER = Citation(
     "chen2021ctrgcn",

@@ -24,8 +24,8 @@ from stars_bench.models.mamp import QUICK_STAGE1
 from stars_bench.models.networks.class_layer import ClassLayer
 from stars_bench.models.networks.stgcn import STGCN, blank, initialise
 from stars_bench.models.supervised import QUICK as QUICK_SUPERVISED
-from stars_bench.training.sgd import SgdConfig
 from stars_bench.training.step import SplitStep
+from stars_bench.training.stepwise import SgdConfig
 
 STGCN_PAPER = Citation(
     "yan2018stgcn",

@@ -19,18 +19,17 @@ from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from stars_bench.api import Citation, Cost, Recipe, Run, TrainingClips
-from stars_bench.models.contrastive.decorrelation import covariance, cross_correlation, variance
+from stars_bench.models.contrastive.decorrelation import covariance, cross_correlation, projector, variance
 from stars_bench.models.contrastive.views import views
 from stars_bench.models.layers.augment import as_stream
 from stars_bench.models.mamp import QUICK_STAGE1
 from stars_bench.models.networks.usdrl import DSTE, initialise
-from stars_bench.training.loop import Stage
-from stars_bench.training.optim import step_decay
 from stars_bench.training.step import SplitStep
+from stars_bench.training.stepwise import AdamConfig
 
 USDRL = Citation(
     "weng2025usdrl",
@@ -63,33 +62,23 @@ BETWEEN_CHANNELS = 0.005
 """Weight of the cross-correlations of different channels."""
 
 
-class UsdrlConfig(BaseModel):
+class UsdrlConfig(AdamConfig):
     """Settings of USDRL. The defaults are the program's.
 
     Args:
         frames: T, the frames of a view. Default: 64.
         width: Width of a token; features are twice as wide. Default: 1,024.
         drop_path: Rate at which training leaves a branch out. Default: 0.1.
-        epochs: Epochs. Default: 451.
-        milestones: Epochs after which the learning rate falls to a tenth. Default: 351.
         batch_size: Clips a batch. Default: 356.
-        lr: Learning rate of Adam at the start. Default: 5e-4.
-        weight_decay: Weight decay, as Adam has it (L2). Default: 1e-5.
         agreement_weight: Weight of the squared differences of views. Default: 5.
         domain_weight: Weight of the domains time and space, beside the instance's 1. Default: 0.5.
         correlation_weight: Weight of the cross-correlation. Default: 1e-3.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     frames: int = Field(64, ge=4)
     width: int = Field(1024, ge=2, multiple_of=2, description="of a token; features are twice as wide")
     drop_path: float = Field(0.1, ge=0, lt=1)
-    epochs: int = Field(451, ge=1)
-    milestones: tuple[int, ...] = Field((351,), description="epochs from which the rate is a tenth of what it was")
     batch_size: int = Field(356, ge=2)
-    lr: float = Field(5e-4, gt=0)
-    weight_decay: float = Field(1e-5, ge=0)
     agreement_weight: float = Field(5.0, ge=0, description="of the squared differences of views")
     domain_weight: float = Field(0.5, ge=0, description="of time and space, beside the instance's 1")
     correlation_weight: float = Field(1e-3, ge=0, description="of the cross-correlation")
@@ -111,17 +100,6 @@ QUICK: dict[str, Any] = {
 """The rate is the paper's; no other was tried."""
 
 
-def projector(before: int, after: int, hidden: int) -> nn.Sequential:
-    """Return three linear layers with BatchNorm and ReLU between them."""
-    out = nn.Sequential(
-        *(nn.Linear(before, hidden), nn.BatchNorm1d(hidden), nn.ReLU()),
-        *(nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.ReLU()),
-        nn.Linear(hidden, after),
-    )
-    initialise(out)
-    return out
-
-
 class Decorrelation(nn.Module):
     """The encoder, a projector for each domain, and the loss.
 
@@ -136,6 +114,8 @@ class Decorrelation(nn.Module):
         width, dim = config.width, encoder.dim
         self.time, self.space = projector(width, dim, dim), projector(width, dim, dim)
         self.instance = projector(dim, 2 * dim, dim)
+        for head in (self.time, self.space, self.instance):
+            initialise(head)
 
     def encode(self, seen: Tensor) -> Tensor:
         """Return features (B, 4, D) of views (B, 4, 3, T, V, M)."""
@@ -190,18 +170,7 @@ class Usdrl:
         def loss(features: Tensor, rows: Tensor) -> Tensor:  # noqa: ARG001 - every clip is its own class
             return model.loss(features)
 
-        stage = Stage(
-            name="decorrelation",
-            config=config.model_dump(),
-            module=model,
-            optimizer=torch.optim.Adam(model.parameters(), config.lr, weight_decay=config.weight_decay),
-            step=SplitStep(encode, loss),
-            samples=len(clips),
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            lr_factor=step_decay(config.milestones),
-        )
-        run.train(stage)
+        run.train(config.stage("decorrelation", model, SplitStep(encode, loss), len(clips)))
         return model.encoder
 
     def build(self, config: UsdrlConfig, num_joints: int) -> DSTE:

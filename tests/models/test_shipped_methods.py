@@ -39,6 +39,7 @@ STAGES = {
     "skeletonclr": ["contrast"],
     "aimclr": ["contrast"],
     "cmd": ["distillation"],
+    "umurl": ["decorrelation"],
     "usdrl": ["decorrelation"],
     "raw": [],
 }

@@ -1,11 +1,11 @@
-"""Terms of a loss that keep features (B, D) from collapsing: variance and covariance, and cross-correlation.
+"""Terms of a loss that keep features (B, D) from collapsing, and the projector that they are computed behind.
 
 VICReg (arXiv:2105.04906) and Barlow Twins (arXiv:2103.03230), as the programs of UmURL and USDRL compute them.
 """
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 FLOOR = 1e-4
 """Added to a variance before its square root."""
@@ -33,6 +33,15 @@ def cross_correlation(one: Tensor, other: Tensor, weight: float) -> Tensor:
     one, other = ((z - z.mean(0)) / z.std(0) for z in (one, other))
     correlations = one.T @ other / len(one)
     return (correlations.diagonal() - 1).square().sum() + weight * _off_diagonal(correlations).square().sum()
+
+
+def projector(before: int, after: int, hidden: int) -> nn.Sequential:
+    """Return three linear layers with BatchNorm and ReLU between them."""
+    return nn.Sequential(
+        *(nn.Linear(before, hidden), nn.BatchNorm1d(hidden), nn.ReLU()),
+        *(nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.ReLU()),
+        nn.Linear(hidden, after),
+    )
 
 
 def _off_diagonal(matrix: Tensor) -> Tensor:

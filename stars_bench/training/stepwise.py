@@ -1,4 +1,4 @@
-"""SGD with a learning rate that falls in steps, as the graph and recurrent networks of the field are trained."""
+"""SGD and Adam with a learning rate that falls in steps, as many networks of the field are trained."""
 
 from __future__ import annotations
 
@@ -61,4 +61,45 @@ class SgdConfig(BaseModel):
             epochs=self.epochs,
             batch_size=self.batch_size,
             lr_factor=self.schedule,
+        )
+
+
+class AdamConfig(BaseModel):
+    """Settings of Adam with a stepwise learning rate.
+
+    Args:
+        epochs: Epochs. Default: 451.
+        milestones: Epochs after which the learning rate falls to a tenth. Default: 351.
+        batch_size: Clips a batch. Default: 512.
+        lr: Learning rate at the start. Default: 5e-4.
+        weight_decay: Weight decay on every parameter, as Adam has it (L2). Default: 1e-5.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(451, ge=1)
+    milestones: tuple[int, ...] = Field((351,), description="epochs from which the rate is a tenth of what it was")
+    batch_size: int = Field(512, ge=2)
+    lr: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(1e-5, ge=0)
+
+    def stage(self, name: str, module: nn.Module, step: Step, samples: int) -> Stage:
+        """Make the stage that trains `module`.
+
+        Args:
+            name: Name of the stage.
+            module: Everything that learns.
+            step: The step of the stage.
+            samples: Number of training clips.
+        """
+        return Stage(
+            name=name,
+            config=self.model_dump(),
+            module=module,
+            optimizer=torch.optim.Adam(module.parameters(), self.lr, weight_decay=self.weight_decay),
+            step=step,
+            samples=samples,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr_factor=step_decay(self.milestones),
         )
