@@ -233,8 +233,10 @@ REFUSALS: dict[str, tuple[type[Exception], str, Callable[[Path], object]]] = {
     "a strange device": (UsageError, "--device mps: only cpu and cuda are supported", lambda _: choose_device("mps")),
     "a setting that is near": (
         UsageError,
-        r"--set kk=3: did you mean .k.\? knn knows k",
-        lambda _: build_config(registry.load("evaluations", "knn").Config, "paper", "ntu60", ["kk=3"], "knn"),
+        r"--set knn\.kk=3: did you mean .k.\? knn knows k",
+        lambda _: build_config(
+            registry.load("evaluations", "knn").Config, "paper", "ntu60", ["kk=3"], "knn", prefix="knn."
+        ),
     ),
     "an unfinished dataset": (UsageError, "is unfinished: run .* again, it continues", unfinished),
     # what a program hands over

@@ -268,7 +268,13 @@ def resolve(request: Request, method: type[Method[BaseModel]] | None = None, sta
             name: (
                 target,
                 build_config(
-                    target.Config, request.preset, dataset.name, _for(name, request), name, changes(recipe, name)
+                    target.Config,
+                    request.preset,
+                    dataset.name,
+                    _for(name, request),
+                    name,
+                    changes(recipe, name),
+                    f"{name}.",
                 ),
             )
             for name, target in evaluations.items()
@@ -396,7 +402,7 @@ def _protocol_config(request: Request, protocol: ProtocolSpec) -> BaseModel | No
         if own:
             raise UsageError(f"--set protocol.{own[0]}: {protocol.name} has no settings")
         return None
-    return build_config(protocol.Config, "paper", "", own, protocol.name)
+    return build_config(protocol.Config, "paper", "", own, protocol.name, prefix="protocol.")
 
 
 def _starts(
@@ -507,6 +513,7 @@ def build_config(
     overrides: Sequence[str],
     owner: str,
     recipe: Mapping[str, object] | None = None,
+    prefix: str = "",
 ) -> BaseModel:
     """Return the config of a preset with a recipe's settings and `key=value` overrides, validated.
 
@@ -529,7 +536,7 @@ def build_config(
             close = get_close_matches(key, config.model_fields, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise UsageError(
-                f"--set {printable(item)}: {hint}{owner} knows {', '.join(config.model_fields)} (as key=value)"
+                f"--set {prefix}{printable(item)}: {hint}{owner} knows {', '.join(config.model_fields)} (as key=value)"
             )
         values[key] = _literal(text)
     try:
