@@ -38,10 +38,18 @@ def export(
 ) -> None:
     """Write a prepared dataset in the format of another program.
 
-    **mamp**: the npz of CTR-GCN, MAMP and STARS, with the same clips in the same order. **pyskl**: the pickle of pyskl
-    and MMAction2, of 2D poses too, bit for bit. **crossclr**: the folder of CrosSCLR and AimCLR; theirs is raw:
-    `--profile raw`. **agcn**: that of 2s-AGCN, MS-G3D and CMD, with bones and motion. **position-50**, **-64**: placed
-    and turned clips, as CrosSCLR's train_position.npy. **mat**: MATLAB. The names of clips of a partial npz lie beside.
+    **mamp**: the npz of CTR-GCN, MAMP and STARS, with the same clips in the same order. For partial data, a file with
+    the names of the clips is written beside it.
+
+    **pyskl**: the pickle of pyskl and MMAction2, also of 2D poses, bit for bit.
+
+    **crossclr**: the folder of CrosSCLR and AimCLR. They use raw data: add `--profile raw`.
+
+    **agcn**: the folder of 2s-AGCN, MS-G3D and CMD, with bones and motion.
+
+    **position-50**, **position-64**: placed and turned clips, like CrosSCLR's train_position.npy.
+
+    **mat**: MATLAB.
     """
     from stars_bench import formats
     from stars_bench.storage.shards import open_dataset
@@ -81,10 +89,10 @@ def import_file(
     force: Annotated[bool, typer.Option("--force", help="Overwrite data that was imported before.")] = False,
     data_dir: DataDir = Path("data"),
 ) -> None:
-    """Turn a file of another program into a prepared dataset, for those who lack the raw files.
+    """Turn a file of another program into a prepared dataset, if you do not have the raw files.
 
-    It lies in DATA_DIR/DATASET/imported-FORMAT and is used by `--profile imported-FORMAT`, or without it where nothing
-    else is prepared. A pickle is read without running anything that it holds.
+    The dataset is written to DATA_DIR/DATASET/imported-FORMAT. Select it with `--profile imported-FORMAT`. If no other
+    data is prepared, you do not need this option. A pickle is read without running its code.
     """
     from stars_bench import formats
     from stars_bench.storage import quality

@@ -349,13 +349,13 @@ def verify(
 ) -> None:
     """Check that a prepared dataset, or a run, is complete and unchanged.
 
-    **A dataset:** reads every shard again: digests of files, clips and the whole, offsets, finite values; says what a
-    complete one also has. A partial dataset is not wrong.
+    **A dataset:** reads every shard again, and checks checksums of files and clips, offsets, and finite values.
+    Prints what is missing from the complete dataset. A partial dataset is not an error.
 
-    **A run's folder**, or one above several: every metric computed again from the saved predictions; every digest
-    (predictions, checkpoints, encoder, lists of clips, data); features.
+    **A run's folder**, or a folder of runs: computes every metric again from the saved predictions, and checks every
+    checksum (predictions, checkpoints, encoder, lists of clips, data) and the features.
 
-    Exit code 1 when something is wrong.
+    The exit code is 1 if something is wrong.
     """
     from stars_bench.io.run_folder import RunFolder
 
