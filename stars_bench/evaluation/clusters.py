@@ -6,6 +6,7 @@ in metrics.py. The paper (STARS, arXiv:2407.10935) claims that masked prediction
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from stars_bench.errors import StarsBenchError, UsageError
 from stars_bench.evaluation.nearest import nearest, unit
 from stars_bench.evaluation.subject import Subject
 from stars_bench.records.outcome import Outcome
+from stars_bench.training.parallel import distributed
 
 PAPER_CLASSES = (1, 2, 5, 10, 15, 18, 20, 22, 25, 28, 30, 40, 50, 55, 57)
 """0-based classes of NTU-60 in the paper's t-SNE picture."""
@@ -62,12 +64,13 @@ class Clusters:
         units = unit(features).float().cpu().numpy()
         rng = np.random.default_rng(config.seed)
         sampled = np.sort(rng.choice(len(units), min(config.sample, len(units)), replace=False))
+        neighbours = partial(other_neighbours, features, min(config.neighbours, len(features) - 1))
         extra = {
-            "neighbours": other_neighbours(features, min(config.neighbours, len(features) - 1)),
+            "neighbours": distributed.from_first(neighbours),
             "sampled_rows": sampled,
             "sampled_features": units[sampled],
         }
-        clusters = k_means(units, subject.test_classes, config.restarts, config.seed)
+        clusters = distributed.from_first(partial(k_means, units, subject.test_classes, config.restarts, config.seed))
         return [Outcome({}, clusters, kind="clusters", extra=extra)]
 
 

@@ -51,12 +51,14 @@ QUICK: dict[str, Any] = QUICK_SUPERVISION | {"test_every": 4}
 class TunedEncoder(nn.Module):
     """An encoder under a new head, and what they say of the test clips: `by_epoch` (E, N), `scores` (N, classes).
 
+    The scores are no part of its state, so that checkpoints do not grow with the test part; None: not computed yet.
+
     An encoder without `tokens` gets a head on its features (B, D); one without `layer_of` has one learning rate for all
     layers; one without `set_drop_path` has no drop path.
     """
 
     by_epoch: Tensor
-    scores: Tensor
+    scores: Tensor | None
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class TunedEncoder(nn.Module):
         self.head = ActionHead(width, num_classes, settings.head_hidden, settings.dropout)
         looks = -(-settings.epochs // settings.test_every) if looks is None else looks
         self.register_buffer("by_epoch", torch.zeros(looks, test_clips, dtype=torch.int16))
-        self.register_buffer("scores", torch.zeros(test_clips, num_classes))
+        self.scores = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, classes) of clips (B, 3, T, V, M)."""
@@ -97,7 +99,7 @@ class TunedEncoder(nn.Module):
 
     def keep(self, scores: Tensor, look: int) -> None:
         """Keep scores (N, classes) and predictions of the test clips, the `look`-th (from 0)."""
-        self.scores.copy_(scores)
+        self.scores = scores
         self.by_epoch[look] = scores.argmax(1).to(torch.int16)
 
 
@@ -145,8 +147,8 @@ def fine_tune(
     if chosen_by is not None:
         stage.classify = lambda: extract(model, subject.part(chosen_by), settings.crop, run.precision)
     run.train(stage)
-    if chosen_by is not None:
-        model.scores.copy_(extract(model, subject.test, settings.crop, run.precision))
+    if chosen_by is not None or model.scores is None:  # None: the stage was there
+        model.scores = extract(model, subject.test, settings.crop, run.precision)
     return model
 
 
@@ -157,6 +159,7 @@ def tuned_outcome(
     extra: Mapping[str, np.ndarray] | None = None,
 ) -> Outcome:
     """Return the outcome of a tuned encoder. `extra` gets `encoder_lacks` where the encoder lacks some of OPTIONAL."""
+    assert model.scores is not None  # `fine_tune` has computed them
     scores, by_epoch = model.scores.cpu().numpy(), model.by_epoch.cpu().numpy()
     lacks = [part for part in OPTIONAL if not hasattr(model.encoder, part)]
     return Outcome(

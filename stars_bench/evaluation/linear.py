@@ -74,10 +74,9 @@ class LinearHead(nn.Sequential):
 
 
 class Probe(nn.Module):
-    """The head and what it said of the test clips: `by_epoch` (E, N) and the last `scores` (N, classes)."""
+    """The head and what it said of the test clips: `by_epoch` (E, N). Scores are not kept: checkpoints would grow."""
 
     by_epoch: Tensor
-    scores: Tensor
 
     def __init__(
         self,
@@ -91,7 +90,6 @@ class Probe(nn.Module):
         super().__init__()
         self.head = LinearHead(dim, num_classes, batch_norm, init_std)
         self.register_buffer("by_epoch", torch.zeros(epochs, test_clips, dtype=torch.int16))
-        self.register_buffer("scores", torch.zeros(test_clips, num_classes))
 
     @torch.no_grad()
     def logits(self, features: Tensor) -> Tensor:
@@ -100,9 +98,8 @@ class Probe(nn.Module):
         return cast(Tensor, self.head(features))
 
     def look(self, features: Tensor, epoch: int) -> None:
-        """Keep scores and predictions for test features (N, D) after `epoch` epochs; no label is involved."""
-        self.scores.copy_(self.logits(features))
-        self.by_epoch[epoch - 1] = self.scores.argmax(1).to(torch.int16)
+        """Keep predictions for test features (N, D) after `epoch` epochs; no label is involved."""
+        self.by_epoch[epoch - 1] = self.logits(features).argmax(1).to(torch.int16)
 
 
 def probe_stage(
@@ -176,7 +173,7 @@ class Linear:
             return cast(Tensor, encoder(subject.train.cropped(rows, frames, config.max_angle)).float())
 
         run.train(probe_stage(probe, encode, subject.train.labels, config, subject.key, test_features, looked_at))
-        scores = (probe.scores if looks else probe.logits(test_features)).cpu().numpy()
+        scores = probe.logits(test_features).cpu().numpy()
         return [
             Outcome(
                 settings={},

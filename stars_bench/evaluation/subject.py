@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, Literal, cast
 
 import numpy as np
@@ -28,6 +29,7 @@ from stars_bench.training import memory
 from stars_bench.training.loop import Progress, autocast
 from stars_bench.training.module_state import kinds
 from stars_bench.training.parallel import distributed
+from stars_bench.training.parallel.shared_memory import filled_once
 from stars_bench.training.stages import StageRun
 
 BATCH = {"cpu": 16, "cuda": 256}
@@ -142,8 +144,13 @@ class Subject(Generic[ConfigT_co]):
             self._check(new, names[~there])
             if distributed.is_first():
                 files.add(names[~there], new)
-            found = found if found.shape[1] else np.zeros((len(names), new.shape[1]), np.float32)
-            found[~there] = new
+            if there.any():
+                found[~there] = new
+            else:
+                found = new  # no copy: coordinates as features of NTU RGB+D 120 take 8 GB
+            del extracted, new
+        if run.device.type == "cpu" and distributed.processes_here() > 1:
+            found = filled_once(found.shape, partial(_copy, found))  # once a machine
         return torch.from_numpy(found).to(run.device)
 
     def _check(self, features: np.ndarray, names: np.ndarray) -> None:
@@ -155,6 +162,10 @@ class Subject(Generic[ConfigT_co]):
                 f"features: the encoder gives numbers that are not finite for {bad.sum():,} of {len(names):,} clips, "
                 f"the first {names[bad][0]} ({self.run.precision}); --precision float32 rounds least"
             )
+
+
+def _copy(features: NDArray[np.float32], into: NDArray[np.float32]) -> None:
+    into[:] = features
 
 
 @torch.no_grad()
@@ -244,22 +255,27 @@ def extract(
     batches = torch.split(rows, BATCH[clips.ids.device.type])
     shares = distributed.shares(len(batches))
     first, count = shares[distributed.rank()]
-    out: list[Tensor] = []
+    own = torch.empty(0, 0, device=clips.ids.device)
+    done = 0
     for number, rows in enumerate(batches[first : first + count]):
         with autocast(clips.ids.device, precision):
             features = _called(encoder, clips.whole(rows, frames, keep), task)
-        width = out[0].shape[1] if out else "D"
+        width = own.shape[1] if number else "D"
         fits = isinstance(features, Tensor) and features.ndim == 2 and len(features) == len(rows)
-        if not isinstance(features, Tensor) or not fits or features.shape[1] != (out[0] if out else features).shape[1]:
+        if not isinstance(features, Tensor) or not fits or features.shape[1] != (own if number else features).shape[1]:
             got = _described(features)
             raise WrongEncoder(f"{task}: the encoder gives {got} for {len(rows)} clips, not ({len(rows)}, {width})")
-        out.append(features.float())
+        if not number:  # filled batch by batch: joining them at the end would hold everything twice
+            total = sum(len(rows) for rows in batches[first : first + count])
+            own = torch.empty(total, features.shape[1], device=features.device)
+        own[done : done + len(rows)] = features
+        done += len(rows)
         if clips.ids.device.type == "cpu" and number % GIVE_BACK == GIVE_BACK - 1:
             memory.give_back()
         if progress:
-            done = sum(len(rows) for rows in batches[: sum(min(share[1], number + 1) for share in shares)])
-            progress(task, done, len(clips), "")
-    width = distributed.from_first(lambda: out[0].shape[1])
-    own = torch.cat(out) if out else torch.empty(0, width, device=clips.ids.device)
+            by_all = sum(len(rows) for rows in batches[: sum(min(share[1], number + 1) for share in shares)])
+            progress(task, by_all, len(clips), "")
+    width = distributed.from_first(lambda: own.shape[1])
+    own = own if count else torch.empty(0, width, device=clips.ids.device)
     sizes = [sum(len(rows) for rows in batches[start : start + size]) for start, size in shares]
     return distributed.gather_rows(own, sizes)

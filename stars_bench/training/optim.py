@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Schedule = Callable[[float], float]
 """From the fractional epoch to the factor on every group's learning rate."""
@@ -81,9 +81,17 @@ def layer_decay_groups(
 def clip_each(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
     """Scale each parameter's own gradient down to at most `max_norm` (not the norm of all together).
 
-    As `nn.utils.clip_grad_norm_` would one by one, in a few kernels for all.
+    As `nn.utils.clip_grad_norm_` would one by one, to the bit, in a few kernels for all: gradients are scaled as one
+    vector and copied back, because a list of factors would be multiplied one by one.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if gradients:
-        norms = torch.stack(torch._foreach_norm(gradients))
-        torch._foreach_mul_(gradients, list((max_norm / (norms + 1e-6)).clamp(max=1.0).unbind()))
+    by_type: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    for parameter in parameters:
+        if parameter.grad is not None:
+            by_type.setdefault((parameter.grad.device, parameter.grad.dtype), []).append(parameter.grad)
+    for gradients in by_type.values():
+        factors = (max_norm / (torch.stack(torch._foreach_norm(gradients)) + 1e-6)).clamp(max=1.0)
+        sizes = [gradient.numel() for gradient in gradients]
+        scaled = torch.cat([gradient.flatten() for gradient in gradients])
+        scaled *= torch.cat([factor.expand(size) for factor, size in zip(factors, sizes, strict=True)])
+        parts = zip(torch.split(scaled, sizes), gradients, strict=True)
+        torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in parts])

@@ -11,11 +11,12 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from stars_bench.data.clip_store import ClipPart, ClipStore
-from stars_bench.evaluation.linear import Linear, LinearConfig, LinearHead
+from stars_bench.evaluation.finetune import FinetuneConfig, TunedEncoder
+from stars_bench.evaluation.linear import Linear, LinearConfig, LinearHead, Probe
 from stars_bench.evaluation.subject import Subject
 from stars_bench.training.loop import epoch_order, seed_step
 from stars_bench.training.stages import StageRun
-from tests.evaluation.small_subject import subject_for
+from tests.evaluation.small_subject import JOINTS, small_encoder, subject_for
 
 CLASSES = 4
 
@@ -111,3 +112,11 @@ def test_crossclr_probe_is_a_linear_layer_on_the_same_features_in_every_epoch(tm
     with torch.no_grad():
         expected = fc(subject.features("test", 1.0))
     assert torch.allclose(torch.from_numpy(outcome.scores), expected, atol=1e-4 * expected.abs().max())
+
+
+def test_no_score_of_a_test_clip_is_in_a_checkpoint() -> None:
+    tuned = TunedEncoder(small_encoder(), FinetuneConfig(epochs=3), JOINTS, CLASSES, test_clips=5000)
+    for state in (Probe(16, CLASSES, 5000, 3).state_dict(), tuned.state_dict()):
+        assert [name for name, value in state.items() if 5000 in value.shape] == [
+            "by_epoch"
+        ]  # 2 bytes a clip and epoch

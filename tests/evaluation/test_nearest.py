@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stars_bench.errors import StarsBenchError
 from stars_bench.evaluation import nearest as neighbours
@@ -94,3 +97,29 @@ def test_a_gpu_finds_the_same() -> None:
         ours = [torch.tensor(vectors, dtype=torch.float32) for vectors in (bank, queries)]
         theirs = nearest(*(vectors.cuda() for vectors in ours), 10)
         assert torch.equal(theirs.cpu(), by_definition(*ours, 10))
+
+
+class LargestInFloat64(TorchDispatchMode):
+    """The most numbers in one tensor of float64 that any operation gives."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
+            self.largest = max(self.largest, out.numel())
+        return out
+
+
+def test_long_vectors_are_compared_without_a_copy_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, queries = (torch.randn(count, 300, generator=torch.manual_seed(0)) for count in (400, 90))
+    bank[7] = bank[300] = bank[3] = queries[3]  # equally near, in different blocks
+    expected = by_definition(bank, queries, 5)
+    assert expected[3, :3].tolist() == [3, 7, 300]
+    monkeypatch.setattr(neighbours, "NUMBERS_AT_ONCE", 300 * 3)  # blocks of three, fewer than neighbours
+    monkeypatch.setattr(neighbours, "FEW_PAIRS", 0)
+    monkeypatch.setattr(neighbours, "WIDE", 299)
+    with LargestInFloat64() as seen:
+        found = nearest(bank, queries, 5)
+    assert torch.equal(found, expected)
+    assert 0 < seen.largest <= 300 * 3

@@ -26,7 +26,7 @@ SETTINGS = (
     *("tune_epochs=2", "tune_batch_size=15", "queue_size=40", "predictor_hidden=32"),
     *("linear.epochs=3", "linear.batch_size=16", "finetune.epochs=2", "finetune.batch_size=9"),
 )
-EVALUATIONS = ("knn", "linear", "finetune")
+EVALUATIONS = ("knn", "linear", "finetune", "clusters")
 LONG = ("frames=8", "dim=16", "depth=2", "heads=2", "batch_size=16", "epochs=100000")
 """A run that nobody waits for."""
 SECONDS = 300
@@ -134,7 +134,7 @@ def test_two_processes_give_the_metrics_of_one(undisturbed: tuple[Path, str], sm
     assert losses(runs) == pytest.approx(expected, rel=2e-3)
     assert len(expected) == 2 + 2 + 3 + 2
     assert out.count("stage1: 60 samples in") == 1  # the first process alone talks
-    assert out.count("6 records under") == 1
+    assert out.count("7 records under") == 1
     names = [path.name for path in runs.rglob("*") if path.is_file()]
     assert not [name for name in names if name.endswith((".partial", ".resume.pt"))]
     assert len([name for name in names if name.startswith("crop")]) == 2
