@@ -125,9 +125,9 @@ def tests(found: Found, _device: str, _small: bool) -> None:
 
 
 def stage1(found: Found, device: str, small: bool, precision: str, mode: str, batch: str) -> None:
-    """Steps of stage 1. `mode`: of `compiled`, or "plain"."""
+    """Steps of stage 1. `mode`: "plain", "step" (`--compile step`), or the mode of `compiled`."""
     bench = bench_of(device, small, precision, int(batch))
-    with compiled(None if mode == "plain" else mode):
+    with compiled({"plain": None, "step": "default"}.get(mode, mode), whole=mode == "step"):
         found.add(rows=[row(next(train_device.works(bench)), bench, mode)])
 
 

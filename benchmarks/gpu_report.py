@@ -43,7 +43,7 @@ class Part:
 
 
 def stage1(precision: str, mode: str, batch: int, seconds: float) -> Part:
-    """200 steps of stage 1. `mode`: what `--compile` is given, or "plain"."""
+    """200 steps of stage 1. `mode`: "plain", "default" (`--compile`) or "step"."""
     return Part(f"stage1-{precision}-{mode}-{batch}", seconds, ("stage1", precision, mode, str(batch)))
 
 
@@ -52,9 +52,12 @@ PARTS = (
     stage1("tf32", "plain", 128, 60),
     stage1("bf16", "plain", 128, 60),
     stage1("bf16", "default", 128, 100),
+    stage1("bf16", "step", 128, 100),
     stage1("tf32", "plain", 512, 90),
     stage1("bf16", "plain", 512, 90),
     stage1("bf16", "default", 512, 120),
+    stage1("bf16", "plain", 16, 40),
+    stage1("bf16", "step", 16, 80),
     Part("stage2", 60, ("stage2", "bf16")),
     Part("features", 40, ("features", "bf16")),
     Part("linear", 60, ("linear", "bf16")),

@@ -20,7 +20,13 @@ Typer exports none of its base classes, and where they come from (click, or its 
 
 
 class Command(TyperCommand):
-    """A command whose flags show no type: a flag takes no value."""
+    """A command whose flags show no type: a flag takes no value, and `--compile` may have one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line; `--compile` alone is `--compile blocks`."""
+        if any("--compile" in one.opts for one in self.params):
+            args = [part for one, after in zip(args, [*args[1:], ""], strict=True) for part in _with_value(one, after)]
+        return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with flags as the help shows them."""
@@ -33,6 +39,10 @@ class Program(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with flags as the help shows them."""
         return _without_types(super().get_params(ctx))
+
+
+def _with_value(option: str, after: str) -> tuple[str, ...]:
+    return (option, "blocks") if option == "--compile" and after not in ("blocks", "step") else (option,)
 
 
 def _without_types(parameters: list[Any]) -> list[Any]:

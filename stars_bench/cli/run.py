@@ -19,8 +19,18 @@ from stars_bench.errors import StarsBenchError, UsageError
 
 if TYPE_CHECKING:
     from stars_bench.api import Select
-    from stars_bench.experiments.request import Request
+    from stars_bench.experiments.request import Compiled, Request
     from stars_bench.records.record import Record
+
+
+def _known(compiled: str | None) -> str | None:
+    if compiled not in COMPILED:
+        raise typer.BadParameter(f"{compiled}: must be step, or left out for blocks")
+    return compiled
+
+
+COMPILED: dict[str | None, Compiled] = {None: False, "blocks": True, "step": "step"}
+"""What `--compile` may be given, alone it is "blocks", and what it asks for."""
 
 
 @dataclass(frozen=True)
@@ -134,13 +144,15 @@ class RunOptions:
         ),
     ] = False
     compile: Annotated[
-        bool,
+        str | None,
         typer.Option(
             "--compile",
+            metavar="[step]",
+            callback=_known,
             help="Fuse transformer blocks with torch.compile, for GPUs (not measured). Compiling takes minutes; the "
-            "result is the same, to rounding.",
+            "result is the same, to rounding. step: also compile all of a step of stage 1 as one graph.",
         ),
-    ] = False
+    ] = None
     checkpoint_seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Time between two checkpoints.")
     ] = 60.0
@@ -192,7 +204,7 @@ class RunOptions:
             seeds=tuple(dict.fromkeys(self.seed or (0,))),
             trained_on=self.trained_on,
             select=cast("Select", self.select),  # checked with the rest of the request
-            training=TrainingOptions(**training | {"log": tuple(self.log or ())}),
+            training=TrainingOptions(**training | {"compile": COMPILED[self.compile]} | {"log": tuple(self.log or ())}),
             data_dir=self.data_dir,
             runs_dir=self.runs_dir,
             command=shlex.join(["stars-bench", *sys.argv[1:]]),

@@ -242,6 +242,8 @@ class ClipPart:
         return self._noted(rotate(clips, in_plane(angles, planar)) if max_angle else clips, rows)
 
     def _noted(self, batch: Tensor, rows: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():  # a note is no part of a graph
+            return batch
         return repetitions.noted(batch, self._store.second, self._store.absent, rows)
 
 
@@ -366,6 +368,6 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     matrices = rotation_matrices(angles.double()).to(x.dtype)[..., None, None, None]
     turned = torch.empty_like(x)
     for axis in range(3):  # a sum over a product of all nine pairs would fill three times the memory of the batch
-        torch.mul(x[:, 0], matrices[:, axis, 0], out=turned[:, axis])
+        turned[:, axis].copy_(x[:, 0]).mul_(matrices[:, axis, 0])
         turned[:, axis].addcmul_(x[:, 1], matrices[:, axis, 1]).addcmul_(x[:, 2], matrices[:, axis, 2])
     return turned

@@ -24,11 +24,13 @@ class Share:
         first: Number of the first clip in the batch.
         count: Number of clips.
         total: Number of clips of the whole batch.
+        parts: Parts that the process divides its clips of the batch into. Default: 1.
     """
 
     first: int
     count: int
     total: int
+    parts: int = 1
 
     def per_clip(self, size: int) -> int:
         """Return how many rows of a dimension of `size` belong to each clip (2 where bodies are rows).
@@ -45,14 +47,19 @@ _current: Share | None = None
 
 
 @contextmanager
-def share(first: int, count: int, total: int) -> Iterator[None]:
+def share(first: int, count: int, total: int, parts: int = 1) -> Iterator[None]:
     """Draw random numbers for clips first .. first + count of a batch of `total` while the block runs."""
     global _current
-    before, _current = _current, Share(first, count, total)
+    before, _current = _current, Share(first, count, total, parts)
     try:
         yield
     finally:
         _current = before
+
+
+def parts() -> int:
+    """Return how many parts this process divides its clips of the batch into."""
+    return 1 if _current is None else _current.parts
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -84,7 +84,7 @@ class RunSection(BaseModel):
     trained_on: str | None = None
     precision: str | None = None
     deterministic: bool = False
-    compile: bool = False
+    compile: Literal[False, True, "step"] = False
     select: Select = LAST
     preset: str = "paper"
     seed: int = 0

@@ -20,7 +20,7 @@ from stars_bench.errors import UsageError, of_validation, printable
 from stars_bench.experiments import pretrained, recipes
 from stars_bench.experiments.pretrained import Pretrained
 from stars_bench.experiments.recipes import changes
-from stars_bench.experiments.request import Request
+from stars_bench.experiments.request import Compiled, Request
 from stars_bench.io.files import digest_json
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.io.source.closure import source_closure
@@ -177,7 +177,7 @@ def run_key(
     precision: str,
     stream: str,
     deterministic: bool,
-    compiled: bool,
+    compiled: Compiled,
     select: str,
     protocol_config: Mapping[str, Any] | None,
     init: Sequence[tuple[str, int | None]] | None,
@@ -196,7 +196,7 @@ def run_key(
         precision: of matrix products.
         stream: joint, bone, motion or bone-motion.
         deterministic: whether kernels are deterministic.
-        compiled: whether blocks are compiled.
+        compiled: what is compiled.
         select: which epoch is evaluated.
         protocol_config: the protocol's settings; None of one that has none.
         init: key and seed of the runs that were started from; the seed is None where each seed starts from its own.

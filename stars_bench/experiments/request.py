@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from stars_bench.api import Select
+from stars_bench.errors import UsageError
+
+Compiled = Literal[False, True, "step"]
+"""What torch.compile fuses: nothing, transformer blocks, or a whole step where it can."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class TrainingOptions:
         grad_accum: Parts that a process divides its share of a batch into; changes memory and time only. Default 1.
         fit_batch: Whether `grad_accum` is doubled where memory does not suffice. Default False.
         deterministic: Whether a GPU may use deterministic kernels alone. Default False.
-        compile: Whether torch.compile fuses transformer blocks. Default False.
+        compile: Whether torch.compile fuses transformer blocks; "step": where it can, a whole step. Default False.
         log: Loggers beside log.jsonl: registered names, `module:Class`, or classes (`api.Logger`). Default none.
         tensorboard: Whether "tensorboard" is one of them. Default False.
         checkpoint_seconds: Time between two checkpoints, in seconds. Default 60.
@@ -30,10 +35,15 @@ class TrainingOptions:
     grad_accum: int = 1
     fit_batch: bool = False
     deterministic: bool = False
-    compile: bool = False
+    compile: Compiled = False
     log: tuple[str | type, ...] = ()
     tensorboard: bool = False
     checkpoint_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Check what no type checker has seen."""
+        if self.compile not in (False, True, "step"):
+            raise UsageError(f'compile = {self.compile!r}: must be True (blocks), "step" or False')
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -73,7 +74,7 @@ def run_plan(
     if not distributed.is_first():
         progress = tell = None
     request = plan.request
-    with deterministic(request.training.deterministic), compiled("default" if request.training.compile else None):
+    with deterministic(request.training.deterministic), _compiled(request):
         if plan.device.type == "cuda":
             torch.cuda.set_device(plan.device)
         if tell is not None:
@@ -93,6 +94,11 @@ def run_plan(
             for line in costs.told(plan, runs):
                 tell(f"{_named(plan, request.seeds)}: {line}")
         return _records(runs)
+
+
+def _compiled(request: Request) -> AbstractContextManager[None]:
+    chosen = request.training.compile
+    return compiled("default" if chosen else None, whole=chosen == "step")
 
 
 def _records(runs: Sequence[SeedRun]) -> list[Record]:

@@ -315,7 +315,8 @@ class SeedRun:
     def data(self) -> dict[str, str]:
         """What the clips of a batch depend on beside their names."""
         dataset, stream, options = self.plan.dataset, self.plan.request.stream, self.plan.request.training
-        chosen = {"deterministic": options.deterministic, "compiled": options.compile}
+        chosen = {"deterministic": options.deterministic, "compiled": options.compile is True}
+        chosen["compiled steps"] = options.compile == "step"
         kernels = ", ".join(name for name, asked in chosen.items() if asked)
         data = {"data": dataset.digest, "absent_body": dataset.absent_body, "stream": stream}
         data |= {} if self.plan.clip_input == "resized" else {"clip_input": self.plan.clip_input}

@@ -29,6 +29,7 @@ from stars_bench.models.layers.encoder import (
 )
 from stars_bench.storage.pictures import SCORE
 from stars_bench.training.loop import Stage
+from stars_bench.training.numerics.compile import step_graph
 from stars_bench.training.optim import decay_matrices_only, warmup_cosine
 from stars_bench.training.step import SplitStep
 
@@ -336,11 +337,19 @@ def train_masked(
     model.to(run.device)
 
     def losses(rows: Tensor) -> Tensor:
-        return model.clip_losses(clips.cropped(rows, config.frames, config.max_angle))
+        return cropped_losses(model, clips, rows, config.frames, config.max_angle)
 
     settings = config.model_dump(include=set(fields.model_fields)) | {"target": model.target}
     run.train(masked_stage(model, SplitStep(losses), len(clips), config, settings))
     return model.encoder
+
+
+@step_graph
+def cropped_losses(
+    model: MaskedPrediction, clips: TrainingClips, rows: Tensor, frames: int, max_angle: float
+) -> Tensor:
+    """Return the losses (B,) of random crops of clips by their rows (B,): all that a step draws and computes."""
+    return model.clip_losses(clips.cropped(rows, frames, max_angle))
 
 
 def masked_stage(

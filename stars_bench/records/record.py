@@ -363,7 +363,7 @@ class EnvironmentPart(_Part):
         processes: Number of processes. Default: 1.
         threads: Threads of each process on the CPU, which the last bits depend on; None before schema 5.
         deterministic: Whether a GPU used deterministic kernels only. Default: False.
-        compiled: Whether torch.compile was used. Default: False.
+        compiled: Whether torch.compile was used; "step": on whole steps. Default: False.
     """
 
     python: str
@@ -375,7 +375,7 @@ class EnvironmentPart(_Part):
     processes: int = Field(default=1, ge=1)
     threads: int | None = None
     deterministic: bool = False
-    compiled: bool = False
+    compiled: bool | Literal["step"] = False
 
 
 class PredictionsPart(_Part):

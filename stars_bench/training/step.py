@@ -107,7 +107,7 @@ class _Shares:
         first, used, total = (self.first + first, count, len(self.rows)) if count else (0, 1, len(self.rows))
         self.how.seed()
         with (
-            random.share(first, used, total),
+            random.share(first, used, total, len(self.parts)),
             of_the_whole_batch(self.module, count, self.how.micro_batches),
             self.how.autocast(),
         ):

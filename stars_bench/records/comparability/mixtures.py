@@ -117,7 +117,8 @@ def _code(record: Record, differing: Sequence[str]) -> str:
 
 def _kernels(record: Record) -> str:
     machine = record.environment
-    chosen = {"deterministic": machine.deterministic, "compiled": machine.compiled}
+    chosen = {"deterministic": machine.deterministic, "compiled": machine.compiled is True}
+    chosen["compiled steps"] = machine.compiled == "step"
     return " and ".join(name for name, asked in chosen.items() if asked) or "default"
 
 

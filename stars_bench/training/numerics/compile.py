@@ -1,8 +1,9 @@
-"""`--compile`: the transformer blocks' work fused by torch.compile, for as long as a run asks for it.
+"""`--compile`: the transformer blocks' work, or a step's as a whole, fused by torch.compile while a run asks for it.
 
-Compiled are pure functions of modules and tensors, whose random numbers were drawn before: their results are those of
-the plain functions up to rounding. The first dimension of tensors stays open, all others are fixed, so what is compiled
-does not depend on the batches before, and a run that goes on has the bits of one that was never stopped.
+Compiled are pure functions of modules and tensors. Random numbers are drawn before, or inside by the generators that
+the plain functions use: results are those of the plain functions up to rounding. Blocks leave the first dimension of
+tensors open; all others, and all of a step, are fixed. So what is compiled does not depend on the batches before, and a
+run that goes on has the bits of one that was never stopped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
+from stars_bench.data import random
 from stars_bench.errors import StarsBenchError, UsageError, one_line
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -23,7 +25,12 @@ SHAPES = 64
 LIMIT = "recompile_limit"
 """Torch's setting of that number, by which older versions are told."""
 
+CUDA_GRAPH_CLIPS = 32
+"""Clips of a process up to which a step is replayed as a CUDA graph: below, launching its kernels takes longer than
+they do (computed, docs/performance.md; not measured)."""
+
 _mode: str | None = None
+_whole = False
 
 
 def compilable(function: Function) -> Function:
@@ -35,35 +42,70 @@ def compilable(function: Function) -> Function:
 
     @wraps(function)
     def call(*args: Any) -> Any:
-        if _mode is None:
+        if _mode is None or torch.compiler.is_compiling():  # inside a step's graph it is a part of that
             return function(*args)
         return _call(made(_mode), args)
 
     return cast(Function, call)
 
 
-def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    from torch import _dynamo  # takes seconds
+def step_graph(function: Function) -> Function:
+    """Mark a function of a whole step to be compiled inside `compiled(whole=True)`; outside it stays as it is.
+
+    It may draw random numbers. Each number of clips has a graph of its own.
+    """
+
+    @cache
+    def made(mode: str) -> Callable[..., Any]:
+        return torch.compile(function, dynamic=False, mode=mode)
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        if not _whole or _mode is None or torch.compiler.is_compiling():
+            return function(*args)
+        replayed = any(isinstance(value, Tensor) and _is_replayed(value.device, len(value)) for value in args)
+        if replayed:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        return _call(made("reduce-overhead" if replayed else _mode), args, fixed=True)
+
+    return cast(Function, call)
+
+
+def _is_replayed(device: torch.device, clips: int) -> bool:
+    """Return whether a step is replayed as a CUDA graph.
+
+    Where gradients of several parts are added up they outlive a replay, which would overwrite them.
+    """
+    return device.type == "cuda" and clips <= CUDA_GRAPH_CLIPS and torch.is_grad_enabled() and random.parts() == 1
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...], fixed: bool = False) -> Any:
+    from torch import _dynamo, _inductor  # takes seconds
 
     for value in args:
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) and not fixed:
             _dynamo.maybe_mark_dynamic(value, 0)
     try:
-        return function(*args)
+        with _inductor.config.patch(fallback_random=True):  # the numbers of the plain functions
+            return function(*args)
     except _dynamo.exc.TorchDynamoException as error:
         reason = one_line(getattr(error, "inner_exception", error))
         raise StarsBenchError(f"--compile: torch cannot compile here ({reason:.200}); leave it out") from error
 
 
 @contextmanager
-def compiled(mode: str | None = "default") -> Iterator[None]:
-    """Compile compilable functions, in a mode of torch.compile, while the block runs; None compiles nothing.
+def compiled(mode: str | None = "default", whole: bool = False) -> Iterator[None]:
+    """Compile compilable functions while the block runs.
+
+    Args:
+        mode: Mode of torch.compile; None compiles nothing. Default: "default".
+        whole: Whether functions of a whole step are compiled as one. Default: False.
 
     Raises:
         UsageError: This torch is too old.
     """
-    global _mode
-    before, _mode = _mode, mode
+    global _mode, _whole
+    before, _mode, _whole = (_mode, _whole), mode, whole
     try:
         if mode is None:
             yield
@@ -75,4 +117,4 @@ def compiled(mode: str | None = "default") -> Iterator[None]:
         with config.patch({LIMIT: SHAPES}):
             yield
     finally:
-        _mode = before
+        _mode, _whole = before

@@ -17,14 +17,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
+from typer.testing import CliRunner
 
+from stars_bench.cli import app
+from stars_bench.data import random
 from stars_bench.errors import StarsBenchError, UsageError
-from stars_bench.experiments import runner
+from stars_bench.experiments import plan, runner
 from stars_bench.experiments.request import Request, TrainingOptions
 from stars_bench.models.layers.encoder import SkeletonEncoder
-from stars_bench.models.mamp import MaskedPrediction
+from stars_bench.models.mamp import MaskedPrediction, cropped_losses
 from stars_bench.records import store
+from stars_bench.training.numerics import compile as compile_module
 from stars_bench.training.numerics.compile import compilable, compiled
+from tests.evaluation.small_subject import FRAMES, JOINTS, parts
 from tests.experiments.finished.test_reproduce import TINY
 
 pytestmark = [
@@ -136,6 +141,86 @@ def test_a_method_without_blocks_is_told_that_it_changes_nothing(small_data: Pat
     )
     runner.run(request, tell=told.append)
     assert told[-1] == "raw xsub seed 0: --compile changes nothing: raw has no transformer blocks"
+
+
+@pytest.mark.usefixtures("traced")
+def test_all_that_stage_1_draws_and_computes_is_one_graph_with_the_plain_numbers() -> None:
+    clips, network, rows = parts(12, 0)[0], stage_1(), torch.arange(12)
+    found = []
+    for function in (
+        cropped_losses.__wrapped__,
+        torch.compile(cropped_losses.__wrapped__, backend="eager", fullgraph=True),
+    ):
+        network.zero_grad()
+        torch.manual_seed(3)
+        losses = function(network, clips, rows, FRAMES, 0.3)
+        losses.mean().backward()
+        found.append([losses.detach(), *(p.grad.clone() for p in network.parameters() if p.grad is not None)])
+    assert counters["stats"]["unique_graphs"] == 1
+    assert not counters["graph_break"]
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def stage_1() -> MaskedPrediction:
+    torch.manual_seed(0)
+    return MaskedPrediction(SkeletonEncoder(FRAMES, JOINTS, dim=16, depth=1, heads=2), decoder_depth=1, mask_ratio=0.8)
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_step_is_compiled_as_one_only_where_that_is_asked_for_divided_or_not() -> None:
+    clips, network = parts(12, 0)[0], stage_1()
+
+    def losses(first: int, count: int) -> Tensor:
+        torch.manual_seed(3)
+        with random.share(first, count, 12):
+            return cropped_losses(network, clips, torch.arange(first, first + count), FRAMES, 0.3).detach()
+
+    plain = losses(0, 12)
+    for whole in (False, True):
+        counters.clear()
+        torch._dynamo.reset()
+        with compiled(MODE, whole=whole):
+            assert torch.equal(losses(0, 12), plain)
+        assert (counters["stats"]["unique_graphs"] == 1) == whole
+    with compiled(MODE, whole=True):
+        assert torch.equal(torch.cat([losses(0, 5), losses(5, 7)]), plain)
+
+
+def test_small_steps_on_a_gpu_alone_are_replayed_and_never_where_gradients_add_up() -> None:
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert compile_module._is_replayed(gpu, 32)
+    assert not compile_module._is_replayed(gpu, 33)
+    assert not compile_module._is_replayed(cpu, 2)
+    with torch.no_grad():
+        assert not compile_module._is_replayed(gpu, 2)
+    with random.share(0, 2, 16, parts=1):
+        assert compile_module._is_replayed(gpu, 2)
+    with random.share(0, 2, 16, parts=2):
+        assert not compile_module._is_replayed(gpu, 2)
+
+
+@pytest.mark.parametrize(("words", "asked"), [((), False), (("--compile",), True), (("--compile", "step"), "step")])
+def test_the_command_takes_it_alone_or_with_step(
+    words: tuple[str, ...], asked: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[Request] = []
+
+    def stop(request: Request, *_: object, **__: object) -> None:
+        seen.append(request)
+        raise StarsBenchError("far enough")
+
+    monkeypatch.setattr(plan, "resolve", stop)
+    monkeypatch.setattr(runner, "resolve", stop)
+    CliRunner().invoke(app, ["run", *words, "mamp", "--protocol", "xsub", "--runs-dir", str(tmp_path)])
+    assert [request.training.compile for request in seen][:1] == [asked]
+    assert seen[0].method == "mamp"
+
+
+def test_another_word_than_step_is_refused() -> None:
+    with pytest.raises(UsageError, match=r'^compile = "?\'stage\'"?: must be True'):
+        TrainingOptions(compile="stage")  # type: ignore[arg-type]
+    done = CliRunner().invoke(app, ["run", "--compile=stage", "mamp", "--protocol", "xsub"])
+    assert done.exit_code == 2
 
 
 def command(data: Path, runs: Path) -> list[str]:
