@@ -12,7 +12,7 @@ protocol="${1:?a protocol, as xsub}"
 shift
 runs="${RUNS:-runs-methods}"
 relatives="untrained raw mamp stars moco-tuning dino-tuning stars-3stage stars+flip mae mamp+nnclr nnclr-scratch"
-read -ra methods <<<"${METHODS:-$relatives s-jepa supervised stgcn ctrgcn skeletonclr aimclr cmd umurl usdrl}"
+read -ra methods <<<"${METHODS:-$relatives s-jepa supervised stgcn ctrgcn skeletonclr aimclr hiclr cmd umurl usdrl}"
 
 failed=0
 stars-bench run "${methods[@]}" --protocol "$protocol" --runs-dir "$runs" "$@" || failed=$?

@@ -26,7 +26,7 @@ import torch
 METHODS = (
     "untrained", "raw", "mamp", "mae", "stars", "stars-3stage", "stars+flip", "moco-tuning", "dino-tuning",
     "mamp+nnclr", "nnclr-scratch", "supervised", "stgcn", "ctrgcn", "skeletonclr", "aimclr",
-    "s-jepa", "cmd", "umurl", "usdrl",
+    "s-jepa", "hiclr", "cmd", "umurl", "usdrl",
 )  # fmt: skip
 EPOCHS = {"untrained": (), "raw": (), "nnclr-scratch": ("tune_epochs=1",)}
 """Settings that make a method short, where these are not its epochs."""

@@ -106,6 +106,7 @@ OTHER: Mapping[str, Any] = {
     "lists": 2,
     "lr": 7e-4,
     "mask_ratio": 0.7,
+    "mask_share": 0.7,
     "mask_tau": 0.3,
     "margin": 0.5,
     "max_angle": 0.1,

@@ -80,8 +80,8 @@ def attention(maps: Tensor) -> Tensor:
     return (away / (4 * (spread + ENERGY_FLOOR)) + 0.5).sigmoid()
 
 
-class ExtremeContrast(MomentumContrast):
-    """SkeletonCLR's model with extreme views.
+class MiningContrast(MomentumContrast):
+    """SkeletonCLR's model that mines nearest neighbours from a step on, and knows which joints a mirror swaps.
 
     Args:
         config: Settings of the method.
@@ -93,11 +93,43 @@ class ExtremeContrast(MomentumContrast):
     done: Tensor
     mirrored: Tensor
 
-    def __init__(self, config: AimClrConfig, skeleton: Skeleton, mine_from: int, stream: str = "joint") -> None:
+    def __init__(self, config: ContrastConfig, skeleton: Skeleton, mine_from: int, stream: str = "joint") -> None:
         super().__init__(config, skeleton, stream)
-        self.keep, self.time_flip, self.mine_from = config.keep, config.time_flip, mine_from
+        self.mine_from = mine_from
         self.register_buffer("mirrored", torch.tensor(mirrored_joints(skeleton)), persistent=False)
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
+
+    def positives_loss(self, logits: list[Tensor]) -> Tensor:
+        """Return the cross entropy of the normal view's logits with its positives.
+
+        The positives are the view's key and, later, the three nearest neighbours.
+        """
+        positive = torch.zeros_like(logits[0])
+        for one in logits:
+            positive.scatter_(1, 1 + one[:, 1:].argmax(1, keepdim=True), 1.0)
+        positive = positive * (self.done >= self.mine_from)
+        positive[:, 0] = 1.0
+        return -((logits[0].log_softmax(1) * positive).sum(1) / positive.sum(1)).mean()
+
+    def after_step(self, step: int) -> None:
+        """Note the number of steps done, and move the momentum copies."""
+        self.done.fill_(step)
+        super().after_step(step)
+
+
+class ExtremeContrast(MiningContrast):
+    """SkeletonCLR's model with extreme views.
+
+    Args:
+        config: Settings of the method.
+        skeleton: Joint layout of the clips.
+        mine_from: Steps after which nearest neighbours count as positives.
+        stream: As in SkeletonCLR. Default: joint.
+    """
+
+    def __init__(self, config: AimClrConfig, skeleton: Skeleton, mine_from: int, stream: str = "joint") -> None:
+        super().__init__(config, skeleton, mine_from, stream)
+        self.keep, self.time_flip = config.keep, config.time_flip
 
     def encode(self, x: Tensor) -> Tensor:
         """Return (B, 4 D + 2): features of the normal view, the extreme view, the same after dropping, and the key.
@@ -142,23 +174,6 @@ class ExtremeContrast(MomentumContrast):
             loss = self.positives_loss(logits) + (alike[0] + alike[1]) / 2
             self.queue.enqueue(key)
         return loss
-
-    def positives_loss(self, logits: list[Tensor]) -> Tensor:
-        """Return the cross entropy of the normal view's logits with its positives.
-
-        The positives are the view's key and, later, the three nearest neighbours.
-        """
-        positive = torch.zeros_like(logits[0])
-        for one in logits:
-            positive.scatter_(1, 1 + one[:, 1:].argmax(1, keepdim=True), 1.0)
-        positive = positive * (self.done >= self.mine_from)
-        positive[:, 0] = 1.0
-        return -((logits[0].log_softmax(1) * positive).sum(1) / positive.sum(1)).mean()
-
-    def after_step(self, step: int) -> None:
-        """Note the number of steps done, and move the momentum copies."""
-        self.done.fill_(step)
-        super().after_step(step)
 
 
 class AimClr:

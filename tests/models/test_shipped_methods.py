@@ -38,6 +38,7 @@ STAGES = {
     "ctrgcn": ["supervised"],
     "skeletonclr": ["contrast"],
     "aimclr": ["contrast"],
+    "hiclr": ["contrast"],
     "cmd": ["distillation"],
     "umurl": ["decorrelation"],
     "usdrl": ["decorrelation"],
