@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.baseline_train import PADDED
 from stars_bench.data.clip_store import ClipPart, ClipStore
+from stars_bench.datasets.skeletons.kinect import KINECT_V2
 
 TWO_BODIES = 0.24
 """Share of clips of NTU RGB+D 60 that show two bodies after cleaning."""
@@ -29,7 +30,7 @@ def made_up(
     standing = rng.normal(size=JOINTS * 3).astype(np.float32)
     speed = rng.uniform(0.02, 0.3, JOINTS * 3).astype(np.float32)
     joints = (standing + 0.1 * np.sin(time * speed)).reshape(-1, JOINTS, 3)
-    store = ClipStore(joints, offset, frames, bodies, "zero", device)
+    store = ClipStore(joints, offset, frames, bodies, "zero", device, skeleton=KINECT_V2)
     return ClipPart(store, np.arange(clips), rng.integers(0, CLASSES, clips), CLASSES), store
 
 

@@ -223,6 +223,8 @@ def stand_in_gpu(memory: int = 32 << 30) -> Iterator[None]:
         "synchronize": None,
         "reset_peak_memory_stats": None,
         "max_memory_allocated": 1,
+        "memory_allocated": 0,
+        "memory_reserved": 0,
         "mem_get_info": (memory, memory),
         "get_device_name": "stand-in",
         "get_device_properties": SimpleNamespace(name="stand-in", total_memory=memory, major=8, minor=0),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from torch import Tensor
@@ -83,6 +85,7 @@ def test_no_more_is_kept_than_allowed() -> None:
 
 def test_a_share_of_the_machine_is_shared_by_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 62))
     alone = memory_share(cpu)
     assert alone > 1 << 24
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
@@ -93,6 +96,24 @@ def test_a_gpu_keeps_what_leaves_a_step_its_memory() -> None:
     for memory, kept in ((12e9, 0), (25.3e9, 5.3e9), (85e9, 65e9)):  # a step at the paper's size: 9 GB
         with stand_in_gpu(int(memory)):
             assert memory_share(torch.device("cuda")) == int(kept)
+
+
+def test_where_others_use_the_memory_less_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    assert memory_share(torch.device("cpu")) == 500
+    with stand_in_gpu(int(85e9)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(20e9), int(85e9)))
+        assert memory_share(torch.device("cuda")) == int(8e9)
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: int(3e9))  # of it nothing is in use
+        assert memory_share(torch.device("cuda")) == int(11e9)
+
+
+def test_what_does_not_fit_is_told_once_with_what_helps(caplog: pytest.LogCaptureFixture) -> None:
+    half = half_of(0)
+    for _ in range(2):
+        half.features(torch.arange(4))
+    (line,) = [record.message for record in caplog.records]
+    assert "to keep, and 0 GB may be kept: each step computes it again" in line
 
 
 class Stopped(Exception):

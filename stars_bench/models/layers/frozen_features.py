@@ -7,21 +7,27 @@ size), so features and gradients are those of a plain forward. Where heads learn
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor
 
 from stars_bench.api import TrainingClips
 from stars_bench.data import placement
 from stars_bench.models.layers.encoder import SkeletonEncoder, distinct_bodies
+from stars_bench.training import memory
+from stars_bench.training.parallel import distributed
 
 CHUNK = 64
 """Clips that are encoded at once while filling; fixed, so that a resumed run fills in the same numbers."""
 GPU_LEFT, CPU_SHARE = 20_000_000_000, 0.25
 """What of a GPU's memory is left to a step (9 GB at the paper's size in float32), the clips and the rest; the largest
-part of a CPU's that is filled. Of all of it, not of what is free: the same in every run."""
+part of a CPU's that is filled. Of all of it: where nothing else uses the memory, every run keeps the same."""
+FREE_LEFT, FREE_SHARE = 12_000_000_000, 0.5
+"""The same of what is free: others, and this process, may have taken the rest."""
 
 
 class FrozenHalf:
@@ -62,8 +68,15 @@ class FrozenHalf:
         first = self._tokens(empty)
         count = 1 + sum(int(_present(distinct_bodies(self._whole(start))[0]).sum()) for start in self._starts)
         if count * first.nbytes > self.limit:
+            self._advise(count * first.nbytes)
             return None
-        tokens = first.new_empty(count, *first.shape[1:])
+        try:
+            tokens = first.new_empty(count, *first.shape[1:])
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            self._advise(count * first.nbytes)
+            return None
         tokens[0], done = first[0], 1
         numbers = []
         for start in self._starts:
@@ -74,6 +87,14 @@ class FrozenHalf:
             numbers.append(torch.where(present, done + present.cumsum(0) - 1, 0)[which])
             done += len(new)
         return tokens, torch.cat(numbers).cpu()
+
+    def _advise(self, needed: int) -> None:
+        if distributed.is_first():
+            logging.getLogger(__name__).warning(
+                f"the frozen half takes {needed / 1e9:.3g} GB to keep, and {self.limit / 1e9:.3g} GB may be kept: "
+                "each step computes it again, which takes longer and gives the same to rounding; to keep it, end "
+                "what else uses the memory, or take a larger device (--grad-accum and --fit-batch do not help)"
+            )
 
     @property
     def _starts(self) -> range:
@@ -95,18 +116,22 @@ def _present(bodies: Tensor) -> Tensor:
 def memory_share(device: torch.device) -> int:
     """Return the bytes that may be kept on a device: all but 20 GB of a GPU, else a quarter of the machine's memory.
 
-    In a container, the container's memory counts.
+    Less where less is free: all but 12 GB of that, or half of it. In a container, the container's memory counts.
     """
     if device.type == "cuda":
-        return max(0, torch.cuda.get_device_properties(device).total_memory - GPU_LEFT)
-    return int(CPU_SHARE * _machine_memory() / int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch's own, to take again
+        free = torch.cuda.mem_get_info(device)[0] + unused
+        whole = torch.cuda.get_device_properties(device).total_memory
+        return max(0, min(whole - GPU_LEFT, free - FREE_LEFT))
+    most = min(CPU_SHARE * _machine_memory(), FREE_SHARE * psutil.virtual_memory().available)
+    return int(most / int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _machine_memory() -> int:
     try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows
-        memory = 8 << 30
+        machine = 8 << 30
     limit = Path("/sys/fs/cgroup/memory.max")
     allowed = limit.read_text().strip() if limit.exists() else "max"
-    return min(memory, int(allowed)) if allowed.isdecimal() else memory
+    return min(machine, int(allowed)) if allowed.isdecimal() else machine
