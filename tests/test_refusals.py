@@ -194,7 +194,7 @@ REFUSALS: dict[str, tuple[type[Exception], str, Callable[[Path], object]]] = {
         r"--skeletons: only a page \(--format html\) has skeletons",
         lambda _: command("report", "--format", "csv", "--skeletons"),
     ),
-    "no method": (UsageError, "METHOD is missing: say which", lambda _: command("run")),
+    "no method": (UsageError, "METHOD is missing: name one", lambda _: command("run")),
     "verify with words for data": (
         UsageError,
         "--profile, --raw and --names are for prepared datasets",
@@ -202,7 +202,7 @@ REFUSALS: dict[str, tuple[type[Exception], str, Callable[[Path], object]]] = {
     ),
     "a class of one clip": (
         UsageError,
-        "--class chooses among --random clips: say how many",
+        "--class selects among --random clips: add their number",
         lambda _: clips.scenes("ntu60", clips.Wanted(action="walk"), Path("data")),
     ),
     "a clip of one file": (

@@ -115,7 +115,7 @@ def main() -> None:
     except Stopped as stopped:
         why = "stopped (as are all processes when one is lost)" if SEVERAL else "stopped"
         if GOING_ON.intersection(sys.argv):
-            why = f"{why}; the same command goes on from what it last saved"
+            why = f"{why}; run the same command again: it resumes from what it last saved"
         _end(why, 128 + stopped.args[0], None)
     except WrongUse as error:
         _end(f"[bold red]error:[/] {escape(how_to_use(error))}", 2, None)

@@ -184,7 +184,7 @@ class RunOptions:
     def requests(self, method: str) -> list[Request]:
         """Return a request for each protocol; options of the other command keep their defaults."""
         if not self.protocol:
-            raise UsageError("--protocol is missing: say --protocol xsub (`stars-bench list protocols` names all)")
+            raise UsageError("--protocol is missing: use --protocol xsub (`stars-bench list protocols` prints all)")
         return [self.request(method, protocol) for protocol in dict.fromkeys(self.protocol)]
 
     def request(self, method: str, protocol: str) -> Request:
@@ -290,7 +290,9 @@ def run(
     streams = dict.fromkeys(stream or ("joint",))
     if config is None:
         if not methods:
-            raise UsageError("METHOD is missing: say which (`stars-bench list methods` names all), or --config FILE")
+            raise UsageError(
+                "METHOD is missing: name one (`stars-bench list methods` prints all), or use --config FILE"
+            )
         asked = [request for method in methods for request in options.requests(method)]
     else:
         asked = [options.request(m, p) for m in methods or ("",) for p in dict.fromkeys(options.protocol or ("",))]

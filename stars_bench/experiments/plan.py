@@ -377,7 +377,7 @@ def _check_options(request: Request, evaluations: Sequence[str]) -> None:
         raise UsageError(f"--trained-on {request.trained_on}: is said of a checkpoint: give --init FILE")
     for item in request.overrides:
         if "=" not in item:
-            raise UsageError(f"--set {printable(item)}: has no value: say --set {printable(item)}=VALUE")
+            raise UsageError(f"--set {printable(item)}: has no value: use --set {printable(item)}=VALUE")
         owner, dot, _ = item.partition("=")[0].partition(".")
         if dot and owner not in (*evaluations, "protocol"):
             raise UsageError(f"--set {item}: {owner} is not evaluated ({', '.join(evaluations)} are)")
@@ -460,7 +460,7 @@ def _method_config(
             raise UsageError(f"--init {start.path}: trained on {start.stream}s; say --stream {start.stream}")
         if start.recipe != ("common" if recipe is None else "own"):
             raise UsageError(
-                f"--init {start.path}: trained under the recipe {start.recipe}: say --recipe {start.recipe}"
+                f"--init {start.path}: trained with the recipe {start.recipe}: use --recipe {start.recipe}"
             )
         if start.target == target:
             own = [item for item in own if item.split("=")[0] not in pretrained.open_settings(start)]

@@ -268,7 +268,7 @@ def _where(stage: Stage, at: Position) -> str:
     """Say where a stage resumes."""
     epoch, total = at.step // stage.steps_per_epoch, stage.epochs * stage.steps_per_epoch
     return (
-        f"{stage.name}: goes on from its checkpoint after step {at.step:,} of {total:,} "
+        f"{stage.name}: resumes from its checkpoint after step {at.step:,} of {total:,} "
         f"(epoch {min(epoch + 1, stage.epochs)} of {stage.epochs}, {at.seconds:,.0f} s of training done)"
     )
 

@@ -65,7 +65,7 @@ def scenes(what: str, wanted: Wanted, data_dir: Path) -> list[Scene]:
     if wanted.clip is not None and wanted.random is not None:
         raise UsageError("name a clip or ask for --random clips, not both")
     if wanted.random is None and wanted.action is not None:
-        raise UsageError("--class chooses among --random clips: say how many, as in --random 12")
+        raise UsageError("--class selects among --random clips: add their number, such as --random 12")
     path = Path(what)
     if what in registry.names("datasets"):
         return _of_dataset(open_dataset(data_dir, what, wanted.profile), wanted)

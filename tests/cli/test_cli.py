@@ -136,7 +136,7 @@ def test_ctrl_c_says_how_to_go_on(small_data: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in told
+    assert "run the same command again" in told
     assert told.count("\n") == 1
 
 
@@ -151,7 +151,8 @@ def test_a_report_takes_its_form_from_the_name_of_the_file(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("command", "told"), [("run", "the same command goes on from what it last saved\n"), ("predict", "stopped\n")]
+    ("command", "told"),
+    [("run", "run the same command again: it resumes from what it last saved\n"), ("predict", "stopped\n")],
 )
 def test_only_a_command_that_goes_on_says_so_when_it_is_stopped(command: str, told: str, capsys, monkeypatch) -> None:
     def stop(**_: object) -> None:

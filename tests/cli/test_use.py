@@ -29,7 +29,7 @@ COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr
         (["report", "--format", "word"], "'word' is not one of"),
         (
             ["run", "mamp", "--protocol", "xsub", "--set", "epochs"],
-            "--set epochs: has no value: say --set epochs=VALUE",
+            "--set epochs: has no value: use --set epochs=VALUE",
         ),
     ],
 )

@@ -90,10 +90,10 @@ def test_the_preemptible_script_puts_itself_back_and_goes_on(small_data: Path, t
     process.send_signal(signal.SIGUSR1)
     code, _, err = finish(process)
     assert (code, (tmp_path / "requeued").read_text()) == (0, "requeue 7\n"), err
-    assert err.count("the same command goes on from what it last saved") == 1
+    assert err.count("run the same command again: it resumes from what it last saved") == 1
     saved = next((tmp_path / "runs").rglob("stage1-*.resume.pt")).stat().st_mtime_ns
     again = start("preemptible.sbatch", tmp_path, small_data, 1, 2, LONG)
     while again.poll() is None and next((tmp_path / "runs").rglob("*.resume.pt")).stat().st_mtime_ns == saved:
         pass
     again.send_signal(signal.SIGUSR1)
-    assert "stage1: goes on from its checkpoint after step" in finish(again)[1]
+    assert "stage1: resumes from its checkpoint after step" in finish(again)[1]

@@ -138,7 +138,7 @@ def own_run(raw_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_finished_run_is_evaluated_predicted_and_verified_under_its_recipe(own_run: Path, raw_data: Path) -> None:
     start = pretrained.find(own_run, 0)
     assert start.recipe == "own"
-    with pytest.raises(UsageError, match="trained under the recipe own: say --recipe own"):
+    with pytest.raises(UsageError, match="trained with the recipe own: use --recipe own"):
         resolve(request_for("skeletonclr", raw_data, init=own_run, stream="bone"))
     (one,) = rescore.read(own_run)
     classes = open_dataset(raw_data, "synthetic", "raw").spec.classes

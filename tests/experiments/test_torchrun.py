@@ -153,7 +153,7 @@ def test_killed_in_every_stage_they_end_with_the_same_bits(
         assert list(tmp_path.rglob(f"{stage}-*.resume.pt")), f"{stage} was over before it could be killed"
     code, out, err = finish(torchrun(arguments(small_data, tmp_path)))
     assert code == 0, err
-    assert "finetune: goes on from its checkpoint after step " in said + out
+    assert "finetune: resumes from its checkpoint after step " in said + out
     assert "stage1: was finished before" in out
     expected, got = trained(undisturbed[0]), trained(tmp_path)
     assert got.keys() == expected.keys()
@@ -187,7 +187,7 @@ def test_a_lost_process_ends_all_with_one_line(small_data: Path, tmp_path: Path,
     lines = [line for line in err.splitlines() if line.startswith(("error:", "stopped"))]
     assert len(lines) == 1, err
     assert "lost" in lines[0]
-    assert "the same command goes on from" in lines[0]
+    assert "run the same command again: it resumes from" in lines[0]
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ def test_torchrun_may_start_all_anew(small_data: Path, tmp_path: Path) -> None:
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     _, out, _ = finish(process)
-    assert "stage1: goes on from its checkpoint after step" in out
+    assert "stage1: resumes from its checkpoint after step" in out
 
 
 def rank_of(number: int) -> int | None:

@@ -139,7 +139,7 @@ def test_the_peak_of_a_stage_that_went_on_is_that_of_all_of_it(
             del state["position"]["peak_bytes"]
             checkpoint.save(file, state)
         assert train_with(later, np.inf).stages[0].peak_bytes == stated
-    assert "s: goes on from its checkpoint after step 5 of 8" in said[0]
+    assert "s: resumes from its checkpoint after step 5 of 8" in said[0]
 
 
 def interrupted(after: float) -> Stage:

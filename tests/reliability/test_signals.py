@@ -16,7 +16,7 @@ from tests.reliability.source import ended, finish, start, wait_until
 
 pytestmark = pytest.mark.skipif(not process_pool.CAN_FORK, reason="looks at processes as Linux shows them")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
-LINE = "stopped; the same command goes on from what it last saved\n"
+LINE = "stopped; run the same command again: it resumes from what it last saved\n"
 
 
 @pytest.mark.parametrize(  # kill PID and a scheduler tell the command, a terminal tells its group

@@ -158,7 +158,7 @@ def test_fit_batch_goes_on_from_the_last_checkpoint_and_remembers(monkeypatch, t
     how = {"fit_batch": True, "tell": said.append, "resume_file": file, "checkpoint_seconds": 0}
     outcome("stage1", 7, **how)
     assert said[0] == "stage1: out of memory; goes on in 2 micro-batches"
-    assert said[1].startswith("stage1: goes on from its checkpoint after step 2 of 4")
+    assert said[1].startswith("stage1: resumes from its checkpoint after step 2 of 4")
     assert checkpoint.load(file)["position"]["micro_batches"] == 2
 
 

@@ -116,7 +116,7 @@ def test_a_killed_stage_goes_on_to_the_same_bits_and_says_from_where(
     assert all(torch.equal(value, resumed[name]) for name, value in undisturbed.items())
     places = ((1, 1), (2, 2), (3, 2))
     assert [line.split(",")[0] for line in said] == [
-        f"{kind}: goes on from its checkpoint after step {step} of 4 (epoch {epoch} of 2" for step, epoch in places
+        f"{kind}: resumes from its checkpoint after step {step} of 4 (epoch {epoch} of 2" for step, epoch in places
     ]
 
 

@@ -309,5 +309,5 @@ def _lost_is_an_error() -> Iterator[None]:
         how = f"heard nothing for {time}" if late else "the connection broke"
         raise LostProcess(
             f"process {rank()} of {world_size()}: another one was lost ({how}); "
-            "the same command goes on from the last checkpoint"
+            "run the same command again: it resumes from the last checkpoint"
         ) from error

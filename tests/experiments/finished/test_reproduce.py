@@ -379,7 +379,7 @@ def test_the_whole_road_gives_the_same_weights_and_tables_whatever_the_jobs_and_
             assert process.wait() == -signal.SIGKILL
         done = cli(*command)
         assert done.returncode == 0, done.stderr
-        assert ("goes on from its checkpoint" in done.stdout) == killed
+        assert ("resumes from its checkpoint" in done.stdout) == killed
         assert cli("verify", runs, "--data-dir", data).returncode == 0
         table = cli("report", "--runs-dir", runs, "--format", "csv").stdout
         rows = list(csv.DictReader(io.StringIO(table)))

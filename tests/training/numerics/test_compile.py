@@ -245,7 +245,7 @@ def test_really_compiled_a_run_ends_with_the_same_bits_killed_or_not(small_data:
             assert process.wait() == -signal.SIGKILL
         done = subprocess.run(command(small_data, runs), env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert ("goes on from its checkpoint" in done.stdout) == killed
+        assert ("resumes from its checkpoint" in done.stdout) == killed
         (record, *_) = store.read_records(runs).records
         assert record.environment.compiled
         found.append((record.weights, record.metrics))

@@ -66,4 +66,6 @@ def test_the_others_end_when_one_is_killed_or_hangs(small_data: Path, tmp_path: 
     assert ranks[0].returncode == 1
     lines = [line for line in errors.splitlines() if line.startswith(("error:", "stopped", "Traceback"))]
     assert len(lines) == 1, errors
-    assert lines[0].startswith(f"error: process 0 of 2: another one was lost ({how}); the same command goes on from")
+    assert lines[0].startswith(
+        f"error: process 0 of 2: another one was lost ({how}); run the same command again: it resumes from"
+    )
