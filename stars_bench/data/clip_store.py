@@ -30,6 +30,8 @@ STREAMS = ("joint", "bone", "motion", "bone-motion")
 MIN_CROP = 64
 """A random crop is at least this many frames long, where the clip has them (MAMP)."""
 
+CROP_SHARES = (0.5, 1.0)
+"""The smallest and the largest share of a clip's frames in a random crop (MAMP)."""
 MOST_FRAMES = 10_000
 """Most frames that clips may be resized to: a batch of 256 then takes 1.5 GB, and recorded clips have some hundreds."""
 
@@ -229,7 +231,7 @@ class ClipPart:
         rows: Tensor,
         frames: int,
         max_angle: float = 0.3,
-        shares: tuple[float, float] = (0.5, 1.0),
+        shares: tuple[float, float] = CROP_SHARES,
         stream: str | None = None,
     ) -> Tensor:
         """Return random crops of a share of the frames (at least 64), resized, rotated: (B, 3, frames, V, 2)."""
@@ -333,7 +335,7 @@ def random_crop(
     valid: Tensor,
     fraction: Tensor,
     place: Tensor,
-    shares: tuple[float, float] = (0.5, 1.0),
+    shares: tuple[float, float] = CROP_SHARES,
     min_frames: int = MIN_CROP,
 ) -> tuple[Tensor, Tensor]:
     """Return start and length (B,) of random crops.
