@@ -21,6 +21,7 @@ index tells, so the two cannot stand in one requirement.
 HEADS = {
     "run": "What stars-bench needs, but for PyTorch and what that needs of CUDA.",
     "dev": "What the tests and checks need beside run.txt.",
+    "docs": "What the site of the documentation needs beside run.txt and dev.txt.",
     "torch": "PyTorch, from the index.",
     "torch-cpu": "PyTorch for Linux without CUDA, where that file is at hand.",
     "cuda": "What PyTorch's CUDA build for Linux needs beside run.txt.",
@@ -36,22 +37,25 @@ def compiled(*options: str) -> dict[str, str]:
     return {block.partition("==")[0]: block for block in blocks if block}
 
 
-def part_of(name: str, needed: dict[str, str]) -> str:
+def part_of(name: str, needed: dict[str, str], tools: dict[str, str]) -> str:
     """The file that a package belongs to."""
     if name == "torch":
         return "torch"
     if name == "triton" or name.startswith(("nvidia-", "cuda-")):
         return "cuda"
-    return "run" if name in needed else "dev"
+    if name in needed:
+        return "run"
+    return "dev" if name in tools else "docs"
 
 
 def main() -> None:
     """Writes the files."""
-    needed, everything = compiled(), compiled("--extra", "dev")
+    needed, tools = compiled(), compiled("--extra", "dev")
+    everything = compiled("--extra", "dev", "--extra", "docs")
     LOCKS.mkdir(exist_ok=True)
     for part, head in HEADS.items():
         blocks = [f"# {head} Written by scripts/lock.py.\n"]
-        blocks += [everything[name] for name in sorted(everything) if part_of(name, needed) == part]
+        blocks += [everything[name] for name in sorted(everything) if part_of(name, needed, tools) == part]
         if part == "torch-cpu":
             release = everything["torch"].split()[0]
             blocks.append(f"{release}+cpu \\\n    --hash=sha256:{WITHOUT_CUDA}\n")

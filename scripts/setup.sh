@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Makes a virtual environment and installs stars-bench into it: every package in the version, and with the hash, that
 # locks/ names. A PyTorch that the environment already has stays.
-# Usage: bash scripts/setup.sh VENV [dev]
+# Usage: bash scripts/setup.sh VENV [dev] [docs]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv="$1"
+shift
+tools=()
+for part in "$@"; do tools+=(-r "locks/$part.txt"); done
 started=$SECONDS
 
 python="${PYTHON:-$(command -v python3.11 || command -v python3)}"
@@ -18,8 +21,8 @@ install() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$@"
 }
 
-echo "== installing stars-bench${2:+ with its tools} into $venv (a few minutes; PyTorch is the large part)"
-install --require-hashes -r locks/run.txt ${2:+-r "locks/$2.txt"}
+echo "== installing stars-bench${1:+ with its tools} into $venv (a few minutes; PyTorch is the large part)"
+install --require-hashes -r locks/run.txt ${tools[@]+"${tools[@]}"}
 "$venv/bin/python" -c 'import torch' 2>/dev/null ||
     install --require-hashes -r locks/torch-cpu.txt 2>/dev/null ||
     install --require-hashes -r locks/torch.txt

@@ -39,7 +39,7 @@ def test_nothing_is_locked_twice(locked: dict[str, dict[str, str]]) -> None:
 
 
 def test_every_constraint_is_locked_in_its_version(locked: dict[str, dict[str, str]]) -> None:
-    everything = {name: version for part in ("cuda", "dev", "run", "torch") for name, version in locked[part].items()}
+    everything = {name: version for part in ("cuda", "dev", "docs", "run", "torch") for name, version in locked[part].items()}
     for name, version in pins((ROOT / "constraints.txt").read_text()).items():
         assert everything.get(name) == version, f"{name}=={version}: {RENEW}"
 
@@ -53,6 +53,8 @@ def test_every_dependency_is_locked(locked: dict[str, dict[str, str]]) -> None:
 
     needed = {"run": names(project["dependencies"]) - {"torch"}}
     needed["dev"] = names([line for extra in ("dev", "dask", "tensorboard") for line in extras[extra]])
+    needed["docs"] = names([line.partition("[")[0] for line in extras["docs"]])
     assert needed["run"] <= locked["run"].keys(), RENEW
+    assert needed["docs"] <= locked["docs"].keys(), RENEW
     assert needed["dev"] <= locked["run"].keys() | locked["dev"].keys(), RENEW
     assert {"setuptools"} <= locked["run"].keys()  # what builds the package itself, without an isolated environment

@@ -185,7 +185,8 @@ def _shown(value: Any) -> str | None:
     """Return a plain value as it is written; of an array or a tensor, a digest; None for other things."""
     if is_plain(value):
         return repr(value)
-    if not isinstance(value, np.ndarray) and not (hasattr(value, "detach") and hasattr(value, "cpu")):
+    is_tensor = hasattr(value, "detach") and hasattr(value, "cpu") and not isinstance(value, type)  # the class Tensor
+    if not isinstance(value, np.ndarray) and not is_tensor:
         return None
     array = value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
     return f"{array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
