@@ -29,12 +29,16 @@ HEADS = {
 
 
 def compiled(*options: str) -> dict[str, str]:
-    """Requirements with hashes, by package name, as uv resolves them for all platforms at once."""
+    """Requirements with hashes, by package name, as uv resolves them for all platforms and versions of Python at once."""
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate"]
     command += ["--python-version", "3.11", "--constraint", "constraints.txt", *options, "pyproject.toml"]
     text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     blocks = re.split(r"^(?=[a-zA-Z0-9])", text, flags=re.MULTILINE)
-    return {block.partition("==")[0]: block for block in blocks if block}
+    found: dict[str, str] = {}
+    for block in filter(None, blocks):  # a package may have a version for each range of Python
+        name = block.partition("==")[0]
+        found[name] = found.get(name, "") + block
+    return found
 
 
 def part_of(name: str, needed: dict[str, str], tools: dict[str, str]) -> str:

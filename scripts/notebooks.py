@@ -19,9 +19,7 @@ def main() -> None:
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)  # times, which differ each time
             if cell.cell_type == "code":
-                cell.outputs = [
-                    output for output in cell.outputs if (output.output_type, output.get("name")) != ("stream", "stderr")
-                ]
+                cell.outputs = [one for one in cell.outputs if one.get("name") != "stderr"]
         notebook.metadata.language_info = {"name": "python"}
         nbformat.write(notebook, file)
         print(f"{file.name}: {file.stat().st_size:,} bytes")

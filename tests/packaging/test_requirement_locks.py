@@ -39,7 +39,9 @@ def test_nothing_is_locked_twice(locked: dict[str, dict[str, str]]) -> None:
 
 
 def test_every_constraint_is_locked_in_its_version(locked: dict[str, dict[str, str]]) -> None:
-    everything = {name: version for part in ("cuda", "dev", "docs", "run", "torch") for name, version in locked[part].items()}
+    everything = {
+        name: version for part in ("cuda", "dev", "docs", "run", "torch") for name, version in locked[part].items()
+    }
     for name, version in pins((ROOT / "constraints.txt").read_text()).items():
         assert everything.get(name) == version, f"{name}=={version}: {RENEW}"
 
