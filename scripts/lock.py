@@ -29,7 +29,7 @@ HEADS = {
 
 
 def compiled(*options: str) -> dict[str, str]:
-    """Requirements with hashes, by package name, as uv resolves them for all platforms and versions of Python at once."""
+    """Requirements with hashes, by package name, as uv resolves them for every platform and Python at once."""
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate"]
     command += ["--python-version", "3.11", "--constraint", "constraints.txt", *options, "pyproject.toml"]
     text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -185,7 +185,8 @@ def _shown(value: Any) -> str | None:
     """Return a plain value as it is written; of an array or a tensor, a digest; None for other things."""
     if is_plain(value):
         return repr(value)
-    is_tensor = hasattr(value, "detach") and hasattr(value, "cpu") and not isinstance(value, type)  # the class Tensor
+    # torch itself and its class Tensor have these names, too.
+    is_tensor = hasattr(value, "detach") and hasattr(value, "cpu") and not isinstance(value, type | ModuleType)
     if not isinstance(value, np.ndarray) and not is_tensor:
         return None
     array = value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()

@@ -85,11 +85,11 @@ def test_a_definition_in_a_cell_counts_alone_with_what_it_names(cell: Cell) -> N
     assert source_closure([names["Net"]]) != before
 
 
-def test_a_cell_may_name_the_class_tensor(cell: Cell) -> None:
-    own = cell(
-        "from torch import Tensor\nclass Own:\n    def f(self, x):\n        y: Tensor = Tensor(x)\n        return y\n"
+def test_a_cell_may_name_torch_and_its_class_tensor(cell: Cell) -> None:
+    text = (
+        "import torch\nfrom torch import Tensor\nclass Own:\n    def f(self, x):\n        return Tensor(torch.abs(x))\n"
     )
-    assert source_closure([own["Own"]])
+    assert source_closure([cell(text)["Own"]])
 
 
 def test_a_cell_may_use_a_users_module(cell: Cell, modules: Path) -> None:
