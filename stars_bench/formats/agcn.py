@@ -21,7 +21,7 @@ from stars_bench.api import DatasetSpec, ProtocolSpec, Skeleton
 from stars_bench.errors import UsageError
 from stars_bench.formats import padding
 from stars_bench.formats.base import PARTS, Incoming, Parts, Tick
-from stars_bench.formats.crossclr import FILES, SUFFIX, label_file
+from stars_bench.formats.crossclr import FILES, SUFFIX, frames_file, label_file
 from stars_bench.io import files as provenance
 from stars_bench.io.disk import check_room
 from stars_bench.io.untrusted import npy
@@ -48,11 +48,6 @@ def position_files(out: Path) -> list[Path]:
 def array_file(folder: Path, part: str, stream: str) -> Path:
     """Return the file of a part's stream."""
     return folder / f"{FILES[part]}_data_{stream}.npy"
-
-
-def frames_file(folder: Path, part: str) -> Path:
-    """Return the file of a part's frame counts."""
-    return folder / f"{FILES[part]}_num_frame.npy"
 
 
 def position_file(folder: Path, part: str) -> Path:

@@ -44,6 +44,11 @@ def label_file(folder: Path, part: str) -> Path:
     return folder / f"{FILES[part]}_label.pkl"
 
 
+def frames_file(folder: Path, part: str) -> Path:
+    """Return the file of a part's frame counts, which CMD's folders have."""
+    return folder / f"{FILES[part]}_num_frame.npy"
+
+
 def files(out: Path) -> list[Path]:
     """Return all files of a folder."""
     return [file for part in FILES for file in (out / f"{FILES[part]}_data.npy", label_file(out, part))]
@@ -84,7 +89,7 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
         UsageError: Neither the user nor the clips' names say which protocol this is.
         StarsBenchError: A file is missing, damaged, or does not fit the others.
     """
-    known, identity = {}, []
+    known, frames, identity = {}, {}, []
     for part in FILES:
         file = data_file(path, part)
         if not file.exists():
@@ -95,8 +100,10 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
                 raise StarsBenchError(
                     f"{file}: holds {len(rows):,} clips, {label_file(path, part).name} {len(names):,}"
                 )
+        frames[part] = _frames(frames_file(path, part), len(names))
         state = file.stat()
-        identity.append((part, state.st_size, state.st_mtime_ns, names, labels))
+        counted = [] if frames[part] is None else [frames[part]]
+        identity.append((part, state.st_size, state.st_mtime_ns, names, labels, *counted))
     if not known:
         raise StarsBenchError(
             f"{path}: has neither train_data.npy nor train_data_joint.npy, nor val: joints are needed"
@@ -105,7 +112,7 @@ def read(path: Path, spec: DatasetSpec, protocol: ProtocolSpec | None) -> Incomi
     if protocol is None:
         protocol = of_folder(path, spec, [name for names in stated.values() for name in names])
     return Incoming(
-        clips=_clips(path, {part: (stated[part], labels) for part, (_, labels) in known.items()}, spec),
+        clips=_clips(path, {part: (stated[part], labels, frames[part]) for part, (_, labels) in known.items()}, spec),
         total=sum(map(len, stated.values())),
         stated={} if protocol is None else {protocol.name: stated},
         absent_body="zero",
@@ -128,6 +135,27 @@ def _names_and_labels(path: Path) -> tuple[list[str], list[int]]:
     if len(names) != len(labels):
         raise StarsBenchError(f"{path}: holds {len(names):,} names and {len(labels):,} labels")
     return names, labels.tolist()
+
+
+def _frames(path: Path, clips: int) -> list[int] | None:
+    """Return how many frames each clip has, empty ones at its end included; None where no file says so.
+
+    Raises:
+        StarsBenchError: They are no counts, or not of these clips.
+    """
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as stream:
+            rows = npy.Rows(stream)
+            if rows.shape != (clips,) or rows.dtype.kind not in "iu":
+                raise ValueError(f"is {rows.dtype} of shape {rows.shape}, not whole numbers of shape ({clips},)")
+            counts = [int(count) for block in rows.blocks(max(clips, 1)) for count in block]
+    except (OSError, ValueError) as error:
+        raise StarsBenchError(f"{path}: {error}") from error
+    if counts and min(counts) < 1:
+        raise StarsBenchError(f"{path}: clip {counts.index(min(counts))} has {min(counts)} frames")
+    return counts
 
 
 def _flat(labels: Any) -> NDArray[Any]:
@@ -156,12 +184,13 @@ def _rows(path: Path, joints: int) -> Iterator[npy.Rows]:
 
 
 def _clips(
-    path: Path, known: Mapping[str, tuple[Sequence[str], Sequence[int]]], spec: DatasetSpec
+    path: Path, known: Mapping[str, tuple[Sequence[str], Sequence[int], Sequence[int] | None]], spec: DatasetSpec
 ) -> Iterator[NamedClip | SetAside]:
-    for part, (names, labels) in known.items():
+    for part, (names, labels, frames) in known.items():
         file = data_file(path, part)
         with _rows(file, len(spec.skeleton.joints)) as rows:
             clips = (clip for block in rows.blocks(padding.BLOCK) for clip in block)
             for number, (name, label, clip) in enumerate(zip(names, labels, clips, strict=True)):
                 # (C, T, V, M) -> (T, M, V, C)
-                yield padding.named(name, label, clip.transpose(1, 3, 2, 0), "zero", f"{file}[{number}]")
+                where, count = f"{file}[{number}]", 0 if frames is None else frames[number]
+                yield padding.named(name, label, clip.transpose(1, 3, 2, 0), "zero", where, count)

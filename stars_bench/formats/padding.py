@@ -45,30 +45,33 @@ def pad(clips: Sequence[NDArray[np.float32]], joints: int, absent: AbsentBody) -
     return block
 
 
-def unpad(clip: NDArray[np.float32], absent: AbsentBody) -> NDArray[np.float32] | None:
+def unpad(clip: NDArray[np.float32], absent: AbsentBody, counted: int = 0) -> NDArray[np.float32] | None:
     """Turn (T, 2, V, 3) into (M, F, V, 3), without the zeros at the end and a second body that `pad` would add.
 
-    None for a clip that is zero throughout.
+    None for a clip that is zero throughout. A clip of which more frames are `counted` keeps empty ones at its end.
     """
     bits = clip.view(np.uint32)  # not the values: -0.0 is no padding
     seen = np.flatnonzero(bits.any(axis=(1, 2, 3)))
     if not len(seen):
         return None
-    frames = int(seen[-1]) + 1
+    frames = max(int(seen[-1]) + 1, min(counted, len(clip)))
     first, second = bits[:frames, 0], bits[:frames, 1]
     alone = not second.any() if absent == "zero" else np.array_equal(first, second)
     return np.ascontiguousarray(clip[:frames, : 1 if alone else BODIES].swapaxes(0, 1))
 
 
 def named(
-    name: str, label: int, clip: NDArray[np.floating[Any]], absent: AbsentBody, where: str
+    name: str, label: int, clip: NDArray[np.floating[Any]], absent: AbsentBody, where: str, counted: int = 0
 ) -> NamedClip | SetAside:
-    """Return one clip of a file, (T, 2, V, 3) of any float type, or the reason why it is not usable."""
+    """Return one clip of a file, (T, 2, V, 3) of any float type, or the reason why it is not usable.
+
+    `counted`: how many frames the clip has, where the file says so; default 0: up to the last that holds a body.
+    """
     with np.errstate(all="ignore"):
         single = np.ascontiguousarray(clip, np.float32)
     if not np.isfinite(single).all():  # beyond float32 is infinite too
         return SetAside(name, where, "a coordinate is NaN or infinite")
-    bodies = unpad(single, absent)
+    bodies = unpad(single, absent, counted)
     if bodies is None:
         return SetAside(name, where, "all coordinates are zero", "empty")
     return NamedClip(name, label, bodies)

@@ -124,6 +124,24 @@ def test_the_streams_of_agcn_are_those_of_its_programs(ntu60: PreparedDataset, t
             assert (label, count) == tuple(ntu60.table[["label", "num_frames"]].iloc[row])
 
 
+def test_empty_frames_at_the_end_are_kept_where_a_folder_counts_frames(ntu60: PreparedDataset, tmp_path: Path) -> None:
+    folder = tmp_path / "xsub"
+    export(ntu60, "agcn", folder, protocol="xsub")
+    names, _ = pickle.loads((folder / "train_label.pkl").read_bytes())
+    counts = np.load(folder / "train_num_frame.npy")
+    counts[0] += 5
+    np.save(folder / "train_num_frame.npy", counts)
+    import_file(folder, "ntu60", tmp_path / "data")
+    clip = open_dataset(tmp_path / "data", "ntu60").clip(names[0].removesuffix(".skeleton"))
+    assert clip.shape[1] == counts[0]
+    assert not clip[:, -5:].any()
+    assert clip[:, :-5].any(axis=(0, 2, 3))[-1]
+    for wrong, told in ((counts[:-1], "not whole numbers of shape"), (counts * 0, "clip 0 has 0 frames")):
+        np.save(folder / "train_num_frame.npy", wrong)
+        with pytest.raises(StarsBenchError, match=told):
+            import_file(folder, "ntu60", tmp_path / "other")
+
+
 def test_a_folder_without_joints_is_told(ntu60: PreparedDataset, tmp_path: Path) -> None:
     export(ntu60, "agcn", tmp_path / "xsub", protocol="xsub")
     for part in ("train", "val"):
