@@ -132,12 +132,13 @@ def told(plan: Plan, runs: Iterable[SeedRun]) -> Iterator[str]:
         runs: Its seeds.
 
     Yields:
-        A line; none where nothing is to be trained, or where it cannot be measured: with several processes, and of a
-        method that does not ship, whose `fit` might train by itself and would do so twice.
+        That it is measured, then a line; none where nothing is to be trained, or where it cannot be measured: with
+        several processes, and of a method that does not ship, whose `fit` might train by itself and would do so twice.
     """
     if distributed.launched() or plan.is_trained or plan.target not in BUILT_IN["methods"].values():
         return
     costs = Costs()
+    yield "measuring a few steps of each stage, to estimate what training costs"
     try:
         with compiled(None):  # compiling takes longer than these steps; fused, a step takes less
             for run in runs:

@@ -34,7 +34,10 @@ def request_for(small_data: Path, tmp_path: Path):
 def lines_of(request: Request) -> list[str]:
     told: list[str] = []
     runner.run(request, tell=told.append, cost=True)
-    return [line for line in told if "training takes about" in line]
+    measuring = [number for number, line in enumerate(told) if "measuring a few steps of each stage" in line]
+    found = [number for number, line in enumerate(told) if "training takes about" in line]
+    assert [number - 1 for number in found] == measuring[: len(found)]  # said before it is done
+    return [told[number] for number in found]
 
 
 def test_the_cost_is_said_once_and_changes_no_result(request_for) -> None:
