@@ -293,6 +293,11 @@ class Registry:
         raise UsageError(f"no {kind[:-1]} is called {name!r}: {hint} are {', '.join(self.names(kind))}{own}")
 
 
+def shipped_name(kind: str, target: str) -> str:
+    """Return the name of a plug-in that ships; of another its target, `module:Class`."""
+    return next((name for name, there in BUILT_IN[kind].items() if there == target), target)
+
+
 def installed(kind: str) -> dict[str, str]:
     """Return what ships and what is installed: names and where they are defined."""
     plugins = _plugins(kind, tuple(sys.path))

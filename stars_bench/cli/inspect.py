@@ -133,12 +133,36 @@ def _list_runs(runs_dir: Path, filters: dict[str, str | None]) -> None:
     from stars_bench.inspection.runs import listed
 
     found = listed(runs_dir, **filters)
+    if not found:
+        for line in _why_none(listed(runs_dir), {name: value for name, value in filters.items() if value is not None}):
+            console.print(line, markup=False, soft_wrap=True)
+        return
     for one in found:
         console.print(Text(str(one.folder), "bold"), soft_wrap=True)  # whole, to be copied
         for fields in _told(one):
             console.print(Padding(Text("\n".join(_lines(fields, console.width - 2))), (0, 0, 0, 2)))
     runs = f"{len(found)} run{'s' * (len(found) != 1)}"
     console.print(f"{runs} under {runs_dir}: `stars-bench show RUN` has settings, numbers and command", markup=False)
+
+
+def _why_none(runs: Sequence[ListedRun], filters: dict[str, str]) -> Iterator[str]:
+    """Yield which filter no run fits, and what would fit."""
+    if not runs:
+        yield "0 runs: `stars-bench run` makes one, --runs-dir names another folder"
+        return
+    there = {
+        "--method": {one.record.method.name for one in runs},
+        "--dataset": {one.record.dataset.name for one in runs},
+        "--protocol": {one.record.protocol.name for one in runs},
+        "--since": {max(one.record.finished[:10] for one in runs)},
+        "--tag": {tag for one in runs for tag in one.notes.tags},
+    }
+    yield f"0 of {len(runs)} run{'s' * (len(runs) != 1)}"
+    for name, value in filters.items():
+        option = f"--{name}"
+        fits = value <= max(there[option]) if option == "--since" else value in there[option]
+        if not fits:
+            yield f"{option} {value}: the runs have {', '.join(sorted(there[option])) or 'none'}"
 
 
 def _lines(fields: Sequence[str], width: int) -> Iterator[str]:

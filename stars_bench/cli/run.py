@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from stars_bench import registry
 from stars_bench.cli import program
 from stars_bench.cli.options import DataDir, RunPath, RunsDir, console, counted, errors, with_options
 from stars_bench.display.training_panel import LINE_SECONDS, RunPanel
@@ -341,7 +342,8 @@ def evaluate(
     seeds = tuple(options.seed or pretrained.seeds(checkpoint))
     start = pretrained.find(checkpoint, seeds[0])
     given = {"seeds": seeds, "init": checkpoint, "stream": start.stream or "joint", "recipe": start.recipe}
-    requests = [replace(request, **given) for request in options.requests(start.target)]  # type: ignore[arg-type]
+    method = registry.shipped_name("methods", start.target)
+    requests = [replace(request, **given) for request in options.requests(method)]  # type: ignore[arg-type]
     _run(*requests, options=options)
 
 
@@ -418,7 +420,7 @@ def _run(*requests: Request, options: RunOptions) -> None:
         except EvaluationsFailed as error:
             records, wrong = list(error.records), error
     else:
-        records, failures = run_many.run_each(requests, run_one, failed)
+        records, failures = run_many.run_each(requests, resolve, run_one, failed)
     if distributed.is_first():
         lost = {failure.request for failure in failures}
         records += run_many.fuse_streams([one for one in requests if one not in lost], tell)

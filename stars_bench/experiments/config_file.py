@@ -119,12 +119,13 @@ def completed(request: Request, config: Path, given: Set[str]) -> Request:
     file = _file(config)
     content = _read(file)
     said = content.run
-    if request.method not in ("", said.method, _name_of(said.method)):
-        raise UsageError(f"--config {file}: is of {_name_of(said.method)}: leave {request.method} out")
+    name = registry.shipped_name("methods", said.method)
+    if request.method not in ("", said.method, name):
+        raise UsageError(f"--config {file}: is of {name}: leave {request.method} out")
     if "preset" in given:
         raise UsageError(f"--preset {request.preset}: --config {file} has all settings: change them with --set")
     values = {one.name: getattr(said, one.name) for one in fields(Request) if one.name in RunSection.model_fields}
-    values |= {"method": _name_of(said.method), "seeds": (said.seed,)}
+    values |= {"method": name, "seeds": (said.seed,)}
     request = replace(request, **{name: value for name, value in values.items() if name not in given})
     computed = {name: getattr(said, name) for name in ("precision", "deterministic", "compile") if name not in given}
     return replace(
@@ -154,11 +155,6 @@ def _overrides(content: ConfigFile, request: Request) -> Iterator[str]:
         prefix = "" if title == "method" else f"{json.loads(title.partition('.')[2]) if '.' in title else title}."
         if prefix in parts and (prefix or able is None):
             yield f"{prefix}{name}=null"
-
-
-def _name_of(target: str) -> str:
-    """Return the name of a method that ships; of another `module:Class`."""
-    return next((name for name, there in registry.BUILT_IN["methods"].items() if there == target), target)
 
 
 def _file(config: Path) -> Path:

@@ -33,24 +33,43 @@ class Failure:
 
 def run_each(
     requests: Sequence[Request],
+    check: Callable[[Request], object],
     run: Callable[[Request], list[Record]],
     failed: Callable[[Failure], None],
 ) -> tuple[list[Record], list[Failure]]:
-    """Return the records of every request that could be run, and what failed.
+    """Check every request before the first is run, and run those that are right.
 
-    `failed` is called as soon as one does; for a usage error that several requests share it is called once.
+    Args:
+        requests: What is asked for.
+        check: Raises UsageError where a request is wrong.
+        run: Runs a request.
+        failed: Called as soon as a request fails; once for a usage error that several share.
+
+    Returns:
+        The records of every request that could be run, and what failed.
     """
     records: list[Record] = []
     failures: list[Failure] = []
+
+    def keep(request: Request, error: Exception) -> None:
+        known = {failure.reason for failure in failures if failure.is_usage}
+        failures.append(Failure(request, title(request, requests), one_line(error), isinstance(error, UsageError)))
+        if failures[-1].reason not in known:
+            failed(failures[-1])
+
+    right = []
     for request in requests:
+        try:
+            check(request)
+            right.append(request)
+        except UsageError as error:
+            keep(request, error)
+    for request in right:
         try:
             records += run(request)
         except Exception as error:
             records += error.records if isinstance(error, EvaluationsFailed) else []
-            known = {failure.reason for failure in failures if failure.is_usage}
-            failures.append(Failure(request, title(request, requests), one_line(error), isinstance(error, UsageError)))
-            if failures[-1].reason not in known:
-                failed(failures[-1])
+            keep(request, error)
     return records, failures
 
 

@@ -35,6 +35,8 @@ def inspect_run(path: Path) -> Inspection:
     """
     folders = seeds_of(path)
     if not folders:
+        if store.read_records(path).stored:
+            raise UsageError(f"{path}: holds runs and is none: `stars-bench list runs --runs-dir {path}` lists them")
         raise UsageError(
             f"{path}: neither a run (runs/DATASET/PROTOCOL/METHOD/KEY, or one of its seeds) nor a prepared dataset "
             f"(DATA_DIR/DATASET/PROFILE): {what_lies_there([path])}"

@@ -98,7 +98,8 @@ def test_an_encoder_that_was_evaluated_is_evaluated_again(small_data: Path, tmp_
     sizes = [word for one in ("frames=8", "dim=16", "depth=1") for word in ("--set", one)]
     command("run", "untrained", "--protocol", "xsub", "--preset", "quick", "--eval", "knn", *sizes, *places)
     (folder,) = (tmp_path / "runs").glob("synthetic/xsub/untrained/*")
-    command("evaluate", folder, "--protocol", "xview", "--preset", "quick", "--eval", "knn", *places)
+    told = command("evaluate", folder, "--protocol", "xview", "--preset", "quick", "--eval", "knn", *places)
+    assert told.startswith("untrained xview seed 0: starts")  # not as stars_bench.models.untrained:Untrained
     (second,) = (tmp_path / "runs").glob("synthetic/xview/untrained/*")
     time.sleep(1.1)
     assert "all there before" in command("run", "--config", second, *places)

@@ -27,7 +27,7 @@ def test_what_fails_does_not_keep_the_others_from_running() -> None:
         return [request.method.upper()]
 
     requests = [Request(method, "xsub", Path("data"), Path("runs")) for method in "abcd"]
-    records, failures = run_each(requests, run, told.append)
+    records, failures = run_each(requests, lambda _: None, run, told.append)
     assert ran == ["a", "b", "c", "d"]
     assert records == ["A", "D"]
     assert failures == told
@@ -49,7 +49,23 @@ def test_a_request_to_stop_stops_all() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_each([Request("a", "xsub", Path("data"), Path("runs"))] * 2, run, lambda _: None)
+        run_each([Request("a", "xsub", Path("data"), Path("runs"))] * 2, lambda _: None, run, lambda _: None)
+
+
+def test_a_wrong_request_is_told_before_the_first_is_run() -> None:
+    order: list[str] = []
+
+    def check(request: Request) -> None:
+        if request.protocol == "xvew":
+            raise UsageError("no protocol is called 'xvew'")
+
+    def run(request: Request) -> list[str]:
+        order.append(f"run {request.protocol}")
+        return []
+
+    requests = [Request("a", protocol, Path("data"), Path("runs")) for protocol in ("xsub", "xvew", "xview")]
+    run_each(requests, check, run, lambda failure: order.append(failure.run))
+    assert order == ["a xvew", "run xsub", "run xview"]
 
 
 def test_several_methods_from_the_command_line(small_data: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from stars_bench import cli
 from stars_bench.cli.inspect import _lines
 from stars_bench.errors import StarsBenchError, UsageError
+from stars_bench.inspection.run import inspect_run
 from stars_bench.inspection.runs import listed
 from stars_bench.io.run_folder import RunFolder
 from stars_bench.records import notes, store
@@ -106,6 +107,21 @@ def test_runs_are_filtered(runs: Path) -> None:
         assert len(listed(runs, **filters)) == count, filters
     with pytest.raises(UsageError, match="--since yesterday: a day as"):
         listed(runs, since="yesterday")
+
+
+def test_a_list_without_a_run_says_what_would_fit(runs: Path) -> None:
+    asked = ("--method", "mamp", "--protocol", "xsub", "--since", "2999-01-01", "--tag", "nope")
+    told = command("list", "runs", "--runs-dir", str(runs), *asked)
+    assert told.splitlines()[:2] == ["0 of 2 runs", "--method mamp: the runs have raw"]
+    assert "--protocol" not in told
+    assert "--since 2999-01-01: the runs have 20" in told
+    assert "--tag nope: the runs have " in told
+    assert "`stars-bench run` makes one" in command("list", "runs", "--runs-dir", str(runs / "empty"))
+
+
+def test_a_folder_of_runs_is_no_run_and_says_how_they_are_listed(runs: Path) -> None:
+    with pytest.raises(UsageError, match="holds runs and is none: `stars-bench list runs --runs-dir"):
+        inspect_run(runs)
 
 
 def test_tags_are_words_and_a_damaged_file_is_named(tmp_path: Path) -> None:
