@@ -25,7 +25,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line; `--compile` alone is `--compile blocks`."""
         if any("--compile" in one.opts for one in self.params):
-            args = [part for one, after in zip(args, [*args[1:], ""], strict=True) for part in _with_value(one, after)]
+            args = [part for one, after in zip(args, [*args[1:], ""], strict=False) for part in _with_value(one, after)]
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
